@@ -1,0 +1,59 @@
+// The engine's public face: what the command line, the extension and the debug adapter call. Everything here
+// returns plain data (model/result.ts); failures are outcomes with problems, not exceptions.
+import type {
+  CheckReport,
+  PatchableProcess,
+  PatchResult,
+  ProcessStatus,
+  ProgressEvent,
+} from './model/result';
+
+/** Where things are, for one workspace or one command line. */
+export interface EngineOptions {
+  /** Build directory that holds compile_commands.json (-p, setting hotPatch.buildDirectory). */
+  buildDirectories?: string[];
+  /** Workspace folders; compile databases are looked for from a file upwards, but not above these. */
+  roots?: string[];
+  /** Directory with libhot_fix.so (dist/native/lib beside the bundle by default). */
+  runtimeDirectory?: string;
+  /** Directory for objects and other temporary files; created and removed by the engine. */
+  temporaryDirectory?: string;
+  log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
+}
+
+/** Which processes a request is for. */
+export type Target = { kind: 'match' } | { kind: 'all' } | { kind: 'pid'; pids: number[] };
+
+export interface PatchRequest {
+  files: string[];
+  target: Target;
+  /** Only this function (demangled or mangled name); all changed ones by default. */
+  functionName?: string;
+  dryRun?: boolean;
+  signal?: AbortSignal;
+  onProgress?: (event: ProgressEvent) => void;
+}
+
+export interface RevertRequest {
+  pids: number[];
+  /** Entry addresses with the version to go back to (0: original), or everything. */
+  functions: 'all' | { address: string; version: number }[];
+}
+
+export interface Engine {
+  /** Local processes, those with the runtime first. */
+  processes(): Promise<PatchableProcess[]>;
+  /** Processes whose modules were built from the file (a header: from any unit that includes it). */
+  processesOf(file: string): Promise<PatchableProcess[]>;
+  check(files: string[], target: Target): Promise<CheckReport[]>;
+  patch(request: PatchRequest): Promise<PatchResult>;
+  /** Loads a hand-written patch (`fix_table`) into a process. */
+  load(pid: number, patchFile: string): Promise<PatchResult>;
+  revert(request: RevertRequest): Promise<PatchResult>;
+  /** `refresh`: have the runtime count the threads in old code again; otherwise what it last wrote. */
+  status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
+  /** Environment with which a program gets the runtime (LD_PRELOAD and so on), on top of `base`. */
+  runEnvironment(base: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
+  /** Removes temporary files. Running processes keep their patches. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,189 @@
+// The data that leaves the engine: what happened to a save, and what the processes report. Plain values, the
+// same that `hot-patch --json` prints and that the views of the extension render. No behaviour here.
+import type { ErrorCode } from './error_table';
+
+/** How a request ended. `failed`: compile error or the runtime reported a failure; nothing changed. */
+export type Outcome = 'patched' | 'unchanged' | 'reverted' | 'refused' | 'failed';
+
+/** A refusal, error or warning. `file`/`line`/`column` (1-based) name the place that causes it, where there is one. */
+export interface Problem {
+  code: ErrorCode;
+  message: string;
+  file?: string;
+  line?: number;
+  column?: number;
+  endLine?: number;
+  endColumn?: number;
+  /** Symbol the problem is about, as the linker spells it. */
+  symbol?: string;
+  /** The process it concerns, when it concerns one. */
+  pid?: number;
+}
+
+/** One `mprotect` call as the runtime made it. `protection` is spelled as in C, e.g. `PROT_READ|PROT_EXEC`. */
+export interface ProtectionCall {
+  protection: string;
+  result: number;
+  errno: number;
+}
+
+export interface Page {
+  start: string;
+  length: number;
+  calls: ProtectionCall[];
+}
+
+export interface Trampoline {
+  address: string;
+  kind: 'jmp-rel32' | 'jmp-rel32+island' | 'none';
+  method: string;
+  bytesBefore: string;
+  bytesAfter: string;
+  target: string;
+}
+
+export interface FunctionVersion {
+  /** 0 is the original in the module. */
+  version: number;
+  /** Id of the patch that brought it; null for the original. */
+  patch: number | null;
+  address: string;
+  size: number;
+  activeThreads: number;
+}
+
+/** A function that was patched at least once in a process, as the runtime reports it. */
+export interface PatchedFunction {
+  /** Demangled, for people. */
+  name: string;
+  symbol: string;
+  address: string;
+  module: string;
+  /** The version that runs now; 0 after a revert. */
+  version: number;
+  versions: FunctionVersion[];
+  trampoline: Trampoline;
+  pages: Page[];
+  /** Threads that run in, or will return into, another version than the current one. */
+  activeThreads: number;
+  /** The runtime read the bytes back after writing and they are what was meant. */
+  verified: boolean;
+  /** The engine itself read the entry from /proc/PID/mem and found `bytesAfter`; null when it could not. */
+  verifiedFromMemory: boolean | null;
+  /** Source file and line of the function, where the engine knows them. */
+  file?: string;
+  line?: number;
+}
+
+export interface LoadedPatch {
+  id: number;
+  file: string;
+  base: string;
+  length: number;
+  kind: 'generated' | 'fix_table';
+  module: string;
+  state: 'live' | 'superseded' | 'unmapped';
+  loadedAt: number;
+  activeThreads: number;
+}
+
+/** The state of one process's runtime. */
+export interface ProcessStatus {
+  pid: number;
+  exe: string;
+  sequence: number;
+  patches: LoadedPatch[];
+  functions: PatchedFunction[];
+}
+
+/** A local process that has the runtime (or could be given it by a restart). */
+export interface PatchableProcess {
+  pid: number;
+  /** Clock ticks since boot; pid and start time together identify a process. */
+  startTime: number;
+  parentPid: number;
+  exe: string;
+  name: string;
+  commandLine: string[];
+  cwd: string;
+  /** `ready`: the runtime answers. `no-runtime`: not in the process. `other-user`, `rebuilt`: cannot be patched, and why. */
+  state: 'ready' | 'no-runtime' | 'other-user' | 'rebuilt';
+  runtime?: {
+    version: string;
+    protocol: number;
+    signal: number;
+    workerTid: number;
+    controlDirectory: string;
+  };
+}
+
+/** Milliseconds by step, in the order of the way of a save; `total` is the wall clock from save to live. */
+export type Timings = Record<string, number>;
+
+export interface ProcessResult {
+  pid: number;
+  exe: string;
+  functions: PatchedFunction[];
+}
+
+/** What one save came to, over all processes. This is the JSON document of `hot-patch patch`. */
+export interface PatchResult {
+  outcome: Outcome;
+  files: string[];
+  processes: ProcessResult[];
+  /** Why it was refused or failed; empty otherwise. */
+  refusals: Problem[];
+  warnings: Problem[];
+  /** Compiler messages, whatever the outcome. */
+  diagnostics: CompilerDiagnostic[];
+  /** Functions whose code differs from the live code, also with --dry-run: demangled name and symbol. */
+  changed: ChangedFunction[];
+  timings: Timings;
+}
+
+export interface ChangedFunction {
+  name: string;
+  symbol: string;
+  file: string;
+  line?: number;
+  /** `changed`: redirected; `new`: only reached from patched code; `reverted`: back to the original. */
+  kind: 'changed' | 'new' | 'reverted';
+}
+
+export interface CompilerDiagnostic {
+  severity: 'error' | 'warning' | 'note';
+  message: string;
+  file: string;
+  line: number;
+  column: number;
+  endLine?: number;
+  endColumn?: number;
+  /** The compiler's option that controls it, e.g. `-Wunused-variable`. */
+  option?: string;
+}
+
+/** Does the compile command of a file reproduce the code that runs? */
+export interface CheckReport {
+  file: string;
+  verdict:
+    'ready' | 'edited' | 'flags-differ' | 'no-command' | 'other-build' | 'no-process' | 'compile-failed';
+  message: string;
+  pid?: number;
+  exe?: string;
+  command?: string[];
+  directory?: string;
+  /** Functions compared, found unchanged, changed. */
+  functions?: { compared: number; unchanged: number; changed: number };
+  changed?: ChangedFunction[];
+  problems: Problem[];
+  timings: Timings;
+}
+
+/** Progress of a save, for a status line. */
+export type Step =
+  'find-process' | 'find-command' | 'compile' | 'read' | 'compare' | 'layout' | 'link' | 'deliver' | 'verify';
+export interface ProgressEvent {
+  step: Step;
+  file?: string;
+  pid?: number;
+}
