@@ -1,0 +1,302 @@
+// Reads an ELF64 little-endian file: headers, sections, symbols, relocations (ELF gABI, chapters 4 and 5).
+// The first step after the compiler and after finding the live module; everything else works on what is
+// returned here. Must not interpret code or debug information, and never trusts an offset or a count.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
+import { HotPatchError } from '../model/errors';
+import * as elf from './constants';
+
+export interface Section {
+  index: number;
+  name: string;
+  type: number;
+  flags: number;
+  /** Virtual address (0 in a relocatable file). */
+  address: number;
+  offset: number;
+  size: number;
+  link: number;
+  info: number;
+  alignment: number;
+  entrySize: number;
+}
+
+export interface Segment {
+  type: number;
+  flags: number;
+  offset: number;
+  address: number;
+  fileSize: number;
+  memorySize: number;
+  alignment: number;
+}
+
+export interface ElfSymbol {
+  index: number;
+  name: string;
+  value: number;
+  size: number;
+  type: number;
+  binding: number;
+  visibility: number;
+  /** Section index; SHN_XINDEX is resolved already, SHN_UNDEF/ABS/COMMON are as in the file. */
+  section: number;
+}
+
+export interface Relocation {
+  offset: number;
+  type: number;
+  /** Index into the symbol table the relocation section is linked to. */
+  symbol: number;
+  addend: number;
+}
+
+const HEADER_SIZE = 64;
+const SYMBOL_SIZE = 24;
+const RELA_SIZE = 24;
+
+/** 64-bit field as a number: addresses of user space and file offsets are below 2^53. */
+function number64(bytes: Buffer, offset: number): number {
+  return bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 4) * 0x1_0000_0000;
+}
+function signed64(bytes: Buffer, offset: number): number {
+  return bytes.readUInt32LE(offset) + bytes.readInt32LE(offset + 4) * 0x1_0000_0000;
+}
+
+/** An ELF file whose section contents are read when they are asked for. */
+export class ElfFile {
+  readonly sections: readonly Section[];
+  readonly segments: readonly Segment[];
+  readonly type: number;
+  readonly machine: number;
+  private readonly byName = new Map<string, Section>();
+  private readonly contents = new Map<number, Buffer>();
+
+  private constructor(
+    readonly path: string,
+    private readonly read: (offset: number, length: number) => Buffer,
+    readonly size: number,
+  ) {
+    if (size < HEADER_SIZE) throw this.malformed('is too short for an ELF header');
+    const header = read(0, HEADER_SIZE);
+    if (header.readUInt32BE(0) !== 0x7f454c46) throw this.malformed('is not an ELF file');
+    if (header[4] !== 2 || header[5] !== 1) throw this.malformed('is not 64-bit little-endian ELF');
+    this.type = header.readUInt16LE(16);
+    this.machine = header.readUInt16LE(18);
+    this.segments = this.readSegments(number64(header, 32), header.readUInt16LE(54), header.readUInt16LE(56));
+    this.sections = this.readSections(number64(header, 40), header.readUInt16LE(58), header);
+    for (const section of this.sections)
+      if (!this.byName.has(section.name)) this.byName.set(section.name, section);
+  }
+
+  /** Opens a file; its sections are read on demand through one descriptor that `close` releases.
+   * Throws HotPatchError `unsupported-object` when it is not ELF64 little-endian or is malformed. */
+  static open(path: string): ElfFile & { close(): void } {
+    const descriptor = openSync(path, 'r');
+    try {
+      const size = fstatSync(descriptor).size;
+      const read = (offset: number, length: number): Buffer => {
+        const bytes = Buffer.allocUnsafe(length);
+        let done = 0;
+        while (done < length) {
+          const n = readSync(descriptor, bytes, done, length - done, offset + done);
+          if (n === 0)
+            throw new HotPatchError('unsupported-object', `${path} ends before offset ${offset + length}`);
+          done += n;
+        }
+        return bytes;
+      };
+      return Object.assign(new ElfFile(path, read, size), { close: () => closeSync(descriptor) });
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  /** An ELF image that is in memory already; section contents are views of it. */
+  static parse(path: string, bytes: Buffer): ElfFile {
+    return new ElfFile(path, (offset, length) => bytes.subarray(offset, offset + length), bytes.length);
+  }
+
+  section(name: string): Section | undefined {
+    return this.byName.get(name);
+  }
+
+  /** Contents of a section, decompressed when SHF_COMPRESSED; empty for SHT_NOBITS. */
+  data(section: Section): Buffer {
+    if (section.type === elf.SHT_NOBITS) return Buffer.alloc(0);
+    const known = this.contents.get(section.index);
+    if (known) return known;
+    if (section.offset + section.size > this.size)
+      throw this.malformed(`has section ${section.name} beyond its end`);
+    let bytes = this.read(section.offset, section.size);
+    if (section.flags & elf.SHF_COMPRESSED) bytes = this.decompress(section, bytes);
+    this.contents.set(section.index, bytes);
+    return bytes;
+  }
+
+  /** Symbols of SHT_SYMTAB (or SHT_DYNSYM); empty when there is no such section. */
+  symbols(type: number = elf.SHT_SYMTAB): ElfSymbol[] {
+    const table = this.sections.find((section) => section.type === type);
+    if (!table) return [];
+    const bytes = this.data(table);
+    const strings = this.sections[table.link];
+    if (!strings) throw this.malformed('has a symbol table without strings');
+    const names = this.data(strings);
+    const extended = this.sections.find(
+      (section) => section.type === elf.SHT_SYMTAB_SHNDX && section.link === table.index,
+    );
+    const indices = extended ? this.data(extended) : undefined;
+    const count = Math.floor(bytes.length / SYMBOL_SIZE);
+    const symbols = new Array<ElfSymbol>(count);
+    for (let index = 0; index < count; index++) {
+      const at = index * SYMBOL_SIZE;
+      const info = bytes.readUInt8(at + 4);
+      let section = bytes.readUInt16LE(at + 6);
+      if (section === elf.SHN_XINDEX && indices) section = indices.readUInt32LE(index * 4);
+      symbols[index] = {
+        index,
+        name: cString(names, bytes.readUInt32LE(at)),
+        value: number64(bytes, at + 8),
+        size: number64(bytes, at + 16),
+        type: info & 15,
+        binding: info >> 4,
+        visibility: bytes.readUInt8(at + 5) & 3,
+        section,
+      };
+    }
+    return symbols;
+  }
+
+  /** Entries of one SHT_RELA section, in file order. */
+  relocations(section: Section): Relocation[] {
+    const bytes = this.data(section);
+    const count = Math.floor(bytes.length / RELA_SIZE);
+    const relocations = new Array<Relocation>(count);
+    for (let i = 0; i < count; i++) {
+      const at = i * RELA_SIZE;
+      relocations[i] = {
+        offset: number64(bytes, at),
+        type: bytes.readUInt32LE(at + 8),
+        symbol: bytes.readUInt32LE(at + 12),
+        addend: signed64(bytes, at + 16),
+      };
+    }
+    return relocations;
+  }
+
+  /** Bytes of the loaded image at a virtual address, from the file (memory beyond the file part reads as zero).
+   * Undefined when the range is in no PT_LOAD segment. */
+  loaded(address: number, length: number): Buffer | undefined {
+    for (const segment of this.segments) {
+      if (segment.type !== elf.PT_LOAD || address < segment.address) continue;
+      const within = address - segment.address;
+      if (within + length > segment.memorySize) continue;
+      if (within + length <= segment.fileSize) return this.read(segment.offset + within, length);
+      const bytes = Buffer.alloc(length);
+      if (within < segment.fileSize)
+        this.read(segment.offset + within, segment.fileSize - within).copy(bytes);
+      return bytes;
+    }
+    return undefined;
+  }
+
+  /** Build id of the note NT_GNU_BUILD_ID in hexadecimal; undefined when there is none. */
+  buildId(): string | undefined {
+    for (const segment of this.segments) {
+      if (segment.type !== elf.PT_NOTE) continue;
+      const id = findNote(this.read(segment.offset, segment.fileSize), 'GNU', elf.NT_GNU_BUILD_ID);
+      if (id) return id.toString('hex');
+    }
+    return undefined;
+  }
+
+  private readSegments(offset: number, entrySize: number, count: number): Segment[] {
+    if (count === 0) return [];
+    if (entrySize < 56 || offset + entrySize * count > this.size)
+      throw this.malformed('has program headers beyond its end');
+    const bytes = this.read(offset, entrySize * count);
+    return Array.from({ length: count }, (_, i) => {
+      const at = i * entrySize;
+      return {
+        type: bytes.readUInt32LE(at),
+        flags: bytes.readUInt32LE(at + 4),
+        offset: number64(bytes, at + 8),
+        address: number64(bytes, at + 16),
+        fileSize: number64(bytes, at + 32),
+        memorySize: number64(bytes, at + 40),
+        alignment: number64(bytes, at + 48),
+      };
+    });
+  }
+
+  private readSections(offset: number, entrySize: number, header: Buffer): Section[] {
+    if (offset === 0) return [];
+    if (entrySize < 64 || offset + entrySize > this.size)
+      throw this.malformed('has section headers beyond its end');
+    // gABI: with SHN_LORESERVE sections or more, the count and the string index are in section 0.
+    const first = this.read(offset, entrySize);
+    const count = header.readUInt16LE(60) || number64(first, 32);
+    const named = header.readUInt16LE(62);
+    const nameIndex = named === elf.SHN_XINDEX ? first.readUInt32LE(40) : named;
+    if (offset + entrySize * count > this.size) throw this.malformed('has section headers beyond its end');
+    const bytes = this.read(offset, entrySize * count);
+    const sections = Array.from({ length: count }, (_, index): Section => {
+      const at = index * entrySize;
+      return {
+        index,
+        name: '',
+        type: bytes.readUInt32LE(at + 4),
+        flags: number64(bytes, at + 8),
+        address: number64(bytes, at + 16),
+        offset: number64(bytes, at + 24),
+        size: number64(bytes, at + 32),
+        link: bytes.readUInt32LE(at + 40),
+        info: bytes.readUInt32LE(at + 44),
+        alignment: number64(bytes, at + 48),
+        entrySize: number64(bytes, at + 56),
+      };
+    });
+    const strings = sections[nameIndex];
+    if (strings && strings.offset + strings.size <= this.size) {
+      const names = this.read(strings.offset, strings.size);
+      for (const section of sections)
+        section.name = cString(names, bytes.readUInt32LE(section.index * entrySize));
+    }
+    return sections;
+  }
+
+  private decompress(section: Section, bytes: Buffer): Buffer {
+    const kind = bytes.readUInt32LE(0);
+    if (kind !== elf.ELFCOMPRESS_ZLIB)
+      throw this.malformed(
+        `has section ${section.name} compressed with method ${kind}, which is not supported`,
+      );
+    return inflateSync(bytes.subarray(24));
+  }
+
+  private malformed(what: string): HotPatchError {
+    return new HotPatchError('unsupported-object', `${this.path} ${what}`);
+  }
+}
+
+/** NUL-terminated string at an offset; empty beyond the end. */
+export function cString(bytes: Buffer, offset: number): string {
+  if (offset >= bytes.length) return '';
+  const end = bytes.indexOf(0, offset);
+  return bytes.toString('utf8', offset, end < 0 ? bytes.length : end);
+}
+
+/** Descriptor of the first note with that owner and type (gABI, "Note Section"). */
+export function findNote(notes: Buffer, owner: string, type: number): Buffer | undefined {
+  let at = 0;
+  while (at + 12 <= notes.length) {
+    const nameSize = notes.readUInt32LE(at);
+    const size = notes.readUInt32LE(at + 4);
+    const name = cString(notes.subarray(at + 12, at + 12 + nameSize), 0);
+    const start = at + 12 + ((nameSize + 3) & ~3);
+    if (notes.readUInt32LE(at + 8) === type && name === owner) return notes.subarray(start, start + size);
+    at = start + ((size + 3) & ~3);
+  }
+  return undefined;
+}
