@@ -1,0 +1,188 @@
+// What the steps of a save work with: the effects (files, compiler, processes, the runtime) behind one typed
+// seam. create_engine.ts builds it; patch.ts and tests use it. Types and no behaviour: nothing is decided here.
+import type { ElfFile } from './elf/file';
+import type { EngineOptions, Target } from './engine';
+import type { CompilerDiagnostic, PatchableProcess, Problem, ProcessStatus, Timings } from './model/result';
+
+export interface EngineContext {
+  readonly options: EngineOptions;
+  readonly log: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
+  /** Exists, is ours alone, and is removed by Engine.dispose. */
+  readonly temporaryDirectory: string;
+  readonly compile: CompileContext;
+  readonly processes: ProcessContext;
+  /** Display names of symbols, in the order given; never fails (a name that cannot be demangled stays as it is). */
+  readonly demangle: (symbols: readonly string[]) => Promise<string[]>;
+}
+
+// --- compile: from a file to objects ---------------------------------------------------------------------------
+
+/** One way a translation unit was compiled, as a compile database records it. */
+export interface CompileEntry {
+  /** The source, absolute, symbolic links resolved: the identity of the unit. */
+  source: string;
+  /** The source exactly as the command spells it (`__FILE__` and DW_AT_name depend on it). */
+  spelledSource: string;
+  /** Where the command runs. */
+  directory: string;
+  /** The build's own command, response files not expanded. */
+  arguments: string[];
+  /** Object file the build wrote, absolute, when the entry or its command names it. */
+  output?: string;
+  /** The compile_commands.json it comes from. */
+  database: string;
+}
+
+export interface CompiledUnit {
+  entry: CompileEntry;
+  /** Source, as in `entry.source`. */
+  source: string;
+  /** Path of the object in the temporary directory. */
+  object: string;
+  /** What was run, and where. */
+  argv: string[];
+  directory: string;
+  /** Warnings and notes of a compile that succeeded. */
+  diagnostics: CompilerDiagnostic[];
+  milliseconds: number;
+}
+
+export interface CompileRequest {
+  /** Appended to the command, after the flags of the build and ours. */
+  extraFlags?: string[];
+  signal?: AbortSignal;
+}
+
+export interface CompileContext {
+  /** Usable entries of a source file, the most likely first. Which one made the live module is for the
+   * comparison to find out.
+   * Throws HotPatchError: file-not-found, no-compile-database, bad-compile-database, no-compile-command. */
+  entriesFor(source: string): CompileEntry[];
+  /** Compiles with the entry's own command, for comparison and patching. Objects of earlier calls are kept until
+   * the engine is disposed of, or the same entry and flags are compiled again.
+   * Throws CompileError (compile/compiler.ts; code compile-failed or compiler-not-found, with diagnostics),
+   * HotPatchError unsupported-construct (C++ modules), or the signal's reason when aborted. */
+  compileUnit(entry: CompileEntry, request?: CompileRequest): Promise<CompiledUnit>;
+}
+
+// --- processes: from a file to live modules, and back to the runtime -----------------------------------------------
+
+/** One line of /proc/PID/maps. Addresses are numbers: user space is below 2^47. */
+export interface Mapping {
+  start: number;
+  /** First address behind it. */
+  end: number;
+  readable: boolean;
+  writable: boolean;
+  executable: boolean;
+  shared: boolean;
+  /** Offset in the file, bytes. */
+  offset: number;
+  device: string;
+  inode: number;
+  /** File, `[heap]`, `[stack]`…, or empty; without the kernel's ` (deleted)`. */
+  path: string;
+  deleted: boolean;
+}
+
+/** A module (executable or shared library) as it is mapped in one process. */
+export interface LiveModule {
+  /** Path as in /proc/PID/maps. */
+  path: string;
+  kind: 'executable' | 'shared-library';
+  /** Position independent (ET_DYN); false only for a non-PIE executable. */
+  positionIndependent: boolean;
+  /** Load bias: address in the process − address in the file. */
+  bias: number;
+  /** Range from the first to the last mapped segment, in the process. */
+  start: number;
+  end: number;
+  /** Hexadecimal; undefined when the module has none. */
+  buildId: string | undefined;
+  /** The file that is mapped (not what lies at its path by now). Shared between calls: do not close. */
+  elf: ElfFile;
+  /** Same file, same key: device, inode, mtime and build id. For caches of what was derived from `elf`. */
+  key: string;
+  /** The file at `path` is not the one that is mapped. */
+  rebuilt: boolean;
+}
+
+/** A translation unit of a live module that a save concerns. */
+export interface LiveUnit {
+  /** The file that was saved: the unit's source, or a header it includes. */
+  edited: string;
+  /** The unit's source, absolute, symbolic links resolved. */
+  source: string;
+  /** How the unit was recognised: debug information, the symbol table's FILE symbol when the module has no debug
+   * information, or (a header newly included) the compiler's own dependency output. */
+  evidence: 'debug-information' | 'file-symbol' | 'dependency';
+}
+
+/** What a save concerns in one process. */
+export interface LiveTarget {
+  process: PatchableProcess;
+  /** Modules with at least one unit that is concerned. */
+  modules: { module: LiveModule; units: LiveUnit[] }[];
+}
+
+/** Mapping of one process at one moment, with what a patch's place depends on. */
+export interface AddressSpace {
+  mappings: Mapping[];
+  /** Program break: the heap grows upward from here. 0 when unknown. */
+  heapEnd: number;
+}
+
+export interface Answer {
+  id: string;
+  ok: boolean;
+  /** Null when ok. `code` is one of the table. */
+  error: { code: Problem['code']; message: string; symbol: string | null; errno: number | null } | null;
+  /** Milliseconds, as the runtime measured them: read, load, relocate, write, total. */
+  timings: Timings;
+  status: ProcessStatus;
+}
+
+export interface RequestOptions {
+  signal?: AbortSignal;
+  /** Milliseconds to wait for the answer; 10 s by default. A stopped process is waited for no longer than that. */
+  timeout?: number;
+}
+
+/** The runtime of one process. An answer with `ok: false` is a value; what is thrown is that no answer came:
+ * HotPatchError process-gone, runtime-timeout, protocol-mismatch, or the signal's reason. Statuses have
+ * `verifiedFromMemory` filled in from /proc/PID/mem and display names. */
+export interface RuntimeClient {
+  readonly process: PatchableProcess;
+  /** Where patch files go, one name each, never overwritten: the process maps them. */
+  readonly patchDirectory: string;
+  /** Loads generated patches and reverts the functions at `reverts` to their originals, in one transaction. */
+  patch(files: string[], reverts: number[], options?: RequestOptions): Promise<Answer>;
+  revert(
+    functions: 'all' | { address: number; version: number }[],
+    options?: RequestOptions,
+  ): Promise<Answer>;
+  load(file: string, options?: RequestOptions): Promise<Answer>;
+  symbols(patchId: number, file: string, options?: RequestOptions): Promise<Answer>;
+  /** Has the runtime count threads in old code again. */
+  status(options?: RequestOptions): Promise<Answer>;
+  /** The status the runtime last wrote; an empty one when it never did. Costs no signal. */
+  readStatus(): Promise<ProcessStatus>;
+}
+
+export interface ProcessContext {
+  /** Local processes, those with the runtime first. Reads no debug information: cheap enough for once a second. */
+  list(): Promise<PatchableProcess[]>;
+  /** The processes and modules a save of these files concerns; with `match`, exactly one process or an error.
+   * Throws HotPatchError: no-process, several-processes, no-runtime, other-user, rebuilt, process-gone,
+   * file-not-found. */
+  targets(files: readonly string[], target: Target): Promise<LiveTarget[]>;
+  /** Executable and shared libraries that are mapped now, executable first.
+   * Throws HotPatchError process-gone, other-user. */
+  modules(pid: number): LiveModule[];
+  /** Throws HotPatchError process-gone, other-user. */
+  addressSpace(pid: number): AddressSpace;
+  /** Bytes of the process's memory. Throws HotPatchError process-gone, other-user, or internal (range not mapped). */
+  readMemory(pid: number, address: number, length: number): Buffer;
+  /** Throws HotPatchError no-runtime, protocol-mismatch. */
+  runtime(process: PatchableProcess): RuntimeClient;
+}
