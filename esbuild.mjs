@@ -1,0 +1,123 @@
+// `npm run build`: everything in dist/. The bundles (command line, extension, tests) work without node_modules:
+// native and wasm files of packages lie beside them. Outputs are replaced whole, and only when they differ, so
+// that a build beside a running program does not disturb it.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('.', import.meta.url)).replace(/\/$/, '');
+const dist = join(root, 'dist');
+
+/** Files that packages load at run time from beside their own code: where they are, and where in dist/ they go. */
+const packageFiles = {
+  'iced-x86/iced_x86_bg.wasm': 'iced_x86_bg.wasm',
+  'web-tree-sitter/web-tree-sitter.wasm': 'web-tree-sitter.wasm',
+  '@koromix/koffi-linux-x64/linux_x64/koffi.node': 'linux_x64/koffi.node',
+};
+
+const shared = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  sourcemap: 'linked',
+  sourcesContent: false,
+  write: false,
+  logLevel: 'warning',
+  absWorkingDir: root,
+};
+
+const sources = (folder) =>
+  existsSync(join(root, folder))
+    ? readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name))
+    : [];
+
+/**
+ * Packages whose ESM build hides their native file from a bundler are taken in their CommonJS build. That finds
+ * its file from `__dirname`, which in dist/ is right; bundles that lie deeper get the path of dist/ instead.
+ */
+const nativePackages = (place) => ({
+  name: 'native packages',
+  setup(context) {
+    const commonJs = { koffi: 'koffi/index.cjs', 'web-tree-sitter': 'web-tree-sitter/web-tree-sitter.cjs' };
+    context.onResolve({ filter: /^(koffi|web-tree-sitter)$/ }, ({ path }) => ({
+      path: join(root, 'node_modules', commonJs[path]),
+    }));
+    const loaders =
+      /node_modules\/(iced-x86\/iced_x86|@koromix\/koffi-linux-x64\/index|web-tree-sitter\/.*)\.c?js$/;
+    context.onLoad({ filter: loaders }, ({ path }) => ({
+      contents:
+        place === undefined
+          ? readFileSync(path, 'utf8')
+          : readFileSync(path, 'utf8')
+              .replaceAll('__dirname', JSON.stringify(place))
+              .replaceAll('"./linux_x64/', `"${place}/linux_x64/`),
+      loader: 'js',
+    }));
+  },
+});
+
+/** Writes a file whole (by rename), and not at all when it has that content already. */
+function put(path, content, mode = 0o644) {
+  if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return chmodSync(path, mode);
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, content, { mode });
+  renameSync(temporary, path);
+}
+
+async function bundle(options) {
+  const { outputFiles } = await build({ ...shared, ...options });
+  for (const { path, contents } of outputFiles) put(path, contents, path.endsWith('cli.js') ? 0o755 : 0o644);
+  return outputFiles.map(({ path }) => path);
+}
+
+async function bundleProgram(source, output, options = {}) {
+  if (!existsSync(join(root, source))) return;
+  const plugins = [nativePackages()];
+  await bundle({ entryPoints: [source], outfile: join(dist, output), plugins, ...options });
+}
+
+/** Each test file becomes dist/test/…; those under test/workbench run inside VS Code and are built by their own runner. */
+async function bundleTests() {
+  const entryPoints = sources('test').filter(
+    (path) => path.endsWith('.test.ts') && !path.startsWith(join('test', 'workbench')),
+  );
+  const outdir = join(dist, 'test');
+  const external = ['mocha', 'vscode'];
+  const plugins = [nativePackages(dist)];
+  const written = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
+  for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {
+    if (/\.test\.js(\.map)?$/.test(old) && !old.includes('/workbench/') && !written.includes(old))
+      rmSync(old);
+  }
+}
+
+function buildRuntime() {
+  if (!existsSync(join(root, 'native', 'Makefile'))) return;
+  const output = join(dist, 'native');
+  const { status } = spawnSync('make', ['--no-print-directory', '-s', '-C', 'native', `OUT=${output}`], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
+  if (status !== 0) throw new Error('the runtime (native/) did not build');
+}
+
+for (const [source, target] of Object.entries(packageFiles)) {
+  put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
+}
+await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
+await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
+await bundleTests();
+buildRuntime();

@@ -1,0 +1,50 @@
+// `npm test [SUITE…] [-- --grep TEXT]`: sets everything up, then runs mocha over dist/test and ends with one line
+// `N passed, N failed`. A suite is a folder or file under test/, e.g. `engine` or `engine/state`; without one, all
+// run but those that have a command of their own (test:programs; the tests inside VS Code).
+import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { fail, PROGRAM_COMMANDS, root, setUp, TEST_COMMANDS } from './setup.mjs';
+
+const { values: options, positionals: suites } = parseArgs({
+  options: { grep: { type: 'string', short: 'g' }, jobs: { type: 'string', short: 'j' } },
+  allowPositionals: true,
+});
+/** Suites that only run when they are named. */
+const separate = ['programs', 'workbench'];
+
+process.chdir(root);
+setUp(suites.includes('programs') ? PROGRAM_COMMANDS : TEST_COMMANDS);
+
+const built = join(root, 'dist', 'test');
+const files = (existsSync(built) ? readdirSync(built, { recursive: true }) : [])
+  .filter((path) => path.endsWith('.test.js'))
+  .filter((path) =>
+    suites.length > 0
+      ? suites.some((suite) => path.startsWith(`${suite}/`) || path.startsWith(`${suite}.`))
+      : !separate.some((suite) => path.startsWith(`${suite}/`)),
+  )
+  .sort();
+if (files.length === 0) fail(`No tests match ${suites.join(' ')}`);
+
+const { default: Mocha } = await import('mocha');
+const jobs = Number(options.jobs ?? Math.min(2, availableParallelism()));
+const mocha = new Mocha({
+  reporter: 'spec',
+  timeout: suites.includes('programs') ? 0 : 120_000,
+  parallel: jobs > 1 && files.length > 1,
+  jobs,
+  grep: options.grep,
+  forbidOnly: Boolean(process.env.CI),
+});
+process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim();
+process.setSourceMapsEnabled(true);
+for (const file of files) mocha.addFile(join(built, file));
+
+const runner = mocha.run((failures) => {
+  const passes = runner.stats.passes;
+  if (runner.stats.pending > 0) console.log(`${runner.stats.pending} skipped`);
+  console.log(`${passes} passed, ${failures} failed`);
+  process.exitCode = failures > 0 || passes === 0 ? 1 : 0;
+});

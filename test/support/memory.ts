@@ -1,0 +1,53 @@
+// What is really in a process, read by the test itself from /proc and not asked from the runtime or the engine.
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Bytes of a process's memory in lower-case hex. `address` is a number or "0x…". */
+export function readMemory(pid: number, address: string | bigint, length: number): string {
+  const file = openSync(`/proc/${pid}/mem`, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    const read = readSync(file, bytes, 0, length, BigInt(address));
+    return bytes.subarray(0, read).toString('hex');
+  } finally {
+    closeSync(file);
+  }
+}
+
+export interface Mapping {
+  start: bigint;
+  end: bigint;
+  protection: string;
+  path: string;
+}
+
+export function mappings(pid: number): Mapping[] {
+  const rows = readFileSync(`/proc/${pid}/maps`, 'utf8').trimEnd().split('\n');
+  return rows.map((row) => {
+    const [range, protection, , , , ...path] = row.split(/\s+/);
+    const [start, end] = range!.split('-').map((text) => BigInt(`0x${text}`));
+    return { start: start!, end: end!, protection: protection!, path: path.join(' ') };
+  });
+}
+
+/** The runtime's own status file, as it lies in the control directory under `base`; undefined while there is none. */
+export function statusSequence(base: string, pid: number): number | undefined {
+  const text = controlFile(base, pid, 'status.json');
+  return text === undefined ? undefined : (JSON.parse(text) as { sequence: number }).sequence;
+}
+
+/** Content of a file of the process's control directory. */
+export function controlFile(base: string, pid: number, name: string): string | undefined {
+  try {
+    return readFileSync(join(controlDirectory(base, pid), name), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export function controlDirectory(base: string, pid: number): string {
+  const user = readdirSync(base).find((name) => name.startsWith('hot_fix-'));
+  if (user === undefined) throw new Error(`no control directory in ${base}`);
+  return join(base, user, String(pid));
+}

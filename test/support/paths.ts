@@ -1,0 +1,16 @@
+// Where things are, for tests: the repository, the build, the command line. Found from the bundle's own place, so
+// that it does not matter from where a test is run.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+function findRoot(from: string): string {
+  if (existsSync(join(from, 'package.json'))) return from;
+  const parent = dirname(from);
+  if (parent === from) throw new Error(`no package.json above ${__dirname}`);
+  return findRoot(parent);
+}
+
+export const root = findRoot(__dirname);
+export const dist = join(root, 'dist');
+export const cli = join(dist, 'cli.js');
+export const samples = join(root, 'test', 'samples');
