@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { HotPatchError } from '../model/errors';
-import * as elf from './constants';
+import * as abi from './constants';
 
 export interface Section {
   index: number;
@@ -124,19 +124,19 @@ export class ElfFile {
 
   /** Contents of a section, decompressed when SHF_COMPRESSED; empty for SHT_NOBITS. */
   data(section: Section): Buffer {
-    if (section.type === elf.SHT_NOBITS) return Buffer.alloc(0);
+    if (section.type === abi.SHT_NOBITS) return Buffer.alloc(0);
     const known = this.contents.get(section.index);
     if (known) return known;
     if (section.offset + section.size > this.size)
       throw this.malformed(`has section ${section.name} beyond its end`);
     let bytes = this.read(section.offset, section.size);
-    if (section.flags & elf.SHF_COMPRESSED) bytes = this.decompress(section, bytes);
+    if (section.flags & abi.SHF_COMPRESSED) bytes = this.decompress(section, bytes);
     this.contents.set(section.index, bytes);
     return bytes;
   }
 
   /** Symbols of SHT_SYMTAB (or SHT_DYNSYM); empty when there is no such section. */
-  symbols(type: number = elf.SHT_SYMTAB): ElfSymbol[] {
+  symbols(type: number = abi.SHT_SYMTAB): ElfSymbol[] {
     const table = this.sections.find((section) => section.type === type);
     if (!table) return [];
     const bytes = this.data(table);
@@ -144,7 +144,7 @@ export class ElfFile {
     if (!strings) throw this.malformed('has a symbol table without strings');
     const names = this.data(strings);
     const extended = this.sections.find(
-      (section) => section.type === elf.SHT_SYMTAB_SHNDX && section.link === table.index,
+      (section) => section.type === abi.SHT_SYMTAB_SHNDX && section.link === table.index,
     );
     const indices = extended ? this.data(extended) : undefined;
     const count = Math.floor(bytes.length / SYMBOL_SIZE);
@@ -153,7 +153,7 @@ export class ElfFile {
       const at = index * SYMBOL_SIZE;
       const info = bytes.readUInt8(at + 4);
       let section = bytes.readUInt16LE(at + 6);
-      if (section === elf.SHN_XINDEX && indices) section = indices.readUInt32LE(index * 4);
+      if (section === abi.SHN_XINDEX && indices) section = indices.readUInt32LE(index * 4);
       symbols[index] = {
         index,
         name: cString(names, bytes.readUInt32LE(at)),
@@ -189,7 +189,7 @@ export class ElfFile {
    * Undefined when the range is in no PT_LOAD segment. */
   loaded(address: number, length: number): Buffer | undefined {
     for (const segment of this.segments) {
-      if (segment.type !== elf.PT_LOAD || address < segment.address) continue;
+      if (segment.type !== abi.PT_LOAD || address < segment.address) continue;
       const within = address - segment.address;
       if (within + length > segment.memorySize) continue;
       if (within + length <= segment.fileSize) return this.read(segment.offset + within, length);
@@ -204,8 +204,8 @@ export class ElfFile {
   /** Build id of the note NT_GNU_BUILD_ID in hexadecimal; undefined when there is none. */
   buildId(): string | undefined {
     for (const segment of this.segments) {
-      if (segment.type !== elf.PT_NOTE) continue;
-      const id = findNote(this.read(segment.offset, segment.fileSize), 'GNU', elf.NT_GNU_BUILD_ID);
+      if (segment.type !== abi.PT_NOTE) continue;
+      const id = findNote(this.read(segment.offset, segment.fileSize), 'GNU', abi.NT_GNU_BUILD_ID);
       if (id) return id.toString('hex');
     }
     return undefined;
@@ -238,7 +238,7 @@ export class ElfFile {
     const first = this.read(offset, entrySize);
     const count = header.readUInt16LE(60) || number64(first, 32);
     const named = header.readUInt16LE(62);
-    const nameIndex = named === elf.SHN_XINDEX ? first.readUInt32LE(40) : named;
+    const nameIndex = named === abi.SHN_XINDEX ? first.readUInt32LE(40) : named;
     if (offset + entrySize * count > this.size) throw this.malformed('has section headers beyond its end');
     const bytes = this.read(offset, entrySize * count);
     const sections = Array.from({ length: count }, (_, index): Section => {
@@ -268,7 +268,7 @@ export class ElfFile {
 
   private decompress(section: Section, bytes: Buffer): Buffer {
     const kind = bytes.readUInt32LE(0);
-    if (kind !== elf.ELFCOMPRESS_ZLIB)
+    if (kind !== abi.ELFCOMPRESS_ZLIB)
       throw this.malformed(
         `has section ${section.name} compressed with method ${kind}, which is not supported`,
       );

@@ -1,0 +1,414 @@
+// The live side of the comparison: the module as the linker made it and the patches that came since, addressed
+// as in the process. Answers what lies at an address: bytes, symbols, imports behind PLT stubs and GOT slots.
+// Reads files only (code is not modified but at redirected entries, whose original bytes are the file's);
+// decides nothing.
+import * as abi from '../elf/constants';
+import type { ElfFile, ElfSymbol, Section } from '../elf/file';
+import { cString } from '../elf/file';
+import { HotPatchError } from '../model/errors';
+
+export interface LiveSymbol {
+  name: string;
+  /** Address in the process; for TLS symbols the offset in the module's TLS image. */
+  address: number;
+  size: number;
+  type: number;
+  binding: number;
+  image: Image;
+  /** Index of the FILE group (ELF gABI: local symbols follow their STT_FILE symbol); -1 for globals. */
+  group: number;
+  sectionIndex: number;
+}
+
+/** Local symbols of one object file that was linked in. */
+export interface FileGroup {
+  name: string;
+  symbols: LiveSymbol[];
+}
+
+/** What the dynamic loader writes at a place. */
+export interface DynamicRelocation {
+  type: number;
+  name: string;
+  addend: number;
+}
+
+export interface ImportedSymbol {
+  name: string;
+  version: string | undefined;
+  weak: boolean;
+}
+
+const STUB_LONGEST = 16;
+
+/** One linked file in the process: the module (image 0) or a patch. */
+export class Image {
+  readonly symbols: LiveSymbol[] = [];
+  readonly groups: FileGroup[] = [];
+  readonly start: number;
+  readonly end: number;
+  /** PT_TLS of the module: size and alignment decide local-exec offsets (psABI, "Thread-Local Storage"). */
+  readonly tls: { size: number; alignment: number } | undefined;
+  private readonly names = new Map<string, LiveSymbol[]>();
+  private sorted: LiveSymbol[] | undefined;
+  private dynamic: Map<number, DynamicRelocation> | undefined;
+  private dynamicNames: Set<string> | undefined;
+  private importTable: Map<string, ImportedSymbol> | undefined;
+  private readonly stubs = new Map<number, string | undefined>();
+  private readonly chunks = new Map<number, Buffer>();
+  private readonly executable: Section[];
+
+  /**
+   * @param bias load bias: address in the process − address in the file
+   * @param patch id of the patch, or undefined for the module
+   */
+  constructor(
+    readonly elf: ElfFile,
+    readonly bias: number,
+    readonly path: string,
+    readonly patch?: number,
+  ) {
+    const loads = elf.segments.filter((segment) => segment.type === abi.PT_LOAD);
+    this.start = bias + Math.min(...loads.map((segment) => segment.address));
+    this.end = bias + Math.max(...loads.map((segment) => segment.address + segment.memorySize));
+    const tls = elf.segments.find((segment) => segment.type === abi.PT_TLS);
+    this.tls = tls && { size: tls.memorySize, alignment: Math.max(tls.alignment, 1) };
+    this.executable = elf.sections.filter((section) => section.flags & abi.SHF_EXECINSTR);
+    this.readSymbols(elf.symbols());
+  }
+
+  named(name: string): readonly LiveSymbol[] {
+    return this.names.get(name) ?? [];
+  }
+
+  /** Global (or made local by the linker: hidden) definition of a name that other objects could refer to. */
+  global(name: string): LiveSymbol | undefined {
+    const all = this.names.get(name);
+    if (!all) return undefined;
+    const global = all.find((symbol) => symbol.binding !== abi.STB_LOCAL);
+    if (global) return global;
+    // GNU ld turns hidden globals into locals behind a FILE symbol without a name; lld and mold leave them
+    // behind the last file. A name that only one local symbol has is it as well.
+    return (
+      all.find((symbol) => symbol.group >= 0 && this.groups[symbol.group]!.name === '') ??
+      (all.length === 1 ? all[0] : undefined)
+    );
+  }
+
+  /** Symbols (functions and objects) that begin at an address. */
+  symbolsAt(address: number): LiveSymbol[] {
+    const sorted = this.byAddress();
+    const found: LiveSymbol[] = [];
+    for (let i = firstAtOrAbove(sorted, address); i < sorted.length && sorted[i]!.address === address; i++)
+      found.push(sorted[i]!);
+    return found;
+  }
+
+  /** The function or object that covers an address. */
+  covering(address: number): LiveSymbol | undefined {
+    const sorted = this.byAddress();
+    let i = firstAtOrAbove(sorted, address + 1) - 1;
+    for (let steps = 0; i >= 0 && steps < 64; i--, steps++) {
+      const symbol = sorted[i]!;
+      if (address < symbol.address + symbol.size) return symbol;
+    }
+    return undefined;
+  }
+
+  /** Address of the first symbol above an address; the end of its section at most. */
+  nextSymbol(address: number): number {
+    const sorted = this.byAddress();
+    const next = sorted[firstAtOrAbove(sorted, address + 1)];
+    const section = this.sectionAt(address);
+    const limit = section ? this.bias + section.address + section.size : address;
+    return next ? Math.min(next.address, limit) : limit;
+  }
+
+  sectionAt(address: number): Section | undefined {
+    const value = address - this.bias;
+    return this.elf.sections.find(
+      (section) =>
+        section.flags & abi.SHF_ALLOC &&
+        !(section.flags & abi.SHF_TLS && section.type === abi.SHT_NOBITS) &&
+        value >= section.address &&
+        value < section.address + section.size,
+    );
+  }
+
+  /** Bytes of the image as loaded from the file; undefined beyond its segments. Read in 64 KiB chunks and kept. */
+  bytes(address: number, length: number): Buffer | undefined {
+    const value = address - this.bias;
+    const chunkSize = 0x10000;
+    const index = Math.floor(value / chunkSize);
+    if (Math.floor((value + length - 1) / chunkSize) !== index) return this.elf.loaded(value, length);
+    let chunk = this.chunks.get(index);
+    if (!chunk) {
+      chunk = this.elf.loaded(index * chunkSize, chunkSize);
+      if (!chunk) return this.elf.loaded(value, length);
+      this.chunks.set(index, chunk);
+    }
+    const from = value - index * chunkSize;
+    return chunk.subarray(from, from + length);
+  }
+
+  /** The dynamic relocation that applies at an address. */
+  dynamicAt(address: number): DynamicRelocation | undefined {
+    return this.dynamicRelocations().get(address - this.bias);
+  }
+
+  /** Does the module itself reach this name through the dynamic loader (so that another module may define it)? */
+  bindsDynamically(name: string): boolean {
+    if (!this.dynamicNames) {
+      this.dynamicNames = new Set();
+      for (const relocation of this.dynamicRelocations().values())
+        if (relocation.name && relocation.type !== abi.R_X86_64_COPY) this.dynamicNames.add(relocation.name);
+    }
+    return this.dynamicNames.has(name);
+  }
+
+  /** What a pointer in data holds once the loader is done: an address, or an imported name. */
+  pointerAt(address: number): { address: number } | { name: string; addend: number } | undefined {
+    const relocation = this.dynamicAt(address);
+    if (relocation) {
+      if (relocation.name) return { name: relocation.name, addend: relocation.addend };
+      if (relocation.type === abi.R_X86_64_RELATIVE || relocation.type === abi.R_X86_64_IRELATIVE)
+        return { address: relocation.addend + this.bias };
+      return undefined;
+    }
+    const raw = this.bytes(address, 8);
+    if (!raw) return undefined;
+    const value = raw.readUInt32LE(0) + raw.readUInt32LE(4) * 0x1_0000_0000;
+    // DT_RELR relocations keep the addend in place: any pointer of a position-independent image is relative.
+    return { address: value === 0 ? 0 : value + this.bias };
+  }
+
+  /** Imported name that a PLT stub at this address jumps to (`jmp *slot(%rip)`, psABI "Procedure Linkage Table"). */
+  stubTarget(address: number): string | undefined {
+    if (this.stubs.has(address)) return this.stubs.get(address);
+    const name = this.decodeStub(address);
+    this.stubs.set(address, name);
+    return name;
+  }
+
+  /** Names this image imports, with the versions it was linked against. */
+  imports(): ReadonlyMap<string, ImportedSymbol> {
+    return (this.importTable ??= readImports(this.elf));
+  }
+
+  private decodeStub(address: number): string | undefined {
+    const section = this.sectionAt(address);
+    if (!section || !section.name.startsWith('.plt')) {
+      if (section?.name !== '.iplt') return undefined;
+    }
+    const bytes = this.bytes(address, STUB_LONGEST);
+    if (!bytes) return undefined;
+    // Before the jump: endbr64 (f3 0f 1e fa), mold's `mov $index,%r11d` (41 bb imm32), a bnd prefix (f2).
+    let at = 0;
+    if (bytes.readUInt32BE(0) === 0xf30f1efa) at = 4;
+    if (bytes[at] === 0x41 && bytes[at + 1] === 0xbb) at += 6;
+    if (bytes[at] === 0xf2) at += 1;
+    if (bytes[at] !== 0xff || bytes[at + 1] !== 0x25 || at + 6 > bytes.length) return undefined;
+    const relocation = this.dynamicAt(address + at + 6 + bytes.readInt32LE(at + 2));
+    if (!relocation) return undefined;
+    if (relocation.name) return relocation.name;
+    // An ifunc of the module itself: its resolver's own name.
+    if (relocation.type === abi.R_X86_64_IRELATIVE)
+      return this.symbolsAt(relocation.addend + this.bias)[0]?.name;
+    return undefined;
+  }
+
+  private dynamicRelocations(): Map<number, DynamicRelocation> {
+    if (this.dynamic) return this.dynamic;
+    const dynamic = new Map<number, DynamicRelocation>();
+    const names = this.elf.symbols(abi.SHT_DYNSYM);
+    for (const section of this.elf.sections) {
+      if (section.type !== abi.SHT_RELA || !(section.flags & abi.SHF_ALLOC)) continue;
+      for (const relocation of this.elf.relocations(section))
+        dynamic.set(relocation.offset, {
+          type: relocation.type,
+          name: relocation.symbol ? (names[relocation.symbol]?.name ?? '') : '',
+          addend: relocation.addend,
+        });
+    }
+    return (this.dynamic = dynamic);
+  }
+
+  private byAddress(): LiveSymbol[] {
+    return (this.sorted ??= this.symbols
+      .filter((symbol) => symbol.type !== abi.STT_TLS)
+      .sort((a, b) => a.address - b.address || a.size - b.size));
+  }
+
+  private readSymbols(table: ElfSymbol[]): void {
+    let group = -1;
+    for (const symbol of table) {
+      if (symbol.type === abi.STT_FILE) {
+        group = this.groups.push({ name: symbol.name, symbols: [] }) - 1;
+        continue;
+      }
+      if (symbol.section === abi.SHN_UNDEF || symbol.type === abi.STT_SECTION || symbol.name === '') continue;
+      const local = symbol.binding === abi.STB_LOCAL;
+      const live: LiveSymbol = {
+        name: symbol.name,
+        address:
+          symbol.type === abi.STT_TLS
+            ? symbol.value
+            : symbol.value + (symbol.section === abi.SHN_ABS ? 0 : this.bias),
+        size: symbol.size,
+        type: symbol.type,
+        binding: symbol.binding,
+        image: this,
+        group: local ? group : -1,
+        sectionIndex: symbol.section,
+      };
+      this.symbols.push(live);
+      if (local && group >= 0) this.groups[group]!.symbols.push(live);
+      const list = this.names.get(symbol.name);
+      if (list) list.push(live);
+      else this.names.set(symbol.name, [live]);
+    }
+  }
+
+  /** Is the address in an executable section? */
+  isCode(address: number): boolean {
+    const value = address - this.bias;
+    return this.executable.some(
+      (section) => value >= section.address && value < section.address + section.size,
+    );
+  }
+}
+
+/** The module and its patches, oldest first, at one moment of one process. */
+export class LiveImage {
+  constructor(
+    readonly module: Image,
+    readonly patches: readonly Image[],
+  ) {}
+
+  imageAt(address: number): Image | undefined {
+    if (address >= this.module.start && address < this.module.end) return this.module;
+    return this.patches.find((patch) => address >= patch.start && address < patch.end);
+  }
+
+  bytes(address: number, length: number): Buffer | undefined {
+    return this.imageAt(address)?.bytes(address, length);
+  }
+
+  stubTarget(address: number): string | undefined {
+    return this.imageAt(address)?.stubTarget(address);
+  }
+
+  symbolsAt(address: number): LiveSymbol[] {
+    return this.imageAt(address)?.symbolsAt(address) ?? [];
+  }
+
+  covering(address: number): LiveSymbol | undefined {
+    return this.imageAt(address)?.covering(address);
+  }
+
+  /** The definition of a global name: the module's, else that of the first patch that introduced it. */
+  global(name: string): LiveSymbol | undefined {
+    const own = this.module.global(name);
+    if (own) return own;
+    for (const patch of this.patches) {
+      const introduced = patch.named(name).find((symbol) => symbol.binding !== abi.STB_LOCAL);
+      if (introduced) return introduced;
+    }
+    return undefined;
+  }
+}
+
+function firstAtOrAbove(symbols: readonly LiveSymbol[], address: number): number {
+  let low = 0;
+  let high = symbols.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (symbols[middle]!.address < address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Undefined dynamic symbols with their versions (gABI "Dynamic Section"; GNU .gnu.version, .gnu.version_r). */
+function readImports(elf: ElfFile): Map<string, ImportedSymbol> {
+  const imports = new Map<string, ImportedSymbol>();
+  const versions = neededVersions(elf);
+  const table = elf.sections.find((section) => section.type === abi.SHT_GNU_VERSYM);
+  const indices = table ? elf.data(table) : undefined;
+  for (const symbol of elf.symbols(abi.SHT_DYNSYM)) {
+    if (symbol.section !== abi.SHN_UNDEF || symbol.name === '') continue;
+    const index =
+      indices && symbol.index * 2 + 2 <= indices.length ? indices.readUInt16LE(symbol.index * 2) & 0x7fff : 0;
+    imports.set(symbol.name, {
+      name: symbol.name,
+      version: versions.get(index),
+      weak: symbol.binding === abi.STB_WEAK,
+    });
+  }
+  return imports;
+}
+
+function neededVersions(elf: ElfFile): Map<number, string> {
+  const versions = new Map<number, string>();
+  const section = elf.sections.find((candidate) => candidate.type === abi.SHT_GNU_VERNEED);
+  const strings = section && elf.sections[section.link];
+  if (!section || !strings) return versions;
+  const bytes = elf.data(section);
+  const names = elf.data(strings);
+  for (let need = 0; need + 16 <= bytes.length;) {
+    let aux = need + bytes.readUInt32LE(need + 8);
+    for (let i = bytes.readUInt16LE(need + 2); i > 0 && aux + 16 <= bytes.length; i--) {
+      versions.set(bytes.readUInt16LE(aux + 6) & 0x7fff, cString(names, bytes.readUInt32LE(aux + 8)));
+      aux += bytes.readUInt32LE(aux + 12);
+    }
+    const next = bytes.readUInt32LE(need + 12);
+    if (next === 0) break;
+    need += next;
+  }
+  return versions;
+}
+
+/** Exported symbols of a shared library with their default versions (GNU .gnu.version_d, hidden bit 0x8000). */
+export function readExports(
+  elf: ElfFile,
+): Map<string, { version: string | undefined; type: number; size: number }> {
+  const exports = new Map<string, { version: string | undefined; type: number; size: number }>();
+  const versions = definedVersions(elf);
+  const table = elf.sections.find((section) => section.type === abi.SHT_GNU_VERSYM);
+  const indices = table ? elf.data(table) : undefined;
+  for (const symbol of elf.symbols(abi.SHT_DYNSYM)) {
+    if (symbol.section === abi.SHN_UNDEF || symbol.name === '' || symbol.binding === abi.STB_LOCAL) continue;
+    const raw =
+      indices && symbol.index * 2 + 2 <= indices.length ? indices.readUInt16LE(symbol.index * 2) : 1;
+    if (raw & 0x8000 && exports.has(symbol.name)) continue;
+    // Index 1 is the base definition: no version to ask for. A hidden (non-default) one is bound without version.
+    const version = raw & 0x8000 || raw <= 1 ? undefined : versions.get(raw);
+    exports.set(symbol.name, { version, type: symbol.type, size: symbol.size });
+  }
+  return exports;
+}
+
+function definedVersions(elf: ElfFile): Map<number, string> {
+  const versions = new Map<number, string>();
+  const section = elf.sections.find((candidate) => candidate.type === abi.SHT_GNU_VERDEF);
+  const strings = section && elf.sections[section.link];
+  if (!section || !strings) return versions;
+  const bytes = elf.data(section);
+  const names = elf.data(strings);
+  for (let at = 0; at + 20 <= bytes.length;) {
+    const aux = at + bytes.readUInt32LE(at + 12);
+    if (aux + 8 <= bytes.length)
+      versions.set(bytes.readUInt16LE(at + 4), cString(names, bytes.readUInt32LE(aux)));
+    const next = bytes.readUInt32LE(at + 16);
+    if (next === 0) break;
+    at += next;
+  }
+  return versions;
+}
+
+/** A module without symbols cannot be compared with.
+ * Throws HotPatchError no-symbols. */
+export function requireSymbols(image: Image): void {
+  if (!image.symbols.some((symbol) => symbol.type === abi.STT_FUNC))
+    throw new HotPatchError('no-symbols', `${image.path} has no symbol table: it was stripped`);
+}

@@ -1,0 +1,223 @@
+// A freshly compiled relocatable object, seen as functions, data and the relocations between them.
+// Second step of a save: made from the compiler's output, read by the comparison and by the linker.
+// Must not know anything about the running process.
+import { HotPatchError } from '../model/errors';
+import * as abi from './constants';
+import type { ElfFile} from './file';
+import { type ElfSymbol, type Relocation, type Section } from './file';
+
+/** One function of the object: a range of an executable section, with every symbol that begins there. */
+export interface ObjectFunction {
+  object: ObjectFile;
+  /** The symbol it is known by: a global one where there is one. */
+  symbol: ElfSymbol;
+  /** All symbols at this place (constructor variants, aliases), `symbol` among them. */
+  aliases: ElfSymbol[];
+  section: Section;
+  offset: number;
+  size: number;
+}
+
+/** A place in the object: a section and an offset, with the symbol that covers it where there is one. */
+export interface Place {
+  section: Section;
+  offset: number;
+  symbol: ElfSymbol | undefined;
+}
+
+export class ObjectFile {
+  readonly symbols: readonly ElfSymbol[];
+  /** Name of the FILE symbol, e.g. `app.cc`; empty when the compiler wrote none. */
+  readonly fileName: string;
+  readonly functions: readonly ObjectFunction[];
+  private readonly relocationsBySection = new Map<number, Relocation[]>();
+  private readonly relocationSections = new Map<number, Section>();
+  private readonly symbolsBySection = new Map<number, ElfSymbol[]>();
+  private readonly functionsBySection = new Map<number, ObjectFunction[]>();
+  private readonly definitions = new Map<string, ElfSymbol>();
+  private readonly grouped = new Set<number>();
+
+  /**
+   * @param elf the object
+   * @param source absolute path of the translation unit's source
+   * Throws `unsupported-object` when it is not a relocatable x86-64 object (LTO bitcode, another machine).
+   */
+  constructor(
+    readonly elf: ElfFile,
+    readonly source: string,
+  ) {
+    if (elf.type !== abi.ET_REL)
+      throw new HotPatchError(
+        'unsupported-object',
+        `The compiler did not write a relocatable object for ${source}`,
+        {
+          file: source,
+        },
+      );
+    if (elf.machine !== abi.EM_X86_64)
+      throw new HotPatchError(
+        'unsupported-object',
+        `${source} was compiled for another machine than x86-64`,
+        {
+          file: source,
+        },
+      );
+    if (elf.sections.some((section) => section.name.startsWith('.gnu.lto_')) && !elf.section('.text'))
+      throw new HotPatchError('unsupported-object', `${source} was compiled to LTO intermediate code only`, {
+        file: source,
+      });
+    this.symbols = elf.symbols();
+    this.fileName = this.symbols.find((symbol) => symbol.type === abi.STT_FILE)?.name ?? '';
+    for (const section of elf.sections) {
+      if (section.type === abi.SHT_RELA) this.relocationSections.set(section.info, section);
+      if (section.flags & abi.SHF_GROUP) this.grouped.add(section.index);
+    }
+    for (const symbol of this.symbols) {
+      if (!isDefined(symbol)) continue;
+      if (symbol.section === abi.SHN_COMMON) {
+        this.definitions.set(symbol.name, symbol);
+        continue;
+      }
+      if (
+        symbol.section >= elf.sections.length ||
+        symbol.type === abi.STT_FILE ||
+        symbol.type === abi.STT_SECTION
+      )
+        continue;
+      const list = this.symbolsBySection.get(symbol.section);
+      if (list) list.push(symbol);
+      else this.symbolsBySection.set(symbol.section, [symbol]);
+      if (symbol.binding !== abi.STB_LOCAL) this.definitions.set(symbol.name, symbol);
+    }
+    for (const list of this.symbolsBySection.values())
+      list.sort((a, b) => a.value - b.value || a.size - b.size);
+    this.functions = this.collectFunctions();
+  }
+
+  /** Relocations of a section's contents, by ascending offset. */
+  relocations(section: Section): readonly Relocation[] {
+    const known = this.relocationsBySection.get(section.index);
+    if (known) return known;
+    const table = this.relocationSections.get(section.index);
+    const relocations = table ? this.elf.relocations(table).sort((a, b) => a.offset - b.offset) : [];
+    this.relocationsBySection.set(section.index, relocations);
+    return relocations;
+  }
+
+  /** Relocations with start <= offset < end. */
+  relocationsIn(section: Section, start: number, end: number): readonly Relocation[] {
+    const all = this.relocations(section);
+    const first = lowerBound(all, start);
+    const last = lowerBound(all, end);
+    return first === 0 && last === all.length ? all : all.slice(first, last);
+  }
+
+  symbol(index: number): ElfSymbol {
+    const symbol = this.symbols[index];
+    if (!symbol)
+      throw new HotPatchError(
+        'unsupported-object',
+        `${this.source}: relocation with symbol ${index} out of range`,
+      );
+    return symbol;
+  }
+
+  /** Section a symbol is defined in; undefined for undefined, absolute and common symbols. */
+  sectionOf(symbol: ElfSymbol): Section | undefined {
+    return symbol.section === abi.SHN_UNDEF || symbol.section >= this.elf.sections.length
+      ? undefined
+      : this.elf.sections[symbol.section];
+  }
+
+  /** Global or common definition of that name in this object. */
+  definition(name: string): ElfSymbol | undefined {
+    return this.definitions.get(name);
+  }
+
+  /** Named symbols of a section by ascending value. */
+  symbolsIn(section: Section): readonly ElfSymbol[] {
+    return this.symbolsBySection.get(section.index) ?? [];
+  }
+
+  /** Where section + offset lies. `end` places (one past an object) belong to the object before them. */
+  place(section: Section, offset: number): Place {
+    let found: ElfSymbol | undefined;
+    for (const symbol of this.symbolsIn(section)) {
+      if (symbol.value > offset) break;
+      if (symbol.type === abi.STT_NOTYPE && symbol.size === 0 && found) continue;
+      if (offset < symbol.value + Math.max(symbol.size, 1) || !found || symbol.value > found.value)
+        found = symbol;
+    }
+    return { section, offset, symbol: found };
+  }
+
+  functionAt(section: Section, offset: number): ObjectFunction | undefined {
+    return this.functionsBySection
+      .get(section.index)
+      ?.find((candidate) => offset >= candidate.offset && offset < candidate.offset + candidate.size);
+  }
+
+  /** Is the section part of a COMDAT group (gABI, "Section Groups"): could another unit's copy be the live one? */
+  inGroup(section: Section): boolean {
+    return this.grouped.has(section.index);
+  }
+
+  /** Bytes of a function. */
+  code(fn: ObjectFunction): Buffer {
+    return this.elf.data(fn.section).subarray(fn.offset, fn.offset + fn.size);
+  }
+
+  private collectFunctions(): ObjectFunction[] {
+    const functions: ObjectFunction[] = [];
+    for (const [index, symbols] of this.symbolsBySection) {
+      const section = this.elf.sections[index];
+      if (!section || !(section.flags & abi.SHF_EXECINSTR)) continue;
+      const here: ObjectFunction[] = [];
+      for (const symbol of symbols) {
+        if (symbol.type !== abi.STT_FUNC && symbol.type !== abi.STT_GNU_IFUNC) continue;
+        if (symbol.size === 0) continue;
+        const known = here.find((fn) => fn.offset === symbol.value);
+        if (known) {
+          known.aliases.push(symbol);
+          if (known.symbol.binding === abi.STB_LOCAL && symbol.binding !== abi.STB_LOCAL)
+            known.symbol = symbol;
+          known.size = Math.max(known.size, symbol.size);
+        } else
+          here.push({
+            object: this,
+            symbol,
+            aliases: [symbol],
+            section,
+            offset: symbol.value,
+            size: symbol.size,
+          });
+      }
+      if (here.length) this.functionsBySection.set(index, here);
+      functions.push(...here);
+    }
+    return functions;
+  }
+}
+
+export function isDefined(symbol: ElfSymbol): boolean {
+  return symbol.section !== abi.SHN_UNDEF && symbol.name !== '';
+}
+
+/** May the section's contents be treated as constant: read-only, or read-only after relocation? */
+export function isConstant(section: Section): boolean {
+  return (
+    !(section.flags & abi.SHF_EXECINSTR) &&
+    (!(section.flags & abi.SHF_WRITE) || section.name.startsWith('.data.rel.ro'))
+  );
+}
+
+function lowerBound(relocations: readonly Relocation[], offset: number): number {
+  let low = 0;
+  let high = relocations.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (relocations[middle]!.offset < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
