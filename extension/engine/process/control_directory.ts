@@ -1,0 +1,109 @@
+// Where a process's runtime keeps its control directory (docs/PROTOCOL.md, section 1), and what it says of itself
+// there. Reads and removes directories of processes that have ended; sends nothing.
+import { lstatSync, readFileSync, readdirSync, rmSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import type { PatchableProcess } from '../model/result';
+
+export const PROTOCOL_VERSION = 1;
+
+/** process.json, as far as the engine uses it. */
+export interface RuntimeIdentity {
+  protocol: number;
+  version: string;
+  pid: number;
+  startTime: number;
+  signal: number;
+  workerTid: number;
+}
+
+/** process.json checked field by field: it was written by another program. Undefined when it is not usable. A
+ * runtime of another protocol version is still identified, so that it can be named in the error. */
+export function parseIdentity(text: string): RuntimeIdentity | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { protocol, version, pid, startTime, signal, workerTid } = value as Record<string, unknown>;
+  const count = (field: unknown): field is number => Number.isSafeInteger(field) && (field as number) >= 0;
+  if (!count(protocol) || !count(pid) || !count(startTime)) return undefined;
+  return {
+    protocol,
+    version: typeof version === 'string' ? version : '',
+    pid,
+    startTime,
+    signal: count(signal) ? signal : 0,
+    workerTid: count(workerTid) ? workerTid : 0,
+  };
+}
+
+/** Base directories in which runtimes of this user may have put theirs; `environments` are XDG_RUNTIME_DIR values
+ * of the processes themselves. */
+export function baseDirectories(uid: number, environments: Iterable<string>): string[] {
+  const own = process.env['XDG_RUNTIME_DIR'];
+  return [...new Set([...environments, ...(own ? [own] : []), `/run/user/${uid}`, '/tmp'])];
+}
+
+/** A directory of this user that nobody else can write to, and not a symbolic link: else what it says is not the
+ * runtime's word. */
+function isOwn(stats: Stats, uid: number): boolean {
+  return stats.isDirectory() && stats.uid === uid && (stats.mode & 0o077) === 0;
+}
+
+function own(path: string, uid: number): boolean {
+  try {
+    return isOwn(lstatSync(path), uid);
+  } catch {
+    return false;
+  }
+}
+
+/** The runtimes that announced themselves under `bases`, by pid. Directories of processes that are gone are
+ * removed; `startTimeOf` gives the start time of a live process. One whose pid is in use again is left to that
+ * process's own runtime, which may be creating its directory at this very moment. */
+export function findRuntimes(
+  uid: number,
+  bases: readonly string[],
+  startTimeOf: (pid: number) => number | undefined,
+): Map<number, NonNullable<PatchableProcess['runtime']>> {
+  const runtimes = new Map<number, NonNullable<PatchableProcess['runtime']>>();
+  for (const base of bases) {
+    const parent = join(base, `hot_fix-${uid}`);
+    if (!own(parent, uid)) continue;
+    for (const name of readdirSync(parent)) {
+      if (!/^[1-9]\d*$/.test(name)) continue;
+      const pid = Number(name);
+      const controlDirectory = join(parent, name);
+      const startTime = startTimeOf(pid);
+      if (startTime === undefined) {
+        remove(controlDirectory, uid);
+        continue;
+      }
+      const identity = runtimes.has(pid) ? undefined : readIdentity(controlDirectory, uid);
+      if (identity?.pid !== pid || identity.startTime !== startTime) continue;
+      const { version, protocol, signal, workerTid } = identity;
+      runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory });
+    }
+  }
+  return runtimes;
+}
+
+function readIdentity(directory: string, uid: number): RuntimeIdentity | undefined {
+  if (!own(directory, uid)) return undefined;
+  try {
+    return parseIdentity(readFileSync(join(directory, 'process.json'), 'utf8'));
+  } catch {
+    return undefined; // the runtime is just starting, or ended meanwhile
+  }
+}
+
+function remove(directory: string, uid: number): void {
+  if (!own(directory, uid)) return;
+  try {
+    rmSync(directory, { recursive: true, force: true });
+  } catch {
+    return; // another engine sweeps it at the same time
+  }
+}

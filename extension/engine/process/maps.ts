@@ -1,0 +1,168 @@
+// The address space of a process: /proc/PID/maps as data, and the choice of a place for a patch in it.
+// Reading is one function at the edge; parsing and choosing are pure.
+import { readFileSync } from 'node:fs';
+import type { AddressSpace, LiveModule, Mapping } from '../context';
+import { processAccessError } from './memory';
+
+const PAGE = 0x1000;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** End of user space with four-level page tables; beyond it is only [vsyscall]. */
+const USER_SPACE_END = 0x7fff_ffff_f000;
+/** vm.mmap_min_addr, as distributions set it. */
+const LOWEST_ADDRESS = 0x1_0000;
+
+/** proc(5): `start-end perms offset dev inode path`; blank and backslash-octal in paths as the kernel writes them. */
+const LINE =
+  /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)$/;
+const DELETED = ' (deleted)';
+
+/** Lines of /proc/PID/maps that lie in user space, in their order (ascending addresses). */
+export function parseMaps(text: string): Mapping[] {
+  const mappings: Mapping[] = [];
+  for (const line of text.split('\n')) {
+    const match = LINE.exec(line);
+    if (!match) continue;
+    const [, start = '', end = '', r, w, x, share, offset = '', device = '', inode = '', name = ''] = match;
+    if (parseInt(end, 16) > USER_SPACE_END + PAGE) continue;
+    const deleted = name.endsWith(DELETED);
+    const path = (deleted ? name.slice(0, -DELETED.length) : name).replace(/\\012/g, '\n');
+    mappings.push({
+      start: parseInt(start, 16),
+      end: parseInt(end, 16),
+      readable: r === 'r',
+      writable: w === 'w',
+      executable: x === 'x',
+      shared: share === 's',
+      offset: parseInt(offset, 16),
+      device,
+      inode: Number(inode),
+      path,
+      deleted,
+    });
+  }
+  return mappings;
+}
+
+/** A generated patch, mapped from its control directory (docs/PROTOCOL.md, section 1). */
+export function isPatchFile(path: string): boolean {
+  return /\/hot_fix-\d+\/\d+\/patches\/[^/]+$/.test(path);
+}
+
+/** Throws HotPatchError process-gone, other-user. */
+export function readAddressSpace(pid: number): AddressSpace {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/maps`, 'latin1');
+  } catch (error) {
+    throw processAccessError(pid, error, 'the memory map');
+  }
+  // latin1 keeps any byte of a path through the regular expression; paths are UTF-8 to everyone else.
+  const mappings = parseMaps(Buffer.from(text, 'latin1').toString('utf8'));
+  return { mappings, heapEnd: mappings.findLast((mapping) => mapping.path === '[heap]')?.end ?? 0 };
+}
+
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** What `findGap` keeps free around what is mapped. */
+const GUARD = 64 * KIB;
+/** Room that `brk` and the main thread's stack may yet take, and where the kernel puts the next mappings (thread
+ * stacks, arenas of 64 MiB, libraries): a patch there would sooner collide, or be in somebody's way. */
+const HEAP_GROWTH = 1 * GIB;
+const STACK_GROWTH = 16 * GIB;
+const MAPPING_GROWTH = 256 * MIB;
+/** A gap at least this large is one the kernel takes new mappings from. */
+const LARGE_GAP = 4 * GIB;
+/** The stack's own guard gap and the default limit of 8 MiB are within it; never placed there. */
+const STACK_MINIMUM = 128 * MIB;
+/** PC-relative operands are signed 32 bits; the slack is for addends and alignment. */
+const REACH = 2 * GIB - 1 * MIB;
+
+/** A free place for `length` bytes from where all of a module, and everything in the patch, is within ±2 GiB.
+ *
+ * Executables: below them (the heap grows above). Shared libraries: beside them, away from where the kernel puts
+ * the next mappings. Executables that are not position independent have absolute 32-bit addresses in their code:
+ * in the low 2 GiB, from the top downwards.
+ * @param avoid further ranges to keep out of, e.g. one that the runtime found taken.
+ * @returns a page-aligned address, or undefined when there is none. */
+export function findGap(
+  space: AddressSpace,
+  module: Pick<LiveModule, 'start' | 'end' | 'kind' | 'positionIndependent'>,
+  length: number,
+  avoid: readonly Range[] = [],
+): number | undefined {
+  const need = Math.ceil(length / PAGE) * PAGE;
+  const reach: Range = {
+    start: Math.max(LOWEST_ADDRESS, module.end - REACH),
+    end: Math.min(module.positionIndependent ? USER_SPACE_END : 2 * GIB - 1 * MIB, module.start + REACH),
+  };
+  const taken = [
+    ...space.mappings.map(({ start, end }) => ({ start: start - GUARD, end: end + GUARD })),
+    ...space.mappings
+      .filter(({ path }) => path === '[stack]')
+      .map(({ start }) => ({ start: start - STACK_MINIMUM, end: start })),
+    ...avoid,
+  ];
+  const reserved = growthZones(space, module);
+  return (
+    closest(freeRanges(reach, [...taken, ...reserved]), need, module) ??
+    closest(freeRanges(reach, taken), need, module)
+  );
+}
+
+/** Ranges that are free but likely to be wanted by the process itself. */
+function growthZones(space: AddressSpace, module: Pick<LiveModule, 'start' | 'kind'>): Range[] {
+  const zones: Range[] = [];
+  if (space.heapEnd > 0) zones.push({ start: space.heapEnd, end: space.heapEnd + HEAP_GROWTH });
+  // Patches do not count as neighbours, else each would push the next one further away.
+  const mappings = space.mappings.filter(({ path }) => !isPatchFile(path));
+  mappings.forEach((mapping, index) => {
+    if (mapping.path === '[stack]') zones.push({ start: mapping.start - STACK_GROWTH, end: mapping.start });
+    const below = mappings[index - 1];
+    if (!below || mapping.start - below.end < LARGE_GAP) return;
+    zones.push({ start: below.end, end: below.end + MAPPING_GROWTH });
+    if (module.kind === 'shared-library' || mapping.start !== module.start)
+      zones.push({ start: mapping.start - MAPPING_GROWTH, end: mapping.start });
+  });
+  return zones;
+}
+
+/** What remains of `within` without `taken`, ascending. */
+function freeRanges(within: Range, taken: readonly Range[]): Range[] {
+  const free: Range[] = [];
+  let from = within.start;
+  for (const range of [...taken].sort((a, b) => a.start - b.start)) {
+    if (range.start > from) free.push({ start: from, end: Math.min(range.start, within.end) });
+    from = Math.max(from, range.end);
+    if (from >= within.end) break;
+  }
+  if (from < within.end) free.push({ start: from, end: within.end });
+  return free;
+}
+
+/** The best start for `need` bytes in one of the ranges, by the module's kind. */
+function closest(
+  free: readonly Range[],
+  need: number,
+  module: Pick<LiveModule, 'start' | 'end' | 'kind' | 'positionIndependent'>,
+): number | undefined {
+  const places = free.flatMap(({ start, end }) => {
+    const first = Math.ceil(start / PAGE) * PAGE;
+    const last = Math.floor(end / PAGE) * PAGE - need;
+    return last >= first ? [first, last] : [];
+  });
+  const cost = (place: number): number => {
+    if (!module.positionIndependent) return -place;
+    if (place >= module.end) return place - module.end + (module.kind === 'executable' ? USER_SPACE_END : 0);
+    return module.start - (place + need);
+  };
+  return places.reduce<number | undefined>(
+    (best, place) => (best === undefined || cost(place) < cost(best) ? place : best),
+    undefined,
+  );
+}

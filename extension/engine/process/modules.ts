@@ -1,0 +1,192 @@
+// The modules (executable, shared libraries) of a process, with their ELF files. Files are cached by identity, so
+// that repeated saves open and parse nothing. Knows nothing of sources or of the runtime.
+import { readlinkSync, statSync, type Stats } from 'node:fs';
+import type { LiveModule, Mapping } from '../context';
+import { ET_EXEC, PT_LOAD } from '../elf/constants';
+import { ElfFile } from '../elf/file';
+import { HotPatchError } from '../model/errors';
+import { isPatchFile, readAddressSpace } from './maps';
+import { processAccessError } from './memory';
+
+const PAGE = 0x1000;
+/** Milliseconds after which a file that no process was seen with is closed. */
+const UNUSED_AFTER = 10 * 60_000;
+
+interface OpenFile {
+  elf: ElfFile & { close(): void };
+  buildId: string | undefined;
+  key: string;
+  lastUsed: number;
+}
+
+/** A run of mappings of one file that the loader made: they begin at offset 0 and some are executable. */
+export interface MappedFile {
+  path: string;
+  deleted: boolean;
+  inode: number;
+  first: Mapping;
+  last: Mapping;
+}
+
+/** Mapped files that can be modules: no data files, no patches of ours. */
+export function mappedFiles(mappings: readonly Mapping[]): MappedFile[] {
+  const runs: (MappedFile & { code: boolean })[] = [];
+  const open = new Map<string, (typeof runs)[number]>();
+  for (const mapping of mappings) {
+    if (!mapping.path.startsWith('/') || isPatchFile(mapping.path)) continue;
+    const identity = `${mapping.device} ${mapping.inode} ${mapping.path}`;
+    let run = open.get(identity);
+    if (!run || (mapping.offset === 0 && run.code && !mapping.writable)) {
+      const { path, deleted, inode } = mapping;
+      run = { path, deleted, inode, first: mapping, last: mapping, code: false };
+      open.set(identity, run);
+      runs.push(run);
+    } else if (mapping.offset === 0 && !run.code) {
+      run.first = mapping; // what came before was the file mapped as data
+    }
+    run.last = mapping;
+    run.code ||= mapping.executable;
+  }
+  return runs.filter((run) => run.code);
+}
+
+/** Load bias and range of a file mapped with its first PT_LOAD at `first`; undefined when they do not agree. */
+export function placement(
+  elf: Pick<ElfFile, 'segments'>,
+  first: Pick<Mapping, 'start' | 'offset'>,
+): { bias: number; start: number; end: number } | undefined {
+  const loads = elf.segments.filter((segment) => segment.type === PT_LOAD);
+  const floor = (address: number): number => address - (address % PAGE);
+  const load = loads.find((segment) => floor(segment.offset) === first.offset);
+  if (!load) return undefined;
+  const bias = first.start - floor(load.address);
+  const end = Math.max(...loads.map((segment) => segment.address + segment.memorySize));
+  return { bias, start: first.start, end: Math.ceil((bias + end) / PAGE) * PAGE };
+}
+
+/** Is the file at a path another build than the one with this build id? Files without ids differ if they are
+ * different files. */
+function isOtherBuild(path: string, mapped: Stats, buildId: string | undefined): boolean {
+  let present: Stats;
+  try {
+    present = statSync(path);
+  } catch {
+    return false; // removed, not replaced: what runs is still the last build
+  }
+  if (present.ino === mapped.ino && present.dev === mapped.dev) return false;
+  if (buildId === undefined) return true;
+  try {
+    const file = ElfFile.open(path);
+    try {
+      return file.buildId() !== buildId;
+    } finally {
+      file.close();
+    }
+  } catch {
+    return true; // half-written by a linker at this moment
+  }
+}
+
+export interface ModuleCache {
+  /** As ProcessContext.modules. */
+  modules(pid: number): LiveModule[];
+  /** The executable of a process alone: no reading of its memory map. `rebuilt` as in LiveModule.
+   * Throws HotPatchError unsupported-module, process-gone, other-user. */
+  executable(pid: number): { elf: ElfFile; key: string; rebuilt: boolean };
+  dispose(): void;
+}
+
+export function createModuleCache(): ModuleCache {
+  const files = new Map<string, OpenFile>();
+
+  const fileOf = (path: string, stats: Stats): OpenFile => {
+    const identity = `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
+    const now = Date.now();
+    let file = files.get(identity);
+    if (!file) {
+      for (const [key, old] of files)
+        if (now - old.lastUsed > UNUSED_AFTER) {
+          old.elf.close();
+          files.delete(key);
+        }
+      const elf = ElfFile.open(path);
+      const buildId = elf.buildId();
+      file = { elf, buildId, key: `${identity}:${buildId ?? ''}`, lastUsed: now };
+      files.set(identity, file);
+    }
+    file.lastUsed = now;
+    return file;
+  };
+
+  const executable = (pid: number): { file: OpenFile; path: string; rebuilt: boolean; stats: Stats } => {
+    const link = `/proc/${pid}/exe`;
+    try {
+      const path = readlinkSync(link).replace(/ \(deleted\)$/, '');
+      const stats = statSync(link);
+      // Opened through the link: that is the mapped file even after it was replaced.
+      const file = fileOf(link, stats);
+      return { file, path, stats, rebuilt: isOtherBuild(`/proc/${pid}/root${path}`, stats, file.buildId) };
+    } catch (error) {
+      if (error instanceof HotPatchError)
+        throw new HotPatchError('unsupported-module', `${error.message} (executable of process ${pid})`, {
+          pid,
+        });
+      throw processAccessError(pid, error, 'the executable');
+    }
+  };
+
+  /** The file behind a library's mapping, if it can still be opened. */
+  const library = (pid: number, mapped: MappedFile): { file: OpenFile; rebuilt: boolean } | undefined => {
+    const through = [
+      ...(mapped.deleted ? [] : [`/proc/${pid}/root${mapped.path}`]),
+      // Needs CAP_CHECKPOINT_RESTORE, but is right whatever happened to the path.
+      `/proc/${pid}/map_files/${mapped.first.start.toString(16)}-${mapped.first.end.toString(16)}`,
+      mapped.path,
+    ];
+    for (const path of through) {
+      try {
+        const file = fileOf(path, statSync(path));
+        return { file, rebuilt: mapped.deleted && path === mapped.path };
+      } catch {
+        continue; // not ELF, not there, no permission: the next way, else not a module that can be patched
+      }
+    }
+    return undefined;
+  };
+
+  return {
+    executable(pid) {
+      const { file, rebuilt } = executable(pid);
+      return { elf: file.elf, key: file.key, rebuilt };
+    },
+
+    modules(pid) {
+      const { mappings } = readAddressSpace(pid);
+      const main = executable(pid);
+      const modules: LiveModule[] = [];
+      for (const mapped of mappedFiles(mappings)) {
+        const isMain = mapped.path === main.path && !modules.some(({ kind }) => kind === 'executable');
+        const found = isMain ? main : library(pid, mapped);
+        const place = found && placement(found.file.elf, mapped.first);
+        if (!found || !place) continue;
+        const { elf, buildId, key } = found.file;
+        modules.push({
+          path: mapped.path,
+          kind: isMain ? 'executable' : 'shared-library',
+          positionIndependent: elf.type !== ET_EXEC,
+          ...place,
+          buildId,
+          elf,
+          key,
+          rebuilt: found.rebuilt,
+        });
+      }
+      return modules.sort((a, b) => Number(b.kind === 'executable') - Number(a.kind === 'executable'));
+    },
+
+    dispose() {
+      for (const file of files.values()) file.elf.close();
+      files.clear();
+    },
+  };
+}

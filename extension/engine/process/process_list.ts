@@ -1,0 +1,131 @@
+// The local processes and whether they can be patched, from /proc and the control directories. Called up to once
+// a second by views: a few small reads a process, no debug information.
+import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { PatchableProcess } from '../model/result';
+import { baseDirectories, findRuntimes } from './control_directory';
+
+/** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
+export function parseStat(
+  text: string,
+): { name: string; state: string; parentPid: number; startTime: number } | undefined {
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  if (open < 0 || close < open) return undefined;
+  const fields = text.slice(close + 2).split(' ');
+  const startTime = Number(fields[19]);
+  if (!Number.isSafeInteger(startTime)) return undefined;
+  return {
+    name: text.slice(open + 1, close),
+    state: fields[0] ?? '',
+    parentPid: Number(fields[1]),
+    startTime,
+  };
+}
+
+/** Undefined when the process is gone (or a zombie: nothing of it is left to patch). */
+export function readStat(pid: number): ReturnType<typeof parseStat> {
+  const text = tryRead(`/proc/${pid}/stat`);
+  const stat = text === undefined ? undefined : parseStat(text);
+  return stat && stat.state !== 'Z' && stat.state !== 'X' ? stat : undefined;
+}
+
+function tryRead(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function tryReadLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What does not change while a process runs one program. `exec` keeps pid and start time, so the executable's
+ * link is part of what is compared. */
+interface Known {
+  startTime: number;
+  exe: string;
+  uid: number;
+  commandLine: string[];
+  runtimeDirectory: string | undefined;
+}
+
+export type ProcessList = () => PatchableProcess[];
+
+/** @param isRebuilt whether the executable of a process was replaced by another build; asked for processes with
+ * the runtime only. */
+export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessList {
+  const known = new Map<number, Known>();
+  const ownUid = process.getuid?.() ?? 0;
+
+  const look = (pid: number, startTime: number): Known | undefined => {
+    const link = tryReadLink(`/proc/${pid}/exe`);
+    const exe = link?.replace(/ \(deleted\)$/, '') ?? '';
+    const before = known.get(pid);
+    if (before && before.startTime === startTime && before.exe === exe) return before;
+    const uid = uidOf(pid);
+    const commandLine = (tryRead(`/proc/${pid}/cmdline`) ?? '').replace(/\0$/, '').split('\0');
+    // Kernel threads have neither executable nor command line.
+    if (uid === undefined || (exe === '' && commandLine.join('') === '')) return undefined;
+    const environment = uid === ownUid ? tryRead(`/proc/${pid}/environ`) : undefined;
+    const runtimeDirectory = environment
+      ?.split('\0')
+      .find((variable) => variable.startsWith('XDG_RUNTIME_DIR='))
+      ?.slice('XDG_RUNTIME_DIR='.length);
+    const now = { startTime, exe, uid, commandLine, runtimeDirectory: runtimeDirectory || undefined };
+    known.set(pid, now);
+    return now;
+  };
+
+  return () => {
+    const live = new Map<number, { stat: NonNullable<ReturnType<typeof parseStat>>; about: Known }>();
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const pid = Number(name);
+      const stat = readStat(pid);
+      const about = stat && look(pid, stat.startTime);
+      if (about) live.set(pid, { stat, about });
+    }
+    for (const pid of known.keys()) if (!live.has(pid)) known.delete(pid);
+
+    const environments = [...live.values()].flatMap(({ about }) => about.runtimeDirectory ?? []);
+    const bases = baseDirectories(ownUid, environments);
+    const runtimes = findRuntimes(
+      ownUid,
+      bases,
+      (pid) => live.get(pid)?.stat.startTime ?? readStat(pid)?.startTime,
+    );
+
+    const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
+      const runtime = runtimes.get(pid);
+      const state =
+        about.uid !== ownUid ? 'other-user' : !runtime ? 'no-runtime' : isRebuilt(pid) ? 'rebuilt' : 'ready';
+      return {
+        pid,
+        startTime: stat.startTime,
+        parentPid: stat.parentPid,
+        exe: about.exe,
+        name: about.exe ? basename(about.exe) : stat.name,
+        commandLine: about.commandLine,
+        cwd: (about.uid === ownUid && tryReadLink(`/proc/${pid}/cwd`)) || '',
+        state,
+        ...(runtime && { runtime }),
+      };
+    });
+    return processes.sort((a, b) => Number(!a.runtime) - Number(!b.runtime) || a.pid - b.pid);
+  };
+}
+
+function uidOf(pid: number): number | undefined {
+  try {
+    return statSync(`/proc/${pid}`).uid;
+  } catch {
+    return undefined;
+  }
+}
