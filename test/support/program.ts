@@ -3,14 +3,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
-const patience = 30_000;
+const patience = 60_000;
 
 export interface StartOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
 }
+
+type Matching = string | RegExp | ((line: string) => boolean);
 
 interface Waiter {
   matches: (line: string) => boolean;
@@ -18,13 +21,59 @@ interface Waiter {
   reject: (reason: Error) => void;
 }
 
-export class Program {
-  readonly pid: number;
-  /** All lines of standard output so far. */
-  readonly lines: string[] = [];
-  errorOutput = '';
+/** The lines of one stream: those that came, and those that are waited for. */
+class Lines {
+  readonly all: string[] = [];
   private readonly unread: string[] = [];
   private readonly waiters: Waiter[] = [];
+  private ended = false;
+
+  constructor(
+    stream: Readable,
+    private readonly failure: (what: string) => Error,
+  ) {
+    const reader = createInterface({ input: stream });
+    reader.on('line', (line) => {
+      this.all.push(line);
+      const index = this.waiters.findIndex((waiter) => waiter.matches(line));
+      if (index < 0) this.unread.push(line);
+      else this.waiters.splice(index, 1)[0]!.resolve(line);
+    });
+    reader.on('close', () => {
+      this.ended = true;
+      for (const waiter of this.waiters.splice(0)) waiter.reject(this.failure('ended'));
+    });
+  }
+
+  next(matching: Matching): Promise<string> {
+    const matches =
+      typeof matching === 'function'
+        ? matching
+        : (line: string) => (typeof matching === 'string' ? line === matching : matching.test(line));
+    for (let line = this.unread.shift(); line !== undefined; line = this.unread.shift()) {
+      if (matches(line)) return Promise.resolve(line);
+    }
+    if (this.ended) return Promise.reject(this.failure('has ended'));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(this.failure(`printed no line like ${String(matching)}`)),
+        patience,
+      );
+      this.waiters.push({
+        matches,
+        resolve: (line) => (clearTimeout(timer), resolve(line)),
+        reject: (reason) => (clearTimeout(timer), reject(reason)),
+      });
+    });
+  }
+}
+
+const any = () => true;
+
+export class Program {
+  readonly pid: number;
+  private readonly output: Lines;
+  private readonly errors: Lines;
   private readonly ended: Promise<unknown>;
 
   private constructor(
@@ -32,12 +81,11 @@ export class Program {
     private readonly title: string,
   ) {
     this.pid = child.pid ?? 0;
-    this.ended = once(child, 'exit').then(() => {
-      for (const waiter of this.waiters.splice(0)) waiter.reject(this.failure('ended'));
-    });
-    createInterface({ input: child.stdout! }).on('line', (line) => this.receive(line));
-    child.stderr!.on('data', (data: Buffer) => (this.errorOutput += data.toString()));
-    child.stdin!.on('error', () => undefined); // EPIPE: the end of the process is noticed by `ended`
+    this.ended = once(child, 'exit');
+    const failure = (what: string) => this.failure(what);
+    this.output = new Lines(child.stdout!, failure);
+    this.errors = new Lines(child.stderr!, failure);
+    child.stdin!.on('error', () => undefined); // EPIPE: the end of the process is noticed by its streams
   }
 
   static async start(command: string, args: string[] = [], options: StartOptions = {}): Promise<Program> {
@@ -53,27 +101,24 @@ export class Program {
     return this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** The next unread line that matches; unread lines before it are dropped. */
-  line(matching: string | RegExp | ((line: string) => boolean) = () => true): Promise<string> {
-    const matches =
-      typeof matching === 'function'
-        ? matching
-        : (line: string) => (typeof matching === 'string' ? line === matching : matching.test(line));
-    for (let line = this.unread.shift(); line !== undefined; line = this.unread.shift()) {
-      if (matches(line)) return Promise.resolve(line);
-    }
-    if (!this.running) return Promise.reject(this.failure('has ended'));
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(this.failure(`printed no line like ${String(matching)}`)),
-        patience,
-      );
-      this.waiters.push({
-        matches,
-        resolve: (line) => (clearTimeout(timer), resolve(line)),
-        reject: (reason) => (clearTimeout(timer), reject(reason)),
-      });
-    });
+  /** All lines of standard output so far. */
+  get lines(): readonly string[] {
+    return this.output.all;
+  }
+
+  /** All lines of standard error so far. */
+  get errorLines(): readonly string[] {
+    return this.errors.all;
+  }
+
+  /** The next unread line of standard output that matches; unread lines before it are dropped. */
+  line(matching: Matching = any): Promise<string> {
+    return this.output.next(matching);
+  }
+
+  /** The same for standard error. */
+  errorLine(matching: Matching = any): Promise<string> {
+    return this.errors.next(matching);
   }
 
   send(line: string): void {
@@ -87,6 +132,11 @@ export class Program {
     return answer;
   }
 
+  /** Ends the program's standard input. */
+  endInput(): void {
+    this.child.stdin!.end();
+  }
+
   /** Waits for the end of the process; its exit status, or the name of the signal that ended it. */
   async exit(): Promise<number | string> {
     await this.ended;
@@ -98,18 +148,11 @@ export class Program {
     await this.ended;
   }
 
-  private receive(line: string): void {
-    this.lines.push(line);
-    const index = this.waiters.findIndex((waiter) => waiter.matches(line));
-    if (index < 0) this.unread.push(line);
-    else this.waiters.splice(index, 1)[0]!.resolve(line);
-  }
-
   private failure(what: string): Error {
     const state = this.running ? '' : ` (${this.child.signalCode ?? `status ${this.child.exitCode}`})`;
-    const output = this.lines.slice(-10).join('\n  ');
+    const last = (lines: Lines) => lines.all.slice(-10).join('\n  ');
     return new Error(
-      `${this.title} ${what}${state}\nstdout:\n  ${output}\nstderr:\n  ${this.errorOutput.slice(-2000)}`,
+      `${this.title} ${what}${state}\nstdout:\n  ${last(this.output)}\nstderr:\n  ${last(this.errors)}`,
     );
   }
 }

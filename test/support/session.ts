@@ -208,3 +208,57 @@ export function useSession(prepare: (session: Session) => Promise<void>): { read
     },
   };
 }
+
+/** The usual small test: one unit with `long value(long)`, driven by test/samples/driver. */
+export class Unit {
+  private constructor(
+    readonly session: Session,
+    readonly file: string,
+    readonly program: Program,
+  ) {}
+
+  /** Writes the unit, builds it with the driver (-O2 -g unless `flags` say otherwise) and starts it. */
+  static async start(session: Session, source: string, options: UnitOptions = {}): Promise<Unit> {
+    const { language = 'cc', flags = ['-O2', '-g'], sources = [], linkFlags = [], compiler } = options;
+    const file = `unit.${language}`;
+    const main = `main.${language}`;
+    session.write(file, source);
+    session.write(main, readFileSync(join(samples, 'driver', main), 'utf8'));
+    await session.build({ sources: [main, file, ...sources], flags, linkFlags, compiler });
+    return new Unit(session, file, await session.start());
+  }
+
+  /** value(n), as the running program computes it now. */
+  async value(n: number): Promise<number> {
+    return Number(await this.program.ask(String(n)));
+  }
+
+  /** Edits the unit and patches; the outcome must be the expected one. */
+  editAndPatch(
+    from: string | RegExp,
+    to: string,
+    outcome: PatchResult['outcome'] = 'patched',
+  ): Promise<PatchResult> {
+    this.session.edit(this.file, from, to);
+    return this.session.patch(this.file, outcome);
+  }
+
+  /** Edits the unit; the patch must be refused for that reason, and the process must go on as before. */
+  async editAndBeRefused(from: string | RegExp, to: string, code: string): Promise<PatchResult> {
+    const before = await this.value(1);
+    this.session.edit(this.file, from, to);
+    const result = await this.session.refused(this.file, code);
+    assert.equal(await this.program.ask('pid'), String(this.program.pid));
+    assert.equal(await this.value(1), before);
+    return result;
+  }
+}
+
+export interface UnitOptions {
+  language?: 'cc' | 'c';
+  flags?: string[];
+  /** Further units, already written into the session. */
+  sources?: string[];
+  linkFlags?: string[];
+  compiler?: string;
+}

@@ -1,0 +1,372 @@
+// Edits of every kind a developer makes, each seen to take effect in the running process. What the compiler made of
+// the function (inlined, cloned, merged, a table entry) must not matter.
+import { strict as assert } from 'node:assert';
+import { inSession, Unit } from '../support/session';
+
+describe('an edit takes effect', () => {
+  it(
+    'of a function that the compiler inlined everywhere, through its callers',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `static int factor() { return 2; }
+         long value(long n) { return n * factor(); }`,
+      );
+      assert.equal(await unit.value(21), 42);
+      const result = await unit.editAndPatch('return 2', 'return 3');
+      assert.equal(await unit.value(21), 63);
+      assert.deepEqual(
+        result.processes[0]!.functions.map(({ symbol }) => symbol),
+        ['_Z5valuel'],
+      );
+    }),
+  );
+
+  it(
+    'of a const initialiser, in the functions that read it',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `static const long limits[] = {10, 20, 30, 40};
+         static const double scale = 1.5;
+         long value(long n) { return limits[n & 3] * scale; }`,
+      );
+      assert.equal(await unit.value(1), 30);
+      await unit.editAndPatch('{10, 20, 30, 40}', '{10, 200, 30, 40}');
+      assert.equal(await unit.value(1), 300);
+      await unit.editAndPatch('scale = 1.5', 'scale = 2.5');
+      assert.equal(await unit.value(1), 500);
+    }),
+  );
+
+  it(
+    'that adds a function and a static variable, whose value the next patch keeps',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, 'long value(long n) { return n; }');
+      await unit.editAndPatch(
+        'long value(long n) { return n; }',
+        `static long calls = 100;
+         static long count() { return ++calls; }
+         long value(long n) { return n + count(); }`,
+      );
+      assert.equal(await unit.value(0), 101);
+      assert.equal(await unit.value(0), 102);
+      await unit.editAndPatch('n + count()', '10000 + n + count()');
+      assert.equal(await unit.value(0), 10103);
+      await unit.editAndPatch('++calls', 'calls += 10');
+      assert.equal(await unit.value(0), 10113);
+    }),
+  );
+
+  it(
+    'that adds a function-local static, whose value the next patch keeps',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, 'long value(long n) { return n; }');
+      await unit.editAndPatch('return n;', 'static long calls = 5; return n + ++calls;');
+      assert.equal(await unit.value(0), 6);
+      assert.equal(await unit.value(0), 7);
+      await unit.editAndPatch('n + ++calls', '1000 + n + ++calls');
+      assert.equal(await unit.value(0), 1008);
+    }),
+  );
+
+  it(
+    'of functions that are only known by pointers kept in heap data',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <map>
+         #include <memory>
+         typedef long (*operation)(long);
+         static long twice(long n) { return 2 * n; }
+         static long square(long n) { return n * n; }
+         static std::unique_ptr<std::map<long, operation>> table;
+         long value(long n) {
+           if (!table) table.reset(new std::map<long, operation>{{0, twice}, {1, square}});
+           return table->at(n & 1)(n);
+         }`,
+      );
+      assert.equal(await unit.value(7), 49);
+      await unit.editAndPatch('return n * n', 'return n * n * n');
+      assert.equal(await unit.value(7), 343);
+      assert.equal(await unit.value(8), 16);
+    }),
+  );
+
+  it(
+    'of a virtual function of objects that exist already',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `struct Shape { virtual ~Shape() {} virtual long area() const = 0; };
+         struct Square : Shape {
+           long side; explicit Square(long s) : side(s) {}
+           long area() const override { return side * side; }
+         };
+         struct Line : Shape { long area() const override { return 0; } };
+         static Shape *shapes[2];
+         long value(long n) {
+           if (!shapes[0]) { shapes[0] = new Square(n); shapes[1] = new Line; }
+           return shapes[n & 1]->area() + n;
+         }`,
+      );
+      assert.equal(await unit.value(4), 20);
+      await unit.editAndPatch('side * side;', '100 * side;');
+      assert.equal(await unit.value(4), 404);
+      assert.equal(await unit.value(5), 5);
+    }),
+  );
+
+  it(
+    'of a lambda that is stored in a std::function',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <functional>
+         static std::function<long(long)> stored;
+         long value(long n) {
+           if (!stored) { long base = n; stored = [base](long m) { return base + m; }; }
+           return stored(n);
+         }`,
+      );
+      assert.equal(await unit.value(5), 10);
+      await unit.editAndPatch('return base + m;', 'return base * 1000 + m;');
+      assert.equal(await unit.value(7), 5007);
+    }),
+  );
+
+  it(
+    'of a template, in each of its instances',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <string>
+         template <typename T> __attribute__((noinline)) long measure(const T &what) { return sizeof(T) + what.size(); }
+         struct Fixed { char bytes[24]; long size() const { return 7; } };
+         long value(long n) { return n == 0 ? measure(std::string(5, 'x')) : measure(Fixed{}); }`,
+      );
+      assert.deepEqual([await unit.value(0), await unit.value(1)], [37, 31]);
+      const result = await unit.editAndPatch('sizeof(T) + what.size()', '1000 + what.size()');
+      assert.deepEqual([await unit.value(0), await unit.value(1)], [1005, 1007]);
+      assert.equal(result.processes[0]!.functions.length, 2);
+    }),
+  );
+
+  it(
+    'of a function through which an exception passes, and of those that throw and catch it',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <stdexcept>
+         #include <string>
+         struct Trace { long &log; ~Trace() { log = log * 10 + 1; } };
+         __attribute__((noinline)) void thrower(long n) { if (n > 5) throw std::runtime_error(std::to_string(n)); }
+         __attribute__((noinline)) void middle(long n, long &log) { Trace trace{log}; thrower(n); }
+         long value(long n) {
+           long log = 0;
+           try { middle(n, log); } catch (const std::runtime_error &e) { return log * 1000 + std::stol(e.what()); }
+           return log;
+         }`,
+      );
+      assert.deepEqual([await unit.value(3), await unit.value(8)], [1, 1008]);
+      await unit.editAndPatch('log * 10 + 1', 'log * 10 + 2');
+      assert.deepEqual([await unit.value(3), await unit.value(8)], [2, 2008]);
+      await unit.editAndPatch('n > 5', 'n > 2');
+      assert.deepEqual([await unit.value(2), await unit.value(3)], [2, 2003]);
+      await unit.editAndPatch('catch (const std::runtime_error &e)', 'catch (const std::exception &e)');
+      assert.deepEqual([await unit.value(2), await unit.value(3)], [2, 2003]);
+    }),
+  );
+
+  it(
+    'of a switch that is a jump table',
+    inSession(async (session) => {
+      const cases = Array.from(
+        { length: 9 },
+        (_, i) => `case ${i}: total += ${i * i + 1}; sum(n + ${i}); break;`,
+      );
+      const unit = await Unit.start(
+        session,
+        `static long total = 0;
+         __attribute__((noinline)) static void sum(long n) { total += n & 1; }
+         long value(long n) {
+           total = 0;
+           switch (n) { ${cases.join('\n')} default: return -1; }
+           return total;
+         }`,
+      );
+      assert.equal(await unit.value(4), 17);
+      await unit.editAndPatch('total += 17;', 'total += 1700;');
+      assert.deepEqual([await unit.value(4), await unit.value(5), await unit.value(77)], [1700, 26, -1]);
+    }),
+  );
+
+  for (const optimisation of ['-O0', '-O2']) {
+    it(
+      `of an interpreter loop with computed goto (${optimisation})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          `long value(long n) {
+             static const void *const labels[] = {&&add, &&twice, &&negate, &&end};
+             static const unsigned char code[] = {0, 1, 2, 0, 3};
+             const unsigned char *at = code;
+             long result = n;
+             goto *labels[*at++];
+           add: result += 5; goto *labels[*at++];
+           twice: result *= 2; goto *labels[*at++];
+           negate: result = -result; goto *labels[*at++];
+           end: return result;
+           }`,
+          { language: 'c', flags: [optimisation, '-g'] },
+        );
+        assert.equal(await unit.value(10), -25);
+        await unit.editAndPatch('result += 5;', 'result += 500;');
+        assert.equal(await unit.value(10), -520);
+      }),
+    );
+  }
+
+  it(
+    'that moves a call from one library function to another',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <string.h>
+         #include <strings.h>
+         static const char *volatile words[] = {"alpha", "ALPHA", "beta"};
+         long value(long n) { return strcmp(words[0], words[n]) == 0 ? 1 : 0; }
+         long other(long n) { return strcasecmp(words[0], words[n]); }`,
+        { language: 'c' },
+      );
+      assert.deepEqual([await unit.value(0), await unit.value(1)], [1, 0]);
+      await unit.editAndPatch('strcmp(words[0]', 'strcasecmp(words[0]');
+      assert.deepEqual([await unit.value(0), await unit.value(1), await unit.value(2)], [1, 1, 0]);
+    }),
+  );
+
+  it(
+    'that calls a library function the program did not use before',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, 'long value(long n) { return n; }', { language: 'c' });
+      session.edit('unit.c', /^/, '#include <stdlib.h>\n#include <string.h>\n#include <stdio.h>\n');
+      await unit.editAndPatch(
+        'return n;',
+        'char text[32]; sprintf(text, "%ld", n); char *copy = strdup(text); long l = strlen(copy); free(copy); return l;',
+      );
+      assert.equal(await unit.value(12345), 5);
+    }),
+  );
+
+  it(
+    'that uses stderr in a C program that did not',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, '#include <stdio.h>\nlong value(long n) { return n; }', {
+        language: 'c',
+      });
+      await unit.editAndPatch('return n;', 'fprintf(stderr, "value %ld\\n", n); return n;');
+      assert.equal(await unit.value(3), 3);
+      assert.equal(await unit.program.errorLine(), 'value 3');
+    }),
+  );
+
+  it(
+    'that uses std::cerr in a C++ program that did not',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, '#include <iostream>\nlong value(long n) { return n; }');
+      await unit.editAndPatch('return n;', 'std::cerr << "value " << n << std::endl; return n;');
+      assert.equal(await unit.value(3), 3);
+      assert.equal(await unit.program.errorLine(), 'value 3');
+    }),
+  );
+
+  it(
+    'in a header, over all units that include it',
+    inSession(async (session) => {
+      session.write('shared.h', 'inline long factor(long n) { return n + 1; }\n');
+      session.write('second.cc', '#include "shared.h"\nlong second(long n) { return factor(n) * 10; }\n');
+      const unit = await Unit.start(
+        session,
+        `#include "shared.h"
+         long second(long n);
+         long value(long n) { return factor(n) * 1000 + second(n); }`,
+        { sources: ['second.cc'] },
+      );
+      assert.equal(await unit.value(1), 2020);
+      session.edit('shared.h', 'n + 1', 'n + 2');
+      await session.patch('shared.h');
+      assert.equal(await unit.value(1), 3030);
+    }),
+  );
+
+  it(
+    'over two files that are saved together, where one uses what the other adds',
+    inSession(async (session) => {
+      session.write('second.cc', 'long second(long n) { return n; }\n');
+      const unit = await Unit.start(
+        session,
+        'long second(long n);\nlong value(long n) { return second(n); }',
+        {
+          sources: ['second.cc'],
+        },
+      );
+      session.edit(
+        'second.cc',
+        /$/,
+        'long shared_count = 40;\nlong third(long n) { return n + ++shared_count; }\n',
+      );
+      session.edit('unit.cc', 'return second(n);', 'return third(n) + shared_count;');
+      session.edit('unit.cc', /^/, 'long third(long n);\nextern long shared_count;\n');
+      await session.patch(['unit.cc', 'second.cc']);
+      assert.equal(await unit.value(1), 1 + 41 + 41);
+    }),
+  );
+
+  it(
+    'of a thread_local that other units use too',
+    inSession(async (session) => {
+      session.write('second.cc', 'thread_local long depth = 7;\nlong deeper() { return ++depth; }\n');
+      const unit = await Unit.start(
+        session,
+        'extern thread_local long depth;\nlong deeper();\nlong value(long n) { deeper(); return depth + n; }',
+        { sources: ['second.cc'] },
+      );
+      assert.equal(await unit.value(0), 8);
+      await unit.editAndPatch('return depth + n', 'return depth * 100 + n');
+      assert.equal(await unit.value(0), 900);
+    }),
+  );
+
+  it(
+    'in a function the linker folded out of use, once something calls it',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `long value(long n) { return n; }
+         long helper(long n) { return n * 3; }`,
+        { flags: ['-O2', '-g', '-ffunction-sections'], linkFlags: ['-Wl,--gc-sections'] },
+      );
+      await unit.editAndPatch('return n; }', 'extern long helper(long); return helper(n); }');
+      assert.equal(await unit.value(5), 15);
+    }),
+  );
+
+  it(
+    'of one function only, when --function names it',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `__attribute__((noinline)) long first(long n) { return n + 1; }
+         __attribute__((noinline)) long second(long n) { return n + 10; }
+         long value(long n) { return first(n) + second(n); }`,
+        { flags: ['-O0', '-g'] },
+      );
+      session.edit('unit.cc', 'n + 1;', 'n + 5;');
+      session.edit('unit.cc', 'n + 10;', 'n + 50;');
+      await session.patch(['unit.cc', '--function', 'first']);
+      assert.equal(await unit.value(0), 15);
+      await session.patch('unit.cc');
+      assert.equal(await unit.value(0), 55);
+    }),
+  );
+});
