@@ -144,8 +144,10 @@ export interface Answer {
 
 export interface RequestOptions {
   signal?: AbortSignal;
-  /** Milliseconds to wait for the answer; 10 s by default. A stopped process is waited for no longer than that. */
+  /** Milliseconds to wait for the answer; 10 s by default. */
   timeout?: number;
+  /** Time for which a debugger or SIGSTOP holds the process does not count. */
+  waitWhileStopped?: boolean;
 }
 
 /** The runtime of one process. An answer with `ok: false` is a value; what is thrown is that no answer came:

@@ -1,0 +1,41 @@
+// Display names of C++ symbols, by the `c++filt` of binutils (the assembler and linker every compile needs come with
+// it). One run for all names that are new; names are for people, so failure leaves them mangled and is no error.
+import { spawn } from 'node:child_process';
+import type { EngineContext } from '../context';
+
+/** Milliseconds after which names stay mangled: no name is worth holding up a patch. */
+const TIMEOUT = 2000;
+
+export function createDemangler(log: EngineContext['log']): EngineContext['demangle'] {
+  const known = new Map<string, string>();
+  return async (symbols) => {
+    const unknown = [...new Set(symbols)].filter(
+      (symbol) => symbol.startsWith('_Z') && !known.has(symbol) && !/\s/.test(symbol),
+    );
+    if (unknown.length > 0) {
+      try {
+        const names = await filter(unknown);
+        unknown.forEach((symbol, index) => known.set(symbol, names[index] ?? symbol));
+      } catch (error) {
+        log('debug', `c++filt: ${String(error)}`);
+        for (const symbol of unknown) known.set(symbol, symbol);
+      }
+    }
+    return symbols.map((symbol) => known.get(symbol) ?? symbol);
+  };
+}
+
+function filter(symbols: readonly string[]): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('c++filt', [], { stdio: ['pipe', 'pipe', 'ignore'], timeout: TIMEOUT });
+    let output = '';
+    child.on('error', reject);
+    child.stdin.on('error', reject);
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.on('close', (status) => {
+      if (status === 0) resolve(output.split('\n'));
+      else reject(new Error(`status ${status}`));
+    });
+    child.stdin.end(`${symbols.join('\n')}\n`);
+  });
+}
