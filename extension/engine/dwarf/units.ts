@@ -1,0 +1,320 @@
+// Which translation units a module or object was built from: their names, compilers, source files, and where
+// their functions are declared. Used to find the process of a saved file, the units that include a header, and
+// the line a problem belongs to. Reads unit headers and root entries; never walks all of a live module.
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, isAbsolute, resolve } from 'node:path';
+import type { ElfFile } from '../elf/file';
+import * as dw from './constants';
+import { Die, Dwarf, skipAttributes, uleb, afterLeb, type UnitHeader } from './dies';
+import { joinPath, readLineRows, readLineTable, type LineRow } from './lines';
+
+/** A compile unit (DWARF 3.1.1), full or skeleton. */
+export interface Unit {
+  /** Offset of its header in .debug_info; identifies it within the file. */
+  offset: number;
+  /** DWARF version. */
+  version: number;
+  /** DW_AT_name as written. */
+  name: string;
+  compDir: string;
+  producer: string;
+  /** DW_LANG_… number. */
+  language: number;
+  /** `name` within `compDir`, normalised; absolute unless both were written as relative (prefix maps). */
+  path: string;
+  /** Name of the .dwo file that has its entries, when they were split off. */
+  dwoName?: string;
+}
+
+/** A unit that was built from a source file, and how that is known. */
+export interface UnitMatch {
+  unit: Unit;
+  /** `path`: the same file, by name or by realpath. `suffix`: the module names a path that does not exist here
+   * (moved, or a prefix map); it ends alike in `components` path components. */
+  match: 'path' | 'suffix';
+  components: number;
+}
+
+interface Known {
+  units: Unit[];
+  headers: Map<number, UnitHeader>;
+}
+const knownUnits = new WeakMap<ElfFile, Known>();
+
+function known(elf: ElfFile): Known {
+  const present = knownUnits.get(elf);
+  if (present) return present;
+  const dwarf = Dwarf.of(elf);
+  const result: Known = { units: [], headers: new Map() };
+  for (const header of dwarf.units) {
+    if (header.base > 0) break;
+    if (header.type !== dw.DW_UT_compile && header.type !== dw.DW_UT_skeleton) continue;
+    const root = dwarf.root(header);
+    // Before DWARF 5 the header does not tell partial units (dwz) from compile units.
+    if (root.tag !== dw.DW_TAG_compile_unit && header.type !== dw.DW_UT_skeleton) continue;
+    const name = root.string(dw.DW_AT_name) ?? '';
+    const compDir = root.string(dw.DW_AT_comp_dir) ?? '';
+    const dwoName = root.string(dw.DW_AT_dwo_name) ?? root.string(dw.DW_AT_GNU_dwo_name);
+    result.headers.set(header.start, header);
+    result.units.push({
+      offset: header.start,
+      version: header.version,
+      name,
+      compDir,
+      producer: root.string(dw.DW_AT_producer) ?? '',
+      language: root.number(dw.DW_AT_language) ?? 0,
+      path: name === '' ? '' : joinPath(compDir, name),
+      ...(dwoName === undefined ? {} : { dwoName }),
+    });
+  }
+  knownUnits.set(elf, result);
+  return result;
+}
+
+/**
+ * All compile units of a module or object, in file order; remembered for the file. Empty without debug information.
+ * A skeleton unit (split DWARF) has no DW_AT_name in some compilers: its `name` and `path` are then empty.
+ * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
+ */
+export function readUnits(elf: ElfFile): readonly Unit[] {
+  return known(elf).units;
+}
+
+/** Header of a unit that `readUnits` returned. */
+export function headerOf(elf: ElfFile, unit: Unit): UnitHeader {
+  const header = known(elf).headers.get(unit.offset);
+  if (!header) throw new RangeError(`${elf.path} has no unit at ${unit.offset}`);
+  return header;
+}
+
+/** The path a file really has; the path itself when it does not exist. */
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** How many path components two paths have in common at their ends. */
+function commonEnd(one: string, other: string): number {
+  const a = one.split('/').filter((part) => part !== '' && part !== '.');
+  const b = other.split('/').filter((part) => part !== '' && part !== '.');
+  let count = 0;
+  while (count < a.length && count < b.length && a[a.length - 1 - count] === b[b.length - 1 - count]) count++;
+  return count;
+}
+
+/** Decides whether paths of debug information name a file: the same by name, by realpath, or by its end. */
+class PathMatcher {
+  private readonly path: string;
+  private readonly real: string;
+  private readonly names: ReadonlySet<string>;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+    this.real = real(this.path);
+    this.names = new Set([basename(this.path), basename(this.real)]);
+  }
+
+  /** Cheap: could a path with this last component be the file? */
+  mayBe(name: string): boolean {
+    const slash = name.lastIndexOf('/');
+    return this.names.has(slash < 0 ? name : name.slice(slash + 1));
+  }
+
+  match(candidate: string): { match: 'path' | 'suffix'; components: number } | undefined {
+    if (candidate === '' || !this.mayBe(candidate)) return undefined;
+    const components = Math.max(commonEnd(candidate, this.path), commonEnd(candidate, this.real));
+    if (candidate === this.path || candidate === this.real || real(candidate) === this.real)
+      return { match: 'path', components };
+    // A file that exists here under another path is another file; only a path that leads nowhere was mapped.
+    if (isAbsolute(candidate) && existsSync(candidate)) return undefined;
+    return { match: 'suffix', components };
+  }
+}
+
+/** Matches by path if there are any, otherwise those with the longest common end. */
+function best<T extends { match: 'path' | 'suffix'; components: number }>(matches: T[]): T[] {
+  const exact = matches.filter(({ match }) => match === 'path');
+  if (exact.length > 0) return exact;
+  const longest = Math.max(0, ...matches.map(({ components }) => components));
+  return matches.filter(({ components }) => components === longest);
+}
+
+/**
+ * The units that were built from a source file (usually one; several when it is compiled with different flags).
+ * Relative names, symbolic links and prefix maps are seen through; see UnitMatch.
+ */
+export function unitsOf(elf: ElfFile, sourcePath: string): UnitMatch[] {
+  const matcher = new PathMatcher(sourcePath);
+  const matches: UnitMatch[] = [];
+  for (const unit of readUnits(elf)) {
+    const found = matcher.match(unit.path);
+    if (found) matches.push({ unit, ...found });
+  }
+  return best(matches);
+}
+
+/** Source files of a unit by DW_AT_decl_file number (6.2.4); index 0 is undefined before DWARF 5. */
+export function fileTable(
+  dwarf: Dwarf,
+  header: UnitHeader,
+  compDir: string,
+): readonly (string | undefined)[] {
+  const offset = dwarf.root(header).number(dw.DW_AT_stmt_list);
+  if (offset === undefined) return [];
+  return readLineTable(dwarf, offset, compDir)?.files ?? [];
+}
+
+/** All files that a unit has code or declarations from, without repetition: the source itself and its headers.
+ * Files that only define macros are not in the debug information. */
+export function sourceFilesOf(elf: ElfFile, unit: Unit): string[] {
+  const files = fileTable(Dwarf.of(elf), headerOf(elf, unit), unit.compDir);
+  return [...new Set(files.filter((file) => file !== undefined))];
+}
+
+/** The units that include a header, matched as in `unitsOf`. */
+export function unitsIncluding(elf: ElfFile, headerPath: string): UnitMatch[] {
+  const dwarf = Dwarf.of(elf);
+  const matcher = new PathMatcher(headerPath);
+  const verdicts = new Map<string, { match: 'path' | 'suffix'; components: number } | undefined>();
+  const matches: UnitMatch[] = [];
+  for (const unit of readUnits(elf)) {
+    const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
+    if (offset === undefined) continue;
+    const table = readLineTable(dwarf, offset, unit.compDir, (name) => matcher.mayBe(name));
+    const found: { match: 'path' | 'suffix'; components: number }[] = [];
+    for (const file of table?.files ?? []) {
+      if (file === undefined) continue;
+      if (!verdicts.has(file)) verdicts.set(file, matcher.match(file));
+      const verdict = verdicts.get(file);
+      if (verdict) found.push(verdict);
+    }
+    const [first] = best(found);
+    if (first) matches.push({ unit, ...first });
+  }
+  return best(matches);
+}
+
+/** Where a function is declared, and where its code is. */
+export interface FunctionPlace {
+  /** Linkage name where it has one (C++), otherwise its name. */
+  symbol: string;
+  /** Unqualified name. */
+  name: string;
+  file: string;
+  /** 1-based; 0 when the compiler did not say. */
+  line: number;
+  /** Last line with code of the function in `file`; only when asked for and there is code. */
+  endLine?: number;
+  /** Offset in `section` of a relocatable file, otherwise a virtual address; undefined for a declaration. */
+  address?: number;
+  section?: number;
+}
+
+/**
+ * The functions of a unit, with code, abstract (inlined everywhere) or only declared, one entry for each DIE that
+ * has a line of its own. Walks the whole unit, so it is meant for the one that was edited.
+ * @param options.endLines also run the line program, to know where each function ends.
+ */
+export function functionLines(
+  elf: ElfFile,
+  unit: Unit,
+  options: { endLines?: boolean } = {},
+): FunctionPlace[] {
+  const dwarf = Dwarf.of(elf);
+  const header = headerOf(elf, unit);
+  const files = fileTable(dwarf, header, unit.compDir);
+  const places: FunctionPlace[] = [];
+  const code: { place: FunctionPlace; file: number; size: number }[] = [];
+  const origin = new Die(dwarf);
+  forEachSubprogram(dwarf, header, (die) => {
+    let symbol: string | undefined;
+    let name: string | undefined;
+    let file: number | undefined;
+    let line: number | undefined;
+    // A definition outside its class, and a copy of an inline function, leave to the entry they refer to what
+    // they do not say themselves (2.13, 3.3.8).
+    for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
+      symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);
+      name ??= entry.string(dw.DW_AT_name);
+      // The two belong together, but an entry may give a line alone when the file is that of its declaration.
+      line ??= entry.number(dw.DW_AT_decl_line);
+      // A file number counts in the table of its own unit; of another one (LTO) it says nothing here.
+      if (entry.unit === header) file ??= entry.number(dw.DW_AT_decl_file);
+      const next: number | undefined =
+        entry.reference(dw.DW_AT_abstract_origin) ?? entry.reference(dw.DW_AT_specification);
+      entry = next === undefined ? undefined : dwarf.die(next, origin);
+    }
+    if (name === undefined && symbol === undefined) return;
+    const low = die.addressOf(dw.DW_AT_low_pc);
+    const place: FunctionPlace = {
+      symbol: symbol ?? name ?? '',
+      name: name ?? symbol ?? '',
+      file: (file === undefined ? undefined : files[file]) ?? unit.path,
+      line: line ?? 0,
+      ...(low ? { address: low.address } : {}),
+      ...(low?.section === undefined ? {} : { section: low.section }),
+    };
+    places.push(place);
+    if (!low || file === undefined) return;
+    const high = die.addressOf(dw.DW_AT_high_pc);
+    const size = high ? high.address - low.address : (die.number(dw.DW_AT_high_pc) ?? 0);
+    code.push({ place, file, size });
+  });
+  if (options.endLines) addEndLines(dwarf, header, unit, code);
+  return places;
+}
+
+/** Calls back for each DW_TAG_subprogram of a unit, wherever it is nested. The entry is reused. */
+function forEachSubprogram(dwarf: Dwarf, header: UnitHeader, visit: (die: Die) => void): void {
+  const abbreviations = dwarf.abbreviations(header);
+  const { bytes } = header;
+  const die = new Die(dwarf);
+  let at = header.firstDie;
+  while (at < header.end) {
+    const code = uleb(bytes, at);
+    const abbreviation = code === 0 ? undefined : abbreviations[code];
+    if (!abbreviation) at = afterLeb(bytes, at);
+    else if (abbreviation.tag === dw.DW_TAG_subprogram) {
+      die.read(header, at);
+      visit(die);
+      at = die.next;
+    } else at = skipAttributes(abbreviation, header, afterLeb(bytes, at));
+  }
+}
+
+/** Sets `endLine` from the rows of the line table that lie in each function's code. */
+function addEndLines(
+  dwarf: Dwarf,
+  header: UnitHeader,
+  unit: Unit,
+  functions: { place: FunctionPlace; file: number; size: number }[],
+): void {
+  const offset = dwarf.root(header).number(dw.DW_AT_stmt_list);
+  const table = offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);
+  if (!table) return;
+  const bySection = new Map<number | undefined, LineRow[]>();
+  for (const row of readLineRows(dwarf, table)) {
+    const rows = bySection.get(row.section);
+    if (rows) rows.push(row);
+    else bySection.set(row.section, [row]);
+  }
+  for (const rows of bySection.values()) rows.sort((a, b) => a.address - b.address);
+  for (const { place, file, size } of functions) {
+    const rows = bySection.get(place.section) ?? [];
+    const start = place.address ?? 0;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((rows[middle]?.address ?? 0) < start) low = middle + 1;
+      else high = middle;
+    }
+    let end = 0;
+    for (let row = rows[low]; row && row.address < start + size; row = rows[++low])
+      if (row.file === file && row.line > end) end = row.line;
+    if (end >= place.line && end > 0) place.endLine = end;
+  }
+}
