@@ -1,0 +1,268 @@
+// Compile databases as build systems really write them. Each form is put in the place of the plain one after the
+// build; the edit must be patched all the same.
+import { strict as assert } from 'node:assert';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { inSession, Unit, type CompileCommand, type Session } from '../support/session';
+
+const source = `#ifndef SCALE
+#define SCALE 2
+#endif
+#ifdef TEXT
+#include <string.h>
+long text_length(void) { return strlen(TEXT); }
+#else
+long text_length(void) { return 0; }
+#endif
+long value(long n) { return n * SCALE + text_length(); }
+`;
+
+/** Builds and starts the unit, replaces its database by `entries`, edits, and expects the patch to be live. */
+async function patchedThrough(
+  session: Session,
+  flags: string[],
+  entries: (session: Session) => CompileCommand[],
+): Promise<void> {
+  const unit = await Unit.start(session, source, { flags });
+  session.writeDatabase(entries(session));
+  await session.patch('unit.cc', 'unchanged');
+  const before = await unit.value(10);
+  await unit.editAndPatch('n * SCALE', '1000 + n * SCALE');
+  assert.equal(await unit.value(10), 1000 + before);
+}
+
+const entry = (session: Session, change: Partial<CompileCommand>): CompileCommand => ({
+  directory: session.directory,
+  file: 'unit.cc',
+  ...change,
+});
+
+describe('a compile database', () => {
+  const forms: Record<string, { flags?: string[]; entries: (session: Session) => CompileCommand[] }> = {
+    'with a command string': {
+      entries: (session) => [entry(session, { command: 'g++ -O2 -g -c unit.cc -o unit.cc.o' })],
+    },
+    'with quotes and escapes in a command string': {
+      flags: ['-O2', '-g', '-DTEXT="a b\\"c#*"'],
+      entries: (session) => [
+        entry(session, { command: String.raw`g++ -O2 -g "-DTEXT=\"a b\\\"c#*\"" -c unit.cc -o unit.cc.o` }),
+      ],
+    },
+    'with shell-escaped spaces in a command string': {
+      flags: ['-O2', '-g', '-DTEXT="one two"'],
+      entries: (session) => [
+        entry(session, { command: String.raw`g++ -O2 -g -DTEXT=\"one\ two\" -c unit.cc -o unit.cc.o` }),
+      ],
+    },
+    'with an arguments list': {
+      flags: ['-O2', '-g', '-DTEXT="x y"'],
+      entries: (session) => [
+        entry(session, {
+          arguments: ['g++', '-O2', '-g', '-DTEXT="x y"', '-c', 'unit.cc', '-o', 'unit.cc.o'],
+        }),
+      ],
+    },
+    'with several entries for the file, of which the last made the program': {
+      flags: ['-O2', '-g', '-DSCALE=5'],
+      entries: (session) =>
+        [3, 4, 5].map((scale) =>
+          entry(session, {
+            arguments: ['g++', '-O2', '-g', `-DSCALE=${scale}`, '-c', 'unit.cc', '-o', `unit${scale}.o`],
+          }),
+        ),
+    },
+    'with several entries for the file, of which the first made the program': {
+      flags: ['-O2', '-g', '-DSCALE=3'],
+      entries: (session) =>
+        [3, 4, 5].map((scale) =>
+          entry(session, {
+            arguments: ['g++', '-O2', '-g', `-DSCALE=${scale}`, '-c', 'unit.cc', '-o', `unit${scale}.o`],
+          }),
+        ),
+    },
+    'whose entry compiles and links in one command': {
+      entries: (session) => [
+        entry(session, {
+          arguments: ['g++', '-O2', '-g', 'main.cc', 'unit.cc', '-o', 'program', '-lpthread'],
+        }),
+      ],
+    },
+    'without an output': {
+      entries: (session) => [entry(session, { arguments: ['g++', '-O2', '-g', '-c', 'unit.cc'] })],
+    },
+    'with paths relative to a build directory': {
+      entries: (session) => {
+        mkdirSync(session.path('build'));
+        return [
+          {
+            directory: session.path('build'),
+            file: '../unit.cc',
+            command: 'g++ -O2 -g -I.. -o unit.o -c ../unit.cc',
+          },
+        ];
+      },
+    },
+    'with -Werror and all warnings': {
+      flags: ['-O2', '-g', '-Wall', '-Wextra', '-Werror', '-pedantic', '-Wunused-macros'],
+      entries: (session) => [
+        entry(session, {
+          command: 'g++ -O2 -g -Wall -Wextra -Werror -pedantic -Wunused-macros -c unit.cc -o unit.cc.o',
+        }),
+      ],
+    },
+    'with a compiler launcher before the compiler': {
+      entries: (session) => {
+        session.write('launcher', '#!/bin/sh\nexec "$@"\n');
+        chmodSync(session.path('launcher'), 0o755);
+        return [
+          entry(session, { arguments: [session.path('launcher'), 'g++', '-O2', '-g', '-c', 'unit.cc'] }),
+        ];
+      },
+    },
+    'with the flags in a response file': {
+      flags: ['-O2', '-g', '-DTEXT="r s"'],
+      entries: (session) => {
+        session.write('flags.rsp', '-O2 -g "-DTEXT=\\"r s\\""\n');
+        return [entry(session, { arguments: ['g++', '@flags.rsp', '-c', 'unit.cc', '-o', 'unit.cc.o'] })];
+      },
+    },
+    'with a preprocess-only and a dependency-only entry beside the real one': {
+      entries: (session) => [
+        entry(session, { arguments: ['g++', '-O2', '-g', '-E', 'unit.cc', '-o', 'unit.ii'] }),
+        entry(session, { arguments: ['g++', '-M', 'unit.cc', '-o', 'unit.d'] }),
+        entry(session, { arguments: ['g++', '-O2', '-g', '-c', 'unit.cc', '-o', 'unit.cc.o'] }),
+      ],
+    },
+    'with dependency output that the build writes beside the object': {
+      entries: (session) => [
+        entry(session, {
+          command: 'g++ -O2 -g -MD -MT unit.cc.o -MF deps/unit.d -MP -c unit.cc -o unit.cc.o',
+        }),
+      ],
+    },
+    'with the directory missing in front of an absolute file': {
+      entries: (session) => [
+        entry(session, {
+          file: session.path('unit.cc'),
+          command: `g++ -O2 -g -c ${session.path('unit.cc')}`,
+        }),
+      ],
+    },
+  };
+  for (const [form, { flags = ['-O2', '-g'], entries }] of Object.entries(forms)) {
+    it(
+      form,
+      inSession((session) => patchedThrough(session, flags, entries)),
+    );
+  }
+
+  it(
+    'leaves no file of ours in the workspace, nor changes one of the build',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      const listing = () =>
+        session.run('find', ['.', '-path', './run', '-prune', '-o', '-type', 'f', '-printf', '%p %T@\n']);
+      session.edit('unit.cc', 'n * SCALE', 'n * SCALE + 1');
+      const before = await listing();
+      await session.patch('unit.cc');
+      assert.equal(await listing(), before);
+      assert.equal(await unit.value(10), 21);
+    }),
+  );
+
+  it(
+    'is the one of the build directory named with -p, when there are several',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      const at = (directory: string, scale: number): CompileCommand[] => [
+        entry(session, {
+          directory: session.path(directory),
+          file: '../unit.cc',
+          arguments: ['g++', '-O2', '-g', `-DSCALE=${scale}`, '-c', '../unit.cc'],
+        }),
+      ];
+      for (const [directory, scale] of [
+        ['debug', 7],
+        ['release', 2],
+      ] as const) {
+        mkdirSync(session.path(directory));
+        session.writeDatabase(at(directory, scale), directory);
+      }
+      await session.run('rm', ['compile_commands.json']);
+      session.edit('unit.cc', 'n * SCALE', '1000 + n * SCALE');
+      await session.patch(['unit.cc', '-p', 'release']);
+      assert.equal(await unit.value(10), 1020);
+    }),
+  );
+
+  it(
+    'is found above the file, in the build directory of a parent',
+    inSession(async (session) => {
+      session.write('src/deep/part.cc', 'long part(long n) { return n + 1; }\n');
+      const unit = await Unit.start(session, 'long part(long);\nlong value(long n) { return part(n); }\n', {
+        sources: ['src/deep/part.cc'],
+      });
+      mkdirSync(session.path('build'));
+      await session.run('mv', ['compile_commands.json', 'build/']);
+      session.edit('src/deep/part.cc', 'n + 1', 'n + 2');
+      await session.patch(session.path('src/deep/part.cc'));
+      assert.equal(await unit.value(1), 3);
+    }),
+  );
+});
+
+describe('hot-patch check', () => {
+  it(
+    'says that an unedited file is ready and which process runs it',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      const [report] = await session.check('unit.cc');
+      assert.equal(report!.verdict, 'ready');
+      assert.equal(report!.pid, unit.program.pid);
+      assert.deepEqual(report!.functions, { compared: 2, unchanged: 2, changed: 0 });
+    }),
+  );
+
+  it(
+    'says that a file was edited, and which functions differ',
+    inSession(async (session) => {
+      await Unit.start(session, source);
+      session.edit('unit.cc', 'n * SCALE', 'n * SCALE + 5');
+      const [report] = await session.check('unit.cc');
+      assert.equal(report!.verdict, 'edited');
+      assert.deepEqual(
+        report!.changed!.map(({ symbol }) => symbol),
+        ['_Z5valuel'],
+      );
+    }),
+  );
+
+  it(
+    'says that the flags differ from those of the running program',
+    inSession(async (session) => {
+      const functions = Array.from(
+        { length: 12 },
+        (_, i) =>
+          `long f${i}(long n) { long t = 0; for (long k = 0; k < n; k++) t += k * ${i + 3} ^ n; return t; }`,
+      );
+      await Unit.start(session, `${functions.join('\n')}\n${source}`);
+      session.write('compile_commands.json', session.read('compile_commands.json').replaceAll('-O2', '-O0'));
+      const [report] = await session.check('unit.cc');
+      assert.equal(report!.verdict, 'flags-differ');
+    }),
+  );
+
+  it(
+    'says that no command is known for a file, and that no process runs it',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      const database = session.read('compile_commands.json');
+      session.writeDatabase([]);
+      const [unknown] = await session.check('unit.cc');
+      assert.equal(unknown!.verdict, 'no-command');
+      session.write('compile_commands.json', database);
+      await unit.program.stop();
+      const [stopped] = await session.check('unit.cc');
+      assert.equal(stopped!.verdict, 'no-process');
+    }),
+  );
+});
