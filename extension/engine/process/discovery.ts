@@ -1,0 +1,216 @@
+// From saved files to the processes, modules and units that run their code: the step `find-process` of a save.
+// Looks at processes and debug information; whether the code really is the file's is for the comparison to say.
+import { realpathSync } from 'node:fs';
+import type { LiveModule, LiveTarget, LiveUnit } from '../context';
+import type { Target } from '../engine';
+import type { ElfFile } from '../elf/file';
+import { HotPatchError } from '../model/errors';
+import type { PatchableProcess } from '../model/result';
+import type { ModuleCache } from './modules';
+import type { ProcessList } from './process_list';
+
+/** How sure it is that a unit was built from a file, best first. */
+type Rank = 0 | 1 | 2;
+export interface RankedUnit extends LiveUnit {
+  rank: Rank;
+}
+
+/** The units of a module that a file is the source of, or is included by; none for modules of other programs. */
+export type UnitFinder = (module: LiveModule, file: string) => Promise<readonly RankedUnit[]>;
+
+interface Match extends LiveTarget {
+  rank: Rank;
+}
+
+/** Programs that come with the system: built elsewhere, and looked at only when they have debug information. */
+const SYSTEM = /^\/(usr\/)?(bin|sbin|lib|lib32|lib64|libexec|share)\//;
+
+/** Could a module have been built from a file here? Decided from section headers alone. */
+export function mayHaveSources(path: string, elf: Pick<ElfFile, 'section'>): boolean {
+  if (elf.section('.debug_info')) return true;
+  return !SYSTEM.test(path) && elf.section('.symtab') !== undefined;
+}
+
+/** Processes of one program instance count as one: a server and the workers it forked are patched together.
+ * True when all of them descend from one of them. */
+export function isOneFamily(
+  members: readonly Pick<PatchableProcess, 'pid'>[],
+  parentOf: (pid: number) => number | undefined,
+): boolean {
+  const pids = new Set(members.map(({ pid }) => pid));
+  const root = (pid: number): number => {
+    let oldest = pid;
+    const seen = new Set<number>();
+    for (let at: number | undefined = pid; at !== undefined && at > 1 && !seen.has(at); at = parentOf(at)) {
+      seen.add(at);
+      if (pids.has(at)) oldest = at;
+    }
+    return oldest;
+  };
+  return new Set([...pids].map(root)).size === 1;
+}
+
+/** Which of the matches a request is for, or the error that says why none. Pure.
+ * Throws HotPatchError no-process, several-processes, no-runtime, other-user, rebuilt. */
+export function choose(
+  matches: readonly Match[],
+  files: readonly string[],
+  target: Target,
+  parentOf: (pid: number) => number | undefined,
+): Match[] {
+  const subject = files.join(', ');
+  const best = Math.min(...matches.map(({ rank }) => rank));
+  // With a pid the user has said which process it is: weaker evidence is enough.
+  const likely = target.kind === 'pid' ? [...matches] : matches.filter(({ rank }) => rank === best);
+  const problems = likely.map(problemOf);
+  if (target.kind === 'pid') {
+    const problem = problems.find((found) => found !== undefined);
+    if (problem) throw problem;
+    const missing = target.pids.find((pid) => !likely.some(({ process }) => process.pid === pid));
+    if (missing !== undefined)
+      throw new HotPatchError('no-process', `Process ${missing} was not built from ${subject}`, {
+        pid: missing,
+      });
+    return likely;
+  }
+  const ready = likely.filter((_, index) => problems[index] === undefined);
+  const [problem] = problems;
+  if (ready.length === 0)
+    throw problem ?? new HotPatchError('no-process', `No running process was built from ${subject}`);
+  if (
+    target.kind === 'match' &&
+    !isOneFamily(
+      ready.map(({ process }) => process),
+      parentOf,
+    )
+  ) {
+    const list = ready.map(
+      ({ process }) => `${process.pid} (${process.commandLine.join(' ') || process.exe})`,
+    );
+    throw new HotPatchError(
+      'several-processes',
+      `${ready.length} running processes were built from ${subject}: ${list.join(', ')}`,
+    );
+  }
+  return ready;
+}
+
+/** Why a process cannot be patched; undefined when it can. */
+function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined {
+  const { pid, exe, state } = process;
+  const replaced = modules.find(({ module }) => module.rebuilt);
+  if (state === 'other-user')
+    return new HotPatchError(
+      'other-user',
+      `${exe || process.name} (process ${pid}) belongs to another user`,
+      { pid },
+    );
+  if (state === 'no-runtime')
+    return new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
+  if (replaced)
+    return new HotPatchError(
+      'rebuilt',
+      `${replaced.module.path} was rebuilt after process ${pid} started; restart the process`,
+      { pid },
+    );
+  return undefined;
+}
+
+export interface Discovery {
+  /** As ProcessContext.targets. */
+  targets(files: readonly string[], target: Target): Promise<LiveTarget[]>;
+  /** Every process, whatever its state, with modules that were built from the file. */
+  matching(file: string): Promise<LiveTarget[]>;
+}
+
+export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: UnitFinder): Discovery {
+  /** Undefined when no module of the process was built from the files. */
+  const match = async (process: PatchableProcess, files: readonly string[]): Promise<Match | undefined> => {
+    let live: LiveModule[];
+    try {
+      live = cache.modules(process.pid);
+    } catch {
+      return undefined; // ended meanwhile, or nothing of it can be read
+    }
+    const candidates = live.filter(({ path, elf }) => mayHaveSources(path, elf));
+    const found: { module: LiveModule; units: readonly RankedUnit[] }[] = [];
+    for (const module of candidates) {
+      const units: RankedUnit[] = [];
+      for (const file of files)
+        for (const unit of await unitsOf(module, file))
+          if (!units.some(({ source }) => source === unit.source)) units.push(unit);
+      if (units.length > 0) found.push({ module, units });
+    }
+    if (found.length === 0) return undefined;
+    const rank = Math.min(...found.flatMap(({ units }) => units.map((unit) => unit.rank))) as Rank;
+    const modules = found
+      .map(({ module, units }) => ({
+        module,
+        units: units.filter((unit) => unit.rank === rank).map(withoutRank),
+      }))
+      .filter(({ units }) => units.length > 0);
+    return { process, modules, rank };
+  };
+
+  const all = async (processes: readonly PatchableProcess[], files: readonly string[]): Promise<Match[]> => {
+    const matches: Match[] = [];
+    for (const process of processes) {
+      const found = await match(process, files);
+      if (found) matches.push(found);
+    }
+    return matches;
+  };
+
+  const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
+  /** Only to say that the runtime is missing, so programs of the system are not even opened. */
+  const withoutRuntime = ({ state, exe }: PatchableProcess): boolean =>
+    state === 'no-runtime' && !SYSTEM.test(exe);
+
+  return {
+    async targets(paths, target) {
+      const files = paths.map(realPath);
+      const processes = list();
+      const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
+      const parentOf = (pid: number): number | undefined => parents.get(pid);
+      let matches: Match[];
+      if (target.kind === 'pid') {
+        const chosen = target.pids.map((pid) => {
+          const process = processes.find((candidate) => candidate.pid === pid);
+          if (!process) throw new HotPatchError('process-gone', `There is no process ${pid}`, { pid });
+          if (process.state === 'other-user')
+            throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
+          return process;
+        });
+        matches = await all(chosen, files);
+      } else {
+        matches = await all(processes.filter(withRuntime), files);
+        if (matches.length === 0) matches = await all(processes.filter(withoutRuntime), files);
+      }
+      return choose(matches, paths, target, parentOf).map(({ process, modules }) => ({ process, modules }));
+    },
+
+    async matching(path) {
+      const file = realPath(path);
+      const processes = list();
+      const matches = await all(
+        [...processes.filter(withRuntime), ...processes.filter(withoutRuntime)],
+        [file],
+      );
+      const best = Math.min(...matches.map(({ rank }) => rank));
+      return matches.filter(({ rank }) => rank === best);
+    },
+  };
+}
+
+function withoutRank({ edited, source, evidence }: RankedUnit): LiveUnit {
+  return { edited, source, evidence };
+}
+
+/** Throws HotPatchError file-not-found. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
+  }
+}
