@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 
-/** Commands that the build and the tests call, and the Debian/Ubuntu package that has each. */
+/** Commands and files that the build and the tests need, and the Debian/Ubuntu package that has each. */
 const PACKAGE_OF = {
   gcc: 'gcc',
   'g++': 'g++',
@@ -20,10 +20,20 @@ const PACKAGE_OF = {
   bear: 'bear',
   'dpkg-source': 'dpkg-dev',
   'pkg-config': 'pkg-config',
+  meson: 'meson',
+  ninja: 'ninja-build',
+  // Header files that the real programs of test:programs include.
+  '/usr/include/boost/version.hpp': 'libboost-dev',
+  '/usr/include/fmt/format.h': 'libfmt-dev',
+  '/usr/include/sndfile.h': 'libsndfile1-dev',
 };
 export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
 export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'clang++', 'pkg-config'];
-export const PROGRAM_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'bear', 'dpkg-source', 'pkg-config'];
+export const PROGRAM_COMMANDS = [
+  ...BUILD_COMMANDS,
+  ...['bear', 'dpkg-source', 'pkg-config', 'meson', 'ninja'],
+  ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/')),
+];
 
 /** Everything an entry command needs before it can start: packages, then the build. Ends the process on failure. */
 export function setUp(commands) {
@@ -42,7 +52,7 @@ function requirePlatform() {
 
 /** Installs, when root on a system with apt, the packages of those commands that are missing; else names them. */
 export function requireSystemPackages(commands) {
-  const missing = commands.filter((command) => !isOnPath(command));
+  const missing = commands.filter((name) => !(name.startsWith('/') ? existsSync(name) : isOnPath(name)));
   if (missing.length > 0) installPackages([...new Set(missing.map((command) => PACKAGE_OF[command]))]);
 }
 

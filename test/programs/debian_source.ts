@@ -1,0 +1,79 @@
+// Sources of real programs, from the distribution's own archive, fetched when the tests run and kept under .cache/.
+// apt runs with lists and configuration of its own there; the system's sources are read and never changed.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../support/paths';
+
+export const cache = join(root, '.cache', 'programs');
+
+interface Archive {
+  uri: string;
+  suites: string[];
+  signedBy: string;
+}
+
+/** The distribution's archives among the system's sources, in either of apt's two formats. */
+function systemArchives(): Archive[] {
+  const directory = '/etc/apt/sources.list.d';
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : []),
+  ].filter((file) => existsSync(file));
+  const archives = files.flatMap((file) => {
+    const text = readFileSync(file, 'utf8').replace(/^#.*\n/gm, '');
+    return file.endsWith('.sources') ? text.split(/\n\s*\n/).flatMap(stanza) : text.split('\n').flatMap(line);
+  });
+  return archives.filter(({ uri }) => /\/(debian|ubuntu|debian-security)\/?$/.test(uri));
+}
+
+function stanza(text: string): Archive[] {
+  const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'mi').exec(text)?.[1]?.trim() ?? '';
+  const suites = field('Suites').split(/\s+/);
+  const uris = field('URIs').split(/\s+/).filter(Boolean);
+  return uris.map((uri) => ({ uri, suites, signedBy: field('Signed-By') }));
+}
+
+function line(text: string): Archive[] {
+  const match = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s/.exec(text);
+  if (!match) return [];
+  const signedBy = /signed-by=(\S+)/.exec(match[1] ?? '')?.[1] ?? '';
+  return [{ uri: match[2]!, suites: [match[3]!], signedBy }];
+}
+
+function aptOptions(): string[] {
+  const directory = join(cache, 'apt');
+  for (const folder of ['lists/partial', 'archives/partial'])
+    mkdirSync(join(directory, folder), { recursive: true });
+  const sources = systemArchives().map(
+    ({ uri, suites, signedBy }) =>
+      `Types: deb-src\nURIs: ${uri}\nSuites: ${suites.join(' ')}\nComponents: main\n` +
+      (signedBy === '' ? '' : `Signed-By: ${signedBy}\n`),
+  );
+  writeFileSync(join(directory, 'archive.sources'), sources.join('\n'));
+  return [
+    `Dir::Etc::sourcelist=/dev/null`,
+    `Dir::Etc::sourceparts=${directory}`,
+    `Dir::State::lists=${join(directory, 'lists')}`,
+    `Dir::Cache=${directory}`,
+    'APT::Sandbox::User=',
+  ].flatMap((option) => ['-o', option]);
+}
+
+/** Directory with the unpacked, patched source of a Debian source package. */
+export function debianSource(name: string): string {
+  const directory = join(cache, name, 'source');
+  if (existsSync(directory)) return directory;
+  const place = join(cache, name);
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true });
+  const options = aptOptions();
+  const run = (command: string, args: string[]) =>
+    execFileSync(command, args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] });
+  run('apt-get', [...options, '-qq', 'update']);
+  run('apt-get', [...options, '-qq', '--download-only', 'source', name]);
+  const description = readdirSync(place).find((file) => file.endsWith('.dsc'));
+  run('dpkg-source', ['--no-check', '-x', description!, `${directory}.part`]);
+  renameSync(`${directory}.part`, directory);
+  return directory;
+}

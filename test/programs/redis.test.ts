@@ -1,0 +1,144 @@
+// A C server no one here wrote: Debian's redis, built by its own Makefile at -O2 -g, with I/O and background threads
+// and a client connected all the time.
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { cli } from '../support/paths';
+import type { Program } from '../support/program';
+import { Session } from '../support/session';
+import { cache, debianSource } from './debian_source';
+import {
+  assertNothingFalselyChanged,
+  databaseSources,
+  freePort,
+  LineClient,
+  SourceTree,
+} from './real_program';
+
+const progress = (text: string) => console.log(`      redis: ${text}`);
+
+function build(): { server: string; tree: SourceTree; database: string } {
+  const source = debianSource('redis');
+  const database = join(cache, 'redis', 'compile_commands.json');
+  const server = join(source, 'src', 'redis-server');
+  const tree = new SourceTree(source);
+  if (!existsSync(server) || !existsSync(database)) {
+    progress('building with its own Makefile (a minute or two)');
+    const make = ['make', '-j2', 'MALLOC=libc', 'OPTIMIZATION=-O2', 'redis-server'];
+    execFileSync('bear', ['--output', database, '--', ...make], {
+      cwd: source,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  }
+  return { server, tree, database };
+}
+
+/** A reply of the redis protocol, as text; requests are inline commands. */
+async function reply(client: LineClient, request: string): Promise<string> {
+  client.send(request);
+  return readReply(client);
+}
+
+async function readReply(client: LineClient): Promise<string> {
+  const line = await client.line();
+  if (!line.startsWith('$')) return line.slice(1);
+  return client.line();
+}
+
+describe('redis, built by its own Makefile', () => {
+  let session: Session;
+  let built: ReturnType<typeof build>;
+  let server: Program;
+  let client: LineClient;
+  let pid: number;
+
+  before(async () => {
+    built = build();
+    session = new Session();
+    const port = await freePort();
+    const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', session.directory];
+    const command = [cli, 'run', '--', built.server, ...options, '--io-threads', '4', '--daemonize', 'no'];
+    server = await session.startCommand(process.execPath, command);
+    pid = Number(/(?:^|\s)(\d+):/.exec(await server.line(/Ready to accept connections/))![1]);
+    client = await LineClient.connect(port);
+    for (const key of ['one', 'two', 'three']) assert.equal(await reply(client, `SET ${key} 1`), 'OK');
+  });
+
+  after(async () => {
+    client?.close();
+    built?.tree.restore();
+    if (pid) process.kill(pid, 'SIGKILL');
+    await session?.dispose();
+  });
+
+  const patch = (files: string[], outcome?: 'patched' | 'reverted') =>
+    session.patch([...files, '-p', join(cache, 'redis')], outcome);
+
+  it('has not one function reported as changed over all its units', async () => {
+    const files = databaseSources(built.database);
+    const { units, compared } = await assertNothingFalselyChanged(files, session.options, progress);
+    assert.ok(units > 100, `only ${units} units`);
+    assert.ok(compared > 3000, `only ${compared} functions`);
+  });
+
+  it('takes an edit of a command that is only known by a pointer in a table on the heap', async () => {
+    assert.equal(await reply(client, 'ECHO hello'), 'hello');
+    const file = built.tree.edit(
+      'src/server.c',
+      'addReplyBulk(c,c->argv[1]);',
+      'addReplyBulkSds(c, sdscatprintf(sdsempty(), "patched %s, %lld commands", (char *)c->argv[1]->ptr, server.stat_numcommands));',
+    );
+    await patch([file]);
+    const answer = await reply(client, 'ECHO hello');
+    assert.match(answer, /^patched hello, \d+ commands$/);
+    assert.ok(Number(answer.split(' ')[2]) >= 4);
+  });
+
+  it('takes an edit of arithmetic in a function shared by four commands', async () => {
+    assert.equal(await reply(client, 'INCR one'), '2');
+    const file = built.tree.edit('src/t_string.c', '    value += incr;', '    value += incr * 10;');
+    await patch([file]);
+    assert.equal(await reply(client, 'INCR one'), '12');
+    assert.equal(await reply(client, 'DECRBY one 2'), '-8');
+  });
+
+  it('takes new state that a timer counts and a command in another file reads', async () => {
+    const server_c = built.tree.edit(
+      'src/server.c',
+      'int serverCron(struct',
+      'long long cron_runs = 500;\nint serverCron(struct',
+    );
+    built.tree.edit(
+      'src/server.c',
+      '    if (server.watchdog_period) watchdogScheduleSignal(server.watchdog_period);',
+      '    cron_runs++;\n    if (server.watchdog_period) watchdogScheduleSignal(server.watchdog_period);',
+    );
+    const db_c = built.tree.edit(
+      'src/db.c',
+      'void dbsizeCommand',
+      'extern long long cron_runs;\nvoid dbsizeCommand',
+    );
+    built.tree.edit(
+      'src/db.c',
+      'addReplyLongLong(c,dictSize(c->db->dict));',
+      'addReplyLongLong(c,cron_runs * 1000 + dictSize(c->db->dict));',
+    );
+    await patch([server_c, db_c]);
+    const first = Number(await reply(client, 'DBSIZE'));
+    assert.equal(first % 1000, 3, 'the three keys are still there');
+    assert.ok(first >= 500_000);
+    let later = first;
+    while (later === first) later = Number(await reply(client, 'DBSIZE'));
+    assert.ok(later > first, 'the timer runs the new code');
+  });
+
+  it('is its old self when the edits are undone, with everything it was told', async () => {
+    const files = ['src/server.c', 'src/t_string.c', 'src/db.c'].map((file) => built.tree.undo(file));
+    await patch(files, 'reverted');
+    assert.equal(await reply(client, 'ECHO hello'), 'hello');
+    assert.equal(await reply(client, 'INCR one'), '-7');
+    assert.equal(await reply(client, 'DBSIZE'), '3');
+    assert.equal(client.closed, false);
+  });
+});
