@@ -23,6 +23,8 @@ const dist = join(root, 'dist');
 const packageFiles = {
   'iced-x86/iced_x86_bg.wasm': 'iced_x86_bg.wasm',
   'web-tree-sitter/web-tree-sitter.wasm': 'web-tree-sitter.wasm',
+  'tree-sitter-c/tree-sitter-c.wasm': 'tree-sitter-c.wasm',
+  'tree-sitter-cpp/tree-sitter-cpp.wasm': 'tree-sitter-cpp.wasm',
   '@koromix/koffi-linux-x64/linux_x64/koffi.node': 'linux_x64/koffi.node',
 };
 
@@ -89,11 +91,9 @@ async function bundleProgram(source, output, options = {}) {
   await bundle({ entryPoints: [source], outfile: join(dist, output), plugins, ...options });
 }
 
-/** Each test file becomes dist/test/…; those under test/workbench run inside VS Code and are built by their own runner. */
+/** Each test file becomes dist/test/…; `.host.ts` files are those that test/workbench/host runs inside VS Code. */
 async function bundleTests() {
-  const entryPoints = sources('test').filter(
-    (path) => path.endsWith('.test.ts') && !path.startsWith(join('test', 'workbench')),
-  );
+  const entryPoints = sources('test').filter((path) => /\.(test|host)\.ts$/.test(path));
   const outdir = join(dist, 'test');
   const external = ['mocha', 'vscode'];
   const plugins = [nativePackages(dist)];
@@ -119,5 +119,9 @@ for (const [source, target] of Object.entries(packageFiles)) {
 }
 await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
+if (existsSync(join(root, 'extension/engine/create_engine.ts'))) {
+  await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
+}
+await bundleProgram('extension/workbench/syntax/thread.ts', 'syntax_thread.js');
 await bundleTests();
 buildRuntime();

@@ -1,0 +1,28 @@
+// Commands of the welcome views: hotPatch.chooseBuildDirectory and hotPatch.copyCMakeLines.
+import * as vscode from 'vscode';
+import { Setting } from '../contributions';
+
+const CMAKE_LINES = `find_package(hot_fix REQUIRED)
+target_link_libraries(your_program PRIVATE hot_fix::hot_fix)
+# and in main(): #include <hot_fix.h>, init_hot_fix_signal();
+`;
+
+export async function chooseBuildDirectory(): Promise<void> {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  const [chosen] =
+    (await vscode.window.showOpenDialog({
+      title: 'Build directory with compile_commands.json',
+      openLabel: 'Select',
+      canSelectFiles: false,
+      canSelectFolders: true,
+      defaultUri: folder?.uri,
+    })) ?? [];
+  if (!chosen) return;
+  const target = folder ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+  await vscode.workspace.getConfiguration().update(Setting.buildDirectory, chosen.fsPath, target);
+}
+
+export async function copyCMakeLines(): Promise<void> {
+  await vscode.env.clipboard.writeText(CMAKE_LINES);
+  void vscode.window.showInformationMessage('Hot Patch: the CMake lines are on the clipboard.');
+}

@@ -1,0 +1,187 @@
+// Command hotPatch.startProgram (palette, welcome view, tooltip) and task type `hotPatch`: runs a program in a
+// terminal with the runtime preloaded, without any change to the program.
+import { closeSync, openSync, readSync } from 'node:fs';
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { split } from 'shlex';
+import * as vscode from 'vscode';
+import { taskType } from '../contributions';
+import type { Session } from '../session/session';
+
+interface ProgramTask extends vscode.TaskDefinition {
+  readonly type: typeof taskType;
+  readonly program: string;
+  readonly args?: readonly string[];
+  readonly cwd?: string;
+}
+
+interface Item extends vscode.QuickPickItem {
+  readonly program?: string;
+}
+
+const RECENT = 'programs.recent';
+const editArguments: vscode.QuickInputButton = {
+  iconPath: new vscode.ThemeIcon('edit'),
+  tooltip: 'Edit the arguments, then start',
+};
+
+export async function startProgram(session: Session): Promise<void> {
+  const chosen = await chooseProgram(session);
+  if (!chosen) return;
+  const { program, args } = chosen;
+  await session.context.workspaceState.update(
+    RECENT,
+    [{ program, args }, ...recentPrograms(session).filter((recent) => recent.program !== program)].slice(
+      0,
+      10,
+    ),
+  );
+  const task = await taskOf(session, { type: taskType, program, args }, vscode.TaskScope.Workspace);
+  await vscode.tasks.executeTask(task);
+  await session.processes.look();
+}
+
+/** So that tasks.json can have `{ "type": "hotPatch", "program": "…" }`. */
+export function provideTasks(session: () => Session): vscode.Disposable {
+  return vscode.tasks.registerTaskProvider(taskType, {
+    provideTasks: () => [],
+    resolveTask: (task) =>
+      taskOf(session(), task.definition as ProgramTask, task.scope ?? vscode.TaskScope.Workspace),
+  });
+}
+
+async function taskOf(
+  session: Session,
+  definition: ProgramTask,
+  scope: vscode.WorkspaceFolder | vscode.TaskScope,
+): Promise<vscode.Task> {
+  const program = definition.program;
+  const env = onlyStrings(await session.engine.runEnvironment(process.env));
+  const cwd = definition.cwd ?? vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? dirname(program);
+  const execution = new vscode.ProcessExecution(program, [...(definition.args ?? [])], { cwd, env });
+  const task = new vscode.Task(
+    definition,
+    scope,
+    basename(program),
+    'Hot Patch',
+    execution,
+    [],
+  );
+  task.presentationOptions = {
+    reveal: vscode.TaskRevealKind.Always,
+    panel: vscode.TaskPanelKind.Dedicated,
+    focus: false,
+  };
+  task.isBackground = true;
+  return task;
+}
+
+function onlyStrings(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+async function chooseProgram(session: Session): Promise<{ program: string; args: string[] } | undefined> {
+  const picker = vscode.window.createQuickPick<Item>();
+  picker.title = 'Start Program with Hot Patch';
+  picker.placeholder = 'Select the program to start with the runtime in it';
+  picker.matchOnDescription = true;
+  picker.busy = true;
+  const recent = recentPrograms(session);
+  const itemsOf = (programs: readonly string[]): Item[] => [
+    ...programs.map((program) => ({
+      label: basename(program),
+      description: vscode.workspace.asRelativePath(dirname(program)),
+      detail: recent.find((one) => one.program === program)?.args.join(' '),
+      program,
+      buttons: [editArguments],
+    })),
+    { label: '$(folder-opened) Browse…', alwaysShow: true },
+  ];
+  picker.items = itemsOf(recent.map((one) => one.program));
+  picker.show();
+  void builtPrograms(session).then((programs) => {
+    picker.items = itemsOf([...new Set([...recent.map((one) => one.program), ...programs])]);
+    picker.busy = false;
+  });
+  const chosen = await new Promise<{ item: Item; edit: boolean } | undefined>((resolve) => {
+    picker.onDidAccept(() =>
+      resolve(picker.selectedItems[0] && { item: picker.selectedItems[0], edit: false }),
+    );
+    picker.onDidTriggerItemButton(({ item }) => resolve({ item, edit: true }));
+    picker.onDidHide(() => resolve(undefined));
+  });
+  picker.dispose();
+  if (!chosen) return undefined;
+  const program = chosen.item.program ?? (await browse());
+  if (program === undefined) return undefined;
+  const known = recent.find((one) => one.program === program)?.args ?? [];
+  const args = chosen.edit ? await askArguments(program, known) : known;
+  return args && { program, args };
+}
+
+function recentPrograms({ context }: Session): { program: string; args: string[] }[] {
+  return context.workspaceState.get<{ program: string; args: string[] }[]>(RECENT, []);
+}
+
+async function browse(): Promise<string | undefined> {
+  const [uri] = (await vscode.window.showOpenDialog({ title: 'Program to start', openLabel: 'Start' })) ?? [];
+  return uri?.fsPath;
+}
+
+async function askArguments(program: string, known: readonly string[]): Promise<string[] | undefined> {
+  const line = await vscode.window.showInputBox({
+    title: `Arguments of ${basename(program)}`,
+    value: known
+      .map((argument) => (/[\s'"\\]/.test(argument) ? JSON.stringify(argument) : argument))
+      .join(' '),
+  });
+  return line === undefined ? undefined : split(line);
+}
+
+/** Executables in the build directories and the workspace folders, a few levels deep. */
+async function builtPrograms({ databases }: Session): Promise<string[]> {
+  const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+  const found = await Promise.all(
+    [...new Set([...(await databases.find()), ...folders])].map((directory) => programsIn(directory, 4)),
+  );
+  return [...new Set(found.flat())].sort(
+    (a, b) => a.split('/').length - b.split('/').length || a.localeCompare(b),
+  );
+}
+
+async function programsIn(directory: string, depth: number): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  const found = await Promise.all(
+    entries.map(async (entry): Promise<string[]> => {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) {
+        const skipped = depth === 0 || /^(\.|node_modules$|CMakeFiles$)/.test(entry.name);
+        return skipped ? [] : programsIn(path, depth - 1);
+      }
+      return entry.isFile() && !/\.(so|o|a)(\.|$)/.test(entry.name) && (await isProgram(path)) ? [path] : [];
+    }),
+  );
+  return found.flat();
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    if ((await stat(path)).size < 64) return false;
+  } catch {
+    return false;
+  }
+  const head = Buffer.alloc(18);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, head, 0, head.length, 0);
+  } finally {
+    closeSync(file);
+  }
+  // e_type ET_EXEC or ET_DYN; an object file (ET_REL) is no program.
+  return (
+    head.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1')) && [2, 3].includes(head.readUInt16LE(16))
+  );
+}

@@ -1,0 +1,112 @@
+// Every id that package.json contributes: commands, settings, views, context keys. Code names them only through
+// this file, and test/workbench/contributions.test.ts holds it against package.json in both directions. No logic.
+
+export const extensionId = 'hot-patch.hot-patch';
+
+/** Commands; the comment says where each is offered beside the palette. */
+export const Command = {
+  /** The function at the cursor; code lens. */
+  patchFunction: 'hotPatch.patchFunction',
+  /** The file in the editor; ⚡ in the editor title. */
+  patchFile: 'hotPatch.patchFile',
+  /** Code lens, tree. */
+  revertFunction: 'hotPatch.revertFunction',
+  revertAll: 'hotPatch.revertAll',
+  /** Tree: a version node. */
+  useVersion: 'hotPatch.useVersion',
+  /** Welcome view, status bar tooltip. */
+  startProgram: 'hotPatch.startProgram',
+  /** Status bar. */
+  selectProcess: 'hotPatch.selectProcess',
+  showTrampolines: 'hotPatch.showTrampolines',
+  showLog: 'hotPatch.showLog',
+  copyDiagnostics: 'hotPatch.copyDiagnostics',
+  loadPatch: 'hotPatch.loadPatch',
+  /** Code lens. */
+  compare: 'hotPatch.compare',
+  /** Does the compile command of the file reproduce the running code? */
+  checkFile: 'hotPatch.checkFile',
+  /** Tree title: count the threads in old code again. */
+  refresh: 'hotPatch.refresh',
+  /** Tree: inline. */
+  goToSource: 'hotPatch.goToSource',
+  /** Tree: inline. */
+  copyAddress: 'hotPatch.copyAddress',
+  /** History: inline. */
+  restore: 'hotPatch.restore',
+  /** Welcome views. */
+  chooseBuildDirectory: 'hotPatch.chooseBuildDirectory',
+  copyCMakeLines: 'hotPatch.copyCMakeLines',
+  /** Status bar, when there is a cause to show. */
+  showCause: 'hotPatch.showCause',
+  /** The link of a problem's code: TROUBLESHOOTING.md at its section. */
+  troubleshoot: 'hotPatch.troubleshoot',
+} as const;
+export type Command = (typeof Command)[keyof typeof Command];
+
+export const Setting = {
+  onSave: 'hotPatch.onSave',
+  bringOver: 'hotPatch.bringOver',
+  checkOnOpen: 'hotPatch.checkOnOpen',
+  buildDirectory: 'hotPatch.buildDirectory',
+  runtimeDirectory: 'hotPatch.runtimeDirectory',
+  codeLens: 'hotPatch.codeLens',
+  decorations: 'hotPatch.decorations',
+  statusBar: 'hotPatch.statusBar',
+} as const;
+export type Setting = (typeof Setting)[keyof typeof Setting];
+
+/** The type of each setting's value, as package.json describes it. */
+export interface SettingValues {
+  [Setting.onSave]: 'never' | 'manual' | 'manualIfDirty' | 'all' | 'allIfDirty';
+  [Setting.bringOver]: 'ask' | 'always' | 'never';
+  [Setting.checkOnOpen]: boolean;
+  [Setting.buildDirectory]: string;
+  [Setting.runtimeDirectory]: string;
+  [Setting.codeLens]: boolean;
+  [Setting.decorations]: boolean;
+  [Setting.statusBar]: boolean;
+}
+
+export const ViewContainer = { hotPatch: 'hotPatch' } as const;
+
+export const View = { trampolines: 'hotPatch.trampolines', history: 'hotPatch.history' } as const;
+
+/** Context keys that `when` clauses in package.json read. */
+export const ContextKey = {
+  /** One of WelcomeState. */
+  welcome: 'hotPatch.welcome',
+  /** Some process has the runtime. */
+  hasProcess: 'hotPatch.hasProcess',
+  /** Some function is redirected. */
+  hasPatches: 'hotPatch.hasPatches',
+  /** The file in the editor was compiled into a process that can be patched. */
+  fileIsLive: 'hotPatch.fileIsLive',
+  hasHistory: 'hotPatch.hasHistory',
+} as const;
+export type ContextKey = (typeof ContextKey)[keyof typeof ContextKey];
+
+/** What the empty tree explains; the values of the context key `welcome`. */
+export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'runtime' | 'process' | 'none';
+
+/** `contextValue`s of tree items, as the `viewItem` clauses of package.json spell them. */
+export const TreeItemKind = {
+  process: 'process',
+  module: 'module',
+  patchedFunction: 'function.patched',
+  originalFunction: 'function.original',
+  trampoline: 'trampoline',
+  page: 'page',
+  call: 'call',
+  versions: 'versions',
+  currentVersion: 'version.current',
+  otherVersion: 'version.other',
+  threads: 'threads',
+  historyEntry: 'history.entry',
+  restorableEntry: 'history.restorable',
+} as const;
+export type TreeItemKind = (typeof TreeItemKind)[keyof typeof TreeItemKind];
+
+export const taskType = 'hotPatch';
+export const walkthrough = 'start';
+export const languages = ['c', 'cpp'] as const;

@@ -1,0 +1,193 @@
+// Entry point: puts the parts together. The command table, then activation from top to bottom: state, engine,
+// what feeds the state, what shows it. No part knows another but through the state and the session.
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import { compare, provideVersions } from './commands/compare';
+import { copyDiagnostics } from './commands/copy_diagnostics';
+import { loadPatch } from './commands/load_patch';
+import { patchFile, patchFunction } from './commands/patch_function';
+import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
+import { selectProcess } from './commands/select_process';
+import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
+import * as show from './commands/show';
+import { provideTasks, startProgram } from './commands/start_program';
+import { Command, Setting } from './contributions';
+import { startEngine, type AsyncEngine } from './engine_thread/client';
+import { offerToBringOver } from './session/bring_over';
+import { watchCompileDatabases } from './session/compile_database';
+import { watchFiles } from './session/file_watch';
+import { Operations } from './session/operations';
+import { watchProcesses } from './session/process_watch';
+import { watchSaves } from './session/save_watch';
+import type { Session } from './session/session';
+import { setting } from './settings';
+import { Store } from './state/store';
+import { startParser } from './syntax/parser';
+import { showCodeLens } from './views/code_lens';
+import { setContextKeys } from './views/context_keys';
+import { showDecorations } from './views/decorations';
+import { followDocuments } from './views/documents';
+import { showHistory } from './views/history';
+import type { FunctionTarget } from './views/lens_content';
+import { showProblems } from './views/problems';
+import { showStatusBar } from './views/status_bar';
+import { showTree } from './views/tree';
+
+/** Texts of the left sides of comparisons. */
+const comparedTexts = new Map<string, string>();
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- VS Code passes commands what their menus and lenses hold. */
+const COMMANDS: Record<Command, (session: Session, ...parameters: any[]) => unknown> = {
+  [Command.patchFunction]: patchFunction,
+  [Command.patchFile]: patchFile,
+  [Command.revertFunction]: revertFunction,
+  [Command.revertAll]: revertAll,
+  [Command.useVersion]: useVersion,
+  [Command.startProgram]: startProgram,
+  [Command.selectProcess]: selectProcess,
+  [Command.showTrampolines]: show.showTrampolines,
+  [Command.showLog]: ({ log }) => log.show(true),
+  [Command.copyDiagnostics]: copyDiagnostics,
+  [Command.loadPatch]: loadPatch,
+  [Command.compare]: (session, target?: FunctionTarget) => compare(session, comparedTexts, target),
+  [Command.checkFile]: show.checkFile,
+  [Command.refresh]: show.refresh,
+  [Command.goToSource]: show.goToSource,
+  [Command.copyAddress]: show.copyAddress,
+  [Command.restore]: restore,
+  [Command.chooseBuildDirectory]: chooseBuildDirectory,
+  [Command.copyCMakeLines]: copyCMakeLines,
+  [Command.showCause]: show.showCause,
+  [Command.troubleshoot]: show.troubleshoot,
+};
+/* eslint-enable @typescript-eslint/no-explicit-any */
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel('Hot Patch', { log: true });
+  const store = new Store();
+  let session: Session | undefined;
+  const start = () => {
+    store.dispatch({ type: 'environment', environment: { trusted: true } });
+    session = startSession(context, log, store, tree);
+  };
+  const platform = process.platform === 'linux' && process.arch === 'x64';
+  store.dispatch({ type: 'environment', environment: { platform, trusted: vscode.workspace.isTrusted } });
+  const tree = showTree(store);
+  context.subscriptions.push(log, tree, showStatusBar(store), setContextKeys(store), showHistory(store));
+  for (const [command, run] of Object.entries(COMMANDS)) {
+    context.subscriptions.push(
+      vscode.commands.registerCommand(command, (...parameters: unknown[]) =>
+        session ? run(session, ...parameters) : sayWhyNot(context, store),
+      ),
+    );
+  }
+  if (!platform) void sayOnce(context);
+  else if (vscode.workspace.isTrusted) start();
+  else context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(start));
+}
+
+/** Everything that runs compilers or touches processes; only on Linux, and only in trusted workspaces. */
+function startSession(
+  context: vscode.ExtensionContext,
+  log: vscode.LogOutputChannel,
+  store: Store,
+  tree: Session['tree'],
+): Session {
+  const databases = watchCompileDatabases();
+  const bundle = (name: string) => join(context.extensionPath, 'dist', name);
+  const newEngine = () =>
+    startEngine(bundle('engine_thread.js'), engineOptions(databases.directories), (level, message) =>
+      log[level](message),
+    );
+  let engine = newEngine();
+  let options = JSON.stringify(engineOptions(databases.directories));
+  const current = () => engine;
+
+  const parser = startParser(bundle('syntax_thread.js'), (error) => log.error(`parser: ${error.message}`));
+  const documents = followDocuments(parser);
+  const warn = (message: string) => log.warn(message);
+  const operations = new Operations(current, store, savedText, (message) => log.info(message));
+  const processes = watchProcesses(current, store, () => tree.visible || setting(Setting.codeLens), warn);
+  const files = watchFiles(current, store, (message) => log.info(message));
+  const saves = watchSaves((saved) => operations.saved(saved));
+  const session: Session = {
+    ...{ context, log, store, operations, documents, tree, saves, processes, files, databases },
+    get engine(): AsyncEngine {
+      return engine;
+    },
+  };
+
+  const lookForDatabases = async () => {
+    const wanted = JSON.stringify(engineOptions(databases.directories));
+    if (wanted !== options) {
+      const old = engine;
+      options = wanted;
+      engine = newEngine();
+      void old.dispose();
+    }
+    const database = (await databases.find()).length > 0;
+    store.dispatch({ type: 'environment', environment: { database } });
+    files.forget();
+  };
+  void lookForDatabases();
+
+  context.subscriptions.push(
+    { dispose: () => parser.dispose() },
+    ...[databases, documents, processes, files, saves],
+    databases.onDidChange(() => void lookForDatabases()),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration(Setting.runtimeDirectory)) void lookForDatabases();
+    }),
+    showCodeLens(store, documents),
+    showDecorations(store, documents, context.extensionUri),
+    showProblems(store),
+    provideVersions(comparedTexts),
+    provideTasks(() => session),
+    offerToBringOver(store, operations),
+  );
+  ending = async () => engine.dispose();
+  return session;
+}
+
+/** What VS Code waits for when the window closes: temporary files are removed, processes keep their patches. */
+let ending: () => Promise<void> = () => Promise.resolve();
+export function deactivate(): Promise<void> {
+  return ending();
+}
+
+function engineOptions(buildDirectories: readonly string[]): {
+  buildDirectories: string[];
+  roots: string[];
+  runtimeDirectory: string | undefined;
+} {
+  return {
+    buildDirectories: [...buildDirectories],
+    roots: (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath),
+    runtimeDirectory: setting(Setting.runtimeDirectory) || undefined,
+  };
+}
+
+/** The text of an open document that is as it is on disk. */
+function savedText(file: string): string | undefined {
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.fsPath === file && !open.isDirty);
+  return document?.getText();
+}
+
+async function sayWhyNot(context: vscode.ExtensionContext, store: Store): Promise<void> {
+  if (!store.state.environment.platform) return sayOnce(context, true);
+  const manage = 'Manage Workspace Trust';
+  const message = 'Hot Patch runs compilers and loads code into processes, only in trusted workspaces.';
+  if (await vscode.window.showWarningMessage(message, manage)) {
+    await vscode.commands.executeCommand('workbench.trust.manage');
+  }
+}
+
+/** On systems where nothing can be patched: once, and again only when asked for. */
+async function sayOnce(context: vscode.ExtensionContext, asked = false): Promise<void> {
+  const key = 'platform.said';
+  if (!asked && context.globalState.get<boolean>(key)) return;
+  await context.globalState.update(key, true);
+  await vscode.window.showInformationMessage(
+    'Hot Patch works on Linux (x86-64): open the folder in a Linux machine, container, WSL or over Remote-SSH.',
+  );
+}

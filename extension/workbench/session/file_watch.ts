@@ -1,0 +1,95 @@
+// For the files in sight: which processes were built from them, and, in the background and once for each file and
+// process, whether their compile command reproduces the running code (setting hotPatch.checkOnOpen). So that the
+// status bar and the lens know before the first save.
+import { readFile } from 'node:fs/promises';
+import * as vscode from 'vscode';
+import { Setting } from '../contributions';
+import type { AsyncEngine } from '../engine_thread/client';
+import { setting } from '../settings';
+import { targetsOf } from '../state/queries';
+import { processKey } from '../state/state';
+import type { Store } from '../state/store';
+import { isSource } from '../views/documents';
+
+export interface FileWatch extends vscode.Disposable {
+  /** Checks a file again, whatever the setting. */
+  check(file: string): Promise<void>;
+  /** Compile commands may have changed: everything is looked up again. */
+  forget(): void;
+}
+
+export function watchFiles(
+  engine: () => AsyncEngine,
+  store: Store,
+  log: (message: string) => void,
+): FileWatch {
+  /** What a file was checked against: the same processes need no second check. */
+  const checked = new Map<string, string>();
+  let checking: Promise<void> = Promise.resolve();
+  let round = 0;
+
+  async function lookUp(): Promise<void> {
+    const current = ++round;
+    const active = vscode.window.activeTextEditor?.document;
+    const documents = vscode.window.visibleTextEditors.map((editor) => editor.document).filter(isSource);
+    const files = [...new Set(documents.map((document) => document.uri.fsPath))];
+    store.dispatch({ type: 'visible-files', files });
+    store.dispatch({ type: 'active-file', file: active && isSource(active) ? active.uri.fsPath : undefined });
+    for (const file of files) {
+      try {
+        const processes = await engine().processesOf(file);
+        if (current !== round) return;
+        if (JSON.stringify(processes) !== JSON.stringify(store.state.matches.get(file))) {
+          store.dispatch({ type: 'matches', file, processes });
+        }
+        if (setting(Setting.checkOnOpen, vscode.Uri.file(file)) && targetsOf(store.state, file).length > 0) {
+          void checkOnce(file);
+        }
+      } catch (error) {
+        log(`processes of ${file}: ${String(error)}`);
+      }
+    }
+  }
+
+  function checkOnce(file: string): Promise<void> {
+    const against = targetsOf(store.state, file).map(processKey).join(' ');
+    if (checked.get(file) === against) return Promise.resolve();
+    checked.set(file, against);
+    return check(file);
+  }
+
+  /** One compiler at a time: this is background work. */
+  function check(file: string): Promise<void> {
+    checking = checking.then(async () => {
+      store.dispatch({ type: 'check-started', file });
+      const pids = targetsOf(store.state, file).map((process) => process.pid);
+      try {
+        const text = await readFile(file, 'utf8');
+        const [report] = await engine().check([file], { kind: 'pid', pids: pids.slice(0, 1) });
+        if (report) store.dispatch({ type: 'check-finished', file, report, text });
+        if (report) log(`check of ${file}: ${report.verdict}. ${report.message}`);
+      } catch (error) {
+        checked.delete(file);
+        log(`check of ${file}: ${String(error)}`);
+      }
+    });
+    return checking;
+  }
+
+  const subscriptions = [
+    vscode.window.onDidChangeVisibleTextEditors(() => void lookUp()),
+    vscode.window.onDidChangeActiveTextEditor(() => void lookUp()),
+    store.subscribe((state, previous) => {
+      if (state.processes !== previous.processes) void lookUp();
+    }),
+  ];
+  void lookUp();
+  return {
+    check: (file) => check(file),
+    forget() {
+      checked.clear();
+      void lookUp();
+    },
+    dispose: () => void vscode.Disposable.from(...subscriptions).dispose(),
+  };
+}

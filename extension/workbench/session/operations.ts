@@ -1,0 +1,182 @@
+// What the extension has the engine do to processes: each operation is one call, reported to the store when it
+// starts, at each step and when it ends. Failures of any kind end as a result with a problem; nothing is thrown.
+import { readFile } from 'node:fs/promises';
+import type { Target } from '../../engine/engine';
+import type { PatchResult, ProcessStatus } from '../../engine/model/result';
+import { toProblem } from '../../engine/model/errors';
+import type { AsyncEngine } from '../engine_thread/client';
+import { targetProcesses } from '../state/queries';
+import { processKey, type Action, type ProcessKey } from '../state/state';
+import type { Store } from '../state/store';
+import { OperationQueue, type SaveEnd } from './operation_queue';
+
+export interface PatchOrder {
+  readonly action: Action;
+  readonly files: readonly string[];
+  /** The chosen processes by default. */
+  readonly pids?: readonly number[];
+  readonly functionName?: string;
+}
+
+export interface Versions {
+  readonly pid: number;
+  readonly functions: 'all' | readonly { readonly address: string; readonly version: number }[];
+}
+
+export class Operations {
+  private lastId = 0;
+  private readonly queue: OperationQueue;
+
+  /** @param textOf the text of an open document as it was saved; undefined for files that are not open. */
+  constructor(
+    private readonly engine: () => AsyncEngine,
+    private readonly store: Store,
+    private readonly textOf: (file: string) => string | undefined,
+    private readonly log: (message: string) => void,
+  ) {
+    this.queue = new OperationQueue((files, signal) => this.save(files, signal));
+  }
+
+  /** Files that were saved together. A newer save of one of them takes the place of this. */
+  saved(files: readonly string[]): Promise<void> {
+    return this.queue.save(files);
+  }
+
+  patch(order: PatchOrder): Promise<PatchResult> {
+    return this.queue.run(() => this.patchNow(order));
+  }
+
+  load(pid: number, file: string): Promise<PatchResult> {
+    return this.queue.run(() => this.perform('load', [file], false, () => this.engine().load(pid, file)));
+  }
+
+  /** Each process goes to its versions; the results are told as one. */
+  revert(action: 'revert' | 'restore', versions: readonly Versions[]): Promise<PatchResult> {
+    return this.queue.run(() =>
+      this.perform(action, [], false, async () => {
+        const results: PatchResult[] = [];
+        for (const { pid, functions } of versions) {
+          const request = { pids: [pid], functions: functions === 'all' ? functions : [...functions] };
+          results.push(await this.engine().revert(request));
+        }
+        return merged(results);
+      }),
+    );
+  }
+
+  private async save(files: readonly string[], signal: AbortSignal): Promise<SaveEnd> {
+    const result = await this.patchNow({ action: 'save', files }, signal);
+    return result.outcome === 'failed' && signal.aborted ? 'withdrawn' : 'done';
+  }
+
+  private patchNow(order: PatchOrder, signal?: AbortSignal): Promise<PatchResult> {
+    const { selection } = this.store.state;
+    const chosen = targetProcesses(this.store.state).map((process) => process.pid);
+    const target: Target = order.pids
+      ? { kind: 'pid', pids: [...order.pids] }
+      : selection.kind === 'all'
+        ? { kind: 'all' }
+        : { kind: 'pid', pids: chosen };
+    return this.perform(
+      order.action,
+      order.files,
+      order.functionName === undefined,
+      (id) =>
+        this.engine().patch({
+          files: [...order.files],
+          target,
+          functionName: order.functionName,
+          signal,
+          onProgress: ({ step }) => this.store.dispatch({ type: 'operation-step', id, step }),
+        }),
+      signal,
+    );
+  }
+
+  private async perform(
+    action: Action,
+    files: readonly string[],
+    whole: boolean,
+    call: (id: number) => Promise<PatchResult>,
+    signal?: AbortSignal,
+  ): Promise<PatchResult> {
+    const id = ++this.lastId;
+    const started = performance.now();
+    this.store.dispatch({ type: 'operation-started', id, action, files });
+    const texts = await this.textsOf(files);
+    const result = await call(id).catch((error: unknown) => failure(files, error));
+    result.timings['total'] ??= performance.now() - started;
+    this.tell(action, result);
+    if (result.outcome === 'failed' && signal?.aborted) {
+      this.store.dispatch({ type: 'operation-superseded', id });
+      return result;
+    }
+    const statuses = await this.statusesAfter(result);
+    const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
+    const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
+    const allTexts = new Map([...others, ...texts]);
+    const at = Date.now();
+    this.store.dispatch({ type: 'operation-finished', id, at, result, statuses, texts: allTexts, whole });
+    return result;
+  }
+
+  private async statusesAfter(result: PatchResult): Promise<Map<ProcessKey, ProcessStatus>> {
+    const pids = new Set(result.processes.map((process) => process.pid));
+    const processes = (this.store.state.processes ?? []).filter((process) => pids.has(process.pid));
+    const statuses = new Map<ProcessKey, ProcessStatus>();
+    for (const process of processes) {
+      const status = await this.engine()
+        .status(process.pid)
+        .catch((error: unknown) => this.log(`status of ${process.pid}: ${String(error)}`));
+      if (status) statuses.set(processKey(process), status);
+    }
+    return statuses;
+  }
+
+  private async textsOf(files: readonly string[]): Promise<Map<string, string>> {
+    const texts = new Map<string, string>();
+    for (const file of new Set(files)) {
+      const text = this.textOf(file) ?? (await readFile(file, 'utf8').catch(() => undefined));
+      if (text !== undefined) texts.set(file, text);
+    }
+    return texts;
+  }
+
+  private tell(action: Action, result: PatchResult): void {
+    const functions = result.changed.map((change) => change.name).join(', ');
+    const steps = Object.entries(result.timings).map(([step, time]) => `${step} ${Math.round(time)}`);
+    this.log(`${action}: ${result.outcome}${functions && ` (${functions})`}; ms: ${steps.join(', ')}`);
+    for (const { code, message } of [...result.refusals, ...result.warnings]) this.log(`${code}: ${message}`);
+  }
+}
+
+function failure(files: readonly string[], error: unknown): PatchResult {
+  return {
+    outcome: 'failed',
+    files: [...files],
+    processes: [],
+    refusals: [toProblem(error)],
+    warnings: [],
+    diagnostics: [],
+    changed: [],
+    timings: {},
+  };
+}
+
+/** The worst outcome of all, and everything that was said. */
+function merged(results: readonly PatchResult[]): PatchResult {
+  const [first] = results;
+  if (!first) return failure([], new Error('There is nothing to revert'));
+  const order: PatchResult['outcome'][] = ['failed', 'refused', 'reverted', 'patched', 'unchanged'];
+  const total = results.reduce((sum, result) => sum + (result.timings['total'] ?? 0), 0);
+  return {
+    outcome: order.find((outcome) => results.some((result) => result.outcome === outcome)) ?? 'unchanged',
+    files: [],
+    processes: results.flatMap((result) => result.processes),
+    refusals: results.flatMap((result) => result.refusals),
+    warnings: results.flatMap((result) => result.warnings),
+    diagnostics: results.flatMap((result) => result.diagnostics),
+    changed: results.flatMap((result) => result.changed),
+    timings: { ...first.timings, total },
+  };
+}

@@ -1,0 +1,89 @@
+// Follows the processes that have the runtime as they start, fork, exec and end, and what their runtimes report. One
+// look a second, never two at a time, none while an operation is under way (which reports by itself).
+import type { PatchableProcess } from '../../engine/model/result';
+import type { AsyncEngine } from '../engine_thread/client';
+import { processKey, type ProcessKey } from '../state/state';
+import type { Store } from '../state/store';
+
+const INTERVAL_MS = 1000;
+
+export interface ProcessWatch {
+  /** Looks now; resolves when the store has what was found. */
+  look(options?: { count: boolean }): Promise<void>;
+  dispose(): void;
+}
+
+/**
+ * @param isSeen whether counts of threads in old code are in sight, so that the runtimes are asked to count again
+ */
+export function watchProcesses(
+  engine: () => AsyncEngine,
+  store: Store,
+  isSeen: () => boolean,
+  log: (message: string) => void,
+): ProcessWatch {
+  let timer: NodeJS.Timeout | undefined;
+  let disposed = false;
+  let active: Promise<void> | undefined;
+  let problem: string | undefined;
+  const reported = new Map<ProcessKey, string>();
+
+  async function look(count: boolean): Promise<void> {
+    try {
+      const processes = (await engine().processes()).filter((process) => process.runtime !== undefined);
+      if (JSON.stringify(processes) !== JSON.stringify(store.state.processes)) {
+        store.dispatch({ type: 'processes', processes });
+      }
+      const present = new Set(processes.map(processKey));
+      for (const key of reported.keys()) if (!present.has(key)) reported.delete(key);
+      await Promise.all(processes.map((process) => lookAt(process, count)));
+      problem = undefined;
+    } catch (error) {
+      // The same trouble every second is one line in the log.
+      if (problem !== String(error)) log(`looking for processes: ${(problem = String(error))}`);
+    }
+  }
+
+  async function lookAt(process: PatchableProcess, count: boolean): Promise<void> {
+    const key = processKey(process);
+    const isSilent = store.state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
+    const inOldCode = store.state.statuses.get(key)?.functions.some((f) => f.activeThreads > 0) ?? false;
+    const refresh = count || isSilent || (inOldCode && isSeen());
+    try {
+      const status = await engine().status(process.pid, { refresh });
+      const text = JSON.stringify(status);
+      if (text === reported.get(key) && !isSilent) return;
+      reported.set(key, text);
+      if (store.state.operation === undefined)
+        store.dispatch({ type: 'status', key, status, answered: refresh });
+    } catch (error) {
+      if (refresh && !isSilent) store.dispatch({ type: 'silent', key });
+      log(`status of ${process.name} (${process.pid}): ${String(error)}`);
+    }
+  }
+
+  function begin(count: boolean): Promise<void> {
+    active = (active ?? Promise.resolve())
+      .then(() => (disposed ? undefined : look(count)))
+      .finally(() => {
+        active = undefined;
+        clearTimeout(timer);
+        if (!disposed) timer = setTimeout(tick, INTERVAL_MS);
+      });
+    return active;
+  }
+
+  function tick(): void {
+    if (store.state.operation === undefined) void begin(false);
+    else timer = setTimeout(tick, INTERVAL_MS);
+  }
+
+  void begin(false);
+  return {
+    look: (options) => begin(options?.count ?? false),
+    dispose: () => {
+      disposed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,55 @@
+// Everything that can happen, as data: what the engine reported, what the user chose, what VS Code told. The
+// reducer (reduce.ts) is the only place that gives an event its meaning.
+import type {
+  CheckReport,
+  PatchableProcess,
+  PatchResult,
+  ProcessStatus,
+  Step,
+} from '../../engine/model/result';
+import type { Action, Environment, ProcessKey, Selection } from './state';
+
+export type Event =
+  | { readonly type: 'environment'; readonly environment: Partial<Environment> }
+  | { readonly type: 'processes'; readonly processes: readonly PatchableProcess[] }
+  /** `answered`: by the runtime, just now; otherwise it is what the runtime last wrote. */
+  | {
+      readonly type: 'status';
+      readonly key: ProcessKey;
+      readonly status: ProcessStatus;
+      readonly answered: boolean;
+    }
+  | { readonly type: 'silent'; readonly key: ProcessKey }
+  | { readonly type: 'active-file'; readonly file: string | undefined }
+  | { readonly type: 'visible-files'; readonly files: readonly string[] }
+  | { readonly type: 'matches'; readonly file: string; readonly processes: readonly PatchableProcess[] }
+  | { readonly type: 'check-started'; readonly file: string }
+  | {
+      readonly type: 'check-finished';
+      readonly file: string;
+      readonly report: CheckReport;
+      readonly text: string;
+    }
+  | { readonly type: 'selection'; readonly selection: Selection }
+  | { readonly type: 'lost-dismissed' }
+  | {
+      readonly type: 'operation-started';
+      readonly id: number;
+      readonly action: Action;
+      readonly files: readonly string[];
+    }
+  | { readonly type: 'operation-step'; readonly id: number; readonly step: Step }
+  /** A newer save took its place; nothing of it is shown. */
+  | { readonly type: 'operation-superseded'; readonly id: number }
+  | {
+      readonly type: 'operation-finished';
+      readonly id: number;
+      readonly at: number;
+      readonly result: PatchResult;
+      /** The status of each process it touched, read after it. */
+      readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
+      /** Text of the files, and of the files of delivered functions, as it was compiled. */
+      readonly texts: ReadonlyMap<string, string>;
+      /** The whole of each file is live now, not only one function of it. */
+      readonly whole: boolean;
+    };

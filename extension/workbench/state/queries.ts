@@ -1,0 +1,102 @@
+// Questions that several views ask of the state, answered in one place. Pure.
+import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
+import { isSameFunction } from '../syntax/names';
+import type { SourceFunction } from '../syntax/functions';
+import { functionKey, processKey, versionKey, type Delivered, type ProcessKey, type State } from './state';
+
+/** Processes that answer, the chosen ones only when some are chosen. */
+export function targetProcesses(state: State): readonly PatchableProcess[] {
+  const { selection, processes = [] } = state;
+  return selection.kind === 'all'
+    ? processes
+    : processes.filter((process) => selection.keys.includes(processKey(process)));
+}
+
+/** Of the processes built from the file, those a save would patch. */
+export function targetsOf(state: State, file: string): readonly PatchableProcess[] {
+  const targets = new Set(targetProcesses(state).map(processKey));
+  return (state.matches.get(file) ?? []).filter(
+    (process) => process.state === 'ready' && targets.has(processKey(process)),
+  );
+}
+
+export interface RunningFunction {
+  readonly key: ProcessKey;
+  readonly process: PatchableProcess;
+  readonly function: PatchedFunction;
+}
+
+/** Patched functions, in all processes, that are this function of the file. */
+export function runningFunctions(state: State, file: string, source: SourceFunction): RunningFunction[] {
+  const all = patchedFunctions(state).filter(
+    (running) =>
+      isSameFunction(running.function.name, source.name) &&
+      (running.function.file === undefined || running.function.file === file),
+  );
+  const distances = all.map((running) =>
+    Math.abs((running.function.line ?? source.nameLine + 1) - source.nameLine - 1),
+  );
+  // Overloads have one name: the one whose parameters are as many, then the nearest line, is meant.
+  const symbols = new Set(all.map((running) => running.function.symbol));
+  if (symbols.size <= 1) return all;
+  const sameArity = all.filter((running) => arity(running.function.name) === source.parameters);
+  const candidates = sameArity.length > 0 ? sameArity : all;
+  const nearest = candidates.reduce((best, running) =>
+    distances[all.indexOf(running)]! < distances[all.indexOf(best)]! ? running : best,
+  );
+  return candidates.filter((running) => running.function.symbol === nearest.function.symbol);
+}
+
+export function patchedFunctions(state: State): RunningFunction[] {
+  return (state.processes ?? []).flatMap((process) => {
+    const key = processKey(process);
+    return (state.statuses.get(key)?.functions ?? []).map((f) => ({ key, process, function: f }));
+  });
+}
+
+/** The source of the version that runs now, where this session knows it. */
+export function runningSource(
+  state: State,
+  file: string,
+  running: RunningFunction,
+): Pick<Delivered, 'file' | 'text'> | undefined {
+  const { key, function: f } = running;
+  return state.delivered.get(versionKey(key, f.address, f.version)) ?? checkedSource(state, file, running);
+}
+
+/** A check that found the file to be what runs has its text, as long as that version runs. */
+function checkedSource(
+  state: State,
+  file: string,
+  { key, function: f }: RunningFunction,
+): { file: string; text: string } | undefined {
+  const check = state.checks.get(file);
+  if (check?.kind !== 'done' || check.report.verdict !== 'ready') return undefined;
+  return (check.versions.get(functionKey(key, f.address)) ?? 0) === f.version
+    ? { file, text: check.text }
+    : undefined;
+}
+
+/** Number of parameters in a demangled name. */
+function arity(demangled: string): number {
+  const open = demangled.indexOf('(', demangled.startsWith('(anonymous namespace)') ? 1 : 0);
+  let depth = 0;
+  let commas = 0;
+  for (const character of demangled.slice(open + 1, demangled.lastIndexOf(')'))) {
+    if ('(<['.includes(character)) depth++;
+    else if (')>]'.includes(character)) depth--;
+    else if (character === ',' && depth === 0) commas++;
+  }
+  return demangled.slice(open + 1).startsWith(')') ? 0 : commas + 1;
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `a.c`, `a.c and b.c`, `a.c and 2 more`. */
+export function shortList(items: readonly string[]): string {
+  const [first = '', second] = items;
+  if (items.length <= 1) return first;
+  return items.length === 2 ? `${first} and ${second}` : `${first} and ${items.length - 1} more`;
+}

@@ -1,0 +1,285 @@
+// State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
+// of the state stands here in one place, so that two views can never disagree.
+import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
+import type { Event } from './events';
+import {
+  functionKey,
+  processKey,
+  versionKey,
+  type Check,
+  type Delivered,
+  type Finished,
+  type HistoryEntry,
+  type LostProcess,
+  type ProcessKey,
+  type Report,
+  type State,
+} from './state';
+
+const HISTORY_LENGTH = 200;
+
+export function reduce(state: State, event: Event): State {
+  switch (event.type) {
+    case 'environment':
+      return { ...state, environment: { ...state.environment, ...event.environment } };
+    case 'processes':
+      return processesSeen(state, event.processes);
+    case 'status':
+      return statusRead(state, event);
+    case 'silent':
+      return { ...state, lost: withLost(state, lostOf(state, event.key, 'silent')) };
+    case 'active-file':
+      return { ...state, activeFile: event.file };
+    case 'visible-files':
+      return {
+        ...state,
+        matches: filterKeys(state.matches, (file) => event.files.includes(file)),
+      };
+    case 'matches':
+      return { ...state, matches: new Map(state.matches).set(event.file, event.processes) };
+    case 'check-started':
+      // A running check keeps the last verdict in sight: a view that goes blank for a second says less.
+      return state.checks.has(event.file)
+        ? state
+        : { ...state, checks: new Map(state.checks).set(event.file, { kind: 'running' }) };
+    case 'check-finished':
+      return {
+        ...state,
+        checks: new Map(state.checks).set(event.file, {
+          kind: 'done',
+          report: event.report,
+          text: event.text,
+          versions: runningVersions(state),
+        }),
+      };
+    case 'selection':
+      return { ...state, selection: event.selection };
+    case 'lost-dismissed':
+      return { ...state, lost: [] };
+    case 'operation-started':
+      return {
+        ...state,
+        lost: [],
+        operation: { id: event.id, action: event.action, files: event.files, step: undefined },
+      };
+    case 'operation-step':
+      return state.operation?.id === event.id
+        ? { ...state, operation: { ...state.operation, step: event.step } }
+        : state;
+    case 'operation-superseded':
+      return state.operation?.id === event.id ? { ...state, operation: undefined } : state;
+    case 'operation-finished':
+      return operationFinished(state, event);
+  }
+}
+
+function processesSeen(state: State, processes: readonly PatchableProcess[]): State {
+  const present = new Set(processes.map(processKey));
+  const gone = (key: ProcessKey) => !present.has(key);
+  const ended = [...state.statuses.keys()]
+    .filter(gone)
+    .map((key) => lostOf(state, key, 'ended'))
+    .filter((lost) => lost !== undefined);
+  const selection =
+    state.selection.kind === 'processes' ? state.selection.keys.filter((key) => present.has(key)) : [];
+  return {
+    ...state,
+    processes,
+    statuses: filterKeys(state.statuses, (key) => present.has(key)),
+    matches: new Map(
+      [...state.matches].map(([file, matching]) => [
+        file,
+        // A process without the runtime is not in the list that is watched; it is looked for again with the file.
+        matching.filter((process) => process.state !== 'ready' || present.has(processKey(process))),
+      ]),
+    ),
+    selection: selection.length > 0 ? { kind: 'processes', keys: selection } : { kind: 'all' },
+    lost: [...state.lost.filter((lost) => lost.reason === 'ended' || present.has(lost.key)), ...ended],
+    // What was refused for a process is of no interest once that process is gone.
+    reports: state.reports
+      .map((report) =>
+        report.processes.length > 0 && report.processes.every(gone)
+          ? { ...report, refusals: [], warnings: [] }
+          : report,
+      )
+      .filter(saysSomething),
+    delivered: filterKeys(state.delivered, (key) => present.has(key.slice(0, key.indexOf(' ')))),
+  };
+}
+
+function statusRead(state: State, { key, status, answered }: Extract<Event, { type: 'status' }>): State {
+  return {
+    ...state,
+    statuses: new Map(state.statuses).set(key, status),
+    lost: answered ? state.lost.filter((lost) => lost.key !== key) : state.lost,
+  };
+}
+
+function operationFinished(state: State, event: Extract<Event, { type: 'operation-finished' }>): State {
+  const operation = state.operation?.id === event.id ? state.operation : undefined;
+  if (!operation) return state;
+  const { result } = event;
+  const finished = finishedOf(operation.action, operation.files, result);
+  const statuses = new Map([...state.statuses, ...event.statuses]);
+  const keys = keysOf(state.processes ?? [], result);
+  const entry: HistoryEntry = {
+    id: event.id,
+    at: event.at,
+    action: finished.action,
+    files: finished.files,
+    functions: finished.functions,
+    processes: (state.processes ?? [])
+      .filter((process) => keys.includes(processKey(process)))
+      .map((process) => ({ key: processKey(process), pid: process.pid, name: process.name })),
+    milliseconds: finished.milliseconds,
+    outcome: finished.outcome,
+    message: finished.refusals[0]?.message ?? finished.errors[0]?.message,
+    after: new Map(
+      [...statuses]
+        .filter(([key]) => keys.includes(key))
+        .map(([key, status]) => [key, new Map(status.functions.map((f) => [f.address, f.version]))]),
+    ),
+  };
+  const done = { ...state, operation: undefined, last: finished, statuses };
+  return {
+    ...done,
+    checks: checksAfter(done, event),
+    lost: silentAfter(done, result),
+    reports: replaceReports(state.reports, operation.files, {
+      files: operation.files,
+      processes: keys,
+      diagnostics: result.diagnostics,
+      refusals: result.refusals,
+      warnings: result.warnings,
+    }),
+    history: worthRemembering(finished) ? [entry, ...state.history].slice(0, HISTORY_LENGTH) : state.history,
+    delivered: new Map([...state.delivered, ...deliveredBy(state, event, finished.milliseconds)]),
+  };
+}
+
+/** Once a whole file is live, its text is known to be what runs, as if it had been checked. */
+function checksAfter(state: State, event: Extract<Event, { type: 'operation-finished' }>): State['checks'] {
+  const { result, texts, whole } = event;
+  if (!whole || result.outcome === 'refused' || result.outcome === 'failed') return state.checks;
+  const versions = runningVersions(state);
+  return new Map([
+    ...state.checks,
+    ...[...texts].map(([file, text]): [string, Check] => {
+      const message = 'The file is what runs.';
+      const report: CheckReport = { file, verdict: 'ready', message, problems: [], timings: {} };
+      return [file, { kind: 'done', report, text, versions }];
+    }),
+  ]);
+}
+
+function silentAfter(state: State, result: PatchResult): State['lost'] {
+  const silent = result.refusals.filter((problem) => problem.code === 'runtime-timeout').map((p) => p.pid);
+  return (state.processes ?? [])
+    .filter((process) => silent.includes(process.pid))
+    .reduce(
+      (lost, process) => withLost({ ...state, lost }, lostOf(state, processKey(process), 'silent')),
+      state.lost,
+    );
+}
+
+/** Nothing changed and nothing went wrong, or there was nothing to patch: no line in the log of patches. */
+function worthRemembering(finished: Finished): boolean {
+  return (
+    finished.outcome !== 'unchanged' && !finished.refusals.some((problem) => problem.code === 'no-process')
+  );
+}
+
+function finishedOf(action: Finished['action'], files: readonly string[], result: PatchResult): Finished {
+  const changed = result.changed.filter((change) => change.kind !== 'new').map((change) => change.name);
+  const reported = result.processes.flatMap((process) => process.functions.map((f) => f.name));
+  return {
+    action,
+    files,
+    outcome: result.outcome,
+    milliseconds: Math.round(result.timings['total'] ?? 0),
+    functions: [...new Set(changed.length > 0 ? changed : reported)],
+    processes: result.processes.map((process) => process.pid),
+    refusals: result.refusals,
+    warnings: result.warnings,
+    errors: result.diagnostics.filter((diagnostic) => diagnostic.severity === 'error'),
+  };
+}
+
+function keysOf(processes: readonly PatchableProcess[], result: PatchResult): ProcessKey[] {
+  const pids = new Set([
+    ...result.processes.map((process) => process.pid),
+    ...result.refusals.flatMap((problem) => (problem.pid === undefined ? [] : [problem.pid])),
+  ]);
+  return processes.filter((process) => pids.has(process.pid)).map(processKey);
+}
+
+function deliveredBy(
+  state: State,
+  event: Extract<Event, { type: 'operation-finished' }>,
+  milliseconds: number,
+): [string, Delivered][] {
+  if (event.result.outcome !== 'patched' || event.texts.size === 0) return [];
+  return [...event.statuses].flatMap(([key, status]) =>
+    status.functions.flatMap((f): [string, Delivered][] => {
+      const previous = state.statuses.get(key)?.functions.find((old) => old.address === f.address);
+      const text = textOf(event.texts, f);
+      return text === undefined || previous?.version === f.version || f.version === 0
+        ? []
+        : [[versionKey(key, f.address, f.version), { ...text, milliseconds }]];
+    }),
+  );
+}
+
+/** A function whose file is not known came from the only file there is, or from one that cannot be told. */
+function textOf(
+  texts: ReadonlyMap<string, string>,
+  f: PatchedFunction,
+): { file: string; text: string } | undefined {
+  const file = f.file ?? (texts.size === 1 ? [...texts.keys()][0] : undefined);
+  const text = file === undefined ? undefined : texts.get(file);
+  return file === undefined || text === undefined ? undefined : { file, text };
+}
+
+/** What was said about these files before is replaced; what was said about other files in the same run stays. */
+function replaceReports(reports: readonly Report[], files: readonly string[], report: Report): Report[] {
+  const elsewhere = <T extends { file?: string }>(items: readonly T[]) =>
+    items.filter((item) => item.file === undefined || !files.includes(item.file));
+  const kept = reports
+    .map((old) => ({
+      ...old,
+      files: old.files.filter((file) => !files.includes(file)),
+      diagnostics: elsewhere(old.diagnostics),
+      refusals: elsewhere(old.refusals),
+      warnings: elsewhere(old.warnings),
+    }))
+    .filter((old) => old.files.length > 0 && saysSomething(old));
+  return saysSomething(report) ? [...kept, report] : kept;
+}
+
+function saysSomething(report: Report): boolean {
+  return report.diagnostics.length + report.refusals.length + report.warnings.length > 0;
+}
+
+function lostOf(state: State, key: ProcessKey, reason: LostProcess['reason']): LostProcess | undefined {
+  const status = state.statuses.get(key);
+  const functions = (status?.functions ?? []).filter((f) => f.version > 0).length;
+  const process = state.processes?.find((candidate) => processKey(candidate) === key);
+  if (!process || (reason === 'ended' && functions === 0)) return undefined;
+  return { key, pid: process.pid, name: process.name, reason, functions };
+}
+
+function withLost(state: State, lost: LostProcess | undefined): readonly LostProcess[] {
+  return lost ? [...state.lost.filter((old) => old.key !== lost.key), lost] : state.lost;
+}
+
+function runningVersions(state: State): Map<string, number> {
+  return new Map(
+    [...state.statuses].flatMap(([key, status]) =>
+      status.functions.map((f): [string, number] => [functionKey(key, f.address), f.version]),
+    ),
+  );
+}
+
+function filterKeys<K, V>(map: ReadonlyMap<K, V>, keep: (key: K) => boolean): ReadonlyMap<K, V> {
+  return [...map.keys()].every(keep) ? map : new Map([...map].filter(([key]) => keep(key)));
+}

@@ -1,0 +1,148 @@
+// The one immutable state of the extension: what the engine and VS Code have reported so far. Events become a new
+// state in reduce.ts; views render it and decide nothing. Plain data: no vscode, no effects.
+import type {
+  CheckReport,
+  CompilerDiagnostic,
+  Outcome,
+  PatchableProcess,
+  Problem,
+  ProcessStatus,
+  Step,
+} from '../../engine/model/result';
+
+export interface State {
+  readonly environment: Environment;
+  /** Processes that have the runtime, as the last look at the system found them; undefined before the first. */
+  readonly processes: readonly PatchableProcess[] | undefined;
+  /** Which of the matching processes a save is for. */
+  readonly selection: Selection;
+  readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
+  /** Processes built from each visible file, those without the runtime included. */
+  readonly matches: ReadonlyMap<string, readonly PatchableProcess[]>;
+  readonly checks: ReadonlyMap<string, Check>;
+  /** The C or C++ file in the active editor. */
+  readonly activeFile: string | undefined;
+  /** What is under way; there is never more than one. */
+  readonly operation: Operation | undefined;
+  readonly last: Finished | undefined;
+  /** Processes that ended, or stopped answering, while they ran patched code. */
+  readonly lost: readonly LostProcess[];
+  readonly reports: readonly Report[];
+  readonly history: readonly HistoryEntry[];
+  /** The source of every version that was delivered in this session. */
+  readonly delivered: ReadonlyMap<string, Delivered>;
+}
+
+export interface Environment {
+  readonly platform: boolean;
+  readonly trusted: boolean;
+  /** Whether a compile_commands.json is known; undefined while it is being looked for. */
+  readonly database: boolean | undefined;
+}
+
+/** pid and start time: a reused pid is another process. */
+export type ProcessKey = string;
+
+export type Selection =
+  { readonly kind: 'all' } | { readonly kind: 'processes'; readonly keys: readonly ProcessKey[] };
+
+export type Check =
+  | { readonly kind: 'running' }
+  | {
+      readonly kind: 'done';
+      readonly report: CheckReport;
+      /** What the file held when it was checked. */
+      readonly text: string;
+      /** Versions that ran then, by `functionKey`; functions that are not in it ran their original. */
+      readonly versions: ReadonlyMap<string, number>;
+    };
+
+export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over';
+
+export interface Operation {
+  readonly id: number;
+  readonly action: Action;
+  readonly files: readonly string[];
+  readonly step: Step | undefined;
+}
+
+export interface Finished {
+  readonly action: Action;
+  readonly files: readonly string[];
+  readonly outcome: Outcome;
+  readonly milliseconds: number;
+  readonly functions: readonly string[];
+  readonly processes: readonly number[];
+  readonly refusals: readonly Problem[];
+  readonly warnings: readonly Problem[];
+  readonly errors: readonly CompilerDiagnostic[];
+}
+
+export interface LostProcess {
+  readonly key: ProcessKey;
+  readonly pid: number;
+  readonly name: string;
+  readonly reason: 'ended' | 'silent';
+  /** How many functions were redirected in it. */
+  readonly functions: number;
+}
+
+/** What one run said about its files, until a later run of those files replaces it. */
+export interface Report {
+  readonly files: readonly string[];
+  readonly processes: readonly ProcessKey[];
+  readonly diagnostics: readonly CompilerDiagnostic[];
+  readonly refusals: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+export interface HistoryEntry {
+  readonly id: number;
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly action: Action;
+  readonly files: readonly string[];
+  readonly functions: readonly string[];
+  readonly processes: readonly { readonly key: ProcessKey; readonly pid: number; readonly name: string }[];
+  readonly milliseconds: number;
+  readonly outcome: Outcome;
+  readonly message: string | undefined;
+  /** The version of every patched function of each process after it: the state that can be gone back to. */
+  readonly after: ReadonlyMap<ProcessKey, ReadonlyMap<string, number>>;
+}
+
+export interface Delivered {
+  readonly file: string;
+  readonly text: string;
+  readonly milliseconds: number;
+}
+
+export const initialState: State = {
+  environment: { platform: true, trusted: true, database: undefined },
+  processes: undefined,
+  selection: { kind: 'all' },
+  statuses: new Map(),
+  matches: new Map(),
+  checks: new Map(),
+  activeFile: undefined,
+  operation: undefined,
+  last: undefined,
+  lost: [],
+  reports: [],
+  history: [],
+  delivered: new Map(),
+};
+
+export function processKey(process: { pid: number; startTime: number }): ProcessKey {
+  return `${process.pid}@${process.startTime}`;
+}
+
+/** A function of a process. `address` is the function's entry as the runtime spells it. */
+export function functionKey(process: ProcessKey, address: string): string {
+  return `${process} ${address}`;
+}
+
+/** Key of `State.delivered`. Version 0 is the original. */
+export function versionKey(process: ProcessKey, address: string, version: number): string {
+  return `${process} ${address} ${version}`;
+}

@@ -1,0 +1,29 @@
+// Holds the one state and tells the views that it changed. Events go in, a state comes out; there is no other
+// way to change it.
+import type { Event } from './events';
+import { reduce } from './reduce';
+import { initialState, type State } from './state';
+
+export type Listener = (state: State, previous: State) => void;
+
+export class Store {
+  private current = initialState;
+  private readonly listeners = new Set<Listener>();
+
+  get state(): State {
+    return this.current;
+  }
+
+  dispatch(event: Event): void {
+    const previous = this.current;
+    this.current = reduce(previous, event);
+    if (this.current === previous) return;
+    for (const listener of [...this.listeners]) listener(this.current, previous);
+  }
+
+  /** Calls the listener after every change, not at once. */
+  subscribe(listener: Listener): { dispose(): void } {
+    this.listeners.add(listener);
+    return { dispose: () => void this.listeners.delete(listener) };
+  }
+}

@@ -1,0 +1,26 @@
+// Bytes of x86-64 code as instructions, for the tooltip of a trampoline. The decoder (iced-x86, wasm) is loaded by
+// the first tooltip, not at activation.
+
+/**
+ * @param bytes lower-case hexadecimal
+ * @param address of the first byte, `0x…`
+ * @returns one instruction a line, with its address; a last one that is cut off is shown as `(bad)`.
+ */
+export async function disassemble(bytes: string, address: string): Promise<string> {
+  const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = await import('iced-x86');
+  const decoder = new Decoder(64, Buffer.from(bytes, 'hex'), DecoderOptions.None);
+  const formatter = new Formatter(FormatterSyntax.Intel);
+  try {
+    decoder.ip = BigInt(address);
+    const lines: string[] = [];
+    while (decoder.canDecode) {
+      const instruction = decoder.decode();
+      lines.push(`${`0x${instruction.ip.toString(16)}`}  ${formatter.format(instruction)}`);
+      instruction.free();
+    }
+    return lines.join('\n');
+  } finally {
+    formatter.free();
+    decoder.free();
+  }
+}

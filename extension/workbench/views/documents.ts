@@ -1,0 +1,85 @@
+// The open C and C++ documents and the functions in them: feeds the parser's thread what is opened and typed, and
+// keeps the functions of earlier texts that are compared with. Shared by the code lens and the decorations.
+import * as vscode from 'vscode';
+import { languages } from '../contributions';
+import type { Grammar, SourceFunction } from '../syntax/functions';
+import type { SyntaxParser } from '../syntax/parser';
+
+export interface Documents extends vscode.Disposable {
+  /** The functions of the document as it is now; undefined when it was closed meanwhile. */
+  functions(document: vscode.TextDocument): Promise<readonly SourceFunction[] | undefined>;
+  /** What was found last, at once. */
+  latest(document: vscode.TextDocument): readonly SourceFunction[] | undefined;
+  /** The functions of an earlier text of a file; undefined at first, and `onDidParse` when they are known. */
+  ofText(file: string, text: string): readonly SourceFunction[] | undefined;
+  readonly onDidParse: vscode.Event<void>;
+}
+
+export function isSource(document: vscode.TextDocument): boolean {
+  return document.uri.scheme === 'file' && (languages as readonly string[]).includes(document.languageId);
+}
+
+export function followDocuments(parser: SyntaxParser): Documents {
+  const parsedEvent = new vscode.EventEmitter<void>();
+  const earlier = new Map<string, { text: string; functions: readonly SourceFunction[] | undefined }[]>();
+  const open = new Set<string>();
+  const nameOf = (document: vscode.TextDocument) => document.uri.toString();
+
+  const start = (document: vscode.TextDocument) => {
+    if (open.has(nameOf(document))) return;
+    open.add(nameOf(document));
+    parser.open(nameOf(document), document.languageId as Grammar, document.version, document.getText());
+  };
+  const end = (document: vscode.TextDocument) => {
+    earlier.delete(document.uri.fsPath);
+    if (open.delete(nameOf(document))) parser.close(nameOf(document));
+  };
+  const subscriptions = [
+    parsedEvent,
+    parser.onDidParse((document) => {
+      if (open.has(document)) parsedEvent.fire();
+    }),
+    vscode.workspace.onDidCloseTextDocument(end),
+    vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+      if (!open.has(nameOf(document)) || contentChanges.length === 0) return;
+      parser.change(
+        nameOf(document),
+        document.version,
+        contentChanges.map((change) => ({
+          offset: change.rangeOffset,
+          removed: change.rangeLength,
+          inserted: change.text,
+        })),
+      );
+    }),
+  ];
+
+  return {
+    onDidParse: parsedEvent.event,
+    async functions(document) {
+      if (!isSource(document) || document.isClosed) return undefined;
+      start(document);
+      return parser.functions(nameOf(document), document.version);
+    },
+    latest: (document) => parser.latest(nameOf(document)),
+    ofText(file, text) {
+      const known = earlier.get(file) ?? [];
+      const found = known.find((one) => one.text === text);
+      if (found) return found.functions;
+      const entry: (typeof known)[number] = { text, functions: undefined };
+      // A version that is compared with is one of the last few; older texts are parsed again if they return.
+      earlier.set(file, [entry, ...known].slice(0, 8));
+      void parser.functionsOf(text, grammarOf(file)).then((functions) => {
+        entry.functions = functions;
+        parsedEvent.fire();
+      });
+      return undefined;
+    },
+    dispose: () => void vscode.Disposable.from(...subscriptions).dispose(),
+  };
+}
+
+function grammarOf(file: string): Grammar {
+  const document = vscode.workspace.textDocuments.find((open) => open.uri.fsPath === file);
+  return document ? (document.languageId as Grammar) : /\.c$/.test(file) ? 'c' : 'cpp';
+}

@@ -1,0 +1,63 @@
+// Which functions of a file are marked in its margin: those whose running version is patched in, and those whose
+// running version differs from the text. Pure; decorations.ts shows it.
+import { isSameFunction } from '../syntax/names';
+import type { SourceFunction } from '../syntax/functions';
+import { runningFunctions, runningSource, targetsOf } from '../state/queries';
+import type { State } from '../state/state';
+
+export interface FunctionMark {
+  readonly kind: 'live' | 'differs';
+  readonly line: number;
+  readonly message: string;
+}
+
+/** A text whose functions must be known to compare with: of a delivered version, or of the file when it was checked. */
+export type ParsedText = (file: string, text: string) => readonly SourceFunction[] | undefined;
+
+export function marksOf(
+  state: State,
+  file: string,
+  functions: readonly SourceFunction[],
+  parsed: ParsedText,
+): FunctionMark[] {
+  if (targetsOf(state, file).length === 0) return [];
+  return functions.flatMap((source): FunctionMark[] => {
+    const running = runningFunctions(state, file, source);
+    const isPatched = running.some((one) => one.function.version > 0);
+    const mark = (kind: FunctionMark['kind'], message: string) => [{ kind, line: source.startLine, message }];
+    const differs =
+      running.length > 0
+        ? running.some((one) => {
+            const text = runningSource(state, file, one);
+            return text !== undefined && isEdited(source, parsed(text.file, text.text));
+          })
+        : differsFromOriginal(state, file, source, parsed);
+    if (differs)
+      return mark('differs', 'The running version differs from the file; save to bring it to life.');
+    return isPatched ? mark('live', 'This version was patched into the running process.') : [];
+  });
+}
+
+/** A function that was never patched, against the text that was found to be what runs. */
+function differsFromOriginal(
+  state: State,
+  file: string,
+  source: SourceFunction,
+  parsed: ParsedText,
+): boolean {
+  const check = state.checks.get(file);
+  if (check?.kind !== 'done') return false;
+  const { report, text } = check;
+  if (
+    report.verdict === 'edited' &&
+    report.changed?.some((change) => isSameFunction(change.name, source.name))
+  ) {
+    return true;
+  }
+  return (report.verdict === 'ready' || report.verdict === 'edited') && isEdited(source, parsed(file, text));
+}
+
+function isEdited(source: SourceFunction, running: readonly SourceFunction[] | undefined): boolean {
+  const twins = running?.filter((candidate) => candidate.name === source.name) ?? [];
+  return twins.length > 0 && !twins.some((twin) => twin.hash === source.hash);
+}

@@ -1,0 +1,92 @@
+// The log of patches of this session, newest first, as plain nodes. Pure; history.ts shows it.
+import { basename } from 'node:path';
+import { TreeItemKind } from '../contributions';
+import { shortList } from '../state/queries';
+import type { Action, HistoryEntry, ProcessKey, State } from '../state/state';
+import { processKey } from '../state/state';
+
+export interface HistoryNode {
+  readonly id: string;
+  readonly kind: TreeItemKind;
+  readonly label: string;
+  readonly description: string;
+  readonly tooltip: string;
+  readonly icon: string;
+  readonly failed: boolean;
+  readonly entry: number;
+}
+
+const ACTIONS: Record<Action, string> = {
+  save: 'Saved',
+  patch: 'Hot-patched',
+  load: 'Loaded',
+  revert: 'Reverted',
+  restore: 'Went back',
+  'bring-over': 'Brought over',
+};
+
+export function historyOf(state: State): HistoryNode[] {
+  const alive = new Set((state.processes ?? []).map(processKey));
+  return state.history.map((entry) => historyNode(state, entry, alive));
+}
+
+/** Versions that going back to this entry would change, for each process that still runs. */
+export function stepsBackTo(
+  state: State,
+  entry: HistoryEntry,
+): { pid: number; functions: { address: string; version: number }[] }[] {
+  return (state.processes ?? []).flatMap((process) => {
+    const then = entry.after.get(processKey(process));
+    const now = state.statuses.get(processKey(process))?.functions ?? [];
+    if (!then) return [];
+    const functions = now
+      .map((f) => ({ address: f.address, version: then.get(f.address) ?? 0, current: f.version }))
+      .filter((f) => f.version !== f.current)
+      .map(({ address, version }) => ({ address, version }));
+    return functions.length > 0 ? [{ pid: process.pid, functions }] : [];
+  });
+}
+
+function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<ProcessKey>): HistoryNode {
+  const failed = entry.outcome === 'refused' || entry.outcome === 'failed';
+  const what = entry.functions.length > 0 ? entry.functions : entry.files.map((file) => basename(file));
+  const restorable =
+    !failed &&
+    entry.processes.some((process) => alive.has(process.key)) &&
+    stepsBackTo(state, entry).length > 0;
+  const outcome = failed ? entry.outcome : `${entry.milliseconds} ms`;
+  const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
+  return {
+    id: `history ${entry.id}`,
+    kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
+    label: `${time(entry.at)}  ${ACTIONS[entry.action]} ${shortList(what.map(withoutParameters))}`,
+    description: [outcome, processes.length <= 1 ? processes[0] : `${processes.length} processes`]
+      .filter(Boolean)
+      .join(' · '),
+    tooltip: [
+      new Date(entry.at).toLocaleString(),
+      ...(entry.message ? [entry.message] : []),
+      ...(entry.functions.length > 0 ? [`Functions: ${entry.functions.join(', ')}`] : []),
+      ...(entry.files.length > 0 ? [`Files: ${entry.files.join(', ')}`] : []),
+      ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),
+      `Outcome: ${entry.outcome}, ${entry.milliseconds} ms`,
+    ].join('\n'),
+    icon: failed
+      ? entry.outcome === 'refused'
+        ? 'shield'
+        : 'error'
+      : entry.outcome === 'reverted'
+        ? 'discard'
+        : 'zap',
+    failed,
+    entry: entry.id,
+  };
+}
+
+function time(at: number): string {
+  return new Date(at).toTimeString().slice(0, 8);
+}
+
+function withoutParameters(name: string): string {
+  return name.replace(/(?<!^)\(.*$/, '');
+}

@@ -1,0 +1,99 @@
+// The status bar's state, found from the one state: which of the things there are to say is said. Pure;
+// status_bar.ts shows it.
+import type {
+  CheckReport,
+  CompilerDiagnostic,
+  PatchableProcess,
+  Problem,
+  Step,
+} from '../../engine/model/result';
+import type { Finished, LostProcess, State } from '../state/state';
+import { patchedFunctions, targetProcesses, targetsOf } from '../state/queries';
+
+export type Indicator =
+  | { readonly kind: 'platform' }
+  | { readonly kind: 'untrusted' }
+  | { readonly kind: 'working'; readonly files: readonly string[]; readonly step: Step | undefined }
+  | { readonly kind: 'lost'; readonly lost: LostProcess }
+  | { readonly kind: 'compile-error'; readonly count: number; readonly first: CompilerDiagnostic | undefined }
+  | { readonly kind: 'refused'; readonly problems: readonly Problem[]; readonly first: Problem }
+  | { readonly kind: 'live'; readonly finished: Finished }
+  | { readonly kind: 'database' }
+  | { readonly kind: 'no-process' }
+  | { readonly kind: 'no-runtime'; readonly process: PatchableProcess }
+  | { readonly kind: 'checking'; readonly processes: readonly PatchableProcess[] }
+  | { readonly kind: 'mismatch'; readonly report: CheckReport }
+  | {
+      readonly kind: 'ready';
+      readonly processes: readonly PatchableProcess[];
+      readonly verdict: 'ready' | 'edited' | undefined;
+      readonly patched: number;
+    };
+
+/** The first that applies is shown. */
+export function indicatorOf(state: State): Indicator {
+  if (!state.environment.platform) return { kind: 'platform' };
+  if (!state.environment.trusted) return { kind: 'untrusted' };
+  if (state.operation) return { kind: 'working', files: state.operation.files, step: state.operation.step };
+  const lost = state.lost.at(-1);
+  if (lost) return { kind: 'lost', lost };
+  const processes =
+    state.activeFile === undefined ? targetProcesses(state) : targetsOf(state, state.activeFile);
+  return trouble(state) ?? (processes.length === 0 ? nothingToPatch(state) : patchable(state, processes));
+}
+
+/** A problem of the last run stays until the run that solves it, also while another file is looked at. */
+function trouble(state: State): Indicator | undefined {
+  const { last } = state;
+  const refusals = state.reports.flatMap((report) => report.refusals).filter(isShown);
+  const errors = state.reports
+    .filter((report) => report.refusals.some((problem) => problem.code === 'compile-failed'))
+    .flatMap((report) => report.diagnostics)
+    .filter((diagnostic) => diagnostic.severity === 'error');
+  const failed = refusals.find((problem) => problem.code === 'compile-failed');
+  if (failed || (last?.outcome === 'failed' && errors.length > 0)) {
+    return { kind: 'compile-error', count: errors.length, first: errors[0] };
+  }
+  const [first] = refusals;
+  return first ? { kind: 'refused', problems: refusals, first } : undefined;
+}
+
+/** That there is no process is said by the indicator itself. */
+function isShown(problem: Problem): boolean {
+  return problem.code !== 'no-process';
+}
+
+function nothingToPatch(state: State): Indicator {
+  const matching = state.activeFile === undefined ? [] : (state.matches.get(state.activeFile) ?? []);
+  const process = matching.find((candidate) => candidate.state !== 'ready');
+  if (process) return { kind: 'no-runtime', process };
+  return state.environment.database === false ? { kind: 'database' } : { kind: 'no-process' };
+}
+
+function patchable(state: State, processes: readonly PatchableProcess[]): Indicator {
+  const { last, activeFile } = state;
+  if (last && isFor(last, activeFile) && last.outcome !== 'refused' && last.outcome !== 'failed') {
+    return { kind: 'live', finished: last };
+  }
+  const check = activeFile === undefined ? undefined : state.checks.get(activeFile);
+  if (check?.kind === 'running') return { kind: 'checking', processes };
+  const pids = new Set(processes.map((process) => process.pid));
+  const patched = patchedFunctions(state).filter(
+    (running) => running.function.version > 0 && pids.has(running.process.pid),
+  ).length;
+  const report = check?.report;
+  if (!report || report.verdict === 'no-process') {
+    return { kind: 'ready', processes, patched, verdict: undefined };
+  }
+  switch (report.verdict) {
+    case 'ready':
+    case 'edited':
+      return { kind: 'ready', processes, patched, verdict: report.verdict };
+    default:
+      return { kind: 'mismatch', report };
+  }
+}
+
+function isFor(finished: Finished, file: string | undefined): boolean {
+  return file === undefined || finished.files.length === 0 || finished.files.includes(file);
+}

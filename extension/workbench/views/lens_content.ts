@@ -1,0 +1,99 @@
+// What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
+// `Compare` once it is patched; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
+import { Command } from '../contributions';
+import type { SourceFunction } from '../syntax/functions';
+import { plural, runningFunctions, runningSource, targetsOf, type RunningFunction } from '../state/queries';
+import { versionKey, type State } from '../state/state';
+
+export interface Lens {
+  readonly line: number;
+  readonly title: string;
+  readonly tooltip: string;
+  readonly command: Command;
+  readonly parameters: readonly unknown[];
+}
+
+/** Parameters of the commands that a lens on a function runs. */
+export interface FunctionTarget {
+  readonly file: string;
+  readonly name: string;
+  readonly line: number;
+}
+
+const VERDICTS: Record<string, string> = {
+  'flags-differ': '$(warning) Hot Patch: built with other flags than the running program',
+  'no-command': '$(warning) Hot Patch: no compile command for this file',
+  'other-build': '$(warning) Hot Patch: the running program is of another build',
+  'compile-failed': '$(error) Hot Patch: does not compile',
+};
+
+export function lensesOf(state: State, file: string, functions: readonly SourceFunction[]): Lens[] {
+  const targets = targetsOf(state, file);
+  if (targets.length === 0) return [];
+  const check = state.checks.get(file);
+  const verdict = check?.kind === 'done' ? VERDICTS[check.report.verdict] : undefined;
+  const header = check?.kind === 'done' && verdict ? [fileLens(file, verdict, check.report.message)] : [];
+  return [...header, ...functions.flatMap((source) => functionLenses(state, file, source))];
+}
+
+function fileLens(file: string, title: string, message: string): Lens {
+  return { line: 0, title, tooltip: message, command: Command.checkFile, parameters: [file] };
+}
+
+function functionLenses(state: State, file: string, source: SourceFunction): Lens[] {
+  const target: FunctionTarget = { file, name: source.name, line: source.nameLine };
+  const lens = (title: string, tooltip: string, command: Command): Lens => ({
+    line: source.startLine,
+    title,
+    tooltip,
+    command,
+    parameters: [target],
+  });
+  const running = runningFunctions(state, file, source);
+  const patched = running.filter((one) => one.function.version > 0);
+  if (patched.length === 0) {
+    return [
+      lens(
+        '⚡ Hot Patch',
+        `Compile ${source.name} and redirect it in the running process`,
+        Command.patchFunction,
+      ),
+    ];
+  }
+  const threads = patched.reduce((sum, one) => sum + one.function.activeThreads, 0);
+  return [
+    lens(
+      `⚡ ${versions(state, patched)}`,
+      'Show the trampoline, its pages and versions',
+      Command.showTrampolines,
+    ),
+    ...(threads > 0
+      ? [
+          lens(
+            `${plural(threads, 'thread')} in old code`,
+            'They go on there until they return from it',
+            Command.showTrampolines,
+          ),
+        ]
+      : []),
+    lens('Revert', `Bring back the original code of ${source.name}`, Command.revertFunction),
+    ...(patched.some((one) => runningSource(state, file, one))
+      ? [lens('Compare', 'The source of the running version beside this file', Command.compare)]
+      : []),
+  ];
+}
+
+function versions(state: State, patched: readonly RunningFunction[]): string {
+  const numbers = [...new Set(patched.map((one) => one.function.version))].sort((a, b) => a - b);
+  const milliseconds = patched
+    .map(
+      (one) =>
+        state.delivered.get(versionKey(one.key, one.function.address, one.function.version))?.milliseconds,
+    )
+    .find((value) => value !== undefined);
+  const version = `Version ${numbers.join(' and ')}`;
+  const where = patched.length > 1 ? ` in ${patched.length} processes` : '';
+  return milliseconds === undefined
+    ? `${version} is live${where}`
+    : `${version} live in ${milliseconds} ms${where}`;
+}

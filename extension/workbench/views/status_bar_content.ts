@@ -1,0 +1,204 @@
+// What the status bar item says in each state: text, tooltip, colour and what a click does. One switch; pure.
+import { basename } from 'node:path';
+import type { PatchableProcess, Step } from '../../engine/model/result';
+import { ERROR_TABLE } from '../../engine/model/errors';
+import { Command } from '../contributions';
+import { plural, shortList } from '../state/queries';
+import type { Finished } from '../state/state';
+import type { Indicator } from './indicator';
+
+export interface StatusBarContent {
+  readonly text: string;
+  /** Read out by a screen reader in place of the icons. */
+  readonly label: string;
+  readonly tooltip: string;
+  readonly level: 'normal' | 'warning' | 'error';
+  readonly command: Command;
+}
+
+const STEPS: Record<Step, string> = {
+  'find-process': 'Finding the process',
+  'find-command': 'Finding the compile command',
+  compile: 'Compiling',
+  read: 'Reading the running code',
+  compare: 'Comparing',
+  layout: 'Checking layouts',
+  link: 'Linking',
+  deliver: 'Delivering',
+  verify: 'Verifying',
+};
+
+export function statusBarContent(indicator: Indicator): StatusBarContent {
+  switch (indicator.kind) {
+    case 'platform':
+      return content('circle-slash', 'Linux only', ERROR_TABLE['unsupported-platform'].hint, Command.showLog);
+    case 'untrusted':
+      return content(
+        'workspace-untrusted',
+        'restricted',
+        'Compilers run only in trusted workspaces.',
+        Command.showLog,
+      );
+    case 'working': {
+      const what = indicator.step ? STEPS[indicator.step] : 'Starting';
+      const files = shortList(indicator.files.map((file) => basename(file)));
+      return content('loading~spin', `${what}…`, files, Command.showLog);
+    }
+    case 'lost': {
+      const { name, pid, reason, functions } = indicator.lost;
+      const what = reason === 'ended' ? 'has ended' : 'does not answer';
+      const gone = reason === 'ended' ? ` Its ${plural(functions, 'patched function')} ended with it.` : '';
+      return content(
+        'debug-disconnect',
+        `${name} ${what}`,
+        `${name} (${pid}) ${what}.${gone}`,
+        Command.selectProcess,
+        'warning',
+      );
+    }
+    case 'compile-error': {
+      const { count, first } = indicator;
+      const where = first ? `${basename(first.file)}:${first.line}: ${first.message}` : 'See the log.';
+      const text = count > 0 ? plural(count, 'compile error') : 'does not compile';
+      return content(
+        'error',
+        text,
+        `${where}\n\nThe process keeps running its present code.`,
+        Command.showCause,
+        'error',
+      );
+    }
+    case 'refused': {
+      const { first } = indicator;
+      const more = indicator.problems.length > 1 ? ` (and ${indicator.problems.length - 1} more)` : '';
+      return content(
+        'shield',
+        'refused',
+        `${first.message}${more}\n\n${ERROR_TABLE[first.code].hint}`,
+        Command.showCause,
+        'warning',
+      );
+    }
+    case 'live':
+      return live(indicator.finished);
+    case 'database':
+      return content(
+        'zap',
+        'no compile_commands.json',
+        ERROR_TABLE['no-compile-database'].hint,
+        Command.showTrampolines,
+      );
+    case 'no-process':
+      return content(
+        'zap',
+        'no process',
+        'No process that can be patched was built from this file.',
+        Command.selectProcess,
+      );
+    case 'no-runtime':
+      return content(
+        'zap',
+        WHY_NOT[indicator.process.state],
+        `${describe([indicator.process])}: ${EXPLAIN[indicator.process.state]}`,
+        Command.selectProcess,
+        'warning',
+      );
+    case 'checking':
+      return content(
+        'zap',
+        `${describe(indicator.processes)} · checking…`,
+        'Checking whether the compile command of this file reproduces the running code.',
+        Command.selectProcess,
+      );
+    case 'mismatch':
+      return content(
+        'warning',
+        MISMATCH[indicator.report.verdict] ?? indicator.report.verdict,
+        indicator.report.message,
+        Command.showCause,
+        'warning',
+      );
+    case 'ready': {
+      const { processes, patched, verdict } = indicator;
+      const state = patched > 0 ? ` · ${patched} patched` : '';
+      const check =
+        verdict === 'ready'
+          ? 'The compile command of this file reproduces the running code.'
+          : verdict === 'edited'
+            ? 'The file differs from the running code; save it to bring the difference to life.'
+            : 'Save a file to patch it in.';
+      return content('zap', `${describe(processes)}${state}`, check, Command.selectProcess);
+    }
+  }
+}
+
+const WHY_NOT: Record<PatchableProcess['state'], string> = {
+  ready: 'ready',
+  'no-runtime': 'no runtime in the process',
+  'other-user': "another user's process",
+  rebuilt: 'rebuilt since it started',
+};
+
+const EXPLAIN: Record<PatchableProcess['state'], string> = {
+  ready: '',
+  'no-runtime': ERROR_TABLE['no-runtime'].hint,
+  'other-user': ERROR_TABLE['other-user'].hint,
+  rebuilt: ERROR_TABLE.rebuilt.hint,
+};
+
+const MISMATCH: Record<string, string> = {
+  'flags-differ': 'flags differ',
+  'no-command': 'no compile command',
+  'other-build': 'other build',
+  'compile-failed': 'does not compile',
+};
+
+function live(finished: Finished): StatusBarContent {
+  const where = finished.processes.length > 1 ? ` in ${`${finished.processes.length} processes`}` : '';
+  const names = shortList(finished.functions);
+  switch (finished.outcome) {
+    case 'unchanged':
+      return content(
+        'check',
+        'unchanged',
+        'The running code is already that of the file; nothing was sent.',
+        Command.selectProcess,
+      );
+    case 'reverted':
+      return content(
+        'discard',
+        `original in ${finished.milliseconds} ms`,
+        `${names}: the original code is back${where}.`,
+        Command.showTrampolines,
+      );
+    default: {
+      const warnings = finished.warnings.map((warning) => `\n\n$(warning) ${warning.message}`).join('');
+      return content(
+        'zap',
+        `live in ${finished.milliseconds} ms`,
+        `${names}: live${where}.${warnings}`,
+        Command.showTrampolines,
+      );
+    }
+  }
+}
+
+/** `service (4242)`, or `3 × service`. */
+function describe(processes: readonly PatchableProcess[]): string {
+  const [first] = processes;
+  if (!first) return '';
+  if (processes.length === 1) return `${first.name} (${first.pid})`;
+  return processes.every((process) => process.name === first.name)
+    ? `${processes.length} × ${first.name}`
+    : `${processes.length} processes`;
+}
+
+function content(
+  icon: string,
+  text: string,
+  tooltip: string,
+  command: Command,
+  level: StatusBarContent['level'] = 'normal',
+): StatusBarContent {
+  return { text: `$(${icon}) ${text}`, label: `Hot Patch: ${text}`, tooltip, level, command };
+}

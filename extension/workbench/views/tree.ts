@@ -1,0 +1,111 @@
+// View `hotPatch.trampolines`: shows the nodes of tree_nodes.ts. Counts of threads in old code are asked for again
+// while the view is seen (session/process_watch.ts). Decides nothing.
+import * as vscode from 'vscode';
+import { View } from '../contributions';
+import type { State } from '../state/state';
+import type { Store } from '../state/store';
+import { disassemble } from './disassembly';
+import { treeOf, type TreeNode } from './tree_nodes';
+
+const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
+  error: new vscode.ThemeColor('list.errorForeground'),
+  warning: new vscode.ThemeColor('list.warningForeground'),
+  live: new vscode.ThemeColor('charts.yellow'),
+};
+
+export interface Tree extends vscode.Disposable {
+  readonly visible: boolean;
+  /** Opens the view and selects the first node that the predicate accepts. */
+  reveal(isMeant: (node: TreeNode) => boolean): Promise<void>;
+}
+
+export function showTree(store: Store): Tree {
+  let roots = treeOf(store.state);
+  let shown = JSON.stringify(roots);
+  const parents = new Map<string, TreeNode>();
+  const changed = new vscode.EventEmitter<undefined>();
+  index(roots, parents);
+
+  const provider: vscode.TreeDataProvider<TreeNode> = {
+    onDidChangeTreeData: changed.event,
+    getChildren: (node) => [...(node?.children ?? roots)],
+    getParent: (node) => parents.get(node.id),
+    getTreeItem: itemOf,
+    resolveTreeItem: async (item, node) => {
+      item.tooltip = await tooltipOf(node);
+      return item;
+    },
+  };
+  const view = vscode.window.createTreeView(View.trampolines, {
+    treeDataProvider: provider,
+    showCollapseAll: true,
+  });
+  const subscription = store.subscribe((state) => {
+    const next = treeOf(state);
+    const text = JSON.stringify(next);
+    view.badge = badgeOf(state);
+    if (text === shown) return;
+    [roots, shown] = [next, text];
+    parents.clear();
+    index(roots, parents);
+    changed.fire(undefined);
+  });
+
+  return {
+    get visible() {
+      return view.visible;
+    },
+    async reveal(isMeant) {
+      await vscode.commands.executeCommand(`${View.trampolines}.focus`);
+      const node = find(roots, isMeant);
+      if (node) await view.reveal(node, { select: true, focus: true, expand: 2 });
+    },
+    dispose: () => void vscode.Disposable.from(view, changed, subscription).dispose(),
+  };
+}
+
+function itemOf(node: TreeNode): vscode.TreeItem {
+  const state =
+    node.children.length === 0
+      ? vscode.TreeItemCollapsibleState.None
+      : node.expanded
+        ? vscode.TreeItemCollapsibleState.Expanded
+        : vscode.TreeItemCollapsibleState.Collapsed;
+  const item = new vscode.TreeItem(node.label, state);
+  item.id = node.id;
+  item.description = node.description;
+  item.contextValue = node.kind;
+  item.accessibilityInformation = { label: [node.label, node.description].filter(Boolean).join(', ') };
+  if (node.icon) item.iconPath = new vscode.ThemeIcon(node.icon, node.color && COLORS[node.color]);
+  return item;
+}
+
+async function tooltipOf(node: TreeNode): Promise<vscode.MarkdownString | undefined> {
+  const markdown = new vscode.MarkdownString(node.tooltip);
+  for (const { title, address, bytes } of node.target?.code ?? []) {
+    markdown.appendMarkdown(`\n\n${title}:\n`).appendCodeblock(await disassemble(bytes, address), 'asm');
+  }
+  return markdown.value === '' ? undefined : markdown;
+}
+
+function badgeOf(state: State): vscode.ViewBadge | undefined {
+  const live = [...state.statuses.values()].flatMap((status) =>
+    status.functions.filter((f) => f.version > 0),
+  ).length;
+  return live === 0 ? undefined : { value: live, tooltip: `${live} functions patched` };
+}
+
+function index(nodes: readonly TreeNode[], parents: Map<string, TreeNode>): void {
+  for (const node of nodes) {
+    for (const child of node.children) parents.set(child.id, node);
+    index(node.children, parents);
+  }
+}
+
+function find(nodes: readonly TreeNode[], isMeant: (node: TreeNode) => boolean): TreeNode | undefined {
+  for (const node of nodes) {
+    const found = isMeant(node) ? node : find(node.children, isMeant);
+    if (found) return found;
+  }
+  return undefined;
+}

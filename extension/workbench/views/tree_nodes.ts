@@ -1,0 +1,283 @@
+// The tree's content: process → module → function → trampoline, pages with their mprotect calls, versions, threads.
+// From the state to plain nodes with stable ids; tree.ts shows them. Pure: no vscode, no words of its own choice
+// about what is true, every figure is the runtime's or was read from memory.
+import { basename } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import type {
+  FunctionVersion,
+  PatchableProcess,
+  PatchedFunction,
+  ProtectionCall,
+} from '../../engine/model/result';
+import { TreeItemKind } from '../contributions';
+import { plural, targetProcesses } from '../state/queries';
+import { processKey, type ProcessKey, type State } from '../state/state';
+import { escapeMarkdown } from './markdown';
+
+export interface TreeNode {
+  /** The same thing has the same id in every state, so that the tree keeps its expansion and selection. */
+  readonly id: string;
+  readonly kind: TreeItemKind;
+  readonly label: string;
+  readonly description?: string;
+  /** Markdown. */
+  readonly tooltip?: string;
+  readonly icon?: string;
+  readonly color?: 'error' | 'warning' | 'live';
+  readonly expanded?: boolean;
+  readonly children: readonly TreeNode[];
+  readonly target?: NodeTarget;
+}
+
+/** What an action on a node is about. */
+export interface NodeTarget {
+  readonly key: ProcessKey;
+  readonly pid: number;
+  readonly name?: string;
+  readonly address?: string;
+  readonly version?: number;
+  readonly file?: string;
+  readonly line?: number;
+  /** Bytes to show as instructions, with the address they are at. */
+  readonly code?: readonly { readonly title: string; readonly address: string; readonly bytes: string }[];
+}
+
+export function treeOf(state: State): TreeNode[] {
+  const targets = new Set(targetProcesses(state).map(processKey));
+  return (state.processes ?? []).map((process) =>
+    processNode(
+      state,
+      process,
+      state.selection.kind === 'all' ? undefined : targets.has(processKey(process)),
+    ),
+  );
+}
+
+/** @param chosen whether saves are for it; undefined when they are for all. */
+function processNode(state: State, process: PatchableProcess, chosen: boolean | undefined): TreeNode {
+  const key = processKey(process);
+  const functions = state.statuses.get(key)?.functions ?? [];
+  const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
+  const modules = [...new Set(functions.map((f) => f.module))].sort();
+  const target = { key, pid: process.pid, name: process.name };
+  return {
+    id: key,
+    kind: TreeItemKind.process,
+    label: process.name,
+    description: [
+      `pid ${process.pid}`,
+      ...(silent ? ['does not answer'] : []),
+      ...(chosen === true ? ['selected'] : []),
+      ...(functions.length === 0 ? ['no patches'] : []),
+    ].join(' · '),
+    tooltip: processTooltip(process),
+    icon: silent ? 'debug-disconnect' : chosen === false ? 'circle-outline' : 'server-process',
+    color: silent ? 'warning' : undefined,
+    expanded: true,
+    target,
+    children: modules.map((module) => ({
+      id: `${key} ${module}`,
+      kind: TreeItemKind.module,
+      label: basename(module),
+      description: module === process.exe ? 'program' : 'library',
+      tooltip: code(module),
+      icon: module === process.exe ? 'file-binary' : 'library',
+      expanded: true,
+      target,
+      children: functions.filter((f) => f.module === module).map((f) => functionNode(key, process.pid, f)),
+    })),
+  };
+}
+
+function processTooltip(process: PatchableProcess): string {
+  const { runtime } = process;
+  return table([
+    ['Program', code(process.exe)],
+    ['Command line', code(process.commandLine.join(' '))],
+    ['Folder', code(process.cwd)],
+    ['Parent', `${process.parentPid}`],
+    ...(runtime
+      ? ([
+          ['Runtime', `${escapeMarkdown(runtime.version)}, protocol ${runtime.protocol}`],
+          ['Signal', `${runtime.signal}, to thread ${runtime.workerTid}`],
+          ['Control directory', code(runtime.controlDirectory)],
+        ] as [string, string][])
+      : []),
+  ]);
+}
+
+function functionNode(key: ProcessKey, pid: number, f: PatchedFunction): TreeNode {
+  const id = `${key} ${f.module} ${f.address}`;
+  const target: NodeTarget = { key, pid, name: f.name, address: f.address, file: f.file, line: f.line };
+  const patched = f.version > 0;
+  return {
+    id,
+    kind: patched ? TreeItemKind.patchedFunction : TreeItemKind.originalFunction,
+    label: f.name,
+    description: [
+      patched ? `version ${f.version}` : 'original',
+      ...(f.activeThreads > 0 ? [`${plural(f.activeThreads, 'thread')} in old code`] : []),
+      verification(f).short,
+    ].join(' · '),
+    tooltip: table([
+      ['Symbol', code(f.symbol)],
+      ['Entry', code(f.address)],
+      ['Module', code(f.module)],
+      ...(f.file ? ([['Source', code(`${f.file}${f.line ? `:${f.line}` : ''}`)]] as [string, string][]) : []),
+      ['Verified', verification(f).long],
+    ]),
+    icon: patched ? 'zap' : 'discard',
+    color: patched ? (isVerified(f) ? 'live' : 'error') : undefined,
+    target,
+    children: [
+      trampolineNode(id, target, f),
+      ...f.pages.map((page) => ({
+        id: `${id} page ${page.start}`,
+        kind: TreeItemKind.page,
+        label: `Page ${page.start}`,
+        description: `${page.length} bytes`,
+        tooltip:
+          'The pages whose protection was changed to write the entry, and each `mprotect` call for it.',
+        icon: 'layers',
+        color: page.calls.some((call) => call.result !== 0) ? ('error' as const) : undefined,
+        expanded: true,
+        target: { ...target, address: page.start },
+        children: page.calls.map((call, index) =>
+          callNode(`${id} page ${page.start} ${index}`, target, call),
+        ),
+      })),
+      versionsNode(id, target, f),
+      {
+        id: `${id} threads`,
+        kind: TreeItemKind.threads,
+        label:
+          f.activeThreads === 0
+            ? 'No thread in old code'
+            : `${plural(f.activeThreads, 'thread')} in old code`,
+        description: f.activeThreads === 0 ? 'every call runs this version' : 'until they return from it',
+        tooltip:
+          'Threads that run in, or will return into, another version than the present one. The runtime looks at their stacks; refresh to have it look again.',
+        icon: f.activeThreads === 0 ? 'check-all' : 'history',
+        color: f.activeThreads === 0 ? undefined : 'warning',
+        target,
+        children: [],
+      },
+    ],
+  };
+}
+
+function trampolineNode(id: string, target: NodeTarget, f: PatchedFunction): TreeNode {
+  const { trampoline } = f;
+  const present = trampoline.kind !== 'none';
+  const shown = [
+    { title: 'Before', address: trampoline.address, bytes: trampoline.bytesBefore },
+    { title: 'After', address: trampoline.address, bytes: trampoline.bytesAfter },
+  ].filter((part) => part.bytes.length > 0);
+  return {
+    id: `${id} trampoline`,
+    kind: TreeItemKind.trampoline,
+    label: `Trampoline ${trampoline.address}`,
+    description: present ? `${trampoline.kind} → ${trampoline.target}` : 'none: the original code runs',
+    tooltip: table([
+      ['Address', code(trampoline.address)],
+      ['Kind', code(trampoline.kind)],
+      ['Written by', code(trampoline.method)],
+      ['Target', code(trampoline.target)],
+      ['Bytes', `${code(spaced(trampoline.bytesBefore))} → ${code(spaced(trampoline.bytesAfter))}`],
+      ['Verified', verification(f).long],
+    ]),
+    icon: 'arrow-swap',
+    expanded: false,
+    target: { ...target, address: trampoline.address, code: shown },
+    children: [
+      leaf(`${id} before`, 'Before', spaced(trampoline.bytesBefore), target),
+      leaf(`${id} after`, 'After', spaced(trampoline.bytesAfter), target),
+    ].map((node, index) => ({ ...node, target: { ...target, code: shown.slice(index, index + 1) } })),
+  };
+}
+
+function leaf(id: string, label: string, description: string, target: NodeTarget): TreeNode {
+  return { id, kind: TreeItemKind.trampoline, label, description, icon: 'file-code', target, children: [] };
+}
+
+function callNode(id: string, target: NodeTarget, call: ProtectionCall): TreeNode {
+  const failed = call.result !== 0;
+  const [name, meaning] = failed
+    ? (getSystemErrorMap().get(-call.errno) ?? [`errno ${call.errno}`, ''])
+    : ['', ''];
+  return {
+    id,
+    kind: TreeItemKind.call,
+    label: `${call.protection} → ${call.result}`,
+    description: failed ? `${name}: ${meaning}` : undefined,
+    tooltip: `${code(`mprotect(…, ${call.protection})`)} returned ${call.result}${failed ? `, ${name}: ${escapeMarkdown(meaning)}` : ''}.`,
+    icon: failed ? 'error' : 'pass',
+    color: failed ? 'error' : undefined,
+    target,
+    children: [],
+  };
+}
+
+function versionsNode(id: string, target: NodeTarget, f: PatchedFunction): TreeNode {
+  return {
+    id: `${id} versions`,
+    kind: TreeItemKind.versions,
+    label: 'Versions',
+    description: `${f.versions.length}`,
+    icon: 'versions',
+    expanded: false,
+    target,
+    children: f.versions.map((version) => versionNode(id, target, f, version)),
+  };
+}
+
+function versionNode(id: string, target: NodeTarget, f: PatchedFunction, version: FunctionVersion): TreeNode {
+  const current = version.version === f.version;
+  return {
+    id: `${id} version ${version.version}`,
+    kind: current ? TreeItemKind.currentVersion : TreeItemKind.otherVersion,
+    label: version.version === 0 ? 'Original' : `Version ${version.version}`,
+    description: [
+      version.address,
+      `${version.size} bytes`,
+      ...(current ? ['runs now'] : []),
+      ...(version.activeThreads > 0 ? [plural(version.activeThreads, 'thread')] : []),
+    ].join(' · '),
+    icon: current ? 'circle-filled' : 'circle-outline',
+    target: { ...target, address: f.address, version: version.version },
+    children: [],
+  };
+}
+
+function isVerified(f: PatchedFunction): boolean {
+  return f.verified && f.verifiedFromMemory !== false;
+}
+
+function verification(f: PatchedFunction): { short: string; long: string } {
+  if (!f.verified) return { short: 'NOT verified', long: 'the runtime did not find in memory what it wrote' };
+  if (f.verifiedFromMemory === false) {
+    return {
+      short: 'NOT in memory',
+      long: 'the runtime read it back, but it is not in the memory of the process now',
+    };
+  }
+  return f.verifiedFromMemory === null
+    ? { short: 'verified by the runtime', long: 'read back by the runtime after writing' }
+    : {
+        short: 'verified',
+        long: 'read back by the runtime after writing, and by Hot Patch from the memory of the process',
+      };
+}
+
+/** `e99bce` → `e9 9b ce`. */
+export function spaced(bytes: string): string {
+  return bytes.replace(/..(?=.)/g, '$& ');
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('`', "'").replaceAll('|', '\\|')}\``;
+}
+
+function table(rows: readonly (readonly [string, string])[]): string {
+  return ['| | |', '|---|---|', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
+}
