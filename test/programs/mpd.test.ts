@@ -27,7 +27,12 @@ function build(): { server: string; tree: SourceTree; database: string } {
     progress('building with Meson and Ninja (some minutes)');
     const run = (command: string, args: string[]) =>
       execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    const options = ['-Dauto_features=disabled', '-Dsndfile=enabled', '-Dtest=false'];
+    const options = [
+      '--buildtype=debugoptimized',
+      '-Dauto_features=disabled',
+      '-Dsndfile=enabled',
+      '-Dtest=false',
+    ];
     run('meson', ['setup', ...(existsSync(directory) ? ['--wipe'] : []), directory, source, ...options]);
     run('ninja', ['-j2', '-C', directory, 'mpd']);
   }
@@ -89,7 +94,10 @@ describe('the Music Player Daemon, built by its own Meson project', () => {
        bind_to_address "127.0.0.1"
        port "${port}"
        zeroconf_enabled "no"
-       audio_output { type "null" name "nowhere" }
+       audio_output {
+         type "null"
+         name "nowhere"
+       }
       `,
     );
     const command = [cli, 'run', '--', built.server, '--no-daemon', '--stderr', session.path('mpd.conf')];
