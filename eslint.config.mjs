@@ -29,7 +29,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['extension/engine/**/*.ts', 'extension/cli.ts'],
+    files: ['extension/engine/**/*.ts', 'extension/cli.ts', 'extension/command_line/**/*.ts'],
     rules: {
       'no-restricted-imports': [
         'error',

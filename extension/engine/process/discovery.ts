@@ -118,9 +118,9 @@ function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined 
 
 export interface Discovery {
   /** As ProcessContext.targets. */
-  targets(files: readonly string[], target: Target): Promise<LiveTarget[]>;
+  targets: (files: readonly string[], target: Target) => Promise<LiveTarget[]>;
   /** Every process, whatever its state, with modules that were built from the file. */
-  matching(file: string): Promise<LiveTarget[]>;
+  matching: (file: string) => Promise<LiveTarget[]>;
 }
 
 export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: UnitFinder): Discovery {

@@ -89,11 +89,11 @@ function isOtherBuild(path: string, mapped: Stats, buildId: string | undefined):
 
 export interface ModuleCache {
   /** As ProcessContext.modules. */
-  modules(pid: number): LiveModule[];
+  modules: (pid: number) => LiveModule[];
   /** The executable of a process alone: no reading of its memory map. `rebuilt` as in LiveModule.
    * Throws HotPatchError unsupported-module, process-gone, other-user. */
-  executable(pid: number): { elf: ElfFile; key: string; rebuilt: boolean };
-  dispose(): void;
+  executable: (pid: number) => { elf: ElfFile; key: string; rebuilt: boolean };
+  dispose: () => void;
 }
 
 export function createModuleCache(): ModuleCache {

@@ -1,0 +1,354 @@
+// The command line: arguments in, calls of the engine, text or JSON and an exit status out (section 10 of the
+// design). One function a command; the same engine as in the editor, and nothing decided here that it decides.
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { constants } from 'node:os';
+import { version } from '../package.json';
+import { HELP, parseCommand, UsageError, type Command } from './command_line/arguments';
+import { watchSaves } from './command_line/saves';
+import {
+  checkText,
+  diagnosticText,
+  problemText,
+  processesText,
+  resultText,
+  statusText,
+} from './command_line/text';
+import { createEngine } from './engine/create_engine';
+import type { Engine, PatchRequest, Target } from './engine/engine';
+import { HotPatchError, toProblem } from './engine/model/errors';
+import type { ErrorCode } from './engine/model/error_table';
+import type { CheckReport, PatchResult, Problem, ProcessStatus } from './engine/model/result';
+import { replaceProcess } from './engine/process/native';
+
+const DONE = 0;
+const COMPILE_ERROR = 1;
+const REFUSED = 2;
+const NO_PROCESS = 3;
+const RUNTIME_FAILED = 4;
+const USAGE = 64;
+
+/** Exit statuses of codes that say what kind of failure it is by themselves. */
+const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
+  'compile-failed': COMPILE_ERROR,
+  'compiler-not-found': COMPILE_ERROR,
+  'no-compile-database': COMPILE_ERROR,
+  'bad-compile-database': COMPILE_ERROR,
+  'no-compile-command': COMPILE_ERROR,
+  'file-not-found': COMPILE_ERROR,
+  'no-process': NO_PROCESS,
+  'several-processes': NO_PROCESS,
+  'no-runtime': NO_PROCESS,
+  'process-gone': NO_PROCESS,
+  'other-user': NO_PROCESS,
+};
+
+function exitStatusOf({ outcome, refusals }: Pick<PatchResult, 'outcome' | 'refusals'>): number {
+  if (outcome !== 'refused' && outcome !== 'failed') return DONE;
+  const known = refusals.flatMap(({ code }) => STATUS_OF_CODE[code] ?? []);
+  return known[0] ?? (outcome === 'refused' ? REFUSED : RUNTIME_FAILED);
+}
+
+const VERDICT_STATUS: Record<CheckReport['verdict'], number> = {
+  ready: DONE,
+  edited: DONE,
+  'compile-failed': COMPILE_ERROR,
+  'no-command': COMPILE_ERROR,
+  'flags-differ': REFUSED,
+  'other-build': REFUSED,
+  'no-process': NO_PROCESS,
+};
+
+const out = (text: string): void => void process.stdout.write(text);
+const err = (text: string): void => void process.stderr.write(text);
+const printJson = (document: unknown): void => out(`${JSON.stringify(document)}\n`);
+
+/** A result that could not be made, as the document that `--json` promises. */
+function failure(problem: Problem, files: string[] = []): PatchResult {
+  return {
+    outcome: 'failed',
+    files,
+    processes: [],
+    refusals: [problem],
+    warnings: [],
+    diagnostics: [],
+    changed: [],
+    timings: {},
+  };
+}
+
+function printMessages(result: PatchResult): void {
+  for (const diagnostic of result.diagnostics) err(diagnosticText(diagnostic));
+  for (const warning of result.warnings) err(problemText(warning, 'warning'));
+  for (const refusal of result.refusals) err(problemText(refusal));
+}
+
+function printResult(result: PatchResult, json: boolean): number {
+  if (json) printJson(result);
+  else {
+    printMessages(result);
+    const succeeded = result.outcome !== 'refused' && result.outcome !== 'failed';
+    (succeeded ? out : err)(resultText(result));
+  }
+  return exitStatusOf(result);
+}
+
+/** The step that runs, on one line of a terminal that each next one replaces; nothing where output is kept. */
+function progress(): { show: NonNullable<PatchRequest['onProgress']>; clear: () => void } {
+  const terminal = process.stderr.isTTY;
+  const clear = (): void => {
+    if (terminal) err('\r\x1b[K');
+  };
+  return {
+    show: ({ step, file }) => {
+      if (terminal) err(`\r\x1b[K${step}${file ? ` ${file}` : ''}…`);
+    },
+    clear,
+  };
+}
+
+/** Aborted by Ctrl+C, so that compilers end and temporary files are removed; a second one ends at once. */
+function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(name, () => {
+      process.exitCode = 128 + constants.signals[name];
+      controller.abort(new Error(`interrupted by ${name}`));
+    });
+  return controller.signal;
+}
+
+async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }>): Promise<number> {
+  const { show, clear } = progress();
+  const { target, functionName, dryRun } = command;
+  const files = command.files.map((file) => resolve(file));
+  const signal = interruptible();
+  try {
+    const result = await engine.patch({ files, target, functionName, dryRun, signal, onProgress: show });
+    clear();
+    return printResult(result, command.json);
+  } finally {
+    clear();
+  }
+}
+
+async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }>): Promise<number> {
+  const directory = directoryOf(command.directory);
+  const interrupted = interruptible();
+  const waiting = new Set<string>();
+  let running: Promise<void> | undefined;
+
+  const patchWaiting = async (): Promise<void> => {
+    while (waiting.size > 0 && !interrupted.aborted) {
+      const files = [...waiting];
+      waiting.clear();
+      let result: PatchResult;
+      try {
+        result = await engine.patch({ files, target: command.target, signal: interrupted });
+      } catch (error) {
+        result = failure(toProblem(error), files);
+      }
+      if (interrupted.aborted) return;
+      if (command.json) printJson(result);
+      else {
+        printMessages(result);
+        err(resultText(result));
+      }
+    }
+  };
+  const stop = watchSaves(directory, (files) => {
+    for (const file of files) waiting.add(file);
+    running ??= patchWaiting().finally(() => (running = undefined));
+  });
+  err(`watching ${directory}\n`);
+  await new Promise((resolve) => interrupted.addEventListener('abort', resolve, { once: true }));
+  stop();
+  await running;
+  // Being interrupted is how watching ends.
+  process.exitCode = DONE;
+  return DONE;
+}
+
+function directoryOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
+  }
+}
+
+async function check(engine: Engine, command: Extract<Command, { name: 'check' }>): Promise<number> {
+  const reports = await engine.check(
+    command.files.map((file) => resolve(file)),
+    command.target,
+  );
+  if (command.json) printJson(reports);
+  else for (const report of reports) out(checkText(report));
+  return Math.max(DONE, ...reports.map(({ verdict }) => VERDICT_STATUS[verdict]));
+}
+
+/** Programs that come with the system are not what somebody wants to patch, unless they have the runtime. */
+const SYSTEM_PROGRAM = /^\/(usr\/(local\/)?)?(bin|sbin|lib|lib64|libexec|share)\//;
+
+async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Promise<number> {
+  const processes = (await engine.processes()).filter(
+    ({ pid, runtime, state, exe }) =>
+      command.all ||
+      runtime !== undefined ||
+      (state !== 'other-user' &&
+        pid !== process.pid &&
+        exe !== process.execPath &&
+        !SYSTEM_PROGRAM.test(exe)),
+  );
+  if (command.json) printJson(processes);
+  else out(processesText(processes));
+  return DONE;
+}
+
+/** Counts of threads are the runtime's own of now; where it cannot answer (stopped in a debugger), its last. */
+async function freshStatus(engine: Engine, pid: number): Promise<ProcessStatus> {
+  try {
+    return await engine.status(pid, { refresh: true });
+  } catch (error) {
+    const problem = toProblem(error);
+    if (problem.code !== 'runtime-timeout') throw error;
+    err(problemText(problem, 'warning'));
+    return engine.status(pid);
+  }
+}
+
+async function pidsWithRuntime(engine: Engine): Promise<number[]> {
+  return (await engine.processes()).filter(({ runtime }) => runtime).map(({ pid }) => pid);
+}
+
+async function status(engine: Engine, command: Extract<Command, { name: 'status' }>): Promise<number> {
+  const pids = command.pids.length > 0 ? command.pids : await pidsWithRuntime(engine);
+  const statuses: ProcessStatus[] = [];
+  for (const pid of pids) statuses.push(await freshStatus(engine, pid));
+  if (command.json) printJson(statuses);
+  else out(statuses.map(statusText).join('\n') || 'No process has the runtime.\n');
+  return DONE;
+}
+
+/** Processes with patches, as `patch` chooses them: the one there is, all, or those named. */
+async function patchedProcesses(engine: Engine, target: Target): Promise<ProcessStatus[]> {
+  const pids = target.kind === 'pid' ? target.pids : await pidsWithRuntime(engine);
+  const statuses: ProcessStatus[] = [];
+  for (const pid of pids) statuses.push(await engine.status(pid));
+  if (target.kind === 'pid') return statuses;
+  const patched = statuses.filter(({ functions }) => functions.some(({ version: running }) => running > 0));
+  if (target.kind === 'match' && patched.length > 1)
+    throw new HotPatchError(
+      'several-processes',
+      `${patched.length} processes are patched: ${patched.map(({ pid, exe }) => `${pid} (${exe})`).join(', ')}`,
+    );
+  return patched;
+}
+
+/** Does a user's word mean this function: its symbol, its name with or without parameters, or its address? */
+function isNamed(
+  word: string,
+  { name, symbol, address }: { name: string; symbol: string; address: string },
+): boolean {
+  return [symbol, name, name.replace(/\(.*$/, ''), address].includes(word);
+}
+
+async function revert(engine: Engine, command: Extract<Command, { name: 'revert' }>): Promise<number> {
+  const processes = await patchedProcesses(engine, command.target);
+  const { functions: words, version: to } = command;
+  if (words.length === 0) {
+    const result = await engine.revert({ pids: processes.map(({ pid }) => pid), functions: 'all' });
+    return printResult(processes.length === 0 ? { ...result, outcome: 'unchanged' } : result, command.json);
+  }
+  const result: PatchResult = {
+    ...failure({ code: 'internal', message: '' }),
+    outcome: 'reverted',
+    refusals: [],
+  };
+  for (const word of words)
+    if (!processes.some(({ functions }) => functions.some((entry) => isNamed(word, entry))))
+      throw new HotPatchError('unknown-function', `No patched function is named ${word}`);
+  for (const { pid, functions } of processes) {
+    const chosen = functions
+      .filter((entry) => words.some((word) => isNamed(word, entry)))
+      .map(({ address }) => ({ address, version: to }));
+    if (chosen.length === 0) continue;
+    const part = await engine.revert({ pids: [pid], functions: chosen });
+    if (part.outcome === 'failed') result.outcome = 'failed';
+    result.processes.push(...part.processes);
+    result.refusals.push(...part.refusals);
+    for (const [step, time] of Object.entries(part.timings))
+      result.timings[step] = (result.timings[step] ?? 0) + time;
+  }
+  return printResult(result, command.json);
+}
+
+/** Becomes the program: nothing of ours stays between it and the terminal, and its pid is the one started. */
+async function run(engine: Engine, program: string[]): Promise<number> {
+  const environment = engine.runEnvironment(process.env);
+  await engine.dispose();
+  const errno = await replaceProcess(program, environment);
+  const reason =
+    Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
+  err(`hot-patch: ${program[0]} cannot be started: ${reason}\n`);
+  // As a shell says it.
+  return errno === constants.errno.ENOENT ? 127 : 126;
+}
+
+function execute(engine: Engine, command: Command): Promise<number> | number {
+  switch (command.name) {
+    case 'help':
+      out(HELP);
+      return DONE;
+    case 'version':
+      out(`${version}\n`);
+      return DONE;
+    case 'ps':
+      return ps(engine, command);
+    case 'patch':
+      return patch(engine, command);
+    case 'watch':
+      return watch(engine, command);
+    case 'check':
+      return check(engine, command);
+    case 'status':
+      return status(engine, command);
+    case 'revert':
+      return revert(engine, command);
+    case 'run':
+      return run(engine, command.program);
+    case 'load':
+      return engine.load(command.pid, command.patch).then((result) => printResult(result, command.json));
+  }
+}
+
+async function main(words: string[]): Promise<number> {
+  let command: Command;
+  try {
+    command = parseCommand(words);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    err(`hot-patch: ${error.message}\n\n${HELP}`);
+    return USAGE;
+  }
+  const { verbose, json } = command;
+  const engine = createEngine({
+    buildDirectories: command.buildDirectories.map((directory) => resolve(directory)),
+    log: (level, message) => {
+      if (verbose || level === 'warn' || level === 'error') err(`hot-patch: ${message}\n`);
+    },
+  });
+  try {
+    return await execute(engine, command);
+  } catch (error) {
+    const problem = toProblem(error);
+    if (json) printJson(failure(problem));
+    else err(problemText(problem));
+    return exitStatusOf({ outcome: 'failed', refusals: [problem] });
+  } finally {
+    await engine.dispose();
+  }
+}
+
+// exitCode and not exit(): output to a pipe is written before the process ends. One set by a signal stays.
+void main(process.argv.slice(2)).then((exitStatus) => (process.exitCode ??= exitStatus));

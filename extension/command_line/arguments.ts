@@ -1,0 +1,165 @@
+// The command line's words: commands, options, help. Pure: text in, a typed request or a usage error out.
+import { parseArgs } from 'node:util';
+import type { Target } from '../engine/engine';
+
+export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
+
+  ps [--all]                      processes that can be patched; --all: every process
+  patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--dry-run]
+                                  compile the files and patch what differs into the running process
+  watch [DIR] [--pid N | --all] [-p BUILD_DIR]
+                                  patch on save, without an editor
+  check FILE... [--pid N | --all] [-p BUILD_DIR]
+                                  does the file's compile command reproduce the running code?
+  status [PID...]                 patched functions: versions, trampolines, pages
+  revert [FUNCTION...] [--to VERSION] [--pid N | --all]
+                                  back to the original code, or to an earlier version
+  run [--] PROGRAM [ARGUMENT...]  start a program with the runtime preloaded
+  load PID PATCH.so               load a hand-written patch (fix_table)
+
+  -p, --build-directory DIR       where compile_commands.json is; may be repeated
+      --json                      one JSON document on standard output
+      --verbose                   what is done, on standard error
+      --help, --version
+
+Exit status: 0 done or nothing to change, 1 compile error, 2 refused as unsafe, 3 no matching process,
+4 the runtime reported a failure, 64 wrong usage.
+`;
+
+export class UsageError extends Error {}
+
+interface Common {
+  json: boolean;
+  verbose: boolean;
+  buildDirectories: string[];
+}
+
+export type Command = Common &
+  (
+    | { name: 'help' }
+    | { name: 'version' }
+    | { name: 'ps'; all: boolean }
+    | { name: 'patch'; files: string[]; target: Target; functionName: string | undefined; dryRun: boolean }
+    | { name: 'watch'; directory: string; target: Target }
+    | { name: 'check'; files: string[]; target: Target }
+    | { name: 'status'; pids: number[] }
+    | { name: 'revert'; functions: string[]; version: number; target: Target }
+    | { name: 'run'; program: string[] }
+    | { name: 'load'; pid: number; patch: string }
+  );
+
+/** Options that each command takes besides --json, --verbose, --help. */
+const OPTIONS: Record<string, readonly string[]> = {
+  ps: ['all'],
+  patch: ['function', 'pid', 'all', 'build-directory', 'dry-run'],
+  watch: ['pid', 'all', 'build-directory'],
+  check: ['pid', 'all', 'build-directory'],
+  status: ['pid'],
+  revert: ['pid', 'all', 'to'],
+  load: [],
+};
+
+const positiveInteger = (text: string, what: string): number => {
+  if (!/^\d{1,10}$/.test(text)) throw new UsageError(`${what} must be a number, not "${text}"`);
+  return Number(text);
+};
+
+/** Throws UsageError, with what is wrong. */
+export function parseCommand(words: readonly string[]): Command {
+  const [name, ...rest] = words;
+  // The program's own options follow, so nothing behind `run` is ours.
+  if (name === 'run') {
+    const program = rest[0] === '--' ? rest.slice(1) : rest;
+    const none = { json: false, verbose: false, buildDirectories: [] };
+    if (rest[0] === '--help') return { name: 'help', ...none };
+    if (program.length === 0 || rest[0]?.startsWith('-') !== (rest[0] === '--'))
+      throw new UsageError('run needs a program: hot-patch run -- PROGRAM [ARGUMENT...]');
+    return { name: 'run', program, ...none };
+  }
+  const { values, positionals } = parse(words);
+  const common: Common = {
+    json: values.json ?? false,
+    verbose: values.verbose ?? false,
+    buildDirectories: values['build-directory'] ?? [],
+  };
+  if (values.version) return { name: 'version', ...common };
+  if (values.help || words.length === 0 || positionals[0] === 'help') return { name: 'help', ...common };
+  const [command = '', ...operands] = positionals;
+  const allowed = Object.hasOwn(OPTIONS, command) ? OPTIONS[command] : undefined;
+  if (!allowed)
+    throw new UsageError(command === '' ? 'A command is needed' : `There is no command "${command}"`);
+  for (const option of Object.keys(values))
+    if (!['json', 'verbose', ...allowed].includes(option))
+      throw new UsageError(`${command} has no option --${option}`);
+
+  const pids = (values.pid ?? [])
+    .flatMap((list) => list.split(','))
+    .map((text) => positiveInteger(text, '--pid'));
+  if (pids.length > 0 && values.all) throw new UsageError('--pid and --all exclude each other');
+  const target: Target =
+    pids.length > 0 ? { kind: 'pid', pids } : values.all ? { kind: 'all' } : { kind: 'match' };
+  const atMost = (count: number): void => {
+    if (operands.length > count) throw new UsageError(`${command} does not take "${operands[count]}"`);
+  };
+  const files = (): string[] => {
+    if (operands.length === 0) throw new UsageError(`${command} needs a file`);
+    return operands;
+  };
+
+  switch (command) {
+    case 'ps':
+      atMost(0);
+      return { name: command, all: values.all ?? false, ...common };
+    case 'patch': {
+      const { function: functionName, 'dry-run': dryRun = false } = values;
+      return { name: command, files: files(), target, functionName, dryRun, ...common };
+    }
+    case 'check':
+      return { name: command, files: files(), target, ...common };
+    case 'watch':
+      atMost(1);
+      return { name: command, directory: operands[0] ?? '.', target, ...common };
+    case 'status':
+      return {
+        name: command,
+        pids: [...pids, ...operands.map((operand) => positiveInteger(operand, 'PID'))],
+        ...common,
+      };
+    case 'revert': {
+      const version = positiveInteger(values.to ?? '0', '--to');
+      if (version > 0 && operands.length === 0) throw new UsageError('--to needs the functions to revert');
+      return { name: command, functions: operands, version, target, ...common };
+    }
+    case 'load': {
+      const [pid, patch] = operands;
+      if (pid === undefined || patch === undefined) throw new UsageError('load needs a pid and a patch file');
+      atMost(2);
+      return { name: command, pid: positiveInteger(pid, 'PID'), patch, ...common };
+    }
+    default:
+      throw new UsageError(`There is no command "${command}"`);
+  }
+}
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        all: { type: 'boolean' },
+        'build-directory': { type: 'string', short: 'p', multiple: true },
+        'dry-run': { type: 'boolean' },
+        function: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+        json: { type: 'boolean' },
+        pid: { type: 'string', multiple: true },
+        to: { type: 'string' },
+        verbose: { type: 'boolean' },
+        version: { type: 'boolean' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,0 +1,183 @@
+// What the engine returns, as text for a terminal. Pure; decides nothing.
+import { relative } from 'node:path';
+import { hintFor } from '../engine/model/errors';
+import type {
+  CheckReport,
+  CompilerDiagnostic,
+  PatchableProcess,
+  PatchedFunction,
+  PatchResult,
+  Problem,
+  ProcessStatus,
+} from '../engine/model/result';
+
+const lines = (...parts: (string | string[])[]): string =>
+  parts
+    .flat()
+    .map((line) => `${line}\n`)
+    .join('');
+
+const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+
+/** A path as one would type it here. */
+function shortPath(path: string): string {
+  const here = relative(process.cwd(), path);
+  return here !== '' && here.length < path.length && !here.startsWith('../..') ? here : path;
+}
+
+/** `file:line:column`, as far as it is known; the form that terminals and editors make a link of. */
+function place({ file, line, column }: Pick<Problem, 'file' | 'line' | 'column'>): string {
+  return [file && shortPath(file), line, column].filter((part) => part !== undefined).join(':');
+}
+
+/** Columns padded to their widest cell; the last is not. */
+function table(rows: readonly (readonly string[])[], indent = ''): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map(
+    (row) =>
+      indent +
+      row
+        .map((cell, column) => (column < row.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell))
+        .join('  '),
+  );
+}
+
+export function problemText(problem: Problem, severity: 'error' | 'warning' = 'error'): string {
+  const where = place(problem);
+  return lines(
+    `${where ? `${where}: ` : ''}${severity}: ${problem.message} [${problem.code}]`,
+    `  ${hintFor(problem.code)}`,
+  );
+}
+
+export function diagnosticText(diagnostic: CompilerDiagnostic): string {
+  const option = diagnostic.option ? ` [${diagnostic.option}]` : '';
+  return lines(`${place(diagnostic)}: ${diagnostic.severity}: ${diagnostic.message}${option}`);
+}
+
+const milliseconds = (time: number): string => `${time < 10 ? time.toFixed(1) : Math.round(time)} ms`;
+
+/** Times of the steps that took long enough to be worth a word. */
+function timingText({ total = 0, ...steps }: Record<string, number>): string {
+  const parts = Object.entries(steps)
+    .filter(([, time]) => time >= 0.5)
+    .map(([step, time]) => `${step} ${milliseconds(time)}`);
+  return `${milliseconds(total)}${parts.length > 0 ? ` (${parts.join(', ')})` : ''}`;
+}
+
+/** `true`, `false` and "could not be read" of the engine's own look into memory. */
+function verification({ verified, verifiedFromMemory }: PatchedFunction): string {
+  if (!verified || verifiedFromMemory === false) return 'NOT VERIFIED';
+  return verifiedFromMemory ? 'verified in memory' : 'verified by the runtime';
+}
+
+function versionName(version: number): string {
+  return version === 0 ? 'original' : `version ${version}`;
+}
+
+/** The outcome of a save: what is on standard output. Refusals and messages are on standard error. */
+export function resultText(result: PatchResult): string {
+  const changed = new Map(result.changed.map((change) => [change.symbol, change]));
+  const took = timingText(result.timings);
+  const files = result.files.map(shortPath).join(', ');
+  switch (result.outcome) {
+    case 'unchanged':
+      return lines(`unchanged: the process runs the code of ${files} already, ${took}`);
+    case 'refused':
+    case 'failed':
+      return lines(`${result.outcome}${files ? `: ${files}` : ''}; the process runs as before`);
+    case 'patched':
+    case 'reverted': {
+      if (result.processes.length === 0) {
+        const names = result.changed.map(({ name, kind, file, line }) => [
+          `  ${name}`,
+          kind,
+          place({ file, line }),
+        ]);
+        return lines(
+          `${count(result.changed.length, 'function')} would be ${result.outcome}, ${took}`,
+          table(names),
+        );
+      }
+      return lines(
+        result.processes.flatMap(({ pid, exe, functions }) => {
+          const concerned =
+            changed.size > 0 ? functions.filter(({ symbol }) => changed.has(symbol)) : functions;
+          return [
+            `${result.outcome}: ${count(concerned.length, 'function')} in process ${pid} (${exe}), ${took}`,
+            ...table(
+              concerned.map((entry) => {
+                const active =
+                  entry.activeThreads > 0 ? `, ${count(entry.activeThreads, 'thread')} in old code` : '';
+                return [`  ${entry.name}`, versionName(entry.version), `${verification(entry)}${active}`];
+              }),
+            ),
+          ];
+        }),
+      );
+    }
+  }
+}
+
+/** Everything about the patched functions of a process. */
+export function statusText({ pid, exe, functions, patches }: ProcessStatus): string {
+  if (functions.length === 0) return lines(`process ${pid} (${exe}): not patched`);
+  return lines(
+    `process ${pid} (${exe}): ${count(functions.length, 'function')}, ${count(patches.length, 'patch').replace('patchs', 'patches')}`,
+    functions.flatMap((entry) => {
+      const { trampoline, pages } = entry;
+      return [
+        '',
+        `${entry.name}  ${versionName(entry.version)}, ${verification(entry)}`,
+        ...(entry.module === exe ? [] : [`  module      ${entry.module}`]),
+        `  trampoline  ${trampoline.address} ${trampoline.kind === 'none' ? 'none: the original code' : `${trampoline.kind} to ${trampoline.target}, written by ${trampoline.method}`}`,
+        `  bytes       ${trampoline.bytesBefore} -> ${trampoline.bytesAfter}`,
+        ...pages.flatMap(({ start, length, calls }) => [
+          `  page        ${start} length ${length}`,
+          ...calls.map(
+            (call) =>
+              `    mprotect(${start}, ${length}, ${call.protection}) = ${call.result}, errno ${call.errno}`,
+          ),
+        ]),
+        ...table(
+          entry.versions.map(({ version, address, size, activeThreads }) => [
+            `  ${version === entry.version ? '*' : ' '} ${versionName(version)}`,
+            address,
+            count(size, 'byte'),
+            count(activeThreads, 'thread'),
+          ]),
+        ),
+      ];
+    }),
+  );
+}
+
+export function processesText(processes: readonly PatchableProcess[]): string {
+  if (processes.length === 0)
+    return lines('No process can be patched. Start one with: hot-patch run -- PROGRAM');
+  return lines(
+    table([
+      ['PID', 'STATE', 'COMMAND'],
+      ...processes.map(({ pid, state, commandLine, name }) => [
+        String(pid),
+        state,
+        commandLine.join(' ') || name,
+      ]),
+    ]),
+  );
+}
+
+export function checkText(report: CheckReport): string {
+  const { compared = 0, unchanged = 0 } = report.functions ?? {};
+  const compare = report.functions ? ` (${unchanged} of ${count(compared, 'function')} unchanged)` : '';
+  return (
+    lines(
+      `${shortPath(report.file)}: ${report.verdict}${compare}${report.pid === undefined ? '' : `, process ${report.pid}`}`,
+      `  ${report.message}`,
+      report.command ? [`  ${report.directory ?? ''}$ ${report.command.join(' ')}`] : [],
+      (report.changed ?? []).map(
+        ({ name, kind, line }) => `  ${kind}: ${name}${line ? `, line ${line}` : ''}`,
+      ),
+    ) + report.problems.map((problem) => problemText(problem)).join('')
+  );
+}

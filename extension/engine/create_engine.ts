@@ -1,0 +1,167 @@
+// Builds an Engine from its parts: the one place where the effects (files, compiler, processes) and the pipeline
+// meet. Wires; whatever is more than one call is in the part it belongs to.
+import { existsSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { createCompileDatabases } from './compile/compile_database';
+import { createCompiler } from './compile/compiler';
+import { createUnitFinder } from './compile/dependents';
+import type { Answer, EngineContext } from './context';
+import type { Engine, EngineOptions } from './engine';
+import { HotPatchError, toProblem } from './model/errors';
+import type { Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
+import { checkFiles, patchProcesses } from './patch';
+import { createRuntimeClient } from './process/control';
+import { createDemangler } from './process/demangle';
+import { createDiscovery } from './process/discovery';
+import { readAddressSpace } from './process/maps';
+import { readMemory } from './process/memory';
+import { createModuleCache } from './process/modules';
+import { createProcessList } from './process/process_list';
+
+const RUNTIME = 'libhot_fix.so';
+
+export function createEngine(options: EngineOptions = {}): Engine {
+  const log = options.log ?? (() => undefined);
+  const temporaryDirectory = mkdtempSync(join(options.temporaryDirectory ?? tmpdir(), 'hot-patch-'));
+  const databases = createCompileDatabases(options);
+  const compiler = createCompiler({ temporaryDirectory, log });
+  const cache = createModuleCache();
+  const demangle = createDemangler(log);
+  const list = createProcessList((pid) => isRebuilt(pid));
+  const discovery = createDiscovery(
+    list,
+    cache,
+    createUnitFinder({ entriesNear: databases.entriesNear, dependenciesOf: compiler.dependenciesOf }),
+  );
+  const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
+
+  /** Not an error here: the process may end while it is looked at, and is listed as it was. */
+  const isRebuilt = (pid: number): boolean => {
+    try {
+      return cache.executable(pid).rebuilt;
+    } catch {
+      return false;
+    }
+  };
+
+  const processWith = (pid: number): PatchableProcess => {
+    const process = list().find((candidate) => candidate.pid === pid);
+    if (!process) throw new HotPatchError('process-gone', `There is no process ${pid}`, { pid });
+    if (process.state === 'other-user')
+      throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
+    return process;
+  };
+
+  const context: EngineContext = {
+    options,
+    log,
+    temporaryDirectory,
+    demangle,
+    compile: { entriesFor: databases.entriesFor, compileUnit: compiler.compileUnit },
+    processes: {
+      list: () => Promise.resolve(list()),
+      targets: discovery.targets,
+      modules: cache.modules,
+      addressSpace: readAddressSpace,
+      readMemory,
+      runtime,
+    },
+  };
+
+  /** One request to the runtime of each process, as the result of a save. */
+  const request = async (
+    pids: readonly number[],
+    done: Outcome,
+    files: string[],
+    ask: (process: PatchableProcess) => Promise<Answer>,
+  ): Promise<PatchResult> => {
+    const start = performance.now();
+    const result: PatchResult = {
+      outcome: done,
+      files,
+      processes: [],
+      refusals: [],
+      warnings: [],
+      diagnostics: [],
+      changed: [],
+      timings: {},
+    };
+    const refuse = (problem: Problem, pid: number): void => {
+      result.outcome = 'failed';
+      result.refusals.push({ pid, ...problem });
+    };
+    for (const pid of pids) {
+      try {
+        const answer = await ask(processWith(pid));
+        const { exe, functions } = answer.status;
+        result.processes.push({ pid, exe, functions });
+        for (const [step, milliseconds] of Object.entries(answer.timings))
+          if (step !== 'total') result.timings[step] = (result.timings[step] ?? 0) + milliseconds;
+        if (!answer.ok) refuse(asProblem(answer), pid);
+      } catch (error) {
+        refuse(toProblem(error), pid);
+      }
+    }
+    result.timings['total'] = performance.now() - start;
+    return result;
+  };
+
+  return {
+    processes: () => Promise.resolve(list()),
+    processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
+    check: (files, target) => checkFiles(context, files, target),
+    patch: (patchRequest) => patchProcesses(context, patchRequest),
+    load: (pid, patchFile) => {
+      const file = resolve(patchFile);
+      return request([pid], 'patched', [file], (process) => {
+        if (!existsSync(file)) throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
+        return runtime(process).load(file);
+      });
+    },
+    revert: ({ pids, functions }) =>
+      request(pids, 'reverted', [], (process) =>
+        runtime(process).revert(
+          functions === 'all'
+            ? 'all'
+            : functions.map(({ address, version }) => ({ address: Number(address), version })),
+        ),
+      ),
+    status: async (pid, { refresh = false } = {}) => {
+      const client = runtime(processWith(pid));
+      if (!refresh) return client.readStatus();
+      const answer = await client.status();
+      const problem = asProblem(answer);
+      if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
+      return answer.status;
+    },
+    runEnvironment: (base) =>
+      runEnvironment(base, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),
+    dispose: async () => {
+      cache.dispose();
+      await rm(temporaryDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+function asProblem({ error }: Answer): Problem {
+  if (!error) return { code: 'internal', message: 'The runtime failed without saying why' };
+  const { code, message, symbol } = error;
+  return { code, message, ...(symbol !== null && { symbol }) };
+}
+
+/** LD_PRELOAD with the runtime before what is there already (ld.so(8)).
+ * Throws HotPatchError file-not-found. */
+export function runEnvironment(base: NodeJS.ProcessEnv, directory: string): NodeJS.ProcessEnv {
+  const library = resolve(directory, RUNTIME);
+  if (!existsSync(library))
+    throw new HotPatchError('file-not-found', `The runtime ${library} does not exist`, { file: library });
+  if (/[\s:]/.test(library))
+    // ld.so splits LD_PRELOAD at blanks and colons and knows no quoting.
+    throw new HotPatchError(
+      'unsupported-construct',
+      `${library} cannot be preloaded: its path has a blank or colon`,
+    );
+  return { ...base, LD_PRELOAD: [library, base['LD_PRELOAD']].filter(Boolean).join(delimiter) };
+}
