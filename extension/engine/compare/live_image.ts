@@ -5,6 +5,7 @@
 import * as abi from '../elf/constants';
 import type { ElfFile, ElfSymbol, Section } from '../elf/file';
 import { cString } from '../elf/file';
+import { readFixes } from '../link/patch_note';
 import { HotPatchError } from '../model/errors';
 
 export interface LiveSymbol {
@@ -49,6 +50,8 @@ export class Image {
   readonly end: number;
   /** PT_TLS of the module: size and alignment decide local-exec offsets (psABI, "Thread-Local Storage"). */
   readonly tls: { size: number; alignment: number } | undefined;
+  /** Of a patch: the functions that entries were redirected to. */
+  readonly fixTargets: readonly number[];
   private readonly names = new Map<string, LiveSymbol[]>();
   private sorted: LiveSymbol[] | undefined;
   private dynamic: Map<number, DynamicRelocation> | undefined;
@@ -74,6 +77,7 @@ export class Image {
     const tls = elf.segments.find((segment) => segment.type === abi.PT_TLS);
     this.tls = tls && { size: tls.memorySize, alignment: Math.max(tls.alignment, 1) };
     this.executable = elf.sections.filter((section) => section.flags & abi.SHF_EXECINSTR);
+    this.fixTargets = patch === undefined ? [] : readFixes(elf).map((fix) => fix.target);
     this.readSymbols(elf.symbols());
   }
 
@@ -368,11 +372,24 @@ function neededVersions(elf: ElfFile): Map<number, string> {
   return versions;
 }
 
+export interface ExportedSymbol {
+  version: string | undefined;
+  type: number;
+  size: number;
+  value: number;
+}
+
 /** Exported symbols of a shared library with their default versions (GNU .gnu.version_d, hidden bit 0x8000). */
-export function readExports(
-  elf: ElfFile,
-): Map<string, { version: string | undefined; type: number; size: number }> {
-  const exports = new Map<string, { version: string | undefined; type: number; size: number }>();
+export interface ExportedSymbol {
+  version: string | undefined;
+  type: number;
+  size: number;
+  value: number;
+}
+
+/** Exported symbols of a shared library with their default versions (GNU .gnu.version_d, hidden bit 0x8000). */
+export function readExports(elf: ElfFile): Map<string, ExportedSymbol> {
+  const exports = new Map<string, ExportedSymbol>();
   const versions = definedVersions(elf);
   const table = elf.sections.find((section) => section.type === abi.SHT_GNU_VERSYM);
   const indices = table ? elf.data(table) : undefined;
@@ -383,7 +400,7 @@ export function readExports(
     if (raw & 0x8000 && exports.has(symbol.name)) continue;
     // Index 1 is the base definition: no version to ask for. A hidden (non-default) one is bound without version.
     const version = raw & 0x8000 || raw <= 1 ? undefined : versions.get(raw);
-    exports.set(symbol.name, { version, type: symbol.type, size: symbol.size });
+    exports.set(symbol.name, { version, type: symbol.type, size: symbol.size, value: symbol.value });
   }
   return exports;
 }

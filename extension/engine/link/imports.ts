@@ -1,0 +1,65 @@
+// Names that the patch binds through the process's own loader: what the module imports already, and what the other
+// modules of the process export. Tells with which version to ask for them, and whether they are functions.
+// Reads dynamic symbol tables; binds nothing (the runtime does, in the process).
+import { readExports } from '../compare/live_image';
+import type { LiveModule } from '../context';
+import * as abi from '../elf/constants';
+import type { Image } from '../compare/live_image';
+
+export interface FoundImport {
+  name: string;
+  /** Symbol version to ask for; undefined: the default one. */
+  version: string | undefined;
+  /** Soname or path of the library the version belongs to. */
+  library: string;
+  isFunction: boolean;
+  /** Address in the process; undefined for what the loader decides (indirect functions). */
+  address: number | undefined;
+}
+
+type Exports = ReturnType<typeof readExports>;
+const exportCache = new Map<string, Exports>();
+
+export class ImportResolver {
+  private readonly found = new Map<string, FoundImport | undefined>();
+
+  /** @param modules of the process, in the loader's search order as far as the maps tell it: executable first */
+  constructor(
+    private readonly module: Image,
+    private readonly modules: readonly LiveModule[],
+  ) {}
+
+  find(name: string): FoundImport | undefined {
+    if (this.found.has(name)) return this.found.get(name);
+    const found = this.search(name);
+    this.found.set(name, found);
+    return found;
+  }
+
+  private search(name: string): FoundImport | undefined {
+    const known = this.module.imports().get(name);
+    for (const module of this.modules) {
+      if (module.path === this.module.path && !known) continue;
+      const exported = exportsOf(module).get(name);
+      if (!exported) continue;
+      const isFunction =
+        exported.type === abi.STT_FUNC ||
+        exported.type === abi.STT_GNU_IFUNC ||
+        exported.type === abi.STT_NOTYPE;
+      return {
+        name,
+        version: known ? known.version : exported.version,
+        library: module.path,
+        isFunction,
+        address: exported.type === abi.STT_OBJECT ? module.bias + exported.value : undefined,
+      };
+    }
+    return undefined;
+  }
+}
+
+function exportsOf(module: LiveModule): Exports {
+  let known = exportCache.get(module.key);
+  if (!known) exportCache.set(module.key, (known = readExports(module.elf)));
+  return known;
+}

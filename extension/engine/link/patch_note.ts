@@ -1,0 +1,123 @@
+// The note of a generated patch file that tells the runtime what it is for and which entries to redirect
+// (docs/PROTOCOL.md, section 4). Written by the linker, read back by the comparison and by the runtime (C++).
+import * as abi from '../elf/constants';
+import { type ElfFile, findNote } from '../elf/file';
+
+export const NOTE_OWNER = 'hot_fix';
+export const NOTE_TYPE = 1;
+export const NOTE_SIZE = 104;
+export const FIX_SIZE = 80;
+export const GUARD_SIZE = 24;
+const FORMAT = 1;
+
+/** One function to redirect. Addresses are those in the process. */
+export interface Fix {
+  entry: number;
+  /** Bytes from the entry that may be overwritten: the function and the padding behind it. */
+  entrySize: number;
+  target: number;
+  targetSize: number;
+  symbol: string;
+  jumpOffset: number;
+  boundaries: number;
+  /** Original bytes at the entry, 16 at most. */
+  original: Buffer;
+  /** Size of the old function, for the stack scan. */
+  oldSize: number;
+}
+
+/** Code that must not be running, nor be returned into, at the moment of patching. */
+export interface Guard {
+  start: number;
+  length: number;
+  name: string;
+}
+
+export interface PatchNote {
+  moduleBias: number;
+  modulePath: number;
+  /** Hexadecimal, or undefined when the module has none. */
+  buildId: string | undefined;
+  fixes: number;
+  fixCount: number;
+  guards: number;
+  guardCount: number;
+  writableData: boolean;
+  ehFrame: number;
+  ehFrameSize: number;
+}
+
+export function write64(bytes: Buffer, offset: number, value: number): void {
+  bytes.writeUInt32LE((value % 0x1_0000_0000) >>> 0, offset);
+  bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000) >>> 0, offset + 4);
+}
+
+/** The whole note (header, owner, descriptor). */
+export function encodeNote(note: PatchNote): Buffer {
+  const bytes = Buffer.alloc(12 + 8 + NOTE_SIZE);
+  bytes.writeUInt32LE(NOTE_OWNER.length + 1, 0);
+  bytes.writeUInt32LE(NOTE_SIZE, 4);
+  bytes.writeUInt32LE(NOTE_TYPE, 8);
+  bytes.write(NOTE_OWNER, 12, 'latin1');
+  const at = bytes.subarray(20);
+  const id = Buffer.from(note.buildId ?? '', 'hex').subarray(0, 32);
+  at.writeUInt32LE(FORMAT, 0);
+  at.writeUInt32LE(FIX_SIZE, 4);
+  write64(at, 8, note.moduleBias);
+  write64(at, 16, note.modulePath);
+  id.copy(at, 24);
+  at.writeUInt32LE(id.length, 56);
+  at.writeUInt32LE(note.fixCount, 60);
+  write64(at, 64, note.fixes);
+  write64(at, 72, note.guards);
+  at.writeUInt32LE(note.guardCount, 80);
+  at.writeUInt32LE(note.writableData ? 1 : 0, 84);
+  write64(at, 88, note.ehFrame);
+  write64(at, 96, note.ehFrameSize);
+  return bytes;
+}
+
+/** One entry of the table of fixes. @param name address of the symbol name in the patch */
+export function encodeFix(fix: Fix, name: number): Buffer {
+  const bytes = Buffer.alloc(FIX_SIZE);
+  write64(bytes, 0, fix.entry);
+  write64(bytes, 8, fix.entrySize);
+  write64(bytes, 16, fix.target);
+  write64(bytes, 24, fix.targetSize);
+  write64(bytes, 32, name);
+  bytes.writeUInt32LE(fix.jumpOffset, 40);
+  bytes.writeUInt32LE(fix.boundaries, 44);
+  const original = fix.original.subarray(0, 16);
+  original.copy(bytes, 48);
+  bytes.writeUInt32LE(original.length, 64);
+  bytes.writeUInt32LE(fix.oldSize, 68);
+  return bytes;
+}
+
+export function encodeGuard(guard: Guard, name: number): Buffer {
+  const bytes = Buffer.alloc(GUARD_SIZE);
+  write64(bytes, 0, guard.start);
+  write64(bytes, 8, guard.length);
+  write64(bytes, 16, name);
+  return bytes;
+}
+
+/** Entries and targets of a patch file's fixes; empty when it has no such note. */
+export function readFixes(elf: ElfFile): { entry: number; target: number }[] {
+  const read64 = (bytes: Buffer, at: number): number =>
+    bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
+  for (const segment of elf.segments) {
+    if (segment.type !== abi.PT_NOTE) continue;
+    const notes = elf.loaded(segment.address, segment.fileSize);
+    const note = notes && findNote(notes, NOTE_OWNER, NOTE_TYPE);
+    if (!note || note.length < NOTE_SIZE || note.readUInt32LE(0) !== FORMAT) continue;
+    const count = note.readUInt32LE(60);
+    const table = elf.loaded(read64(note, 64), count * FIX_SIZE);
+    if (!table) return [];
+    return Array.from({ length: count }, (_, i) => ({
+      entry: read64(table, i * FIX_SIZE),
+      target: read64(table, i * FIX_SIZE + 16),
+    }));
+  }
+  return [];
+}

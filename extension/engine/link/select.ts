@@ -1,0 +1,410 @@
+// What goes into a patch: the changed functions, and everything they use that the process does not have. Fifth step
+// of a save, between the safety checks and the layout. Walks relocations from the changed functions; gives every
+// symbol it meets a place: live, copied into the patch, or imported through the process's loader.
+// Allocates no addresses and writes no bytes.
+import type { UnitComparison } from '../compare/unit';
+import { mergeablePiece } from '../compare/unit';
+import type { LiveImage } from '../compare/live_image';
+import * as abi from '../elf/constants';
+import type { ElfSymbol, Relocation, Section } from '../elf/file';
+import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
+import { HotPatchError } from '../model/errors';
+import { distancesToEnd } from '../x86/instructions';
+import { readUnwind, type Unwind } from './eh_frame';
+import type { ImportResolver } from './imports';
+
+/** How a function that is in the patch is reached. */
+export type Role =
+  /** Its original entry is redirected; everyone goes through that entry, also from within the patch. */
+  | 'redirected'
+  /** Only code of the patch calls it: it is new, a part of another, or its old callers keep the old one. */
+  | 'direct';
+
+/** A run of bytes of an object that the patch gets a copy of. */
+export interface Chunk {
+  object: ObjectFile;
+  section: Section;
+  start: number;
+  end: number;
+  alignment: number;
+  kind: 'code' | 'constant' | 'data' | 'zero';
+  /** Filled in by the layout. */
+  address: number;
+  fn?: ObjectFunction;
+}
+
+/** Where something that a relocation names is. */
+export type Target =
+  | { kind: 'live'; address: number }
+  | { kind: 'chunk'; chunk: Chunk; offset: number }
+  | { kind: 'import'; name: string; isFunction: boolean; weak: boolean }
+  /** Offset in the module's TLS image. */
+  | { kind: 'thread-local'; offset: number }
+  | { kind: 'absolute'; value: number };
+
+export interface SelectedUnit {
+  comparison: UnitComparison;
+  /** Functions to put into the patch, and how they are reached. */
+  roles: Map<ObjectFunction, Role>;
+}
+
+/** Names a place in the source for a message; the pipeline knows debug information, this step does not. */
+export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
+
+export class Selection {
+  readonly chunks: Chunk[] = [];
+  readonly unwinds = new Map<ObjectFile, Unwind>();
+  private readonly bySection = new Map<Section, Chunk[]>();
+  private readonly pending: Chunk[] = [];
+  private readonly globals = new Map<string, { unit: SelectedUnit; symbol: ElfSymbol }>();
+  private readonly distancesOf = new Map<Chunk, Map<number, number>>();
+  private readonly unitOf = new Map<ObjectFile, SelectedUnit>();
+
+  /**
+   * Throws HotPatchError: unresolved-symbol, new-thread-local, unsupported-relocation, unsupported-construct.
+   */
+  constructor(
+    readonly units: readonly SelectedUnit[],
+    readonly live: LiveImage,
+    private readonly imports: ImportResolver,
+    private readonly locate: Locate,
+  ) {
+    for (const unit of units) {
+      this.unitOf.set(unit.comparison.object, unit);
+      for (const symbol of unit.comparison.object.symbols) {
+        if (symbol.binding === abi.STB_LOCAL || symbol.section === abi.SHN_UNDEF || symbol.name === '')
+          continue;
+        const known = this.globals.get(symbol.name);
+        // gABI: a strong definition prevails over weak ones.
+        if (!known || (known.symbol.binding === abi.STB_WEAK && symbol.binding === abi.STB_GLOBAL))
+          this.globals.set(symbol.name, { unit, symbol });
+      }
+    }
+    for (const unit of units) for (const fn of unit.roles.keys()) this.keepFunction(unit, fn);
+    for (let chunk = this.pending.shift(); chunk; chunk = this.pending.shift()) this.follow(chunk);
+  }
+
+  unit(object: ObjectFile): SelectedUnit {
+    const unit = this.unitOf.get(object);
+    if (!unit) throw new Error(`${object.source} is not part of the patch`);
+    return unit;
+  }
+
+  /** The chunk that holds the code of a function; undefined when the patch does not have it. */
+  codeOf(fn: ObjectFunction): Chunk | undefined {
+    return this.bySection.get(fn.section)?.find((chunk) => chunk.fn === fn);
+  }
+
+  /** Bytes from a relocated field of a chunk to the end of its instruction (0 outside of code: nothing follows). */
+  beyond(chunk: Chunk, relocation: Relocation): number {
+    if (!isRelative(relocation.type)) return 0;
+    if (chunk.kind !== 'code') return 0;
+    return this.distancesOf.get(chunk)?.get(relocation.offset) ?? 4;
+  }
+
+  relocationsOf(chunk: Chunk): readonly Relocation[] {
+    if (chunk.kind === 'zero') return [];
+    return chunk.object.relocationsIn(chunk.section, chunk.start, chunk.end);
+  }
+
+  /**
+   * Where symbol + offset is. For references from data into code (`jumpTable`), places inside a function mean the
+   * copy in the patch, also at its start.
+   */
+  target(object: ObjectFile, symbol: ElfSymbol, offset: number, jumpTable = false): Target {
+    const section = object.sectionOf(symbol);
+    if (!section) {
+      if (symbol.section === abi.SHN_ABS) return { kind: 'absolute', value: symbol.value + offset };
+      return this.undefinedTarget(object, symbol, offset);
+    }
+    const at = symbol.value + offset;
+    if (section.flags & abi.SHF_EXECINSTR) return this.codeTarget(object, section, at, symbol, jumpTable);
+    if (section.flags & abi.SHF_TLS) return this.threadLocalTarget(object, section, at);
+    const place = object.place(section, at);
+    // An inline variable or constant of another unit of this patch is one and the same.
+    if (place.symbol && place.symbol.binding !== abi.STB_LOCAL) {
+      const definition = this.globals.get(place.symbol.name);
+      if (definition && definition.unit.comparison.object !== object) {
+        const other = definition.unit.comparison.object;
+        const home = other.sectionOf(definition.symbol);
+        if (home)
+          return this.dataTarget(
+            other,
+            home,
+            definition.symbol,
+            definition.symbol.value + (at - place.symbol.value),
+          );
+      }
+    }
+    return this.dataTarget(object, section, place.symbol, at);
+  }
+
+  private dataTarget(
+    object: ObjectFile,
+    section: Section,
+    symbol: ElfSymbol | undefined,
+    at: number,
+  ): Target {
+    const { comparison } = this.unit(object);
+    if (symbol && symbol.name) {
+      const existing = isConstant(section)
+        ? comparison.constant(section, symbol)
+        : comparison.variable(symbol);
+      if (existing) {
+        if (this.bindsElsewhere(symbol)) return this.importTarget(object, symbol.name, false);
+        return { kind: 'live', address: existing.address + (at - symbol.value) };
+      }
+      const chunk = this.keepData(object, section, symbol.value, symbol.value + symbol.size);
+      return { kind: 'chunk', chunk, offset: at - chunk.start };
+    }
+    if (section.flags & abi.SHF_MERGE && object.relocations(section).length === 0) {
+      const piece = mergeablePiece(section, object.elf.data(section), at);
+      if (piece) {
+        const chunk = this.keepData(object, section, piece.start, piece.end);
+        return { kind: 'chunk', chunk, offset: at - chunk.start };
+      }
+    }
+    const chunk = this.keepData(object, section, 0, section.size);
+    return { kind: 'chunk', chunk, offset: at };
+  }
+
+  private codeTarget(
+    object: ObjectFile,
+    section: Section,
+    at: number,
+    symbol: ElfSymbol,
+    jumpTable: boolean,
+  ): Target {
+    const fn = object.functionAt(section, at);
+    if (!fn) {
+      const live = this.live.global(symbol.name);
+      if (live) return { kind: 'live', address: live.address };
+      throw this.error(
+        'unsupported-construct',
+        object,
+        symbol.name,
+        `${symbol.name || section.name} is code without a size`,
+      );
+    }
+    const unit = this.unit(object);
+    const within = at - fn.offset;
+    const role = unit.roles.get(fn);
+    const compared = unit.comparison.of(fn);
+    if (within !== 0 || jumpTable) {
+      const chunk = this.codeOf(fn) ?? (role ? this.keepFunction(unit, fn) : undefined);
+      if (chunk) return { kind: 'chunk', chunk, offset: within };
+      // Belongs to a function that stays as it is: nothing in the patch goes there.
+      return { kind: 'absolute', value: 0 };
+    }
+    if (fn.symbol.binding !== abi.STB_LOCAL && this.bindsElsewhere(fn.symbol))
+      return this.importTarget(object, fn.symbol.name, true);
+    if (role === 'redirected' && compared.live) return { kind: 'live', address: compared.live.entry };
+    if (role === undefined && compared.live) return { kind: 'live', address: compared.live.entry };
+    // New in two units of one save (an inline function): one copy serves both.
+    if (fn.symbol.binding !== abi.STB_LOCAL) {
+      const definition = this.globals.get(fn.symbol.name);
+      if (definition && definition.unit.comparison.object !== object) {
+        const home = definition.unit.comparison.object.sectionOf(definition.symbol);
+        const other = home && definition.unit.comparison.object.functionAt(home, definition.symbol.value);
+        if (other) return { kind: 'chunk', chunk: this.keepFunction(definition.unit, other), offset: 0 };
+      }
+    }
+    return { kind: 'chunk', chunk: this.keepFunction(unit, fn), offset: 0 };
+  }
+
+  private undefinedTarget(object: ObjectFile, symbol: ElfSymbol, offset: number): Target {
+    const definition = this.globals.get(symbol.name);
+    if (definition) {
+      const other = definition.unit.comparison.object;
+      if (other.sectionOf(definition.symbol)) return this.target(other, definition.symbol, offset);
+    }
+    const live = this.live.global(symbol.name);
+    if (live?.type === abi.STT_TLS) return { kind: 'thread-local', offset: live.address + offset };
+    if (live && live.type !== abi.STT_GNU_IFUNC && !this.bindsElsewhere(symbol))
+      return { kind: 'live', address: live.address + offset };
+    // Data that the linker copied into the executable (psABI, R_X86_64_COPY) lives there.
+    const copied = this.live.module.symbols.find(
+      (candidate) => candidate.name.startsWith(`${symbol.name}@`) && candidate.type === abi.STT_OBJECT,
+    );
+    if (copied) return { kind: 'live', address: copied.address + offset };
+    if (symbol.section === abi.SHN_COMMON) {
+      throw this.error(
+        'unsupported-construct',
+        object,
+        symbol.name,
+        `${symbol.name} is a new common variable: compile with -fno-common`,
+      );
+    }
+    return this.importTarget(
+      object,
+      symbol.name,
+      symbol.type === abi.STT_FUNC,
+      symbol.binding === abi.STB_WEAK,
+    );
+  }
+
+  private threadLocalTarget(object: ObjectFile, section: Section, at: number): Target {
+    const { symbol } = object.place(section, at);
+    const live = symbol && this.unit(object).comparison.variable(symbol);
+    if (!symbol || !live) {
+      const name = symbol?.name ?? section.name;
+      throw this.error(
+        'new-thread-local',
+        object,
+        name,
+        `thread_local ${name} does not exist in the running threads`,
+      );
+    }
+    return { kind: 'thread-local', offset: live.address + (at - symbol.value) };
+  }
+
+  private importTarget(object: ObjectFile, name: string, isFunction: boolean, weak = false): Target {
+    const found = this.imports.find(name);
+    if (!found && !weak)
+      throw this.error(
+        'unresolved-symbol',
+        object,
+        name,
+        `${name} is defined neither in ${this.live.module.path} nor in a library of the process`,
+      );
+    return { kind: 'import', name, isFunction: found?.isFunction ?? isFunction, weak: !found };
+  }
+
+  /** In a shared library, does the loader decide which definition of this global is used? */
+  private bindsElsewhere(symbol: ElfSymbol): boolean {
+    return (
+      symbol.binding !== abi.STB_LOCAL &&
+      symbol.visibility === abi.STV_DEFAULT &&
+      this.live.module.bindsDynamically(symbol.name)
+    );
+  }
+
+  private keepFunction(unit: SelectedUnit, fn: ObjectFunction): Chunk {
+    const known = this.codeOf(fn);
+    if (known) return known;
+    if (fn.symbol.type === abi.STT_GNU_IFUNC)
+      throw this.error(
+        'unsupported-construct',
+        fn.object,
+        fn.symbol.name,
+        `${fn.symbol.name} is resolved at load time (ifunc)`,
+      );
+    if (!unit.roles.has(fn)) unit.roles.set(fn, 'direct');
+    const chunk = this.add({
+      object: fn.object,
+      section: fn.section,
+      start: fn.offset,
+      end: fn.offset + fn.size,
+      alignment: Math.max(16, fn.offset === 0 ? fn.section.alignment : 16),
+      kind: 'code',
+      address: 0,
+      fn,
+    });
+    return chunk;
+  }
+
+  private keepData(object: ObjectFile, section: Section, start: number, end: number): Chunk {
+    const known = this.bySection.get(section)?.find((chunk) => chunk.start <= start && chunk.end >= end);
+    if (known) return known;
+    const kind = section.type === abi.SHT_NOBITS ? 'zero' : isConstant(section) ? 'constant' : 'data';
+    return this.add({
+      object,
+      section,
+      start,
+      end,
+      alignment: alignmentAt(section, start),
+      kind,
+      address: 0,
+    });
+  }
+
+  private add(chunk: Chunk): Chunk {
+    this.chunks.push(chunk);
+    const list = this.bySection.get(chunk.section);
+    if (list) list.push(chunk);
+    else this.bySection.set(chunk.section, [chunk]);
+    this.pending.push(chunk);
+    return chunk;
+  }
+
+  /** Finds a place for everything a chunk refers to. */
+  private follow(chunk: Chunk): void {
+    const relocations = this.relocationsOf(chunk);
+    if (chunk.kind === 'code') {
+      const relative = relocations.filter((relocation) => isRelative(relocation.type));
+      const code = chunk.object.elf.data(chunk.section).subarray(chunk.start, chunk.end);
+      const distances = distancesToEnd(
+        code,
+        relative.map((relocation) => relocation.offset - chunk.start),
+      );
+      this.distancesOf.set(
+        chunk,
+        new Map(relative.map((relocation, i) => [relocation.offset, distances[i]!])),
+      );
+    }
+    for (const relocation of relocations) this.targetOf(chunk, relocation);
+    if (chunk.fn) {
+      let unwind = this.unwinds.get(chunk.object);
+      if (!unwind) this.unwinds.set(chunk.object, (unwind = readUnwind(chunk.object)));
+      for (const { symbol, offset } of unwind.references(chunk.fn)) this.target(chunk.object, symbol, offset);
+    }
+  }
+
+  /** Where a relocation of a chunk leads. Throws as the constructor does. */
+  targetOf(chunk: Chunk, relocation: Relocation): Target {
+    const symbol = chunk.object.symbol(relocation.symbol);
+    const section = chunk.object.sectionOf(symbol);
+    const intoCode = section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0;
+    if (chunk.kind !== 'code' && intoCode && relocation.type === abi.R_X86_64_PC32) {
+      // An entry of a jump table: label − start of the table, written as label + (field − start) − field. The addend
+      // names no place in the function, but counts from its section all the same.
+      const fn = chunk.object.functionAt(
+        section,
+        section.size > 0 ? firstFunctionOffset(chunk.object, section) : 0,
+      );
+      const code =
+        fn &&
+        (this.codeOf(fn) ??
+          (this.unit(chunk.object).roles.has(fn)
+            ? this.keepFunction(this.unit(chunk.object), fn)
+            : undefined));
+      if (!code) return { kind: 'absolute', value: 0 };
+      return { kind: 'chunk', chunk: code, offset: symbol.value + relocation.addend - code.start };
+    }
+    // Absolute tables of labels (-fno-pic jump tables, computed gotos) name the function's section, not the function.
+    const label =
+      chunk.kind !== 'code' && intoCode && symbol.type === abi.STT_SECTION && relocation.addend !== 0;
+    return this.target(chunk.object, symbol, relocation.addend + this.beyond(chunk, relocation), label);
+  }
+
+  private error(
+    code: 'unresolved-symbol' | 'new-thread-local' | 'unsupported-construct',
+    object: ObjectFile,
+    symbol: string,
+    message: string,
+  ): HotPatchError {
+    return new HotPatchError(code, message, { ...this.locate(object, symbol), symbol });
+  }
+}
+
+/** Types whose value counts from the field. */
+export function isRelative(type: number): boolean {
+  switch (type) {
+    case abi.R_X86_64_PC32:
+    case abi.R_X86_64_PLT32:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** With -ffunction-sections a section has one function. */
+function firstFunctionOffset(object: ObjectFile, section: Section): number {
+  return object.symbolsIn(section).find((symbol) => symbol.type === abi.STT_FUNC)?.value ?? 0;
+}
+
+function alignmentAt(section: Section, start: number): number {
+  let alignment = Math.max(section.alignment, 1);
+  while (alignment > 1 && start % alignment !== 0) alignment /= 2;
+  return alignment;
+}
