@@ -95,7 +95,7 @@ async function bundleProgram(source, output, options = {}) {
 async function bundleTests() {
   const entryPoints = sources('test').filter((path) => /\.(test|host)\.ts$/.test(path));
   const outdir = join(dist, 'test');
-  const external = ['mocha', 'vscode'];
+  const external = ['mocha', 'vscode', 'playwright-core'];
   const plugins = [nativePackages(dist)];
   const written = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
   for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {

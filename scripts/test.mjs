@@ -1,6 +1,6 @@
 // `npm test [SUITE…] [-- --grep TEXT]`: sets everything up, then runs mocha over dist/test and ends with one line
 // `N passed, N failed`. A suite is a folder or file under test/, e.g. `engine` or `engine/state`; without one, all
-// run but those that have a command of their own (test:programs; the tests inside VS Code).
+// run but those that have a command of their own (test:programs).
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const { values: options, positionals: suites } = parseArgs({
   allowPositionals: true,
 });
 /** Suites that only run when they are named. */
-const separate = ['programs', 'workbench'];
+const separate = ['programs'];
 
 process.chdir(root);
 setUp(suites.includes('programs') ? PROGRAM_COMMANDS : TEST_COMMANDS);
@@ -26,6 +26,10 @@ const files = (existsSync(built) ? readdirSync(built, { recursive: true }) : [])
       : !separate.some((suite) => path.startsWith(`${suite}/`)),
   )
   .sort();
+if (files.some((path) => path.startsWith('workbench/'))) {
+  const { installVsCode } = await import('../test/workbench/host/install.mjs');
+  installVsCode();
+}
 if (files.length === 0) fail(`No tests match ${suites.join(' ')}`);
 
 const { default: Mocha } = await import('mocha');

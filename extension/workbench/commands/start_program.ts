@@ -59,14 +59,7 @@ async function taskOf(
   const env = onlyStrings(await session.engine.runEnvironment(process.env));
   const cwd = definition.cwd ?? vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? dirname(program);
   const execution = new vscode.ProcessExecution(program, [...(definition.args ?? [])], { cwd, env });
-  const task = new vscode.Task(
-    definition,
-    scope,
-    basename(program),
-    'Hot Patch',
-    execution,
-    [],
-  );
+  const task = new vscode.Task(definition, scope, basename(program), 'Hot Patch', execution, []);
   task.presentationOptions = {
     reveal: vscode.TaskRevealKind.Always,
     panel: vscode.TaskPanelKind.Dedicated,

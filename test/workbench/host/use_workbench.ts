@@ -1,0 +1,50 @@
+// One VS Code for all tests of a `describe`, on a workspace that is prepared first (built, say). What a failed test
+// saw is kept as a screenshot.
+import { Session } from '../../support/session';
+import { removeTemporaryDirectory, temporaryDirectory } from '../../support/temporary';
+import { Workbench, type WorkbenchOptions } from './workbench';
+
+export interface World {
+  readonly session: Session;
+  readonly workbench: Workbench;
+}
+
+export function useWorkbench(
+  prepare: (session: Session) => Promise<void>,
+  options: Partial<WorkbenchOptions> = {},
+): World {
+  let session: Session | undefined;
+  let workbench: Workbench | undefined;
+  const home = temporaryDirectory();
+  before(async function () {
+    this.timeout(180_000);
+    session = new Session();
+    await prepare(session);
+    workbench = await Workbench.open({
+      directory: home,
+      folder: session.directory,
+      env: session.environment,
+      ...options,
+    });
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') {
+      await workbench?.screenshot(
+        `failed ${this.currentTest.fullTitle()}`.replace(/[^\w ]/g, '').slice(0, 120),
+      );
+    }
+  });
+  after(async () => {
+    await workbench?.close();
+    await session?.dispose();
+    removeTemporaryDirectory(home);
+  });
+  return {
+    get session() {
+      return session!;
+    },
+    get workbench() {
+      return workbench!;
+    },
+  };
+}

@@ -1,0 +1,199 @@
+// A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
+// from the page; waits are for what the user waits for, never for time.
+import { strict as assert } from 'node:assert';
+import { mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import { root } from '../../support/paths';
+import { CodeServer, type CodeServerOptions } from './code_server';
+
+/** Long enough for a loaded machine; only reached when something is wrong. */
+const PATIENCE_MS = 45_000;
+const ARGUMENTS = [
+  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+  ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
+];
+const STATUS = '[id="hot-patch.hot-patch.status"]';
+
+export interface WorkbenchOptions extends CodeServerOptions {
+  folder: string;
+  /** Folder of the extension under test; the repository by default. */
+  extension?: string;
+  size?: { width: number; height: number };
+}
+
+export class Workbench {
+  private constructor(
+    readonly page: Page,
+    private readonly browser: Browser,
+    private readonly server: CodeServer,
+  ) {}
+
+  static async open(options: WorkbenchOptions): Promise<Workbench> {
+    const server = await CodeServer.start(options);
+    const browser = await chromium.launch({ executablePath: chromiumPath(), args: ARGUMENTS });
+    const context = await browser.newContext({
+      viewport: options.size ?? { width: 1280, height: 800 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    await page.goto(server.url(options.folder, options.extension ?? root));
+    await page.locator('.monaco-workbench .activitybar').waitFor();
+    await page.locator('.statusbar-item').first().waitFor();
+    return new Workbench(page, browser, server);
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.server.stop();
+  }
+
+  /** Runs a command from the palette by its title; it must be offered there. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press('F1');
+    const input = this.page.locator('.quick-input-widget input');
+    await input.fill(`>${title}`);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+  }
+
+  /** Whether the palette offers a command. */
+  async offers(title: string): Promise<boolean> {
+    await this.page.keyboard.press('F1');
+    await this.page.locator('.quick-input-widget input').fill(`>${title}`);
+    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    const rows = await this.page.locator('.quick-input-list .monaco-list-row').allInnerTexts();
+    await this.page.keyboard.press('Escape');
+    return rows.some((row) => row.includes(title));
+  }
+
+  /** Chooses an entry of the list that is open. */
+  async pick(text: string | RegExp): Promise<void> {
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click();
+  }
+
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+P');
+    await this.page.locator('.quick-input-widget input').fill(name);
+    await this.page
+      .locator('.quick-input-list .monaco-list-row', { hasText: basename(name) })
+      .first()
+      .click();
+    await this.page.locator(`.tab.active[data-resource-name="${basename(name)}"]`).waitFor();
+    await this.page.locator('.editor-instance .view-line').first().waitFor();
+  }
+
+  /** Finds text in the active editor and types other text over it. */
+  async replace(from: string, to: string): Promise<void> {
+    await this.select(from);
+    await this.page.keyboard.insertText(to);
+  }
+
+  async select(text: string): Promise<void> {
+    await this.page
+      .locator('.editor-instance .monaco-editor')
+      .first()
+      .click({ position: { x: 300, y: 100 } });
+    await this.page.keyboard.press('Control+Home');
+    await this.page.keyboard.press('Control+F');
+    const find = this.page.locator('.find-widget.visible textarea[aria-label="Find"]');
+    await find.fill(text);
+    await this.page.locator('.find-widget.visible .matchesCount', { hasText: /^\d+ of/ }).waitFor();
+    await this.page.keyboard.press('Escape');
+    await this.page.locator('.find-widget.visible').waitFor({ state: 'hidden' });
+  }
+
+  async save(): Promise<void> {
+    await this.page.keyboard.press('Control+S');
+  }
+
+  async undo(): Promise<void> {
+    await this.page.keyboard.press('Control+Z');
+  }
+
+  /** The status bar item, once it says this. */
+  async status(text: string | RegExp): Promise<Locator> {
+    const item = this.page.locator(STATUS).filter({ hasText: text });
+    await item.waitFor().catch(async (error: Error) => {
+      const now = await this.page.locator(STATUS).allInnerTexts();
+      throw new Error(`the status bar says ${JSON.stringify(now)}, not ${String(text)}`, { cause: error });
+    });
+    return item;
+  }
+
+  async statusTooltip(text: string | RegExp): Promise<Locator> {
+    await this.page.locator(STATUS).hover();
+    const hover = this.page.locator('.monaco-hover', { hasText: text });
+    await hover.waitFor();
+    return hover;
+  }
+
+  lens(text: string | RegExp): Locator {
+    return this.page.locator('.codelens-decoration a', { hasText: text });
+  }
+
+  async showView(): Promise<void> {
+    const icon = this.page.locator('.activitybar .action-item', {
+      has: this.page.locator('[aria-label^="Hot Patch"]'),
+    });
+    if (!(await icon.evaluate((element) => element.classList.contains('checked')))) await icon.click();
+    await this.page.locator('.sidebar .composite.title', { hasText: 'Hot Patch' }).waitFor();
+  }
+
+  /** A row of the tree, once it is there. */
+  async row(text: string | RegExp): Promise<Locator> {
+    const row = this.page.locator('.sidebar .monaco-list-row', { hasText: text }).first();
+    await row.waitFor();
+    return row;
+  }
+
+  async expand(text: string | RegExp): Promise<void> {
+    const row = await this.row(text);
+    if ((await row.getAttribute('aria-expanded')) === 'false')
+      await row.locator('.monaco-tl-twistie').click();
+  }
+
+  welcome(text: string | RegExp): Locator {
+    return this.page.locator('.sidebar .welcome-view-content', { hasText: text });
+  }
+
+  async showProblems(): Promise<void> {
+    await this.page.keyboard.press('Control+Shift+M');
+    await this.page.locator('.markers-panel').waitFor();
+  }
+
+  problem(text: string | RegExp): Locator {
+    return this.page.locator('.markers-panel .monaco-list-row', { hasText: text });
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator('.notification-toast', { hasText: text });
+  }
+
+  decorations(kind: 'live' | 'differs'): Locator {
+    return this.page.locator(
+      `.glyph-margin-widgets [style*="gutter-${kind}"], .cgmr[style*="gutter-${kind}"]`,
+    );
+  }
+
+  /** For the README and for people who look; .cache/screenshots/NAME.png. */
+  async screenshot(name: string): Promise<void> {
+    const directory = join(root, '.cache', 'screenshots');
+    mkdirSync(directory, { recursive: true });
+    await this.page.screenshot({ path: join(directory, `${name}.png`) });
+  }
+}
+
+/** Asserts what a locator shows, once it shows it. */
+export async function shows(locator: Locator): Promise<void> {
+  await locator.first().waitFor();
+}
+
+export async function isGone(locator: Locator): Promise<void> {
+  await locator.first().waitFor({ state: 'hidden' });
+  assert.equal(await locator.count(), 0);
+}
+
+function chromiumPath(): string {
+  return process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+}
