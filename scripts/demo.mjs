@@ -196,7 +196,6 @@ async function service() {
   );
   const greeting = await launcher.output.next();
   const [, port, pid] = /127\.0\.0\.1:(\d+), pid (\d+)/.exec(greeting).map(Number);
-  started.push({ pid, child: launcher.child });
   print(`  ${greeting}`);
 
   section('Three clients connect and stay connected');

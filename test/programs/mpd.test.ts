@@ -77,7 +77,6 @@ describe('the Music Player Daemon, built by its own Meson project', () => {
   let built: ReturnType<typeof build>;
   let server: Program;
   let client: LineClient;
-  let pid = 0;
   let songId: string;
 
   before(async () => {
@@ -103,7 +102,6 @@ describe('the Music Player Daemon, built by its own Meson project', () => {
     const command = [cli, 'run', '--', built.server, '--no-daemon', '--stderr', session.path('mpd.conf')];
     server = await session.startCommand(process.execPath, command);
     client = await connected(port);
-    pid = Number(execFileSync('pgrep', ['-P', String(server.pid)], { encoding: 'utf8' }));
     assert.match(await client.line(), /^OK MPD/);
     while ((await ask(client, 'stats'))['songs'] !== '1') await ask(client, 'update');
     await ask(client, 'add silence.wav');
@@ -125,7 +123,6 @@ describe('the Music Player Daemon, built by its own Meson project', () => {
   after(async () => {
     client?.close();
     built?.tree.restore();
-    if (pid !== 0) process.kill(pid, 'SIGKILL');
     await session?.dispose();
   });
 
