@@ -1,0 +1,4 @@
+// What main.cc calls and fix_patch.cc replaces.
+#pragma once
+
+void fix_func();

@@ -1,0 +1,123 @@
+// The SIGTRAP handler and its place in front of the program's own.
+#include "breakpoint_trap.h"
+
+#include "arch_x86_64.h"
+#include "function_table.h"
+#include "kernel_signals.h"
+
+#include <atomic>
+#include <cerrno>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <ctime>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+std::atomic<std::uint32_t> holding; // a futex word: 1 while threads wait
+std::atomic<int> exempt_tid;
+
+// The program's own disposition of SIGTRAP. Written by the worker before any int3 of a transaction; a handler that
+// runs at that very moment sees a mixture only if the program replaced one handler by another in between.
+struct Previous {
+  std::atomic<std::uintptr_t> handler; // 0: SIG_DFL
+  std::atomic<std::uint64_t> flags;
+  std::atomic<SignalBits> mask;
+};
+Previous previous;
+
+constexpr std::uintptr_t default_handler = 0, ignore_handler = 1; // SIG_DFL, SIG_IGN
+
+void wait_while_held() {
+  if (holding.load(std::memory_order_acquire) == 0 || syscall(SYS_gettid) == exempt_tid.load()) return;
+  // A child of a raw fork during a transaction has nobody who would release it: hence the limit.
+  for (int i = 0; i < 30 && holding.load(std::memory_order_acquire) != 0; i++) {
+    const timespec most{0, 100 * 1000 * 1000};
+    syscall(SYS_futex, &holding, FUTEX_WAIT_PRIVATE, 1, &most, nullptr, 0);
+  }
+}
+
+void pass_on(int signal, siginfo_t *info, void *context) {
+  const std::uintptr_t handler = previous.handler.load();
+  const std::uint64_t flags = previous.flags.load();
+  const bool from_processor = info->si_code > 0;
+  if (handler == default_handler || (handler == ignore_handler && from_processor)) {
+    // What would have happened without us: the signal is pending until this handler returns, and then kills.
+    const KernelAction fatal{};
+    kernel_action(signal, &fatal, nullptr);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
+    return;
+  }
+  if (handler == ignore_handler) return;
+  // The mask ends with this handler: returning from it restores the thread's own.
+  SignalBits mask = previous.mask.load();
+  if ((flags & SA_NODEFER) != 0) {
+    const SignalBits trap = signal_bit(SIGTRAP);
+    kernel_mask(SIG_UNBLOCK, &trap, nullptr);
+  }
+  kernel_mask(SIG_BLOCK, &mask, nullptr);
+  if ((flags & SA_RESETHAND) != 0) previous.handler.store(default_handler);
+  if ((flags & SA_SIGINFO) != 0) {
+    reinterpret_cast<void (*)(int, siginfo_t *, void *)>(handler)(signal, info, context);
+  } else {
+    reinterpret_cast<void (*)(int)>(handler)(signal);
+  }
+}
+
+void handle_trap(int signal, siginfo_t *info, void *context) {
+  const int saved = errno;
+  auto *interrupted = static_cast<ucontext_t *>(context);
+  // int3 is a trap: the saved counter points behind it (SDM volume 3, 6.15, interrupt 3).
+  const std::uintptr_t address = arch::program_counter(interrupted) - 1;
+  const Function *function = info->si_code > 0 ? find_trampoline(address) : nullptr;
+  if (function == nullptr) {
+    pass_on(signal, info, context);
+    errno = saved;
+    return;
+  }
+  wait_while_held();
+  // Once the int3 is gone, whatever stands there now is to be executed; else the entry is being changed, and the
+  // thread goes where it will lead.
+  const bool is_gone =
+      __atomic_load_n(reinterpret_cast<const std::uint8_t *>(address), __ATOMIC_SEQ_CST) != arch::breakpoint;
+  arch::set_program_counter(interrupted, is_gone ? address : function->divert_to.load(std::memory_order_acquire));
+  errno = saved;
+}
+
+} // namespace
+
+bool claim_breakpoint_trap(Failure &failure) {
+  KernelAction action{};
+  kernel_action(SIGTRAP, nullptr, &action);
+  if (action.handler != reinterpret_cast<std::uintptr_t>(&handle_trap)) {
+    previous.handler.store(action.handler);
+    previous.flags.store(action.flags);
+    previous.mask.store(action.mask);
+    if (!install_handler(SIGTRAP, handle_trap)) {
+      return fail(failure, Code::internal, errno, nullptr, "the SIGTRAP handler could not be installed (errno %d)",
+                  errno);
+    }
+  }
+  const SignalBits trap = signal_bit(SIGTRAP);
+  for (int signal = 1; signal <= 64; signal++) {
+    if (signal == SIGTRAP || !kernel_action(signal, nullptr, &action)) continue;
+    if (action.handler == default_handler || action.handler == ignore_handler || (action.mask & trap) == 0) continue;
+    action.mask &= ~trap;
+    kernel_action(signal, &action, nullptr);
+  }
+  return true;
+}
+
+void hold_threads() { holding.store(1, std::memory_order_seq_cst); }
+
+void release_threads() {
+  holding.store(0, std::memory_order_seq_cst);
+  syscall(SYS_futex, &holding, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0);
+}
+
+void exempt_thread(int tid) { exempt_tid.store(tid); }
+
+} // namespace hot_fix

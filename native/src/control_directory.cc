@@ -1,0 +1,311 @@
+// The control directory: BASE/hot_fix-UID/PID/{process.json,status.json,requests,answers,patches}.
+#include "control_directory.h"
+
+#include "process.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr std::size_t most_request_bytes = 1 << 20;
+constexpr const char *subdirectories[] = {"requests", "answers", "patches"};
+
+char base[256] = "/tmp";
+int created_for_pid; // 0: this process has no directory
+
+/** A descriptor that closes itself. */
+class Descriptor {
+public:
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor &&other) noexcept : number_(other.number_) { other.number_ = -1; }
+  Descriptor(const Descriptor &) = delete;
+  Descriptor &operator=(const Descriptor &) = delete;
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  operator int() const { return number_; }
+
+private:
+  int number_;
+};
+
+/** Opens a directory that is ours alone, or -1: EPERM when it is anybody else's, or open to others. */
+Descriptor open_own(int parent, const char *name) {
+  Descriptor directory(openat(parent, name, directory_flags));
+  struct stat status {};
+  if (directory >= 0 && fstat(directory, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 077) == 0) {
+    return directory;
+  }
+  if (directory >= 0) errno = EPERM;
+  return Descriptor(-1);
+}
+
+/** Creates it if need be, and opens it. */
+Descriptor make_own(int parent, const char *name) {
+  if (mkdirat(parent, name, 0700) == 0) {
+    fchmodat(parent, name, 0700, 0); // whatever the umask
+  } else if (errno != EEXIST) {
+    return Descriptor(-1);
+  }
+  return open_own(parent, name);
+}
+
+Descriptor open_base() { return Descriptor(open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+
+void user_directory_name(char (&name)[32]) { std::snprintf(name, sizeof name, "hot_fix-%u", geteuid()); }
+
+Descriptor open_user_directory() {
+  char name[32];
+  user_directory_name(name);
+  const Descriptor parent = open_base();
+  return open_own(parent, name);
+}
+
+Descriptor open_control_directory() {
+  if (created_for_pid != getpid()) return Descriptor(-1);
+  char name[32];
+  std::snprintf(name, sizeof name, "%d", created_for_pid);
+  const Descriptor parent = open_user_directory();
+  return open_own(parent, name);
+}
+
+// struct linux_dirent64 (getdents64(2)); readdir would allocate.
+struct DirectoryEntry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t length;
+  std::uint8_t type;
+  char name[1];
+};
+
+/** Calls `visit` with each name but those of the directory itself and its parent. */
+template <class Visit> void for_each_name(int directory, Visit visit) {
+  alignas(DirectoryEntry) char entries[8192];
+  for (;;) {
+    const long count = syscall(SYS_getdents64, directory, entries, sizeof entries);
+    if (count <= 0) return;
+    for (long at = 0; at < count;) {
+      const auto *entry = reinterpret_cast<const DirectoryEntry *>(entries + at);
+      at += entry->length;
+      if (std::strcmp(entry->name, ".") != 0 && std::strcmp(entry->name, "..") != 0) visit(entry->name);
+    }
+  }
+}
+
+void remove_files(int parent, const char *name) {
+  const Descriptor directory(openat(parent, name, directory_flags));
+  if (directory < 0) return;
+  for_each_name(directory, [&](const char *file) { unlinkat(directory, file, 0); });
+  unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/** Removes one process's directory, which has just two levels. */
+void remove_process_directory(int user_directory, const char *name) {
+  {
+    const Descriptor directory = open_own(user_directory, name);
+    if (directory < 0) return;
+    // First, so that nobody takes what is being removed for a runtime.
+    unlinkat(directory, "process.json", 0);
+    for (const char *sub : subdirectories) remove_files(directory, sub);
+    for_each_name(directory, [&](const char *file) { unlinkat(directory, file, 0); });
+  }
+  unlinkat(user_directory, name, AT_REMOVEDIR);
+}
+
+/** The number behind `"key":` in process.json; false when it is not there. */
+bool number_of(const char *json, const char *key, std::uint64_t &number) {
+  const char *at = std::strstr(json, key);
+  if (at == nullptr) return false;
+  number = std::strtoull(at + std::strlen(key), nullptr, 10);
+  return true;
+}
+
+/** Whether the directory was left behind by a process that has ended. */
+bool is_stale(int user_directory, const char *name, const char *own_namespace) {
+  const int pid = std::atoi(name);
+  const Descriptor directory = open_own(user_directory, name);
+  if (pid <= 0 || directory < 0) return false;
+  const Descriptor file(openat(directory, "process.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  Buffer json;
+  const std::uint64_t live = start_time(pid);
+  // Without the file a process of that pid may be about to write it.
+  if (file < 0 || !read_all(file, json, 64 << 10)) return live == 0;
+  // In a container that shares the directory, pids mean other processes.
+  if (std::strstr(json.begin(), own_namespace) == nullptr) return false;
+  std::uint64_t started = 0;
+  return live == 0 || (number_of(json.begin(), "\"startTime\":", started) && started != live);
+}
+
+bool write_all(int descriptor, const char *bytes, std::size_t length) {
+  while (length > 0) {
+    const ssize_t count = write(descriptor, bytes, length);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes += count;
+    length -= static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+/** Opens the directory that `name` (with at most one slash) lies in, and gives the rest of the name. */
+Descriptor open_directory_of(const char *name, const char *&file) {
+  Descriptor directory = open_control_directory();
+  file = name;
+  const char *slash = std::strchr(name, '/');
+  if (slash == nullptr || directory < 0) return directory;
+  char sub[32];
+  std::snprintf(sub, sizeof sub, "%.*s", static_cast<int>(slash - name), name);
+  file = slash + 1;
+  return open_own(directory, sub);
+}
+
+bool is_request_id(const char *name) {
+  const std::size_t length = std::strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+  return name[0] != '.' && length >= 1 && length <= 64 && name[length] == '\0';
+}
+
+} // namespace
+
+void choose_base_directory() {
+  const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
+  if (runtime == nullptr || runtime[0] != '/' || std::strlen(runtime) >= sizeof base - 64) return;
+  struct stat status {};
+  if (stat(runtime, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) return;
+  std::strcpy(base, runtime);
+}
+
+bool create_control_directory(Failure &failure) {
+  created_for_pid = 0;
+  char user_name[32], name[32];
+  user_directory_name(user_name);
+  std::snprintf(name, sizeof name, "%d", getpid());
+  const Descriptor parent = open_base();
+  const Descriptor user_directory = make_own(parent, user_name);
+  if (user_directory >= 0) {
+    // Left by an earlier process of this pid, or by this one before it called exec.
+    remove_process_directory(user_directory, name);
+    const Descriptor directory = make_own(user_directory, name);
+    bool complete = directory >= 0;
+    for (const char *sub : subdirectories) complete = complete && make_own(directory, sub) >= 0;
+    if (complete) {
+      created_for_pid = getpid();
+      return true;
+    }
+  }
+  return fail(failure, Code::internal, errno, nullptr, "%s/%s/%s could not be created (errno %d)", base, user_name,
+              name, errno);
+}
+
+void remove_control_directory() {
+  if (created_for_pid != getpid()) return;
+  char name[32];
+  std::snprintf(name, sizeof name, "%d", created_for_pid);
+  const Descriptor user_directory = open_user_directory();
+  if (user_directory >= 0) remove_process_directory(user_directory, name);
+  created_for_pid = 0;
+}
+
+void sweep_stale_directories() {
+  char own_namespace[64] = "";
+  pid_namespace(own_namespace);
+  const Descriptor user_directory = open_user_directory();
+  if (user_directory < 0) return;
+  for_each_name(user_directory, [&](const char *name) {
+    if (is_stale(user_directory, name, own_namespace)) remove_process_directory(user_directory, name);
+  });
+}
+
+bool write_control_file(const char *name, const Buffer &content) {
+  const char *file = nullptr;
+  const Descriptor directory = open_directory_of(name, file);
+  if (directory < 0) return false;
+  char temporary[96];
+  std::snprintf(temporary, sizeof temporary, ".%s.tmp", file);
+  unlinkat(directory, temporary, 0);
+  const Descriptor to(openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (to < 0) return false;
+  fchmod(to, 0600); // whatever the umask
+  if (write_all(to, content.begin(), content.size()) && renameat(directory, temporary, directory, file) == 0) {
+    return true;
+  }
+  unlinkat(directory, temporary, 0);
+  return false;
+}
+
+void remove_control_file(const char *name) {
+  const char *file = nullptr;
+  const Descriptor directory = open_directory_of(name, file);
+  if (directory >= 0) unlinkat(directory, file, 0);
+}
+
+bool take_request(char (&id)[65], Buffer &text) {
+  const char *unused = nullptr;
+  const Descriptor directory = open_directory_of("requests/", unused);
+  if (directory < 0) return false;
+  for (;;) {
+    lseek(directory, 0, SEEK_SET);
+    char oldest[65] = "";
+    timespec oldest_time{};
+    for_each_name(directory, [&](const char *name) {
+      struct stat status {};
+      if (!is_request_id(name) || fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+      const timespec &time = status.st_mtim;
+      const bool older = time.tv_sec != oldest_time.tv_sec    ? time.tv_sec < oldest_time.tv_sec
+                         : time.tv_nsec != oldest_time.tv_nsec ? time.tv_nsec < oldest_time.tv_nsec
+                                                               : std::strcmp(name, oldest) < 0;
+      if (oldest[0] != '\0' && !older) return;
+      std::strcpy(oldest, name);
+      oldest_time = time;
+    });
+    if (oldest[0] == '\0') return false;
+    const Descriptor file(openat(directory, oldest, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat status {};
+    const bool readable = file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+                          read_all(file, text, most_request_bytes);
+    // The engine withdraws a request by removing it: who removes it owns it.
+    if (unlinkat(directory, oldest, 0) != 0) {
+      if (errno == ENOENT) continue;
+      // A directory, say: out of the way, so that it is not found again.
+      if (renameat(directory, oldest, directory, ".unusable") != 0) return false;
+    }
+    if (!readable) {
+      text.clear();
+      if (text.reserve(1)) *text.end() = '\0';
+    }
+    std::strcpy(id, oldest);
+    return true;
+  }
+}
+
+bool keep_patch_copy(const char *from, const char *name, char (&path)[512]) {
+  const Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const char *unused = nullptr;
+  const Descriptor directory = open_directory_of("patches/", unused);
+  if (source < 0 || directory < 0) return false;
+  unlinkat(directory, name, 0);
+  const Descriptor to(openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (to < 0) return false;
+  char chunk[16384];
+  for (;;) {
+    const ssize_t count = read(source, chunk, sizeof chunk);
+    if (count < 0) return false;
+    if (count == 0) break;
+    if (!write_all(to, chunk, static_cast<std::size_t>(count))) return false;
+  }
+  char user_name[32];
+  user_directory_name(user_name);
+  std::snprintf(path, sizeof path, "%s/%s/%d/patches/%s", base, user_name, created_for_pid, name);
+  return true;
+}
+
+} // namespace hot_fix

@@ -1,0 +1,36 @@
+// The control directory (docs/PROTOCOL.md, section 1): where requests come from and answers go. Every step goes
+// from the base downwards without following symbolic links, and checks owner and mode; no descriptor is kept open,
+// as programs close descriptors that they do not know.
+#pragma once
+
+#include "failure.h"
+#include "memory.h"
+
+namespace hot_fix {
+
+/** Finds the base directory from the environment. Called once, before there is a worker. */
+void choose_base_directory();
+
+/** Creates this process's directory, in place of a stale one of the same pid. */
+bool create_control_directory(Failure &failure);
+
+/** Removes it with all it holds. Only what belongs to this very process. */
+void remove_control_directory();
+
+/** Removes the directories of processes that have ended. */
+void sweep_stale_directories();
+
+/** Writes a file of the directory whole or not at all; `name` may be `answers/NAME`. */
+bool write_control_file(const char *name, const Buffer &content);
+
+/** Removes a file of the directory. */
+void remove_control_file(const char *name);
+
+/** Takes the oldest request: its text (empty when it cannot be read), NUL-terminated, and its file is gone. False
+ * when there is none. */
+bool take_request(char (&id)[65], Buffer &text);
+
+/** Copies a file into `patches/` under that name and gives the copy's path. */
+bool keep_patch_copy(const char *from, const char *name, char (&path)[512]);
+
+} // namespace hot_fix

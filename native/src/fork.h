@@ -1,0 +1,19 @@
+// fork: a child of the process gets a runtime of its own, with the patches it inherited. A child never begins in
+// the middle of a transaction.
+#pragma once
+
+namespace hot_fix {
+
+/** While one of these exists, fork waits (in every thread but the worker). */
+class NoFork {
+public:
+  NoFork();
+  NoFork(const NoFork &) = delete;
+  NoFork &operator=(const NoFork &) = delete;
+  ~NoFork();
+};
+
+/** Registers for fork; `start_child` is called in each child. Once per process image. */
+bool watch_forks(void (*start_child)());
+
+} // namespace hot_fix

@@ -1,0 +1,104 @@
+// What the runtime knows of patches and of the functions they replaced: plain records that live as long as the
+// process. Only the worker changes them; the SIGTRAP handler looks functions up without a lock.
+#pragma once
+
+#include "arch_x86_64.h"
+#include "loader.h"
+#include "memory.h"
+
+#include <atomic>
+#include <cstdint>
+
+namespace hot_fix {
+
+struct DebuggerEntry;
+
+struct Patch {
+  enum Kind { generated, fix_table };
+  enum State { live, superseded, unmapped };
+  unsigned id;
+  Kind kind;
+  State state;
+  const char *file;
+  const char *module;
+  std::uint64_t base, length;
+  std::uint64_t code_start, code_end;
+  std::uint64_t loaded_at; // Unix milliseconds
+  unsigned active_threads;
+  LoadedPatch loaded;      // of a generated patch
+  DebuggerEntry *debugger; // how it was announced; null: it was not
+};
+
+struct Version {
+  unsigned number; // 0: the original
+  Patch *patch;    // null: the original
+  std::uintptr_t address;
+  std::uint64_t size;
+  std::uintptr_t island; // of the target when it is out of reach of the entry; 0: none yet
+  unsigned active_threads;
+  Version *next;
+};
+
+/** One page's protection changes during the last write to a function's entry. */
+struct PageRecord {
+  struct Call {
+    int protection, result, error_number;
+  };
+  std::uintptr_t start;
+  Call calls[4];
+  unsigned call_count;
+  bool through_memory_file; // written through /proc/self/mem, because the page could not be made writable
+};
+
+enum class Method { int3, spin, parked };
+
+struct Function {
+  std::uintptr_t entry;
+  std::uint64_t entry_size; // bytes that may be overwritten
+  std::uint32_t jump_offset;
+  std::uint32_t boundaries; // bit i: an instruction begins at trampoline() + i
+  std::uint8_t original[16];
+  std::uint32_t original_length;
+  std::uint64_t old_size;
+  const char *symbol;
+  const char *module;
+  Version versions; // the original; later ones follow through `next`
+  Version *current;
+  Method method;
+  PageRecord pages[2];
+  unsigned page_count;
+  unsigned active_threads;
+  bool listed; // it was patched at least once
+
+  // For the SIGTRAP handler: where a thread goes that meets an int3 at the trampoline.
+  std::atomic<std::uintptr_t> divert_to;
+  std::atomic<Function *> next_in_bucket;
+
+  std::uintptr_t trampoline() const { return entry + jump_offset; }
+  /** The five bytes that make the version current. */
+  void trampoline_bytes(const Version &version, std::uint8_t (&bytes)[arch::jump_length]) const;
+};
+
+/** The function with that entry, or null. */
+Function *find_function(std::uintptr_t entry);
+
+/** The function whose trampoline begins there, or null. Async-signal-safe. */
+Function *find_trampoline(std::uintptr_t address);
+
+/** Adds a function (its `entry` and `jump_offset` are set); it is found from then on. */
+bool add_function(Function *function);
+
+/** Forgets functions that were added for a transaction that failed; the SIGTRAP handler still knows them. */
+void forget_unlisted_functions();
+
+bool add_patch(Patch *patch);
+
+List<Function *> &all_functions();
+List<Patch *> &all_patches();
+
+Version *find_version(Function &function, unsigned number);
+
+/** Sets every patch's state from what is current. */
+void update_patch_states();
+
+} // namespace hot_fix

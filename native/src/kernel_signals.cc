@@ -1,0 +1,45 @@
+// Signal dispositions and masks by direct system calls.
+#include "kernel_signals.h"
+
+#include <cerrno>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+// glibc's own name for sigaction: reached even where the program or a preloaded library defines `sigaction`.
+extern "C" int __sigaction(int signal, const struct sigaction *action, struct sigaction *previous);
+
+namespace hot_fix {
+
+bool kernel_action(int signal, const KernelAction *action, KernelAction *previous) {
+  return syscall(SYS_rt_sigaction, signal, action, previous, sizeof(SignalBits)) == 0;
+}
+
+int kernel_mask(int how, const SignalBits *bits, SignalBits *previous) {
+  const int saved = errno;
+  const long result = syscall(SYS_rt_sigprocmask, how, bits, previous, sizeof(SignalBits));
+  const int error_number = result != 0 ? errno : 0;
+  errno = saved;
+  return error_number;
+}
+
+bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *)) {
+  struct sigaction action {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  return __sigaction(signal, &action, nullptr) == 0;
+}
+
+int free_realtime_signal() {
+  for (int signal = SIGRTMAX; signal >= SIGRTMIN; signal--) {
+    KernelAction action{};
+    if (kernel_action(signal, nullptr, &action) && action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL)) {
+      return signal;
+    }
+  }
+  return 0;
+}
+
+} // namespace hot_fix

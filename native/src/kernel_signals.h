@@ -1,0 +1,35 @@
+// Signal dispositions and masks by direct system calls. The runtime's own must not pass through the functions that
+// it interposes, and libc's sigaction hides what the kernel has for other libraries. Async-signal-safe.
+#pragma once
+
+#include <csignal>
+#include <cstdint>
+
+namespace hot_fix {
+
+using SignalBits = std::uint64_t; // bit (signal - 1)
+
+inline constexpr SignalBits signal_bit(int signal) { return SignalBits{1} << (signal - 1); }
+
+/** The kernel's struct sigaction for x86-64 (asm/signal.h); libc's is laid out differently. */
+struct KernelAction {
+  std::uintptr_t handler; // SIG_DFL, SIG_IGN or an address
+  std::uint64_t flags;
+  std::uintptr_t restorer;
+  SignalBits mask;
+};
+
+/** rt_sigaction(2). Either may be null. */
+bool kernel_action(int signal, const KernelAction *action, KernelAction *previous);
+
+/** rt_sigprocmask(2); returns 0 or an errno. Either may be null. */
+int kernel_mask(int how, const SignalBits *bits, SignalBits *previous);
+
+/** Installs a handler through libc, which knows the way back from it; all three-argument, restarting, on the
+ * alternate stack where the thread has one. False with errno set. */
+bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *));
+
+/** A real-time signal, from the highest down, that has its default disposition; 0 when there is none. */
+int free_realtime_signal();
+
+} // namespace hot_fix

@@ -1,0 +1,139 @@
+// Parking: each thread waits in a signal handler, having said where it was interrupted.
+#include "parking.h"
+
+#include "arch_x86_64.h"
+#include "kernel_signals.h"
+#include "process.h"
+#include "stack_scan.h"
+#include "threads.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <ctime>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+constexpr std::uint64_t longest_wait = 2000000;
+constexpr std::size_t most_threads = 4096;
+
+struct Slot {
+  std::atomic<int> tid;
+  std::atomic<std::uintptr_t> program_counter, stack_pointer;
+};
+
+std::atomic<std::uint32_t> round_number; // a futex word: threads wait while it is the number they came with
+std::atomic<bool> parking;
+std::atomic<std::uint32_t> parked;
+Slot *slots;
+
+void handle_parking(int, siginfo_t *, void *context) {
+  const int saved = errno;
+  const std::uint32_t round = round_number.load();
+  if (parking.load()) {
+    const std::uint32_t index = parked.fetch_add(1);
+    if (index < most_threads) {
+      const auto *interrupted = static_cast<const ucontext_t *>(context);
+      slots[index].program_counter.store(arch::program_counter(interrupted));
+      slots[index].stack_pointer.store(reinterpret_cast<std::uintptr_t>(&saved));
+      slots[index].tid.store(static_cast<int>(syscall(SYS_gettid)));
+    }
+    for (int i = 0; i < 30 && parking.load() && round_number.load() == round; i++) {
+      const timespec most{0, 100 * 1000 * 1000};
+      syscall(SYS_futex, &round_number, FUTEX_WAIT_PRIVATE, round, &most, nullptr, 0);
+    }
+  }
+  errno = saved;
+}
+
+/** SIGURG is ignored by default, and debuggers pass it on without a stop; else a free real-time signal. */
+int parking_signal() {
+  static int signal;
+  if (signal != 0) return signal;
+  KernelAction action{};
+  const bool urgent_is_free =
+      kernel_action(SIGURG, nullptr, &action) && action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL);
+  const int chosen = urgent_is_free ? SIGURG : free_realtime_signal();
+  // The handler stays: a signal that arrives late must not meet the default action.
+  if (chosen == 0 || !install_handler(chosen, handle_parking)) return 0;
+  signal = chosen;
+  return signal;
+}
+
+bool is_parked(int tid) {
+  const std::uint32_t count = parked.load();
+  for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
+    if (slots[i].tid.load() == tid) return true;
+  }
+  return false;
+}
+
+bool parked_outside(const List<Tail> &tails) {
+  const std::uint32_t count = parked.load();
+  for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
+    for (const Tail &tail : tails) {
+      if (thread_is_in(slots[i].program_counter.load(), slots[i].stack_pointer.load(), tail.start, tail.end)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+} // namespace
+
+bool park_threads(const List<Tail> &tails, Failure &failure) {
+  const int signal = parking_signal();
+  if (slots == nullptr) slots = static_cast<Slot *>(map_pages(most_threads * sizeof(Slot)));
+  if (signal == 0 || slots == nullptr) {
+    return fail(failure, Code::tracer_attached, 0, nullptr, "there is no free signal to park the threads with");
+  }
+  const std::uint64_t deadline = monotonic_microseconds() + longest_wait;
+  int missing = 0;
+  for (;;) {
+    for (std::uint32_t i = 0; i < most_threads; i++) slots[i].tid.store(0);
+    parked.store(0);
+    parking.store(true);
+    // New threads may appear until all are parked; then nobody is left who could make one.
+    List<int> signalled;
+    for (bool all = false; !all && monotonic_microseconds() < deadline;) {
+      List<int> threads;
+      all = list_threads(threads);
+      for (const int tid : threads) {
+        if (is_parked(tid)) continue;
+        all = false;
+        missing = tid;
+        const bool is_signalled = std::find(signalled.begin(), signalled.end(), tid) != signalled.end();
+        if (is_signalled || blocks_signal(tid, signal)) continue;
+        if (signalled.add(tid)) syscall(SYS_tgkill, getpid(), tid, signal);
+      }
+      if (all) {
+        if (parked_outside(tails)) return true;
+        break;
+      }
+      pause_microseconds(200);
+    }
+    unpark_threads();
+    if (monotonic_microseconds() >= deadline) break;
+    pause_microseconds(1000);
+  }
+  char name[16];
+  thread_name(missing, name);
+  const Code code = blocks_signal(missing, signal) ? Code::signals_blocked : Code::thread_unresponsive;
+  return fail(failure, code, 0, nullptr, "thread %d (%s) could not be parked while a debugger is attached", missing,
+              name);
+}
+
+void unpark_threads() {
+  parking.store(false);
+  round_number.fetch_add(1);
+  syscall(SYS_futex, &round_number, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0);
+}
+
+} // namespace hot_fix

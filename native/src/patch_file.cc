@@ -1,0 +1,341 @@
+// The checks of a generated patch file. Everything that a later step dereferences is established here: headers by
+// reading, tables in the mapped bytes.
+#include "patch_file.h"
+
+#include "arch_x86_64.h"
+
+#include <cerrno>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+constexpr std::uint64_t page_mask = arch::page_size - 1;
+constexpr std::uint64_t lowest_address = 0x10000;                            // vm.mmap_min_addr
+constexpr std::uint64_t highest_address = 0x7fffffffffff - arch::page_size; // the user half
+constexpr std::uint64_t most_bytes = 1U << 30;
+constexpr std::uint32_t most_fixes = 1U << 20;
+
+bool malformed(Failure &failure, const char *path, const char *what) {
+  return fail(failure, Code::bad_patch_file, 0, nullptr, "%s: %s", path, what);
+}
+
+bool read_at(int descriptor, void *to, std::size_t length, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (done < length) {
+    const ssize_t count =
+        pread(descriptor, static_cast<char *>(to) + done, length - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+} // namespace
+
+std::uint64_t Segment::page_start() const { return address & ~page_mask; }
+std::uint64_t Segment::page_end() const { return (address + memory_size + page_mask) & ~page_mask; }
+
+const Segment *PatchFile::segment_of(std::uint64_t address, std::uint64_t length) const {
+  for (std::size_t i = 0; i < segment_count; i++) {
+    const Segment &segment = segments[i];
+    const std::uint64_t offset = address - segment.address;
+    if (address >= segment.address && offset < segment.memory_size && length <= segment.memory_size - offset) {
+      return &segment;
+    }
+  }
+  return nullptr;
+}
+
+bool PatchFile::has_text(std::uint64_t address) const {
+  const Segment *segment = segment_of(address, 1);
+  if (segment == nullptr) return false;
+  std::uint64_t room = segment->address + segment->memory_size - address;
+  if (room > 4096) room = 4096;
+  return std::memchr(reinterpret_cast<const void *>(address), '\0', room) != nullptr;
+}
+
+bool read_patch_headers(int descriptor, const char *path, PatchFile &file, Failure &failure) {
+  file = PatchFile{};
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return malformed(failure, path, "cannot be examined");
+  if (!S_ISREG(status.st_mode)) return malformed(failure, path, "not a regular file");
+  file.size = static_cast<std::uint64_t>(status.st_size);
+
+  Elf64_Ehdr header;
+  if (!read_at(descriptor, &header, sizeof header, 0)) return malformed(failure, path, "too short for an ELF file");
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_DYN || header.e_machine != arch::elf_machine) {
+    return malformed(failure, path, "not a shared object for this architecture");
+  }
+  if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phnum == 0 || header.e_phnum > 64) {
+    return malformed(failure, path, "its program headers are malformed");
+  }
+  Elf64_Phdr headers[64];
+  if (header.e_phoff > file.size ||
+      !read_at(descriptor, headers, header.e_phnum * sizeof(Elf64_Phdr), header.e_phoff)) {
+    return malformed(failure, path, "its program headers are beyond its end");
+  }
+
+  std::uint64_t mapped_to = 0, total = 0;
+  for (int i = 0; i < header.e_phnum; i++) {
+    const Elf64_Phdr &from = headers[i];
+    const Segment segment{from.p_vaddr,  from.p_memsz,             from.p_offset,
+                          from.p_filesz, (from.p_flags & PF_W) != 0, (from.p_flags & PF_X) != 0};
+    const bool has_place = from.p_filesz <= from.p_memsz && from.p_vaddr >= lowest_address &&
+                           from.p_vaddr <= highest_address && from.p_memsz <= highest_address - from.p_vaddr;
+    if (from.p_type == PT_LOAD) {
+      if (from.p_memsz == 0) continue;
+      if (!has_place || from.p_offset > file.size || from.p_filesz > file.size - from.p_offset) {
+        return malformed(failure, path, "a segment is beyond the end of the file or of the address space");
+      }
+      if ((from.p_vaddr & page_mask) != (from.p_offset & page_mask)) {
+        return malformed(failure, path, "a segment is not aligned with its place in the file");
+      }
+      if (segment.writable && segment.executable) {
+        return malformed(failure, path, "a segment is writable and executable");
+      }
+      if (segment.page_start() < mapped_to) return malformed(failure, path, "segments overlap or are out of order");
+      if (file.segment_count == PatchFile::most_segments) return malformed(failure, path, "too many segments");
+      mapped_to = segment.page_end();
+      total += mapped_to - segment.page_start();
+      if (total > most_bytes) return malformed(failure, path, "its segments are too large");
+      file.segments[file.segment_count++] = segment;
+    }
+  }
+  if (file.segment_count == 0) return malformed(failure, path, "it has no segments");
+  for (int i = 0; i < header.e_phnum; i++) {
+    const Elf64_Phdr &from = headers[i];
+    Segment *place = from.p_type == PT_DYNAMIC                                                     ? &file.dynamic
+                     : from.p_type == PT_GNU_RELRO                                                 ? &file.read_only_after_relocation
+                     : from.p_type == PT_NOTE && file.note.memory_size == 0 && from.p_filesz != 0 ? &file.note
+                                                                                                   : nullptr;
+    if (place == nullptr || from.p_memsz == 0) continue;
+    if (file.segment_of(from.p_vaddr, from.p_memsz) == nullptr) {
+      return malformed(failure, path, "a table lies outside of the segments");
+    }
+    *place = {from.p_vaddr, from.p_memsz, from.p_offset, from.p_filesz, false, false};
+  }
+  if (file.note.memory_size == 0) return malformed(failure, path, "it has no note: it is not a patch");
+  return true;
+}
+
+bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, Failure &failure) {
+  const auto *notes = reinterpret_cast<const char *>(file.note.address);
+  bool found = false;
+  for (std::uint64_t at = 0; !found && at + sizeof(Elf64_Nhdr) <= file.note.memory_size;) {
+    Elf64_Nhdr header;
+    std::memcpy(&header, notes + at, sizeof header);
+    const std::uint64_t name = at + sizeof header;
+    const std::uint64_t descriptor = name + ((std::uint64_t{header.n_namesz} + 3) & ~3ULL);
+    if (descriptor + header.n_descsz > file.note.memory_size) break;
+    if (header.n_type == 1 && header.n_namesz == sizeof "hot_fix" &&
+        std::memcmp(notes + name, "hot_fix", sizeof "hot_fix") == 0 && header.n_descsz >= sizeof note) {
+      std::memcpy(&note, notes + descriptor, sizeof note);
+      found = true;
+    }
+    at = descriptor + ((std::uint64_t{header.n_descsz} + 3) & ~3ULL);
+  }
+  if (!found) return malformed(failure, path, "it has no hot_fix note: it is not a patch");
+  if (note.format != 1 || note.fix_size != sizeof(PatchFix)) {
+    return fail(failure, Code::protocol_mismatch, 0, nullptr, "%s is of patch format %u; this runtime reads format 1",
+                path, note.format);
+  }
+  if (note.build_id_length > sizeof note.build_id || !file.has_text(note.module_path)) {
+    return malformed(failure, path, "its note does not name a module");
+  }
+  if (note.fix_count > most_fixes || note.guard_count > most_fixes || (note.fixes & 7) != 0 || (note.guards & 7) != 0 ||
+      (note.fix_count != 0 && file.segment_of(note.fixes, note.fix_count * sizeof(PatchFix)) == nullptr) ||
+      (note.guard_count != 0 && file.segment_of(note.guards, note.guard_count * sizeof(PatchGuard)) == nullptr)) {
+    return malformed(failure, path, "its tables lie outside of its segments");
+  }
+
+  const auto *fixes = reinterpret_cast<const PatchFix *>(note.fixes);
+  for (std::uint32_t i = 0; i < note.fix_count; i++) {
+    const PatchFix &fix = fixes[i];
+    if (!file.has_text(fix.name)) return malformed(failure, path, "a function has no name");
+    const char *name = reinterpret_cast<const char *>(fix.name);
+    const Segment *code = file.segment_of(fix.target, fix.target_size != 0 ? fix.target_size : 1);
+    if (code == nullptr || !code->executable) {
+      return fail(failure, Code::bad_patch_file, 0, name, "%s: the new %s lies outside of its code", path, name);
+    }
+    if (fix.jump_offset > 8 || (fix.boundaries & 1) == 0 || fix.original_length > sizeof fix.original ||
+        fix.original_length < fix.jump_offset + arch::jump_length || fix.entry < lowest_address ||
+        fix.entry > highest_address) {
+      return fail(failure, Code::bad_patch_file, 0, name, "%s: the entry of %s is malformed", path, name);
+    }
+    if (fix.entry_size < fix.jump_offset + arch::jump_length) {
+      return fail(failure, Code::entry_too_short, 0, name, "%s has %llu bytes; a jump needs %zu", name,
+                  static_cast<unsigned long long>(fix.entry_size), fix.jump_offset + arch::jump_length);
+    }
+  }
+  const auto *guards = reinterpret_cast<const PatchGuard *>(note.guards);
+  for (std::uint32_t i = 0; i < note.guard_count; i++) {
+    if (!file.has_text(guards[i].name) || guards[i].length > highest_address ||
+        guards[i].start > highest_address - guards[i].length) {
+      return malformed(failure, path, "a guarded range is malformed");
+    }
+  }
+  return true;
+}
+
+namespace {
+
+// Pointer encodings of .eh_frame (LSB core specification, section 10.5).
+constexpr std::uint8_t pe_absolute = 0x00, pe_udata4 = 0x03, pe_udata8 = 0x04, pe_sdata4 = 0x0b, pe_sdata8 = 0x0c;
+constexpr std::uint8_t pe_pc_relative = 0x10, pe_indirect = 0x80;
+
+std::size_t encoded_size(std::uint8_t encoding) {
+  switch (encoding & 0x0f) {
+  case pe_udata4:
+  case pe_sdata4:
+    return 4;
+  case pe_absolute:
+  case pe_udata8:
+  case pe_sdata8:
+    return 8;
+  default:
+    return 0;
+  }
+}
+
+bool is_known_encoding(std::uint8_t encoding) {
+  const std::uint8_t relation = encoding & 0x70;
+  return encoded_size(encoding) != 0 && (relation == 0 || relation == pe_pc_relative);
+}
+
+/** Reads an encoded pointer; the encoding is a known one and not indirect. */
+std::uint64_t read_encoded(const std::uint8_t *at, std::uint8_t encoding, bool relative) {
+  std::uint64_t value = 0;
+  if (encoded_size(encoding) == 4) {
+    std::int32_t narrow;
+    std::memcpy(&narrow, at, sizeof narrow);
+    value = (encoding & 0x0f) == pe_udata4 ? static_cast<std::uint32_t>(narrow)
+                                           : static_cast<std::uint64_t>(std::int64_t{narrow});
+  } else {
+    std::memcpy(&value, at, sizeof value);
+  }
+  if (relative && (encoding & 0x70) == pe_pc_relative) value += reinterpret_cast<std::uint64_t>(at);
+  return value;
+}
+
+/** A cursor over one record that stops at its end instead of passing it. */
+struct Cursor {
+  const std::uint8_t *at, *end;
+  bool ok = true;
+
+  std::uint8_t byte() {
+    if (at >= end) return ok = false, std::uint8_t{0};
+    return *at++;
+  }
+  std::uint64_t leb128() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const std::uint8_t part = byte();
+      value |= static_cast<std::uint64_t>(part & 0x7f) << shift;
+      if ((part & 0x80) == 0) return value;
+    }
+    ok = false;
+    return 0;
+  }
+  void skip(std::uint64_t count) {
+    if (count > static_cast<std::uint64_t>(end - at)) {
+      ok = false;
+    } else {
+      at += count;
+    }
+  }
+};
+
+/** Checks a CIE and gives the encoding of its FDEs' addresses. `record` follows the CIE id. */
+bool read_cie(Cursor record, std::uint8_t &fde_encoding, bool &augmented) {
+  const std::uint8_t version = record.byte();
+  if (version != 1 && version != 3) return false;
+  const auto *augmentation = reinterpret_cast<const char *>(record.at);
+  while (record.ok && record.byte() != 0) {
+  }
+  record.leb128(); // code alignment
+  record.leb128(); // data alignment
+  if (version == 1) {
+    record.byte(); // return address column
+  } else {
+    record.leb128();
+  }
+  fde_encoding = pe_absolute;
+  augmented = false;
+  if (!record.ok) return false;
+  if (augmentation[0] == '\0') return true;
+  if (augmentation[0] != 'z') return false;
+  augmented = true;
+  const std::uint64_t length = record.leb128();
+  if (!record.ok || length > static_cast<std::uint64_t>(record.end - record.at)) return false;
+  Cursor data{record.at, record.at + length};
+  for (const char *letter = augmentation + 1; *letter != '\0'; letter++) {
+    if (*letter == 'R') {
+      fde_encoding = data.byte();
+      if (!is_known_encoding(fde_encoding) || (fde_encoding & pe_indirect) != 0) return false;
+    } else if (*letter == 'L') {
+      const std::uint8_t encoding = data.byte();
+      if (encoding != 0xff && !is_known_encoding(encoding)) return false;
+    } else if (*letter == 'P') {
+      const std::uint8_t encoding = data.byte();
+      if (!is_known_encoding(encoding)) return false;
+      data.skip(encoded_size(encoding));
+    } else if (*letter != 'S' && *letter != 'B') {
+      return false;
+    }
+  }
+  return data.ok;
+}
+
+} // namespace
+
+bool check_eh_frame(const PatchFile &file, const PatchNote &note, const char *path, Failure &failure) {
+  if (note.eh_frame == 0) return true;
+  const Segment *segment = file.segment_of(note.eh_frame, note.eh_frame_size);
+  // The unwinder reads to a zero word, not to a size.
+  if (segment == nullptr || note.eh_frame_size < 4 || (note.eh_frame & 3) != 0) {
+    return malformed(failure, path, "its .eh_frame lies outside of its segments");
+  }
+  const auto *start = reinterpret_cast<const std::uint8_t *>(note.eh_frame);
+  const std::uint8_t *end = start + note.eh_frame_size;
+  for (const std::uint8_t *at = start; end - at >= 4;) {
+    std::uint32_t length;
+    std::memcpy(&length, at, sizeof length);
+    if (length == 0) return true;
+    const std::uint8_t *id_at = at + 4;
+    if (length < 4 || length > static_cast<std::uint64_t>(end - id_at)) break;
+    std::uint32_t id;
+    std::memcpy(&id, id_at, sizeof id);
+    std::uint8_t encoding = 0;
+    bool augmented = false;
+    if (id == 0) {
+      if (!read_cie({id_at + 4, id_at + length}, encoding, augmented)) break;
+    } else {
+      // The CIE pointer counts back from its own place to a CIE that came before.
+      if (id < 12 || id > static_cast<std::uint64_t>(id_at - start)) break;
+      const std::uint8_t *cie = id_at - id;
+      std::uint32_t cie_length, cie_id;
+      std::memcpy(&cie_length, cie, sizeof cie_length);
+      std::memcpy(&cie_id, cie + 4, sizeof cie_id);
+      if (cie_id != 0 || cie_length < 4 || cie_length > static_cast<std::uint64_t>(end - (cie + 4))) break;
+      if (!read_cie({cie + 8, cie + 4 + cie_length}, encoding, augmented)) break;
+      Cursor record{id_at + 4, id_at + length};
+      const std::uint8_t *begin_at = record.at;
+      record.skip(2 * encoded_size(encoding));
+      if (augmented) record.skip(record.leb128());
+      if (!record.ok) break;
+      const std::uint64_t begin = read_encoded(begin_at, encoding, true);
+      const std::uint64_t range = read_encoded(begin_at + encoded_size(encoding), encoding, false);
+      if (range == 0 || file.segment_of(begin, range) == nullptr) break;
+    }
+    at = id_at + length;
+  }
+  return malformed(failure, path, "its .eh_frame is malformed or does not end with a zero word");
+}
+
+} // namespace hot_fix

@@ -1,0 +1,83 @@
+// A generated patch file (docs/PROTOCOL.md, section 4): its structures, and the checks that every field passes
+// before anything relies on it. Knows the file and its mapped bytes; maps and changes nothing.
+#pragma once
+
+#include "failure.h"
+#include "memory.h"
+
+#include <cstdint>
+#include <elf.h>
+
+namespace hot_fix {
+
+struct PatchNote {
+  std::uint32_t format;
+  std::uint32_t fix_size;
+  std::uint64_t module_bias;
+  std::uint64_t module_path;
+  std::uint8_t build_id[32];
+  std::uint32_t build_id_length;
+  std::uint32_t fix_count;
+  std::uint64_t fixes;
+  std::uint64_t guards;
+  std::uint32_t guard_count;
+  std::uint32_t flags;
+  std::uint64_t eh_frame;
+  std::uint64_t eh_frame_size;
+};
+static_assert(sizeof(PatchNote) == 104);
+
+inline constexpr std::uint32_t holds_writable_data = 1; // PatchNote::flags
+
+struct PatchFix {
+  std::uint64_t entry;
+  std::uint64_t entry_size;
+  std::uint64_t target;
+  std::uint64_t target_size;
+  std::uint64_t name;
+  std::uint32_t jump_offset;
+  std::uint32_t boundaries;
+  std::uint8_t original[16];
+  std::uint32_t original_length;
+  std::uint32_t old_size;
+  std::uint64_t reserved;
+};
+static_assert(sizeof(PatchFix) == 80);
+
+struct PatchGuard {
+  std::uint64_t start, length, name;
+};
+static_assert(sizeof(PatchGuard) == 24);
+
+struct Segment {
+  std::uint64_t address, memory_size;
+  std::uint64_t offset, file_size;
+  bool writable, executable;
+
+  std::uint64_t page_start() const;
+  std::uint64_t page_end() const;
+};
+
+struct PatchFile {
+  static constexpr std::size_t most_segments = 16;
+  std::uint64_t size;
+  Segment segments[most_segments];
+  std::size_t segment_count;
+  Segment note, dynamic, read_only_after_relocation; // memory_size 0: there is none
+
+  /** Whether the range lies inside one segment. */
+  const Segment *segment_of(std::uint64_t address, std::uint64_t length) const;
+  /** Whether a NUL-terminated text of less than 4096 bytes begins there. Needs the file mapped at its place. */
+  bool has_text(std::uint64_t address) const;
+};
+
+/** Reads and checks the ELF header and the program headers (gABI, chapters 4 and 5). */
+bool read_patch_headers(int descriptor, const char *path, PatchFile &file, Failure &failure);
+
+/** Checks the note and its tables, once the file is mapped, and copies the note. */
+bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, Failure &failure);
+
+/** Checks that .eh_frame can be given to the unwinder, which aborts the process on records it does not know. */
+bool check_eh_frame(const PatchFile &file, const PatchNote &note, const char *path, Failure &failure);
+
+} // namespace hot_fix

@@ -1,0 +1,106 @@
+// What the process can see of itself. Reads /proc/self and the clocks only.
+#include "process.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <ctime>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+
+bool MemoryMap::read() {
+  mappings_.clear();
+  if (!read_file("/proc/self/maps", text_, 64 << 20)) return false;
+  // proc(5): start-end perms offset dev inode [path]
+  for (char *line = text_.begin(); *line != '\0';) {
+    char *end = std::strchr(line, '\n');
+    if (end == nullptr) break;
+    *end = '\0';
+    char *at = line;
+    Mapping mapping{};
+    mapping.start = std::strtoull(at, &at, 16);
+    mapping.end = std::strtoull(at + 1, &at, 16);
+    if (end - at < 5) return false;
+    const char *permissions = at + 1;
+    mapping.protection = (permissions[0] == 'r' ? PROT_READ : 0) | (permissions[1] == 'w' ? PROT_WRITE : 0) |
+                         (permissions[2] == 'x' ? PROT_EXEC : 0);
+    mapping.shared = permissions[3] == 's';
+    const char *path = at + 5;
+    for (int field = 0; field < 3 && *path != '\0'; field++) { // offset, device, inode
+      path += std::strspn(path, " ");
+      path += std::strcspn(path, " ");
+    }
+    mapping.path = path + std::strspn(path, " ");
+    if (!mappings_.add(mapping)) return false;
+    line = end + 1;
+  }
+  return !mappings_.empty();
+}
+
+const Mapping *MemoryMap::find(std::uintptr_t address) const {
+  std::size_t low = 0, high = mappings_.size();
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if (mappings_[middle].end <= address) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < mappings_.size() && mappings_[low].start <= address ? &mappings_[low] : nullptr;
+}
+
+int tracer() {
+  Buffer status;
+  if (!read_file("/proc/self/status", status, 64 << 10)) return 0;
+  const char *line = std::strstr(status.begin(), "\nTracerPid:");
+  return line != nullptr ? std::atoi(line + sizeof "\nTracerPid:" - 1) : 0;
+}
+
+std::uint64_t start_time(int pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  Buffer stat;
+  if (!read_file(path, stat, 64 << 10)) return 0;
+  // Field 2, the name, is in parentheses and may hold anything; field 3 follows its last parenthesis.
+  const char *at = std::strrchr(stat.begin(), ')');
+  for (int field = 2; at != nullptr && field < 22; field++) {
+    at = std::strchr(at + 1, ' ');
+  }
+  return at != nullptr ? std::strtoull(at, nullptr, 10) : 0;
+}
+
+void pid_namespace(char (&name)[64]) {
+  const ssize_t length = readlink("/proc/self/ns/pid", name, sizeof name - 1);
+  name[length > 0 ? length : 0] = '\0';
+}
+
+std::uint64_t monotonic_microseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+}
+
+std::uint64_t unix_milliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1000 + static_cast<std::uint64_t>(now.tv_nsec) / 1000000;
+}
+
+void pause_microseconds(unsigned microseconds) {
+  const timespec time{static_cast<time_t>(microseconds / 1000000), static_cast<long>(microseconds % 1000000) * 1000};
+  nanosleep(&time, nullptr);
+}
+
+std::size_t read_memory(std::uintptr_t address, void *to, std::size_t length) {
+  const iovec local{to, length};
+  const iovec remote{reinterpret_cast<void *>(address), length};
+  const ssize_t count = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+  return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+} // namespace hot_fix

@@ -1,0 +1,51 @@
+// What the process can see of itself: its memory map, its tracer, its age. Reads /proc/self and the clocks only.
+#pragma once
+
+#include "memory.h"
+
+#include <cstdint>
+
+namespace hot_fix {
+
+struct Mapping {
+  std::uintptr_t start, end;
+  int protection; // PROT_*
+  bool shared;
+  const char *path; // "" for anonymous memory; lives as long as the MemoryMap
+};
+
+/** The process's mappings in ascending order (/proc/self/maps), as they were at `read`. */
+class MemoryMap {
+public:
+  bool read();
+  /** The mapping that holds the address, or null. */
+  const Mapping *find(std::uintptr_t address) const;
+  const List<Mapping> &mappings() const { return mappings_; }
+
+private:
+  Buffer text_;
+  List<Mapping> mappings_;
+};
+
+/** The tid of the debugger that is attached to the process, or 0. */
+int tracer();
+
+/** Start time in clock ticks since boot (field 22 of /proc/PID/stat), or 0 when there is no such process. */
+std::uint64_t start_time(int pid);
+
+/** The name of the pid namespace, e.g. pid:[4026531836]; "" when /proc does not say. */
+void pid_namespace(char (&name)[64]);
+
+/** CLOCK_MONOTONIC in microseconds. */
+std::uint64_t monotonic_microseconds();
+
+/** Unix time in milliseconds. */
+std::uint64_t unix_milliseconds();
+
+/** Sleeps; signals do not shorten it below its purpose, which is only not to spin. */
+void pause_microseconds(unsigned microseconds);
+
+/** Copies from an address of this process that may not be mapped. Returns the bytes copied, 0 when there are none. */
+std::size_t read_memory(std::uintptr_t address, void *to, std::size_t length);
+
+} // namespace hot_fix

@@ -1,0 +1,30 @@
+// The documents that the runtime writes (docs/PROTOCOL.md, sections 1 and 3): what it is, what it did, how things
+// stand. Everything in them is read from the records or from memory at that moment.
+#pragma once
+
+#include "failure.h"
+#include "memory.h"
+
+#include <cstdint>
+
+namespace hot_fix {
+
+struct Timings {
+  std::uint64_t read, load, relocate, write, total; // microseconds
+};
+
+/** process.json. */
+bool describe_process(int signal, int worker_tid, Buffer &json);
+
+/** status.json. */
+bool describe_status(std::uint64_t sequence, Buffer &json);
+
+/** answers/ID.json; `failure` is null when the request was carried out. */
+bool describe_answer(const char *id, const Failure *failure, const Timings &timings, const Buffer &status,
+                     Buffer &json);
+
+/** Counts the threads in every version of every function, and in every patch. `patience`: see scan_stacks. False
+ * when it could not be done; the counts are those of before then. */
+bool count_active_threads(std::uint64_t patience);
+
+} // namespace hot_fix

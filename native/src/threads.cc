@@ -1,0 +1,111 @@
+// The threads of the process, seen from the worker through /proc/self/task and their clocks.
+#include "threads.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+// struct linux_dirent64 (getdents64(2)); readdir would allocate.
+struct DirectoryEntry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t length;
+  std::uint8_t type;
+  char name[1];
+};
+
+/** Reads a small file of a thread into `text`, NUL-terminated; -1 when the thread or the permission is missing. */
+ssize_t read_thread_file(int tid, const char *name, char *text, std::size_t size) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/self/task/%d/%s", tid, name);
+  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return -1;
+  const ssize_t count = read(descriptor, text, size - 1);
+  close(descriptor);
+  if (count >= 0) text[count] = '\0';
+  return count;
+}
+
+} // namespace
+
+bool list_threads(List<int> &threads) {
+  threads.clear();
+  const int directory = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return false;
+  const int self = static_cast<int>(syscall(SYS_gettid));
+  alignas(DirectoryEntry) char entries[8192];
+  bool complete = true;
+  for (;;) {
+    const long count = syscall(SYS_getdents64, directory, entries, sizeof entries);
+    if (count <= 0) {
+      complete = complete && count == 0;
+      break;
+    }
+    for (long at = 0; at < count;) {
+      const auto *entry = reinterpret_cast<const DirectoryEntry *>(entries + at);
+      const int tid = std::atoi(entry->name);
+      if (tid > 0 && tid != self) complete = threads.add(tid) && complete;
+      at += entry->length;
+    }
+  }
+  close(directory);
+  return complete;
+}
+
+ThreadState thread_state(int tid) {
+  char stat[512];
+  if (read_thread_file(tid, "stat", stat, sizeof stat) <= 0) return {ThreadState::gone, 0, 0};
+  const char *name_end = std::strrchr(stat, ')');
+  const char state = name_end != nullptr && name_end[1] == ' ' ? name_end[2] : 'R';
+  if (state == 'Z' || state == 'X' || state == 'x') return {ThreadState::gone, 0, 0};
+  const bool is_stopped = state == 't' || state == 'T';
+
+  // proc(5): "running", or "-1 SP PC" (blocked, not in a system call), or "NUMBER six-arguments SP PC".
+  char text[256];
+  if (read_thread_file(tid, "syscall", text, sizeof text) <= 0) {
+    return {is_stopped ? ThreadState::stopped : state == 'S' ? ThreadState::blocked : ThreadState::running, 0, 0};
+  }
+  const char *counter = std::strrchr(text, ' ');
+  if (counter == nullptr) return {ThreadState::running, 0, 0};
+  const char *stack = counter;
+  while (stack > text && stack[-1] != ' ') stack--;
+  return {is_stopped ? ThreadState::stopped : ThreadState::blocked, std::strtoull(counter + 1, nullptr, 16),
+          std::strtoull(stack, nullptr, 16)};
+}
+
+std::int64_t processor_microseconds(int tid) {
+  // clock_getcpuclockid for a thread (the kernel's CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED), which pthreads offers only
+  // for a pthread_t.
+  const auto clock = static_cast<clockid_t>((~static_cast<unsigned>(tid) << 3) | 6U);
+  timespec used{};
+  if (clock_gettime(clock, &used) != 0) return -1;
+  return static_cast<std::int64_t>(used.tv_sec) * 1000000 + used.tv_nsec / 1000;
+}
+
+bool blocks_signal(int tid, int signal) {
+  char status[4096];
+  if (read_thread_file(tid, "status", status, sizeof status) <= 0) return false;
+  const char *line = std::strstr(status, "\nSigBlk:");
+  if (line == nullptr) return false;
+  return (std::strtoull(line + sizeof "\nSigBlk:" - 1, nullptr, 16) >> (signal - 1) & 1) != 0;
+}
+
+void thread_name(int tid, char (&name)[16]) {
+  const ssize_t length = read_thread_file(tid, "comm", name, sizeof name);
+  if (length <= 0) {
+    std::strcpy(name, "?");
+  } else if (name[length - 1] == '\n') {
+    name[length - 1] = '\0';
+  }
+}
+
+} // namespace hot_fix

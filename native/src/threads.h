@@ -1,0 +1,34 @@
+// The threads of the process, seen from the worker without disturbing them: whether each is blocked, and where;
+// how much processor time it has used; which signals it blocks. Sends no signals, stops nobody.
+#pragma once
+
+#include "memory.h"
+
+#include <cstdint>
+
+namespace hot_fix {
+
+struct ThreadState {
+  enum Kind { gone, running, blocked, stopped } kind;
+  // The user-mode program counter and stack pointer. Not of a running thread, and zero where the system hides them
+  // (a process that is not dumpable; a kernel without /proc/TID/syscall).
+  std::uintptr_t program_counter, stack_pointer;
+};
+
+/** All threads but the calling one. False when /proc cannot be read or memory is short. */
+bool list_threads(List<int> &threads);
+
+/** A thread is `blocked` when it sleeps in the kernel: its program counter stays where it is until it wakes; it is
+ * `stopped` when a debugger or a stop signal holds it. */
+ThreadState thread_state(int tid);
+
+/** Processor time that the thread has used, in microseconds; -1 when it is gone. */
+std::int64_t processor_microseconds(int tid);
+
+/** Whether the thread blocks the signal (SigBlk in /proc/TID/status); false when it is gone. */
+bool blocks_signal(int tid, int signal);
+
+/** The name of the thread for messages, at most 15 characters; "?" when it is gone. */
+void thread_name(int tid, char (&name)[16]);
+
+} // namespace hot_fix

@@ -1,0 +1,144 @@
+// The worker thread.
+#include "worker.h"
+
+#include "breakpoint_trap.h"
+#include "commands.h"
+#include "control_directory.h"
+#include "doorbell.h"
+#include "kernel_signals.h"
+#include "process.h"
+#include "processor_sync.h"
+#include "reclaim.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+constexpr std::size_t stack_size = 1 << 20; // constructors of hand-written patches run on it
+constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the process
+
+WorkerOptions options;
+std::uint64_t sequence;
+std::atomic<bool> busy, stopping;
+std::atomic<int> owner_pid; // the process whose worker this is: a child of a raw fork has none
+
+void write_status(Buffer &status) {
+  status.clear();
+  if (describe_status(++sequence, status)) write_control_file("status.json", status);
+}
+
+void answer(const char *id, const Failure *failure, const Timings &timings) {
+  Buffer status, json;
+  write_status(status);
+  char name[80];
+  std::snprintf(name, sizeof name, "answers/%s.json", id);
+  if (describe_answer(id, failure, timings, status, json)) write_control_file(name, json);
+}
+
+void carry_out(const char *id, Request &request) {
+  Timings timings{};
+  Failure failure;
+  const std::uint64_t begin = monotonic_microseconds();
+  const bool done = execute(request, timings, failure);
+  timings.total = monotonic_microseconds() - begin;
+  answer(id, done ? nullptr : &failure, timings);
+}
+
+/** Carries out all requests there are; false when there was none. */
+bool drain_requests() {
+  char id[65];
+  Buffer text;
+  bool any = false;
+  while (!stopping.load() && take_request(id, text)) {
+    any = true;
+    Request request{};
+    Failure failure;
+    if (parse_request(text, request, failure)) {
+      carry_out(id, request);
+    } else {
+      answer(id, &failure, Timings{});
+    }
+  }
+  return any;
+}
+
+void load_default_patch() {
+  // dlopen takes a name without a slash for a library to be searched for.
+  char *path = realpath(options.default_patch, nullptr);
+  Request request{};
+  request.command = Request::load;
+  request.files.add(path != nullptr ? path : options.default_patch);
+  carry_out("signal", request);
+  std::free(path);
+}
+
+bool announce() {
+  Failure failure;
+  Buffer json;
+  if (!create_control_directory(failure)) return false;
+  const int tid = static_cast<int>(syscall(SYS_gettid));
+  return describe_process(options.signal, tid, json) && write_control_file("process.json", json);
+}
+
+void *run(void *) {
+  allow_doorbell_only();
+  exempt_thread(static_cast<int>(syscall(SYS_gettid)));
+  if (options.delay != 0) wait_for_ring(options.delay);
+  busy.store(true);
+  if (!stopping.load()) announce();
+  Buffer status;
+  write_status(status);
+  sweep_stale_directories();
+  Failure failure;
+  prepare_synchronization(failure); // asked again, and answered for, by each transaction
+  for (;;) {
+    const bool any = drain_requests();
+    const bool by_hand = was_rung_by_hand();
+    if (!any && by_hand && !stopping.load()) load_default_patch();
+    if ((any || by_hand) && !stopping.load() && reclaim_patches()) write_status(status);
+    busy.store(false);
+    wait_for_ring(0);
+    busy.store(true);
+    if (stopping.load()) break;
+  }
+  busy.store(false);
+  return nullptr;
+}
+
+} // namespace
+
+bool start_worker(const WorkerOptions &wanted) {
+  options = wanted;
+  owner_pid.store(getpid());
+  busy.store(false);
+  stopping.store(false);
+  SignalBits all = ~SignalBits{0}, before = 0;
+  if (kernel_mask(SIG_SETMASK, &all, &before) != 0) return false;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, stack_size);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const bool started = pthread_create(&thread, &attributes, run, nullptr) == 0;
+  if (started) pthread_setname_np(thread, "hot_fix");
+  pthread_attr_destroy(&attributes);
+  kernel_mask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
+void stop_worker() {
+  if (owner_pid.load() != getpid()) return;
+  stopping.store(true);
+  for (unsigned waited = 0; busy.load() && waited < longest_finish; waited++) pause_microseconds(1000);
+  remove_control_directory();
+}
+
+} // namespace hot_fix

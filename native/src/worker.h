@@ -1,0 +1,20 @@
+// The worker thread: waits for the doorbell, takes requests, has them carried out, writes answers and status.
+// Everything that the runtime does to the process happens on it.
+#pragma once
+
+namespace hot_fix {
+
+struct WorkerOptions {
+  int signal;                // of the engine
+  const char *default_patch; // what a plain kill loads
+  unsigned delay;            // milliseconds before the control directory is made: most children of a preloaded
+                             // program run for less, and never need one
+};
+
+/** Starts the worker of this process, with all signals blocked from its first instruction. */
+bool start_worker(const WorkerOptions &options);
+
+/** At the process's normal end: lets a transaction finish, and removes the control directory. */
+void stop_worker();
+
+} // namespace hot_fix
