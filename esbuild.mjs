@@ -105,12 +105,15 @@ async function bundleTests() {
 }
 
 function buildRuntime() {
-  if (!existsSync(join(root, 'native', 'Makefile'))) return;
   const output = join(dist, 'native');
-  const { status } = spawnSync('make', ['--no-print-directory', '-s', '-C', 'native', `OUT=${output}`], {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  });
+  const { status } = spawnSync(
+    'make',
+    ['--no-print-directory', '-s', '-j2', '-C', 'native', `OUT=${output}`],
+    {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+    },
+  );
   if (status !== 0) throw new Error('the runtime (native/) did not build');
 }
 
@@ -119,9 +122,7 @@ for (const [source, target] of Object.entries(packageFiles)) {
 }
 await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
-if (existsSync(join(root, 'extension/engine/create_engine.ts'))) {
-  await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
-}
+await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
 await bundleProgram('extension/workbench/syntax/thread.ts', 'syntax_thread.js');
 await bundleTests();
 buildRuntime();

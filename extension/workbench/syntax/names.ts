@@ -8,7 +8,10 @@ const ANONYMOUS = '(anonymous namespace)';
  * A lambda's body belongs to the function that it is written in.
  */
 export function qualifiedName(demangled: string): string {
-  const text = demangled.replaceAll(ANONYMOUS, '\0').replace(/ ?\[clone [^\]]*\]|\[abi:\w+\]/g, '');
+  const text = demangled
+    .replace(/::\{.*$/, '')
+    .replaceAll(ANONYMOUS, '\0')
+    .replace(/ ?\[clone [^\]]*\]|\[abi:\w+\]/g, '');
   const plain = withoutTemplateArguments(text);
   const operator = /\boperator\s*(\(\)|\[\]|[^\s\w(]+|[^(]*)/.exec(plain);
   const end = operator ? operator.index + operator[0].length : plain.indexOf('(');

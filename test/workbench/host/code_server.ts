@@ -48,7 +48,7 @@ export class CodeServer {
       detached: true,
     });
     let errors = '';
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
     const server = new CodeServer(child, port);
     while (!(await server.isHealthy())) {
       if (child.exitCode !== null) throw new Error(`code-server ended: ${errors}`);

@@ -136,7 +136,7 @@ export class Workbench {
     const icon = this.page.locator('.activitybar .action-item', {
       has: this.page.locator('[aria-label^="Hot Patch"]'),
     });
-    if (!(await icon.evaluate((element) => element.classList.contains('checked')))) await icon.click();
+    if (!(await icon.getAttribute('class'))?.includes('checked')) await icon.click();
     await this.page.locator('.sidebar .composite.title', { hasText: 'Hot Patch' }).waitFor();
   }
 

@@ -1,0 +1,222 @@
+// What the reports come to in the one state: problems that are replaced, versions whose source is known, a history
+// that can be gone back to.
+import { strict as assert } from 'node:assert';
+import type { Event } from '../../extension/workbench/state/events';
+import { processKey } from '../../extension/workbench/state/state';
+import { contextOf } from '../../extension/workbench/views/context_values';
+import { marksOf } from '../../extension/workbench/views/function_marks';
+import { historyOf, stepsBackTo } from '../../extension/workbench/views/history_nodes';
+import { lensesOf } from '../../extension/workbench/views/lens_content';
+import { problemItems } from '../../extension/workbench/views/problem_items';
+import { treeOf, type TreeNode } from '../../extension/workbench/views/tree_nodes';
+import { after, file, patched, patchedFunction, process, result, running, save, status } from './fixtures';
+
+const price = {
+  name: 'shop::price_of',
+  startLine: 33,
+  endLine: 36,
+  nameLine: 33,
+  nameColumn: 7,
+  nameLength: 8,
+  parameters: 1,
+  hash: 1,
+};
+
+describe('problems', () => {
+  const error = { severity: 'error', message: "expected ';'", file, line: 3, column: 9 } as const;
+  const header = { ...error, file: '/project/shop.h' };
+  const broken = result({
+    outcome: 'failed',
+    diagnostics: [error, { ...error, severity: 'note', message: 'to match this' }, header],
+    refusals: [{ code: 'compile-failed', message: 'The compiler reported errors' }],
+  });
+
+  it('carry the places of the compiler, notes with their message', () => {
+    const [item, other] = problemItems(after([...running, ...save(broken)]));
+    assert.deepEqual([item!.file, item!.start], [file, { line: 2, column: 8 }]);
+    assert.equal(item!.notes[0]!.message, 'to match this');
+    assert.equal(other!.file, '/project/shop.h');
+  });
+
+  it('of a file are gone when it compiles, also those in its headers', () => {
+    assert.deepEqual(problemItems(after([...running, ...save(broken), ...patched()])), []);
+  });
+
+  it('of a refusal stand at the line that causes it and are gone with the process', () => {
+    const refusals = [{ code: 'layout-changed', message: 'moved', file, line: 12, pid: 4242 } as const];
+    const refused = [...running, ...save(result({ outcome: 'refused', refusals }))];
+    const [item] = problemItems(after(refused));
+    assert.deepEqual(
+      [item!.start.line, item!.code, item!.severity],
+      [11, { ours: 'layout-changed' }, 'error'],
+    );
+    assert.deepEqual(problemItems(after([...refused, { type: 'processes', processes: [] }])), []);
+  });
+
+  it('are not made of what the status bar says: that there is no process', () => {
+    const refusals = [{ code: 'no-process', message: 'none' } as const];
+    assert.deepEqual(
+      problemItems(after([...running, ...save(result({ outcome: 'refused', refusals }))])),
+      [],
+    );
+  });
+
+  it('that two units report alike are listed once', () => {
+    const twice = result({ outcome: 'failed', diagnostics: [header, header] });
+    assert.equal(problemItems(after([...running, ...save(twice)])).length, 1);
+  });
+});
+
+describe('lenses', () => {
+  const titles = (...events: Event[]) => lensesOf(after(events), file, [price]).map((lens) => lens.title);
+
+  it('are shown only while a process runs that was built from the file', () => {
+    assert.deepEqual(titles(), []);
+    assert.deepEqual(titles(...running), ['⚡ Hot Patch']);
+  });
+
+  it('tell version, time and threads of a patched function, and lead back and to its source', () => {
+    assert.deepEqual(titles(...running, ...patched({ activeThreads: 2 })), [
+      '⚡ Version 1 live in 84 ms',
+      '2 threads in old code',
+      'Revert',
+      'Compare',
+    ]);
+  });
+
+  it('say above the file why it cannot be patched', () => {
+    const report = {
+      file,
+      verdict: 'flags-differ',
+      message: 'other flags',
+      problems: [],
+      timings: {},
+    } as const;
+    const check: Event = { type: 'check-finished', file, report: { ...report, problems: [] }, text: '' };
+    assert.match(titles(...running, check)[0]!, /other flags/);
+  });
+
+  it('of overloads are told apart by their parameters', () => {
+    const overload = patchedFunction({
+      name: 'shop::price_of(long, int)',
+      symbol: 'two',
+      address: '0x2',
+      version: 3,
+    });
+    const statusOfBoth: Event = {
+      type: 'status',
+      key: processKey(process()),
+      status: status([patchedFunction(), overload]),
+      answered: false,
+    };
+    assert.match(titles(...running, statusOfBoth)[0]!, /Version 1/);
+  });
+});
+
+describe('marks in the margin', () => {
+  const kinds = (hash: number, ...events: Event[]) =>
+    marksOf(after(events), file, [{ ...price, hash }], () => [{ ...price, hash: 1 }]).map(
+      (mark) => mark.kind,
+    );
+
+  it('show a patched function, and one that differs from what runs', () => {
+    assert.deepEqual(kinds(1, ...running, ...patched()), ['live']);
+    assert.deepEqual(kinds(2, ...running, ...patched()), ['differs']);
+  });
+
+  it('show an edit of a function that was never patched once the file was found to be what runs', () => {
+    const report = { file, verdict: 'ready', message: '', problems: [], timings: {} } as const;
+    const check: Event = { type: 'check-finished', file, report: { ...report, problems: [] }, text: 'text' };
+    assert.deepEqual(kinds(2, ...running), []);
+    assert.deepEqual(kinds(1, ...running, check), []);
+    assert.deepEqual(kinds(2, ...running, check), ['differs']);
+  });
+});
+
+describe('the tree', () => {
+  const flat = (nodes: readonly TreeNode[]): TreeNode[] =>
+    nodes.flatMap((node) => [node, ...flat(node.children)]);
+  const labels = (...events: Event[]) =>
+    flat(treeOf(after(events))).map((node) => `${node.label}|${node.description ?? ''}`);
+
+  it('leads from the process to each mprotect call', () => {
+    assert.deepEqual(labels(...running, ...patched()), [
+      'service|pid 4242',
+      'service|program',
+      'shop::price_of(long)|version 1 · verified',
+      'Trampoline 0x555555556160|jmp-rel32 → 0x555500001000',
+      'Before|55 48 89 e5 53',
+      'After|e9 9b ae aa ff',
+      'Page 0x555555556000|4096 bytes',
+      'PROT_READ|PROT_WRITE|PROT_EXEC → 0|',
+      'PROT_READ|PROT_EXEC → 0|',
+      'Versions|2',
+      'Original|0x555555556160 · 120 bytes · 1 thread',
+      'Version 1|0x555500001000 · 130 bytes · runs now',
+      'No thread in old code|every call runs this version',
+    ]);
+  });
+
+  it('shows a failed call in red, with the name of its errno and what it means', () => {
+    const calls = [{ protection: 'PROT_READ|PROT_WRITE|PROT_EXEC', result: -1, errno: 13 }];
+    const pages = [{ start: '0x1000', length: 4096, calls }];
+    const nodes = flat(treeOf(after([...running, ...patched({ pages })])));
+    const call = nodes.find((node) => node.kind === 'call')!;
+    assert.equal(call.description, 'EACCES: permission denied');
+    assert.equal(call.color, 'error');
+  });
+
+  it('keeps its ids from state to state', () => {
+    const ids = (version: number) =>
+      flat(treeOf(after([...running, ...patched({ version })]))).map((node) => node.id);
+    assert.deepEqual(ids(1), ids(0));
+    assert.equal(new Set(ids(1)).size, ids(1).length);
+  });
+});
+
+describe('the history', () => {
+  it('lists patches, not saves that changed nothing', () => {
+    const state = after([
+      ...running,
+      ...patched(),
+      ...save(result({ outcome: 'unchanged', timings: { total: 3 } })),
+    ]);
+    assert.equal(historyOf(state).length, 1);
+    assert.match(historyOf(state)[0]!.label, /Saved shop::price_of/);
+  });
+
+  it('leads back to the state after each patch, and no further once it is that state', () => {
+    const first = after([...running, ...patched()]);
+    const second = after(patched({ version: 2 }), first);
+    assert.deepEqual(stepsBackTo(second, second.history[1]!), [
+      { pid: 4242, functions: [{ address: '0x555555556160', version: 1 }] },
+    ]);
+    assert.deepEqual(
+      historyOf(second).map((node) => node.kind),
+      ['history.entry', 'history.restorable'],
+    );
+    const gone = after([{ type: 'processes', processes: [] }], second);
+    assert.deepEqual(
+      historyOf(gone).map((node) => node.kind),
+      ['history.entry', 'history.entry'],
+    );
+  });
+});
+
+describe('the welcome view', () => {
+  const welcome = (...events: Event[]) => contextOf(after(events))['hotPatch.welcome'];
+
+  it('explains the first thing that is missing', () => {
+    const none: Event = { type: 'processes', processes: [] };
+    assert.equal(welcome({ type: 'environment', environment: { platform: false } }), 'platform');
+    assert.equal(welcome({ type: 'environment', environment: { trusted: false } }), 'untrusted');
+    assert.equal(welcome(none, { type: 'environment', environment: { database: false } }), 'database');
+    assert.equal(welcome(none, { type: 'environment', environment: { database: true } }), 'process');
+    const processes = [process(7, { state: 'no-runtime', runtime: undefined })];
+    assert.equal(
+      welcome(none, { type: 'active-file', file }, { type: 'matches', file, processes }),
+      'runtime',
+    );
+    assert.equal(welcome(...running), 'none');
+  });
+});

@@ -1,0 +1,99 @@
+// What the status bar says in each state, from reports to words. The same states by real causes: indicator.test.ts.
+import { strict as assert } from 'node:assert';
+import type { CheckReport } from '../../extension/engine/model/result';
+import type { Event } from '../../extension/workbench/state/events';
+import { processKey } from '../../extension/workbench/state/state';
+import { indicatorOf } from '../../extension/workbench/views/indicator';
+import { statusBarContent } from '../../extension/workbench/views/status_bar_content';
+import { after, file, patched, patchedFunction, process, result, running, save } from './fixtures';
+
+const said = (...events: Event[]) => statusBarContent(indicatorOf(after(events))).text;
+const refusal = {
+  code: 'layout-changed',
+  message: 'struct Customer has another size',
+  file,
+  line: 12,
+} as const;
+const error = { severity: 'error', message: "expected ';'", file, line: 3, column: 9 } as const;
+const failed = { code: 'compile-failed', message: 'The compiler reported errors' } as const;
+
+function checked(verdict: CheckReport['verdict']): Event {
+  const report = { file, verdict, message: 'why', problems: [], timings: {} };
+  return { type: 'check-finished', file, report, text: 'text' };
+}
+
+describe('the status bar', () => {
+  it('says that it works on Linux only', () => {
+    assert.match(said({ type: 'environment', environment: { platform: false } }), /Linux only/);
+  });
+  it('says that the workspace is not trusted', () => {
+    assert.match(said({ type: 'environment', environment: { trusted: false } }), /restricted/);
+  });
+  it('says that there is no compile database', () => {
+    assert.match(said({ type: 'environment', environment: { database: false } }), /no compile_commands/);
+  });
+  it('says that there is no process', () => {
+    assert.match(said({ type: 'processes', processes: [] }, { type: 'active-file', file }), /no process/);
+  });
+  it('says that the process has no runtime', () => {
+    const processes = [process(7, { state: 'no-runtime', runtime: undefined })];
+    assert.match(said({ type: 'active-file', file }, { type: 'matches', file, processes }), /no runtime/);
+  });
+  it('names the program and its pid when a save would patch it', () => {
+    assert.match(said(...running), /service \(4242\)/);
+  });
+  it('counts processes of one program', () => {
+    const processes = [process(1), process(2)];
+    assert.match(
+      said(...running, { type: 'processes', processes }, { type: 'matches', file, processes }),
+      /2 × service/,
+    );
+  });
+  it('says that it is checking, and what the check found', () => {
+    assert.match(said(...running, { type: 'check-started', file }), /checking/);
+    assert.match(said(...running, checked('ready')), /service/);
+    assert.match(said(...running, checked('flags-differ')), /flags differ/);
+    assert.match(said(...running, checked('no-command')), /no compile command/);
+    assert.match(said(...running, checked('other-build')), /other build/);
+  });
+  it('names the step while a save is under way', () => {
+    const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };
+    assert.match(said(...running, start, { type: 'operation-step', id: 5, step: 'compile' }), /Compiling/);
+  });
+  it('says in how many milliseconds a save was live', () => {
+    assert.match(said(...running, ...patched()), /live in 84 ms/);
+  });
+  it('says that nothing had changed, or that the original is back', () => {
+    assert.match(said(...running, ...save(result({ outcome: 'unchanged' }))), /unchanged/);
+    assert.match(said(...running, ...save(result({ outcome: 'reverted' }))), /original in 84 ms/);
+  });
+  it('counts compile errors until the file compiles', () => {
+    const broken = save(result({ outcome: 'failed', diagnostics: [error], refusals: [failed] }));
+    assert.match(said(...running, ...broken), /1 compile error/);
+    assert.match(said(...running, ...broken, ...patched()), /live/);
+  });
+  it('says that a save was refused until one is not', () => {
+    const refused = save(result({ outcome: 'refused', refusals: [refusal] }));
+    assert.match(said(...running, ...refused), /refused/);
+    assert.match(said(...running, ...refused, ...save(result({ outcome: 'unchanged' }))), /unchanged/);
+  });
+  it('says that a patched process has ended, until the next one runs', () => {
+    const gone: Event = { type: 'processes', processes: [] };
+    assert.match(said(...running, ...patched(), gone), /service has ended/);
+    assert.match(said(...running, ...patched(), gone, { type: 'lost-dismissed' }), /no process/);
+  });
+  it('says that a runtime does not answer, until it does', () => {
+    const key = processKey(process());
+    const status = { pid: 4242, exe: '', sequence: 2, patches: [], functions: [patchedFunction()] };
+    const silent: Event = { type: 'silent', key };
+    assert.match(said(...running, ...patched(), silent), /does not answer/);
+    assert.match(
+      said(...running, ...patched(), silent, { type: 'status', key, status, answered: true }),
+      /live/,
+    );
+  });
+  it('shows nothing of a save that a newer one replaced', () => {
+    const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };
+    assert.match(said(...running, start, { type: 'operation-superseded', id: 5 }), /service \(4242\)/);
+  });
+});
