@@ -1,17 +1,736 @@
-// The way of a save, step by step: compile, compare, check, link, deliver, verify.
-import type { EngineContext } from './context';
+// The way of a save, from top to bottom: find the processes, compile the units, compare with the code that runs,
+// check that the edit is safe, link a patch beside each module, deliver it. Each step is one call; the comment under
+// it says what holds from there on. Everything that decides is in the steps' own files.
+import { mkdirSync, rmSync, writeFileSync, renameSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CompileError } from './compile/compiler';
+import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from './compare/layout';
+import { readLiveProcess, type LiveProcess } from './compare/live_process';
+import { UnitComparison } from './compare/unit';
+import type {
+  CompiledUnit,
+  CompileEntry,
+  EngineContext,
+  LiveModule,
+  LiveTarget,
+  RuntimeClient,
+} from './context';
 import type { PatchRequest, Target } from './engine';
-import { HotPatchError } from './model/errors';
-import type { CheckReport, PatchResult } from './model/result';
+import { parseProducer, type Producer } from './dwarf/producer';
+import { functionLines, readUnits, unitsOf, type FunctionPlace, type Unit } from './dwarf/units';
+import { ElfFile } from './elf/file';
+import { ObjectFile, type ObjectFunction } from './elf/object';
+import { ImportResolver } from './link/imports';
+import { IndirectAccessNeeded, Link } from './link/link';
+import { Selection, type Locate } from './link/select';
+import { HotPatchError, toProblem } from './model/errors';
+import type {
+  ChangedFunction,
+  CheckReport,
+  CompilerDiagnostic,
+  Outcome,
+  PatchResult,
+  Problem,
+  ProcessResult,
+  Step,
+} from './model/result';
+import { planUnit, type UnitPlan } from './plan';
+import { findGap } from './process/maps';
 
-export function patchProcesses(_context: EngineContext, _request: PatchRequest): Promise<PatchResult> {
-  return Promise.reject(new HotPatchError('internal', 'The pipeline is not built in.'));
+/** A unit, compiled and read. */
+interface FreshUnit {
+  compiled: CompiledUnit;
+  object: ObjectFile;
+  /** Where its functions and variables are declared; read when the first message needs it. */
+  places: () => Map<string, FunctionPlace>;
+  producer: () => Producer | undefined;
 }
 
-export function checkFiles(
-  _context: EngineContext,
-  _files: string[],
-  _target: Target,
+/** What a save does to one module of one process. */
+interface ModulePlan {
+  target: LiveTarget;
+  module: LiveModule;
+  live: LiveProcess;
+  units: UnitPlan[];
+}
+
+interface PatchFile {
+  plan: ModulePlan;
+  link: Link | undefined;
+  reverts: number[];
+}
+
+/** The library's data is too far to be addressed directly: go through the GOT. */
+const INDIRECT_FLAGS = [['-mno-direct-extern-access'], ['-fPIC', '-fno-semantic-interposition']];
+const PLACEMENT_TRIES = 4;
+
+export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
+  const save = new Save(context, request);
+  try {
+    const targets = await save.step('find-process', () =>
+      context.processes.targets(request.files, request.target),
+    );
+    // Every process that runs code of the files is known, with its modules and the units in them.
+    const units = await compileUnits(save, targets);
+    // Each unit is an object made by the build's own command.
+    const plans = await comparePlans(save, targets, units);
+    // It is known what differs from the code that runs, and what of that may be patched.
+    if (save.refusals.length > 0) return await save.finish('refused', plans);
+    const patches = await linkPatches(save, plans);
+    // Every reference of the new code has its place in each process. Nothing was written so far.
+    if (request.dryRun || patches.every(isEmpty))
+      return await save.finish(isAnythingNew(patches), plans, request.dryRun);
+    await deliver(save, patches);
+    // Each process runs either all of the save or, after a failure, none of it.
+    return await save.finish(isAnythingNew(patches), plans);
+  } catch (thrown) {
+    return save.fail(thrown);
+  }
+}
+
+// --- find-command, compile, read -----------------------------------------------------------------------------------
+
+/** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
+ * when the comparison needs another one. */
+async function compileUnits(save: Save, targets: readonly LiveTarget[]): Promise<Map<string, FreshUnit>> {
+  const sources = new Set(
+    targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units.map(({ source }) => source))),
+  );
+  const entries = await save.step('find-command', () =>
+    Promise.resolve([...sources].map((source) => save.context.compile.entriesFor(source)[0]!)),
+  );
+  const compiled = await save.step('compile', () => compileAll(save, entries));
+  return save.step('read', () =>
+    Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
+  );
+}
+
+/** All of them, so that every unit's messages are shown; fails with the first failure. */
+async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise<CompiledUnit[]> {
+  const results = await Promise.allSettled(
+    entries.map((entry) => {
+      save.progress('compile', entry.source);
+      return save.context.compile.compileUnit(entry, { signal: save.request.signal });
+    }),
+  );
+  const failures: unknown[] = [];
+  const compiled: CompiledUnit[] = [];
+  for (const result of results) {
+    if (result.status === 'rejected') failures.push(result.reason);
+    else {
+      compiled.push(result.value);
+      save.diagnostics.push(...result.value.diagnostics);
+    }
+  }
+  for (const failure of failures)
+    if (failure instanceof CompileError) save.diagnostics.push(...failure.diagnostics);
+  if (failures.length > 0) throw failures[0];
+  return compiled;
+}
+
+function readUnit(compiled: CompiledUnit): FreshUnit {
+  const elf = ElfFile.parse(compiled.object, readFileSync(compiled.object));
+  const object = new ObjectFile(elf, compiled.source);
+  let places: Map<string, FunctionPlace> | undefined;
+  return {
+    compiled,
+    object,
+    places: () => (places ??= placesOf(elf)),
+    producer: () => {
+      const unit = readUnits(elf)[0];
+      return unit && parseProducer(unit.producer);
+    },
+  };
+}
+
+function placesOf(elf: ElfFile): Map<string, FunctionPlace> {
+  const places = new Map<string, FunctionPlace>();
+  for (const unit of readUnits(elf))
+    for (const place of functionLines(elf, unit)) {
+      const known = places.get(place.symbol);
+      if (!known || (known.address === undefined && place.address !== undefined))
+        places.set(place.symbol, place);
+    }
+  return places;
+}
+
+// --- compare, layout -----------------------------------------------------------------------------------------------
+
+async function comparePlans(
+  save: Save,
+  targets: readonly LiveTarget[],
+  units: ReadonlyMap<string, FreshUnit>,
+): Promise<ModulePlan[]> {
+  const plans: ModulePlan[] = [];
+  for (const target of targets) {
+    const status = await save.client(target).readStatus();
+    for (const { module, units: concerned } of target.modules) {
+      const live = readLiveProcess(module, status);
+      const plan: ModulePlan = { target, module, live, units: [] };
+      for (const { source } of concerned) {
+        const { unit, comparison } = await save.step('compare', () =>
+          chooseCommand(save, module, live, units.get(source)!),
+        );
+        save.fresh.set(comparison.object, unit);
+        const layout = await save.step('layout', () =>
+          Promise.resolve(checkLayout(module, unit, comparison)),
+        );
+        const wanted = await wantedFunctions(save, unit);
+        const planned = planUnit(comparison, {
+          layout,
+          producers: producersOf(module, unit),
+          locate: save.locate,
+          wanted,
+        });
+        save.refusals.push(...planned.problems.map((problem) => ({ pid: target.process.pid, ...problem })));
+        save.warnings.push(...planned.warnings);
+        plan.units.push(planned);
+      }
+      plans.push(plan);
+    }
+  }
+  return plans;
+}
+
+/** Compares; with several commands for one source, uses the one that comes closest to the running code. */
+async function chooseCommand(
+  save: Save,
+  module: LiveModule,
+  live: LiveProcess,
+  first: FreshUnit,
+): Promise<{ unit: FreshUnit; comparison: UnitComparison }> {
+  let best = { unit: first, comparison: compare(module, live, first.object) };
+  if (agreement(best.comparison) > 0.5) return best;
+  for (const entry of save.context.compile.entriesFor(first.compiled.source).slice(1)) {
+    let unit: FreshUnit;
+    try {
+      unit = readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }));
+    } catch (thrown) {
+      save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);
+      continue;
+    }
+    const comparison = compare(module, live, unit.object);
+    if (agreement(comparison) > agreement(best.comparison)) best = { unit, comparison };
+  }
+  return best;
+}
+
+function compare(module: LiveModule, live: LiveProcess, object: ObjectFile): UnitComparison {
+  return new UnitComparison(object, live.image, live.bodies, () => ownedEntries(module, object.source));
+}
+
+/** Part of the functions that are in the process and are as they are there. */
+function agreement(comparison: UnitComparison): number {
+  const known = comparison.functions.filter(({ live }) => live !== undefined);
+  if (known.length === 0) return 0;
+  return known.filter(({ status }) => status === 'same' || status === 'original').length / known.length;
+}
+
+const ownedCache = new WeakMap<ElfFile, Map<string, Set<number> | undefined>>();
+
+/** Addresses in the file of the functions that a unit brought, by its debug information. */
+function ownedEntries(module: LiveModule, source: string): ReadonlySet<number> | undefined {
+  let bySource = ownedCache.get(module.elf);
+  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, Set<number> | undefined>()));
+  const key = `${source}@${module.bias}`;
+  if (bySource.has(key)) return bySource.get(key);
+  const units = liveUnits(module, source);
+  const owned = units.length
+    ? new Set(
+        units.flatMap((unit) =>
+          functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),
+        ),
+      )
+    : undefined;
+  bySource.set(key, owned);
+  return owned;
+}
+
+function liveUnits(module: LiveModule, source: string): Unit[] {
+  return unitsOf(module.elf, source).map(({ unit }) => unit);
+}
+
+function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {
+  const fresh = unit.producer();
+  const live = liveUnits(module, unit.compiled.source)[0];
+  return fresh && live && { fresh, live: parseProducer(live.producer) };
+}
+
+const layoutCaches = new WeakMap<ElfFile, LayoutCache>();
+
+/** Types matter only when something will be patched. */
+function checkLayout(
+  module: LiveModule,
+  unit: FreshUnit,
+  comparison: UnitComparison,
+): LayoutComparison | undefined {
+  if (!comparison.functions.some(({ status }) => status === 'changed')) return undefined;
+  let cache = layoutCaches.get(module.elf);
+  if (!cache) layoutCaches.set(module.elf, (cache = newLayoutCache()));
+  return compareLayouts(
+    { elf: module.elf, units: liveUnits(module, unit.compiled.source) },
+    { elf: unit.object.elf },
+    { cache, constantsAreCopied: true },
+  );
+}
+
+/** With --function: only that one. One that has no body of its own lives in its callers, so all are taken. */
+async function wantedFunctions(save: Save, unit: FreshUnit): Promise<(fn: ObjectFunction) => boolean> {
+  const { functionName } = save.request;
+  if (functionName === undefined) return () => true;
+  const symbols = unit.object.functions.map(({ symbol }) => symbol.name);
+  const names = await save.context.demangle(symbols);
+  const matching = new Set(symbols.filter((symbol, i) => isNamed(symbol, names[i]!, functionName)));
+  if (matching.size > 0) {
+    save.namedFunction = true;
+    return (fn) => fn.aliases.some((alias) => matching.has(alias.name)) || isPartOf(fn, matching);
+  }
+  if ([...unit.places().values()].some((place) => isNamed(place.symbol, place.name, functionName)))
+    save.namedFunction = true;
+  return () => true;
+}
+
+function isNamed(symbol: string, demangled: string, wanted: string): boolean {
+  const bare = demangled.replace(/\(.*$/, '');
+  return (
+    symbol === wanted ||
+    demangled === wanted ||
+    bare === wanted ||
+    bare.endsWith(`::${wanted}`) ||
+    bare === wanted.replace(/\(.*$/, '')
+  );
+}
+
+function isPartOf(fn: ObjectFunction, symbols: ReadonlySet<string>): boolean {
+  return symbols.has(fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, ''));
+}
+
+// --- link ------------------------------------------------------------------------------------------------------------
+
+async function linkPatches(save: Save, plans: readonly ModulePlan[]): Promise<PatchFile[]> {
+  if (save.request.functionName !== undefined && !save.namedFunction)
+    throw new HotPatchError(
+      'unknown-function',
+      `${save.request.files.join(', ')} has no function ${save.request.functionName}`,
+      {
+        file: save.request.files[0],
+      },
+    );
+  return save.step('link', async () => {
+    const patches: PatchFile[] = [];
+    for (const plan of plans) {
+      const reverts = plan.units.flatMap((unit) => unit.reverts.map(({ live }) => live!.entry));
+      const link = plan.units.some(({ fixes }) => fixes.length > 0)
+        ? await linkModule(save, plan)
+        : undefined;
+      patches.push({ plan, link, reverts });
+    }
+    return patches;
+  });
+}
+
+async function linkModule(save: Save, plan: ModulePlan): Promise<Link> {
+  const imports = new ImportResolver(
+    plan.live.image.module,
+    save.context.processes.modules(plan.target.process.pid),
+  );
+  const link = (): Link => {
+    const selection = new Selection(plan.units, plan.live.image, imports, save.locate);
+    const made = new Link({
+      selection,
+      fixes: plan.units.flatMap(({ fixes }) => fixes),
+      guards: [],
+      live: plan.live.image,
+      modulePath: plan.module.path,
+      buildId: plan.module.buildId,
+      imports,
+      locate: save.locate,
+    });
+    // A trial placement finds what is out of reach before anything is delivered.
+    made.write(placeFor(save, plan, made.length, []));
+    return made;
+  };
+  try {
+    return link();
+  } catch (thrown) {
+    if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
+    save.context.log('info', `${thrown.message}: compiling again for indirect access`);
+    await recompileIndirect(save, plan);
+    return link();
+  }
+}
+
+/** The same functions from an object that reaches library data through the GOT; what changed is known already. */
+async function recompileIndirect(save: Save, plan: ModulePlan): Promise<void> {
+  for (const [index, unit] of plan.units.entries()) {
+    if (unit.roles.size === 0) continue;
+    const fresh = save.fresh.get(unit.comparison.object)!;
+    const again = await compileWithFirstOf(save, fresh.compiled.entry, INDIRECT_FLAGS);
+    save.fresh.set(again.object, again);
+    const comparison = compare(plan.module, plan.live, again.object);
+    const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
+    const roles: UnitPlan['roles'] = new Map();
+    for (const [fn, role] of unit.roles) {
+      const twin = byName.get(fn.symbol.name);
+      if (twin) roles.set(twin, role);
+    }
+    const fixes = unit.fixes.flatMap((fix) => {
+      const fn = byName.get(fix.fn.symbol.name);
+      return fn ? [{ ...fix, fn }] : [];
+    });
+    plan.units[index] = { ...unit, comparison, roles, fixes };
+  }
+}
+
+async function compileWithFirstOf(
+  save: Save,
+  entry: CompileEntry,
+  alternatives: readonly string[][],
+): Promise<FreshUnit> {
+  let failure: unknown;
+  for (const extraFlags of alternatives) {
+    try {
+      return readUnit(
+        await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
+      );
+    } catch (thrown) {
+      failure = thrown;
+    }
+  }
+  throw failure;
+}
+
+function placeFor(
+  save: Save,
+  plan: ModulePlan,
+  length: number,
+  avoid: { start: number; end: number }[],
+): number {
+  const space = save.context.processes.addressSpace(plan.target.process.pid);
+  const place = findGap(space, plan.module, length, avoid);
+  if (place === undefined)
+    throw new HotPatchError(
+      'out-of-reach',
+      `There is no free place of ${length} bytes within 2 GiB of ${plan.module.path}`,
+      {
+        pid: plan.target.process.pid,
+      },
+    );
+  return place;
+}
+
+function isEmpty(patch: PatchFile): boolean {
+  return patch.link === undefined && patch.reverts.length === 0;
+}
+
+function isAnythingNew(patches: readonly PatchFile[]): Outcome {
+  if (patches.some(({ link }) => link)) return 'patched';
+  return patches.some(({ reverts }) => reverts.length > 0) ? 'reverted' : 'unchanged';
+}
+
+// --- deliver ---------------------------------------------------------------------------------------------------------
+
+/** One transaction for each process, with the patches of all its modules. */
+async function deliver(save: Save, patches: readonly PatchFile[]): Promise<void> {
+  const byProcess = new Map<LiveTarget, PatchFile[]>();
+  for (const patch of patches) {
+    if (isEmpty(patch)) continue;
+    byProcess.set(patch.plan.target, [...(byProcess.get(patch.plan.target) ?? []), patch]);
+  }
+  await save.step('deliver', async () => {
+    const outcomes = await Promise.allSettled(
+      [...byProcess].map(([target, files]) => deliverTo(save, target, files)),
+    );
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+  });
+}
+
+async function deliverTo(save: Save, target: LiveTarget, patches: readonly PatchFile[]): Promise<void> {
+  const client = save.client(target);
+  const { pid } = target.process;
+  save.progress('deliver', undefined, pid);
+  const avoid: { start: number; end: number }[] = [];
+  for (let attempt = 1; ; attempt++) {
+    const files: string[] = [];
+    const places: { start: number; end: number }[] = [];
+    for (const { plan, link } of patches) {
+      if (!link) continue;
+      const start = placeFor(save, plan, link.length, [...avoid, ...places]);
+      places.push({ start, end: start + link.length });
+      files.push(writePatch(client, plan, link.write(start)));
+    }
+    const answer = await client.patch(
+      files,
+      patches.flatMap(({ reverts }) => reverts),
+      { signal: save.request.signal },
+    );
+    for (const [step, milliseconds] of Object.entries(answer.timings))
+      if (step !== 'total')
+        save.timings[`runtime-${step}`] = (save.timings[`runtime-${step}`] ?? 0) + milliseconds;
+    if (answer.ok) {
+      const touched = new Set([
+        ...patches.flatMap(({ plan, link }) =>
+          link ? plan.units.flatMap(({ fixes }) => fixes.map(({ entry }) => entry)) : [],
+        ),
+        ...patches.flatMap(({ reverts }) => reverts),
+      ]);
+      save.processes.push({
+        pid,
+        exe: answer.status.exe,
+        functions: answer.status.functions.filter(({ address }) => touched.has(Number(address))),
+      });
+      return;
+    }
+    for (const file of files) rmSync(file, { force: true });
+    if (answer.error?.code !== 'address-taken' || attempt >= PLACEMENT_TRIES)
+      throw new HotPatchError(
+        answer.error?.code ?? 'internal',
+        answer.error?.message ?? 'The runtime gave no reason',
+        {
+          pid,
+          ...(answer.error?.symbol && { symbol: answer.error.symbol }),
+        },
+      );
+    avoid.push(...places);
+  }
+}
+
+let patchCount = 0;
+
+function writePatch(client: RuntimeClient, plan: ModulePlan, bytes: Buffer): string {
+  mkdirSync(client.patchDirectory, { recursive: true, mode: 0o700 });
+  const unit = plan.units.find(({ fixes }) => fixes.length > 0)!.comparison.object.source;
+  const name = `${Date.now().toString(36)}-${process.pid}-${++patchCount}-${basename(unit)}.so`;
+  const file = join(client.patchDirectory, name);
+  // The process must never map a file that is still being written.
+  writeFileSync(`${file}.part`, bytes, { mode: 0o600 });
+  renameSync(`${file}.part`, file);
+  return file;
+}
+
+// --- check -----------------------------------------------------------------------------------------------------------
+
+/** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing. */
+export async function checkFiles(
+  context: EngineContext,
+  files: string[],
+  target: Target,
 ): Promise<CheckReport[]> {
-  return Promise.reject(new HotPatchError('internal', 'The pipeline is not built in.'));
+  return Promise.all(files.map((file) => checkFile(context, file, target)));
+}
+
+async function checkFile(context: EngineContext, file: string, target: Target): Promise<CheckReport> {
+  const save = new Save(context, { files: [file], target });
+  const report = (
+    verdict: CheckReport['verdict'],
+    message: string,
+    more: Partial<CheckReport> = {},
+  ): CheckReport => ({
+    file,
+    verdict,
+    message,
+    problems: [],
+    timings: save.total(),
+    ...more,
+  });
+  try {
+    const targets = await save.step('find-process', () => context.processes.targets([file], target));
+    const units = await compileUnits(save, targets);
+    const plans = await comparePlans(save, targets, units);
+    const compared = plans.flatMap((plan) => plan.units.flatMap((unit) => unit.comparison.functions));
+    const known = compared.filter(({ live }) => live !== undefined);
+    const unchanged = known.filter(({ status }) => status === 'same').length;
+    const { process } = targets[0]!;
+    const fresh = units.values().next().value!;
+    const more: Partial<CheckReport> = {
+      pid: process.pid,
+      exe: process.exe,
+      command: fresh.compiled.argv,
+      directory: fresh.compiled.directory,
+      functions: { compared: known.length, unchanged, changed: known.length - unchanged },
+      changed: await save.changedFunctions(plans),
+      problems: [...save.refusals, ...save.warnings],
+    };
+    const differs = save.refusals.find(({ code }) => code === 'flags-differ');
+    if (differs) return report('flags-differ', differs.message, more);
+    if (unchanged === known.length)
+      return report(
+        'ready',
+        `All ${known.length} functions of ${basename(file)} are as they run in process ${process.pid}.`,
+        more,
+      );
+    return report(
+      'edited',
+      `${known.length - unchanged} of ${known.length} functions of ${basename(file)} differ from what runs in process ${process.pid}.`,
+      more,
+    );
+  } catch (thrown) {
+    const problem = toProblem(thrown);
+    return report(verdictOf(problem), problem.message, { problems: [problem] });
+  }
+}
+
+function verdictOf({ code }: Problem): CheckReport['verdict'] {
+  switch (code) {
+    case 'no-compile-database':
+    case 'bad-compile-database':
+    case 'no-compile-command':
+      return 'no-command';
+    case 'compile-failed':
+    case 'compiler-not-found':
+      return 'compile-failed';
+    case 'rebuilt':
+      return 'other-build';
+    case 'flags-differ':
+    case 'unsupported-object':
+      return 'flags-differ';
+    default:
+      return 'no-process';
+  }
+}
+
+// --- one save --------------------------------------------------------------------------------------------------------
+
+/** Codes that mean: the edit was understood and is not safe. All others are failures. */
+const REFUSALS: ReadonlySet<string> = new Set<Problem['code']>([
+  'flags-differ',
+  'layout-changed',
+  'variable-changed',
+  'needs-constructor',
+  'new-thread-local',
+  'unresolved-symbol',
+  'ambiguous-symbol',
+  'no-live-function',
+  'unknown-function',
+  'entry-too-short',
+  'entry-is-target',
+  'caller-active',
+  'out-of-reach',
+  'unsupported-relocation',
+  'unsupported-construct',
+  'unsupported-object',
+  'unsupported-module',
+  'no-symbols',
+  'no-runtime',
+  'other-user',
+  'rebuilt',
+]);
+
+/** What one save gathers on its way: timings, messages, results. */
+class Save {
+  readonly timings: Record<string, number> = {};
+  readonly diagnostics: CompilerDiagnostic[] = [];
+  readonly refusals: Problem[] = [];
+  readonly warnings: Problem[] = [];
+  readonly processes: ProcessResult[] = [];
+  readonly fresh = new Map<ObjectFile, FreshUnit>();
+  namedFunction = false;
+  private readonly start = performance.now();
+  private readonly clients = new Map<LiveTarget, RuntimeClient>();
+
+  constructor(
+    readonly context: EngineContext,
+    readonly request: PatchRequest,
+  ) {}
+
+  /** Runs a step and adds its time, in milliseconds. */
+  async step<T>(name: Step, run: () => Promise<T>): Promise<T> {
+    this.request.signal?.throwIfAborted();
+    this.progress(name);
+    const start = performance.now();
+    try {
+      return await run();
+    } finally {
+      this.timings[name] = (this.timings[name] ?? 0) + performance.now() - start;
+    }
+  }
+
+  progress(step: Step, file?: string, pid?: number): void {
+    this.request.onProgress?.({ step, file, pid });
+  }
+
+  client(target: LiveTarget): RuntimeClient {
+    let client = this.clients.get(target);
+    if (!client) this.clients.set(target, (client = this.context.processes.runtime(target.process)));
+    return client;
+  }
+
+  readonly locate: Locate = (object, symbol) => {
+    const place = this.fresh.get(object)?.places().get(symbol);
+    return place
+      ? { file: place.file, ...(place.line > 0 && { line: place.line }) }
+      : { file: object.source };
+  };
+
+  total(): Record<string, number> {
+    return { ...this.timings, total: performance.now() - this.start };
+  }
+
+  async finish(outcome: Outcome, plans: readonly ModulePlan[], dryRun = false): Promise<PatchResult> {
+    // The clock stops when the code is live (or refused); names for people come after it.
+    const timings = this.total();
+    const changed = await this.changedFunctions(plans);
+    const named = new Map(changed.map((fn) => [fn.symbol, fn]));
+    for (const { functions } of this.processes)
+      for (const fn of functions) {
+        const place = named.get(fn.symbol);
+        if (place) Object.assign(fn, { file: place.file, line: place.line });
+      }
+    return {
+      outcome,
+      files: this.request.files,
+      processes: dryRun ? [] : this.processes,
+      refusals: unique(this.refusals),
+      warnings: unique(this.warnings),
+      diagnostics: this.diagnostics,
+      changed,
+      timings,
+    };
+  }
+
+  fail(thrown: unknown): PatchResult {
+    const problem = toProblem(thrown);
+    return {
+      outcome: REFUSALS.has(problem.code) ? 'refused' : 'failed',
+      files: this.request.files,
+      processes: this.processes,
+      refusals: unique([...this.refusals, problem]),
+      warnings: unique(this.warnings),
+      diagnostics: this.diagnostics,
+      changed: [],
+      timings: this.total(),
+    };
+  }
+
+  async changedFunctions(plans: readonly ModulePlan[]): Promise<ChangedFunction[]> {
+    const found = new Map<string, { symbol: string; object: ObjectFile; kind: ChangedFunction['kind'] }>();
+    for (const plan of plans)
+      for (const unit of plan.units) {
+        const { object } = unit.comparison;
+        const add = (fn: ObjectFunction, kind: ChangedFunction['kind']): void => {
+          if (unit.comparison.parentOf(fn) === undefined)
+            found.set(`${object.source}:${fn.symbol.name}`, { symbol: fn.symbol.name, object, kind });
+        };
+        for (const [fn] of unit.roles) add(fn, unit.comparison.of(fn).live ? 'changed' : 'new');
+        for (const { fn } of unit.reverts) add(fn, 'reverted');
+      }
+    const all = [...found.values()];
+    const names = await this.context.demangle(all.map(({ symbol }) => symbol));
+    return all.map(({ symbol, object, kind }, i) => ({
+      name: names[i]!,
+      symbol,
+      kind,
+      ...this.locate(object, symbol),
+    }));
+  }
+}
+
+/** Several processes and units may say the same. */
+function unique(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter((problem) => {
+    const key = JSON.stringify([problem.code, problem.message, problem.file, problem.line]);
+    return !seen.has(key) && seen.add(key) !== undefined;
+  });
 }

@@ -80,7 +80,8 @@ export class Selection {
           this.globals.set(symbol.name, { unit, symbol });
       }
     }
-    for (const unit of units) for (const fn of unit.roles.keys()) this.keepFunction(unit, fn);
+    for (const unit of units)
+      for (const [fn, role] of [...unit.roles]) if (role === 'redirected') this.keepFunction(unit, fn);
     for (let chunk = this.pending.shift(); chunk; chunk = this.pending.shift()) this.follow(chunk);
   }
 

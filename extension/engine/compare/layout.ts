@@ -1,0 +1,441 @@
+// Is the memory of the running process laid out as the freshly compiled code expects? Compares types, variables
+// and function signatures of the live unit with those of the new object, by their debug information, and refuses
+// what would misread objects that exist already. Looks at no code, and changes nothing.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import * as dw from '../dwarf/constants';
+import { Dwarf, type UnitHeader } from '../dwarf/dies';
+import { fileTable, headerOf, readUnits, type Unit } from '../dwarf/units';
+import { ElfFile } from '../elf/file';
+import { HotPatchError } from '../model/errors';
+import type { Problem } from '../model/result';
+import { UnitTypes, type Member, type TypedefEntry, type TypeEntry, type VariableEntry } from './types';
+
+export interface LayoutComparison {
+  /** `layout-changed` and `variable-changed`, each at the declaration in the new source. */
+  problems: Problem[];
+  /** `layout-unchecked`, with the reason, when there was nothing to compare with. */
+  warnings: Problem[];
+  /** Functions that both have code for, by linkage name (by name where the linker's is not known): did the return
+   * type or a parameter type change, so that compiled callers of the old one cannot call the new one? */
+  signatures: Map<string, boolean>;
+}
+
+/** What was worked out for live units, and the last result for each; one for each build id, kept by the caller. */
+export interface LayoutCache {
+  units: Map<number, Side>;
+  results: Map<string, { digest: string; result: LayoutComparison }>;
+}
+
+export const newLayoutCache = (): LayoutCache => ({ units: new Map(), results: new Map() });
+
+export interface LayoutOptions {
+  /** Remembers live units between saves. */
+  cache?: LayoutCache;
+  /** Accept that `static const` tables change type or size: for a patch that carries its own copy of constants. */
+  constantsAreCopied?: boolean;
+}
+
+/**
+ * Compares the units of a live module that were built from the edited source with its new object.
+ * @param live Module in the process (or its debug file), and its units of the source (dwarf/units.ts, `unitsOf`).
+ * @param fresh The relocatable object, compiled with -g.
+ * Never throws for what the files contain: debug information that is missing, split off, compressed in an unknown
+ * way or malformed gives the warning `layout-unchecked`.
+ */
+export function compareLayouts(
+  live: { elf: ElfFile; units: readonly Unit[] },
+  fresh: { elf: ElfFile },
+  options: LayoutOptions = {},
+): LayoutComparison {
+  const { cache } = options;
+  const identity = live.units.map(({ offset }) => offset).join();
+  try {
+    const digest = cache ? digestOf(fresh.elf) : '';
+    const previous = cache?.results.get(identity);
+    if (previous?.digest === digest && cache) return previous.result;
+    const result = compareSides(live, fresh, options);
+    cache?.results.set(identity, { digest, result });
+    return result;
+  } catch (error) {
+    // A RangeError is a read beyond the end of a malformed section.
+    if (error instanceof HotPatchError || error instanceof RangeError) return unchecked(live, error.message);
+    throw error;
+  }
+}
+
+function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: string): LayoutComparison {
+  const file = live.units[0]?.path;
+  const message = `Types could not be compared with those of the running process: ${reason}.`;
+  const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
+  return { problems: [], warnings: [warning], signatures: new Map() };
+}
+
+/** Equal for objects with the same debug information: then nothing needs to be compared again. */
+function digestOf(elf: ElfFile): string {
+  const hash = createHash('sha1');
+  for (const section of elf.sections)
+    if (/^\.debug_(info|types|abbrev|str|str_offsets)(\.dwo)?$/.test(section.name))
+      hash.update(elf.data(section));
+  return hash.digest('hex');
+}
+
+/** The types of one unit, and where its file numbers lead. */
+interface Side {
+  types: UnitTypes;
+  file(unit: UnitHeader, number: number): string | undefined;
+}
+
+function compareSides(
+  live: { elf: ElfFile; units: readonly Unit[] },
+  fresh: { elf: ElfFile },
+  options: LayoutOptions,
+): LayoutComparison {
+  if (live.units.length === 0)
+    return unchecked(live, `${live.elf.path} has no debug information of this file (was it built with -g?)`);
+  const [freshUnit] = readUnits(fresh.elf);
+  if (!freshUnit) return unchecked(live, `${fresh.elf.path} has no debug information`);
+  const fresher = loadSide(fresh.elf, freshUnit, true);
+  const problems = new Map<string, Problem>();
+  const signatures = new Map<string, boolean>();
+  for (const unit of live.units) {
+    const known = options.cache?.units.get(unit.offset);
+    const older = known ?? loadSide(live.elf, unit, false);
+    options.cache?.units.set(unit.offset, older);
+    for (const problem of compareUnits(older, fresher, options)) problems.set(problem.message, problem);
+    const before = older.types.signatures();
+    for (const [symbol, now] of fresher.types.signatures()) {
+      const then = before.get(symbol);
+      if (!then) continue;
+      const changed = [...now].some((signature) => !then.has(signature));
+      signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
+    }
+  }
+  return { problems: [...problems.values()], warnings: [], signatures };
+}
+
+/** Finds the entries of a unit, in the file itself or in its .dwo file. */
+function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
+  const skeleton = Dwarf.of(elf);
+  const header = headerOf(elf, unit);
+  const tables = new Map<UnitHeader, readonly (string | undefined)[]>();
+  const side = (dwarf: Dwarf, units: readonly UnitHeader[]): Side => ({
+    types: new UnitTypes(dwarf, units, dwarf.elf),
+    file(of, number) {
+      // A split unit counts in the table of its skeleton (DWARF 5, 3.1.3).
+      const [from, table] = dwarf === skeleton ? [dwarf, of] : [skeleton, header];
+      let files = tables.get(table);
+      if (!files) tables.set(table, (files = fileTable(from, table, unit.compDir)));
+      return files[number];
+    },
+  });
+  if (unit.dwoName === undefined) return side(skeleton, whole ? skeleton.units : [header]);
+
+  const candidates = [resolve(unit.compDir, unit.dwoName), join(dirname(elf.path), basename(unit.dwoName))];
+  const path = candidates.find((candidate) => existsSync(candidate));
+  if (path === undefined)
+    throw new HotPatchError(
+      'layout-unchecked',
+      `its debug information is in ${candidates[0]}, which is not there`,
+    );
+  const split = Dwarf.of(ElfFile.parse(path, readFileSync(path)));
+  const id = header.dwoId ?? skeleton.root(header).number(dw.DW_AT_GNU_dwo_id);
+  const match = split.units.find(
+    (candidate) => (candidate.dwoId ?? split.root(candidate).number(dw.DW_AT_GNU_dwo_id)) === id,
+  );
+  if (!match)
+    throw new HotPatchError('layout-unchecked', `${path} is of another build than the running module`);
+  return side(split, whole ? split.units : [match]);
+}
+
+/** One way in which a type differs. */
+interface Difference {
+  text: string;
+  /** Line in the new source, 0 for the type's own. */
+  line: number;
+  /** May be only the consequence of a change of a type that it contains. */
+  mayFollow: boolean;
+}
+
+interface ChangedType {
+  name: string;
+  now: TypeEntry;
+  differences: Difference[];
+}
+
+function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Problem[] {
+  const then = older.types;
+  const now = fresher.types;
+  const problems: Problem[] = [];
+  const place = (unit: UnitHeader, file: number, line: number): Partial<Problem> => {
+    const path = fresher.file(unit, file);
+    return { ...(path === undefined ? {} : { file: path }), ...(line > 0 ? { line } : {}) };
+  };
+
+  const changed = new Map<string, ChangedType>();
+  for (const [name, entry] of now.types) {
+    const before = then.types.get(name);
+    if (!before) continue;
+    let differences = typeDifferences(then, before, now, entry);
+    // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
+    for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
+      differences = typeDifferences(then, twin, now, entry);
+    if (differences.length > 0) changed.set(name, { name, now: entry, differences });
+  }
+  for (const { name, now: entry, differences } of rootCauses(now, changed)) {
+    const [first] = differences;
+    problems.push({
+      code: 'layout-changed',
+      message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
+      ...place(entry.unit, entry.file, first?.line || entry.line),
+    });
+  }
+
+  for (const [name, { value, entry, line }] of now.looseEnumerators) {
+    const before = then.looseEnumerators.get(name);
+    if (before && before.value !== value)
+      problems.push({
+        code: 'layout-changed',
+        message: `Enumerator \`${name}\` is ${value}, in the running process it is ${before.value}.`,
+        ...place(entry.unit, entry.file, line),
+      });
+  }
+
+  for (const [name, entry] of now.typedefs) {
+    const before = then.typedefs.get(name);
+    const was = before && targetOf(then, before);
+    const is = before && targetOf(now, entry);
+    const { type, unit, file, line } = entry;
+    if (before && was !== undefined && is !== undefined && was !== is)
+      problems.push({
+        code: 'layout-changed',
+        message: `\`typedef ${name}\` is ${typeText(now, type)}, in the running process it is ${typeText(then, before.type)}.`,
+        ...place(unit, file, line),
+      });
+  }
+
+  for (const [identity, entries] of now.variables) {
+    const before = then.variables.get(identity);
+    if (!before) continue;
+    for (const [was, is] of pairs(then, before, now, entries)) {
+      if (sameKey(then.key(was.type), now.key(is.type))) continue;
+      if (options.constantsAreCopied && isConstant(then, was) && isConstant(now, is)) continue;
+      problems.push({
+        code: 'variable-changed',
+        message: `Variable \`${is.name}\` is ${typeText(now, is.type)}, in the running process it is ${typeText(then, was.type)}.`,
+        ...place(is.unit, is.file, is.line),
+        ...(is.symbol === undefined ? {} : { symbol: is.symbol }),
+      });
+    }
+  }
+  return problems;
+}
+
+/** Key of what a typedef stands for; undefined when typedefs of that name stand for several types. */
+function targetOf(types: UnitTypes, { type, twin }: TypedefEntry): string | undefined {
+  const key = types.key(type);
+  for (; twin; twin = twin.twin) if (types.key(twin.type) !== key) return undefined;
+  return key;
+}
+
+/** Variables of one identity in both units. Function-local statics of one name in several blocks correspond in
+ * order; when their number changed, one is only compared when no live one has its type. */
+function pairs(
+  then: UnitTypes,
+  before: VariableEntry[],
+  now: UnitTypes,
+  after: VariableEntry[],
+): [VariableEntry, VariableEntry][] {
+  if (before.length === after.length)
+    return after.flatMap((entry, i): [VariableEntry, VariableEntry][] => {
+      const was = before[i];
+      return was ? [[was, entry]] : [];
+    });
+  const keys = new Set(before.map(({ type }) => then.key(type)));
+  const [was] = before;
+  const stranger = after.find(({ type }) => !keys.has(now.key(type)));
+  return was && stranger && after.length < before.length ? [[was, stranger]] : [];
+}
+
+/** Without the changed types that differ only because they contain another changed type. */
+function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedType[] {
+  const roots = [...changed.values()].filter(({ name, now: entry, differences }) => {
+    for (const other of changed.keys())
+      if (other !== name && name.includes('<') && mentions(name, other)) return false;
+    if (!differences.every(({ mayFollow }) => mayFollow)) return true;
+    const parts = [...entry.bases, ...now.members(entry)].map(({ type }) => now.valueType(type)?.name);
+    return !parts.some((part) => part !== undefined && part !== name && changed.has(part));
+  });
+  return roots.length > 0 ? roots : [...changed.values()];
+}
+
+/** Is one of the template arguments of `name` the type `other`? */
+function mentions(name: string, other: string): boolean {
+  const at = name.indexOf(other, name.indexOf('<') + 1);
+  if (at < 0) return false;
+  const isWord = (character: string | undefined): boolean =>
+    character !== undefined && /[\w]/.test(character);
+  return !isWord(name[at - 1]) && !isWord(name[at + other.length]);
+}
+
+const LISTED = 3;
+
+function listed(differences: Difference[]): string {
+  const texts = differences.slice(0, LISTED).map(({ text }) => text);
+  const more = differences.length - texts.length;
+  return texts.join('; ') + (more > 0 ? `; and ${more} more` : '');
+}
+
+/** Types are the same, or one of the two is an array whose length its declaration leaves open. */
+function sameKey(one: string, other: string): boolean {
+  if (one === other) return true;
+  if (!one.startsWith('[?]') && !other.startsWith('[?]')) return false;
+  return one.replace(/^\[[^\]]*\]/, '') === other.replace(/^\[[^\]]*\]/, '');
+}
+
+function typeText(types: UnitTypes, type: number): string {
+  const size = types.sizeOf(type);
+  return `\`${types.describe(type)}\`${size === undefined ? '' : ` (${bytes(size)})`}`;
+}
+
+const bytes = (count: number): string => `${count} byte${count === 1 ? '' : 's'}`;
+
+/** An offset in bits, in bytes where it is a whole number of them. */
+function offsetText(bits: number): string {
+  return bits % 8 === 0 ? `offset ${bits / 8}` : `offset ${Math.floor(bits / 8)}, bit ${bits % 8}`;
+}
+
+function isConstant({ dwarf }: UnitTypes, { type, external }: VariableEntry): boolean {
+  if (external) return false;
+  let die = dwarf.die(type);
+  while (die.tag === dw.DW_TAG_array_type || die.tag === dw.DW_TAG_typedef) {
+    const element = die.reference(dw.DW_AT_type);
+    if (element === undefined) return false;
+    die = dwarf.die(element);
+  }
+  return die.tag === dw.DW_TAG_const_type;
+}
+
+/** How a type of the new object differs from the live one of its name, causes before consequences. */
+function typeDifferences(then: UnitTypes, before: TypeEntry, now: UnitTypes, after: TypeEntry): Difference[] {
+  const differences: Difference[] = [];
+  const add = (text: string, line = 0, mayFollow = false): void => {
+    differences.push({ text, line, mayFollow });
+  };
+  if (before.kind !== after.kind) add(`it was a ${before.keyword}`);
+  else if (after.kind === 'enum') enumDifferences(then, before, now, after, add);
+  else {
+    baseDifferences(then, before, now, after, add);
+    memberDifferences(then, before, now, after, add);
+    virtualDifferences(before, after, add);
+  }
+  if (before.size !== after.size)
+    add(`its size is ${bytes(after.size)}, was ${before.size}`, 0, after.kind !== 'enum');
+  if (before.alignment !== after.alignment) {
+    const text = (alignment: number): string => (alignment === 0 ? 'its natural one' : String(alignment));
+    add(`its alignment is ${text(after.alignment)}, was ${text(before.alignment)}`);
+  }
+  return differences.sort((a, b) => Number(a.mayFollow) - Number(b.mayFollow));
+}
+
+type Add = (text: string, line?: number, mayFollow?: boolean) => void;
+
+function enumDifferences(
+  then: UnitTypes,
+  before: TypeEntry,
+  now: UnitTypes,
+  after: TypeEntry,
+  add: Add,
+): void {
+  const values = new Map(before.enumerators.map(({ name, value }) => [name, value]));
+  for (const { name, value, line } of after.enumerators) {
+    const was = values.get(name);
+    if (was !== undefined && was !== value) add(`enumerator \`${name}\` is ${value}, was ${was}`, line);
+  }
+  // Without a fixed underlying type, adding a negative enumerator changes the signedness of the representation.
+  if (before.size === after.size && then.enumEncoding(before) !== now.enumEncoding(after))
+    add('its underlying type is another');
+}
+
+function baseDifferences(
+  then: UnitTypes,
+  before: TypeEntry,
+  now: UnitTypes,
+  after: TypeEntry,
+  add: Add,
+): void {
+  const old = new Map(before.bases.map(({ type, location }) => [then.key(type), { type, location }]));
+  for (const { type, location } of after.bases) {
+    const key = now.key(type);
+    const was = old.get(key);
+    old.delete(key);
+    if (!was) add(`base class \`${now.describe(type)}\` is new`);
+    else if (was.location !== location)
+      add(
+        location.startsWith('virtual') || was.location.startsWith('virtual')
+          ? `base class \`${now.describe(type)}\` is found in another way`
+          : `base class \`${now.describe(type)}\` is at offset ${location}, was at ${was.location}`,
+        0,
+        true,
+      );
+  }
+  for (const { type } of old.values()) add(`base class \`${then.describe(type)}\` is gone`);
+}
+
+function memberDifferences(
+  then: UnitTypes,
+  before: TypeEntry,
+  now: UnitTypes,
+  after: TypeEntry,
+  add: Add,
+): void {
+  const old = new Map<string, Member>();
+  for (const member of then.members(before)) old.set(member.name, member);
+  const unknown: Member[] = [];
+  for (const member of now.members(after)) {
+    const was = old.get(member.name);
+    old.delete(member.name);
+    if (!was) unknown.push(member);
+    else if (was.key !== member.key)
+      add(
+        `member \`${member.name}\` is ${typeText(now, member.type)}, was ${typeText(then, was.type)}`,
+        member.line,
+      );
+    else if (was.bits !== member.bits)
+      add(`bit-field \`${member.name}\` is ${width(member)}, was ${width(was)}`, member.line);
+    else if (was.offset !== member.offset)
+      add(
+        `member \`${member.name}\` is at ${offsetText(member.offset)}, was at ${offsetText(was.offset)}`,
+        member.line,
+        true,
+      );
+  }
+  // What is at the place of a member that is gone and has its type is that member under another name.
+  const shape = ({ offset, bits, key }: Member): string => `${offset}.${bits}:${key}`;
+  const gone = new Map([...old.values()].map((member) => [shape(member), member]));
+  for (const member of unknown)
+    if (!gone.delete(shape(member)))
+      add(
+        `member \`${member.name}\` (${now.describe(member.type)}) is new at ${offsetText(member.offset)}`,
+        member.line,
+      );
+  for (const member of gone.values())
+    add(`member \`${member.name}\` (${then.describe(member.type)}, ${offsetText(member.offset)}) is gone`);
+}
+
+const width = ({ bits }: Member): string =>
+  bits === 0 ? 'no bit-field' : `${bits} bit${bits === 1 ? '' : 's'} wide`;
+
+function virtualDifferences(before: TypeEntry, after: TypeEntry, add: Add): void {
+  const old = new Map(before.virtuals.map((entry) => [entry.symbol, entry]));
+  for (const { symbol, name, slot, line } of after.virtuals) {
+    const was = old.get(symbol);
+    old.delete(symbol);
+    if (!was) add(`virtual function \`${name}\` is new (vtable slot ${slot})`, line);
+    else if (was.slot !== slot)
+      add(`virtual function \`${name}\` is in vtable slot ${slot}, was in ${was.slot}`, line, true);
+  }
+  for (const { name, slot } of old.values())
+    add(`virtual function \`${name}\` (vtable slot ${slot}) is gone`);
+}

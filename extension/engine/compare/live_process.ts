@@ -1,0 +1,56 @@
+// The live side of a save for one module of one process: its image with the patches that are in it, and which body
+// of each patched function runs now, as the runtime's status says. Between discovery and the comparison; keeps the
+// indexes of modules and patches between saves, because neither changes while it is mapped.
+import type { LiveModule } from '../context';
+import { ElfFile } from '../elf/file';
+import type { ProcessStatus } from '../model/result';
+import { Image, LiveImage, requireSymbols } from './live_image';
+import type { CurrentBodies } from './unit';
+
+const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
+const patchImages = new Map<string, Image>();
+/** Patch indexes are small, but an editor runs all day. */
+const KEPT_PATCHES = 512;
+
+export interface LiveProcess {
+  image: LiveImage;
+  bodies: CurrentBodies;
+}
+
+/** Throws HotPatchError no-symbols, unsupported-object. */
+export function readLiveProcess(module: LiveModule, status: ProcessStatus): LiveProcess {
+  const image = moduleImage(module);
+  requireSymbols(image);
+  const patches = status.patches
+    .filter(
+      (patch) => patch.kind === 'generated' && patch.state !== 'unmapped' && patch.module === module.path,
+    )
+    .sort((a, b) => a.id - b.id)
+    .map((patch) => patchImage(patch.file, patch.loadedAt, patch.id));
+  const bodies = new Map<number, { address: number; size: number }>();
+  for (const fn of status.functions) {
+    const current =
+      fn.version > 0 ? fn.versions.find((version) => version.version === fn.version) : undefined;
+    if (current) bodies.set(Number(fn.address), { address: Number(current.address), size: current.size });
+  }
+  return { image: new LiveImage(image, patches), bodies };
+}
+
+function moduleImage(module: LiveModule): Image {
+  let byBias = moduleImages.get(module.elf);
+  if (!byBias) moduleImages.set(module.elf, (byBias = new Map<number, Image>()));
+  let image = byBias.get(module.bias);
+  if (!image) byBias.set(module.bias, (image = new Image(module.elf, module.bias, module.path)));
+  return image;
+}
+
+function patchImage(file: string, loadedAt: number, id: number): Image {
+  const key = `${file}@${loadedAt}`;
+  const known = patchImages.get(key);
+  if (known) return known;
+  const elf = ElfFile.open(file);
+  const image = new Image(elf, 0, file, id);
+  if (patchImages.size >= KEPT_PATCHES) patchImages.delete(patchImages.keys().next().value!);
+  patchImages.set(key, image);
+  return image;
+}

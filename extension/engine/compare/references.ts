@@ -1,0 +1,174 @@
+// What a relocated field became in linked code: the linker may have rewritten the instruction around it
+// (psABI "Optimize GOTPCRELX Relocations"; "Thread-Local Storage", linker optimisations). Given the relocation of
+// the fresh object and the live bytes at the same place, says which bytes belong to the reference and what they
+// refer to. Knows no symbols: it ends at addresses and offsets.
+import * as abi from '../elf/constants';
+import type { Relocation } from '../elf/file';
+
+/** What the live bytes refer to. `address` values count like S + A of the relocation minus its addend. */
+export type LiveReference = {
+  /** Range of bytes, from the start of the code piece, that the comparison must skip. */
+  start: number;
+  end: number;
+  /** The next relocation belongs to the same rewritten sequence. */
+  covers: number;
+} & (
+  | { kind: 'address'; /** S + A for the relocation's own A. */ value: number }
+  | { kind: 'slot'; /** Address of the GOT slot. */ slot: number }
+  | {
+      kind: 'target';
+      /** The symbol's address itself, the addend of the relocation is used up. */ value: number;
+    }
+  | { kind: 'thread-offset'; /** Offset from the thread pointer, S@tpoff + A. */ value: number }
+  | { kind: 'module-offset'; /** Offset in the module's TLS image. */ value: number }
+  | { kind: 'nothing' }
+);
+
+/**
+ * @param fresh bytes of the fresh function
+ * @param at offset of the relocated field in it
+ * @param live bytes of the live function
+ * @param liveAt offset of the same field there
+ * @param base address of the live function in the process
+ * @returns undefined when the live bytes cannot be a linked form of the relocation
+ */
+export function readReference(
+  relocation: Relocation,
+  fresh: Buffer,
+  at: number,
+  live: Buffer,
+  liveAt: number,
+  base: number,
+): LiveReference | undefined {
+  if (liveAt < 0 || liveAt + 4 > live.length) return undefined;
+  const plain = { start: liveAt, end: liveAt + 4, covers: 0 };
+  const address = base + liveAt;
+  switch (relocation.type) {
+    case abi.R_X86_64_PC32:
+    case abi.R_X86_64_PLT32:
+      return { ...plain, kind: 'address', value: address + live.readInt32LE(liveAt) };
+    case abi.R_X86_64_32:
+      return { ...plain, kind: 'address', value: live.readUInt32LE(liveAt) };
+    case abi.R_X86_64_32S:
+      return { ...plain, kind: 'address', value: live.readInt32LE(liveAt) };
+    case abi.R_X86_64_64:
+      if (liveAt + 8 > live.length) return undefined;
+      return {
+        start: liveAt,
+        end: liveAt + 8,
+        covers: 0,
+        kind: 'address',
+        value: live.readUInt32LE(liveAt) + live.readInt32LE(liveAt + 4) * 0x1_0000_0000,
+      };
+    case abi.R_X86_64_GOTPCREL:
+    case abi.R_X86_64_GOTPCRELX:
+    case abi.R_X86_64_REX_GOTPCRELX:
+      return readGotReference(fresh, at, live, liveAt, address);
+    case abi.R_X86_64_TPOFF32:
+      return { ...plain, kind: 'thread-offset', value: live.readInt32LE(liveAt) };
+    case abi.R_X86_64_GOTTPOFF:
+      return readInitialExec(fresh, at, live, liveAt, address);
+    case abi.R_X86_64_TLSGD:
+      return readGeneralDynamic(live, liveAt, address);
+    case abi.R_X86_64_TLSLD:
+      return readLocalDynamic(live, liveAt);
+    case abi.R_X86_64_DTPOFF32:
+      return { ...plain, kind: 'module-offset', value: live.readInt32LE(liveAt) };
+    default:
+      return undefined;
+  }
+}
+
+function readGotReference(
+  fresh: Buffer,
+  at: number,
+  live: Buffer,
+  liveAt: number,
+  address: number,
+): LiveReference | undefined {
+  if (at < 2 || liveAt < 2) return undefined;
+  const opcode = fresh[at - 2]!;
+  const modrm = fresh[at - 1]!;
+  const field = live.readInt32LE(liveAt);
+  const liveOpcode = live[liveAt - 2]!;
+  // The REX prefix moves with the register when the operand becomes an immediate: it is part of the reference.
+  const rex =
+    at >= 3 && (fresh[at - 3]! & 0xf0) === 0x40 && liveAt >= 3 && (live[liveAt - 3]! & 0xf0) === 0x40;
+  const here = { start: liveAt - (rex ? 3 : 2), end: liveAt + 4, covers: 0 };
+  if (opcode === liveOpcode && modrm === live[liveAt - 1]!)
+    return { ...here, kind: 'slot', slot: address + 4 + field };
+  if (opcode === 0xff && modrm === 0x15) {
+    // call *foo@GOTPCREL(%rip) → addr32 call foo, or nop; call foo
+    if (live[liveAt - 1] === 0xe8 && (liveOpcode === 0x67 || liveOpcode === 0x90 || liveOpcode === 0x2e))
+      return { ...here, kind: 'target', value: address + 4 + field };
+    // call foo; nop
+    if (liveOpcode === 0xe8 && live[liveAt + 3] === 0x90)
+      return { ...here, kind: 'target', value: address + 3 + live.readInt32LE(liveAt - 1) };
+    return undefined;
+  }
+  if (opcode === 0xff && modrm === 0x25) {
+    // jmp *foo@GOTPCREL(%rip) → jmp foo; nop
+    if (liveOpcode === 0xe9)
+      return { ...here, kind: 'target', value: address + 3 + live.readInt32LE(liveAt - 1) };
+    return undefined;
+  }
+  if (opcode === 0x8b && liveOpcode === 0x8d && modrm === live[liveAt - 1]!)
+    return { ...here, kind: 'target', value: address + 4 + field };
+  // mov → mov $foo; test → test $foo; add, or, … → the same with an immediate (non-PIE only)
+  const register = (modrm >> 3) & 7;
+  const immediate = 0xc0 | register;
+  if (opcode === 0x8b && liveOpcode === 0xc7 && live[liveAt - 1] === immediate)
+    return { ...here, kind: 'target', value: field };
+  if (opcode === 0x85 && liveOpcode === 0xf7 && live[liveAt - 1] === immediate)
+    return { ...here, kind: 'target', value: field };
+  if ((opcode & 0xc7) === 0x03 && liveOpcode === 0x81 && live[liveAt - 1] === ((opcode & 0x38) | immediate))
+    return { ...here, kind: 'target', value: field };
+  return undefined;
+}
+
+function readInitialExec(
+  fresh: Buffer,
+  at: number,
+  live: Buffer,
+  liveAt: number,
+  address: number,
+): LiveReference | undefined {
+  if (at < 3 || liveAt < 3) return undefined;
+  const here = { start: liveAt - 3, end: liveAt + 4, covers: 0 };
+  const field = live.readInt32LE(liveAt);
+  const opcode = fresh[at - 2]!;
+  const liveOpcode = live[liveAt - 2]!;
+  if (opcode === liveOpcode && fresh[at - 1] === live[liveAt - 1])
+    return { ...here, kind: 'slot', slot: address + 4 + field };
+  // mov → mov $x@tpoff; add → add $x@tpoff or lea x@tpoff(%reg)
+  if (liveOpcode === 0xc7 || liveOpcode === 0x81 || liveOpcode === 0x8d)
+    return { ...here, kind: 'thread-offset', value: field - 4 };
+  return undefined;
+}
+
+/** `data16 lea x@tlsgd(%rip),%rdi; data16 data16 rex.W call __tls_get_addr`, 16 bytes from 4 before the field. */
+function readGeneralDynamic(live: Buffer, liveAt: number, address: number): LiveReference | undefined {
+  const start = liveAt - 4;
+  if (start < 0 || start + 16 > live.length) return undefined;
+  if (live.readUInt32BE(start) === 0x66488d3d)
+    return { start, end: liveAt + 4, covers: 0, kind: 'slot', slot: address + 4 + live.readInt32LE(liveAt) };
+  // mov %fs:0,%rax (64 48 8b 04 25 00 00 00 00), then lea x@tpoff(%rax),%rax or add x@gottpoff(%rip),%rax
+  if (live.readUInt32BE(start) !== 0x64488b04) return undefined;
+  const whole = { start, end: start + 16, covers: 1 };
+  const field = live.readInt32LE(start + 12);
+  if (live[start + 10] === 0x8d) return { ...whole, kind: 'thread-offset', value: field - 4 };
+  if (live[start + 10] === 0x03) return { ...whole, kind: 'slot', slot: address + 12 + field };
+  return undefined;
+}
+
+/** `lea x@tlsld(%rip),%rdi; call __tls_get_addr`; in an executable `data16 data16 data16 mov %fs:0,%rax`. */
+function readLocalDynamic(live: Buffer, liveAt: number): LiveReference | undefined {
+  const start = liveAt - 3;
+  if (start < 0 || start + 12 > live.length) return undefined;
+  if (live[start] === 0x48 && live[start + 1] === 0x8d && live[start + 2] === 0x3d)
+    return { start: liveAt, end: liveAt + 4, covers: 0, kind: 'nothing' };
+  if (live[start] !== 0x66) return undefined;
+  // 12 bytes for the direct call, 13 for the call through the GOT.
+  const length = start + 13 <= live.length && live.readUInt32BE(start) === 0x66666666 ? 13 : 12;
+  return { start, end: start + length, covers: 1, kind: 'nothing' };
+}

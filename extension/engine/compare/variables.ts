@@ -1,0 +1,77 @@
+// What a save changes about variables that exist: their size (refused), their initialiser (a warning: the value is
+// kept), or a new one whose constructor would have to run (refused). Part of the safety checks, with layout.ts,
+// which knows types; this one only needs symbols, so it also works without debug information.
+import * as abi from '../elf/constants';
+import { isConstant, type ObjectFunction } from '../elf/object';
+import type { Locate } from '../link/select';
+import type { Problem } from '../model/result';
+import type { UnitComparison } from './unit';
+
+/** Code that the start-up calls to initialise the unit's variables; it has run, and must not run again. */
+const INITIALISER =
+  /^(_GLOBAL__(sub_)?[ID]_|_Z41__static_initialization_and_destruction_0|__cxx_global_(var_init|array_dtor)|_ZL?\d+__cxx_global_var_init)/;
+
+/** Every unit that includes <iostream> has one; the library's own was constructed at start. */
+const STREAM_INITIALISER = '_ZStL8__ioinit';
+
+export function isInitialiser(fn: ObjectFunction): boolean {
+  return INITIALISER.test(fn.symbol.name);
+}
+
+export function checkVariables(
+  comparison: UnitComparison,
+  locate: Locate,
+): { problems: Problem[]; warnings: Problem[] } {
+  const { object } = comparison;
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  for (const symbol of object.symbols) {
+    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0) continue;
+    const section = object.sectionOf(symbol);
+    if (!section || isConstant(section)) continue;
+    const live = comparison.variable(symbol);
+    if (!live) continue;
+    if (live.size !== symbol.size) {
+      problems.push({
+        code: 'variable-changed',
+        message: `${symbol.name} is ${live.size} bytes in the process and ${symbol.size} bytes in the file`,
+        symbol: symbol.name,
+        ...locate(object, symbol.name),
+      });
+    } else if (live.image === comparison.live.module && !comparison.sameInitialValue(section, symbol, live)) {
+      warnings.push({
+        code: 'initializer-kept',
+        message: `The initialiser of ${symbol.name} changed; its present value is kept`,
+        symbol: symbol.name,
+        ...locate(object, symbol.name),
+      });
+    }
+  }
+  for (const { fn, status } of comparison.functions) {
+    if (!isInitialiser(fn) || (status !== 'changed' && status !== 'new')) continue;
+    let constructs = false;
+    for (const relocation of object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size)) {
+      const target = object.symbol(relocation.symbol);
+      const section = object.sectionOf(target);
+      if (!section || section.flags & abi.SHF_EXECINSTR || !(section.flags & abi.SHF_WRITE)) continue;
+      const variable = target.type === abi.STT_SECTION ? object.place(section, target.value).symbol : target;
+      if (!variable || variable.name === STREAM_INITIALISER || isConstant(section)) continue;
+      if (comparison.variable(variable)) continue;
+      constructs = true;
+      if (problems.some((problem) => problem.symbol === variable.name)) continue;
+      problems.push({
+        code: 'needs-constructor',
+        message: `${variable.name} is new and is initialised by code that runs at start`,
+        symbol: variable.name,
+        ...locate(object, variable.name),
+      });
+    }
+    if (status === 'changed' && !constructs)
+      warnings.push({
+        code: 'initializer-kept',
+        message: `What initialises the global variables of ${object.source} at start changed; their present values are kept`,
+        file: object.source,
+      });
+  }
+  return { problems, warnings };
+}

@@ -1,0 +1,236 @@
+// Decides what a save does to one module of one process: which functions are redirected, which go back to their
+// original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
+// Decides only; compiles, reads processes and writes nothing.
+import { checkVariables, isInitialiser } from './compare/variables';
+import type { LayoutComparison } from './compare/layout';
+import { isNumbered, stem } from './compare/correlate';
+import type { ComparedFunction, UnitComparison } from './compare/unit';
+import type { Producer } from './dwarf/producer';
+import * as abi from './elf/constants';
+import type { ObjectFunction } from './elf/object';
+import type { PlannedFix } from './link/link';
+import type { Locate, Role, SelectedUnit } from './link/select';
+import type { Problem } from './model/result';
+import { entryShape, JUMP_SIZE } from './x86/instructions';
+
+export interface UnitPlan extends SelectedUnit {
+  fixes: PlannedFix[];
+  /** Entries that go back to the original. */
+  reverts: ComparedFunction[];
+  problems: Problem[];
+  warnings: Problem[];
+}
+
+export interface PlanOptions {
+  layout: LayoutComparison | undefined;
+  /** Of the fresh object and of the live unit, when both have debug information. */
+  producers: { fresh: Producer; live: Producer } | undefined;
+  locate: Locate;
+  /** Only functions for which this is true are patched or reverted. */
+  wanted: (fn: ObjectFunction) => boolean;
+}
+
+/** Below this many functions "most of them differ" says nothing. */
+const ENOUGH_TO_JUDGE = 6;
+
+export function planUnit(comparison: UnitComparison, options: PlanOptions): UnitPlan {
+  const { locate, layout } = options;
+  const { object } = comparison;
+  const plan: UnitPlan = { comparison, roles: new Map(), fixes: [], reverts: [], problems: [], warnings: [] };
+  const differing = comparison.functions.filter(
+    ({ fn, status }) => status === 'changed' && !isInitialiser(fn),
+  );
+  const foreignBuild = buildDiffers(comparison, options.producers);
+  if (foreignBuild) {
+    plan.problems.push({ code: 'flags-differ', message: foreignBuild, file: object.source });
+    return plan;
+  }
+  const variables = checkVariables(comparison, locate);
+  const back = comparison.functions.filter(({ fn, status }) => status === 'original' && options.wanted(fn));
+  plan.reverts = back.filter(({ fn }) => comparison.parentOf(fn) === undefined);
+  if (differing.length === 0 && back.length === 0) {
+    plan.warnings.push(...variables.warnings);
+    return plan;
+  }
+  // Where the edit only undoes earlier ones, the originals fit the memory whatever the file's types are by now.
+  if (differing.length > 0) {
+    plan.problems.push(
+      ...variables.problems,
+      ...(layout?.problems ?? []).filter((problem) => !alreadyNamed(problem, variables.problems)),
+    );
+    plan.warnings.push(...(layout?.warnings ?? []));
+  }
+  plan.warnings.push(...variables.warnings);
+  const referred = lazily(() => referredByUnchanged(comparison));
+  for (const compared of differing) {
+    if (!options.wanted(compared.fn)) continue;
+    const role = roleOf(compared, comparison, options, referred, plan.warnings);
+    plan.roles.set(compared.fn, role);
+    if (role === 'direct') continue;
+    const fixes = fixesOf(compared, comparison, locate);
+    if ('problem' in fixes) plan.problems.push(fixes.problem);
+    else plan.fixes.push(...fixes.fixes);
+  }
+  return plan;
+}
+
+function alreadyNamed(problem: Problem, others: readonly Problem[]): boolean {
+  return (
+    problem.symbol !== undefined &&
+    others.some((other) => other.code === problem.code && other.symbol === problem.symbol)
+  );
+}
+
+/** Says why the object is not of the running build; undefined when it may well be. */
+function buildDiffers(
+  comparison: UnitComparison,
+  producers: { fresh: Producer; live: Producer } | undefined,
+): string | undefined {
+  const compared = comparison.functions.filter(
+    ({ fn, live, status }) => live && status !== 'new' && !isInitialiser(fn),
+  );
+  const changed = compared.filter(({ status }) => status === 'changed').length;
+  const same = producers && sameBuild(producers.fresh, producers.live);
+  // Equal options leave -D and headers as causes; an edit may touch many functions, but hardly nearly all of many.
+  const limit = same ? 0.9 : 0.5;
+  if (compared.length < ENOUGH_TO_JUDGE || changed <= compared.length * limit) return undefined;
+  const told =
+    producers && !same
+      ? ` It was built with "${describe(producers.live)}", the command gives "${describe(producers.fresh)}".`
+      : '';
+  return `${changed} of ${compared.length} functions of ${comparison.object.source} differ from the running code.${told}`;
+}
+
+/** Options that this tool adds, and those that change no code. */
+const NEUTRAL =
+  /^-(ffunction-sections|fdata-sections|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
+
+export function sameBuild(fresh: Producer, live: Producer): boolean {
+  const relevant = (producer: Producer): string =>
+    [...new Set(producer.options.filter((option) => !NEUTRAL.test(option)))].sort().join(' ');
+  return (
+    fresh.compiler === live.compiler && fresh.version === live.version && relevant(fresh) === relevant(live)
+  );
+}
+
+function describe(producer: Producer): string {
+  return [
+    producer.compiler,
+    producer.version,
+    ...producer.options.filter((option) => !NEUTRAL.test(option)),
+  ].join(' ');
+}
+
+/**
+ * Redirect the old entry, or let only new code call the new version? The entry is redirected unless that could hand
+ * callers a function they were not compiled for: its signature changed, or the compiler gave a local clone a
+ * calling convention of its own that only the callers that were patched as well agree with.
+ */
+function roleOf(
+  compared: ComparedFunction,
+  comparison: UnitComparison,
+  options: PlanOptions,
+  referred: () => ReadonlySet<ObjectFunction>,
+  warnings: Problem[],
+): Role {
+  const { fn } = compared;
+  if (comparison.parentOf(fn)) return 'direct';
+  const { name } = fn.symbol;
+  const source = name.replace(/\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$/, '');
+  if (options.layout?.signatures.get(source)) {
+    warnings.push({
+      code: 'signature-changed',
+      message: `The signature of ${source} changed: code that was not patched in this save calls its old version`,
+      symbol: name,
+      ...options.locate(fn.object, source),
+    });
+    return 'direct';
+  }
+  const local = fn.symbol.binding === abi.STB_LOCAL;
+  const clone = isNumbered(name) && stem(name) !== name;
+  // clang changes the convention of local functions without changing their name.
+  const silentClone =
+    local && options.producers?.live.compiler === 'clang' && options.producers.live.optimisation !== '0';
+  if ((clone || silentClone) && !referred().has(fn)) return 'direct';
+  return 'redirected';
+}
+
+/** Functions that unchanged code or data of the unit refers to: whoever they are compiled for is still there. */
+function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunction> {
+  const { object } = comparison;
+  const referred = new Set<ObjectFunction>();
+  const note = (relocations: ReturnType<typeof object.relocations>): void => {
+    for (const relocation of relocations) {
+      const symbol = object.symbol(relocation.symbol);
+      const section = object.sectionOf(symbol);
+      if (!section || !(section.flags & abi.SHF_EXECINSTR)) continue;
+      const at = symbol.type === abi.STT_SECTION ? symbol.value + relocation.addend + 4 : symbol.value;
+      const target =
+        object.functionAt(section, at) ?? object.functionAt(section, symbol.value + relocation.addend);
+      if (target) referred.add(target);
+    }
+  };
+  for (const { fn, status } of comparison.functions)
+    if (status === 'same' || status === 'original')
+      note(object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size));
+  for (const section of object.elf.sections)
+    if (section.flags & abi.SHF_ALLOC && !(section.flags & abi.SHF_EXECINSTR) && section.name !== '.eh_frame')
+      note(
+        object
+          .relocations(section)
+          .filter((relocation) => relocation.type === abi.R_X86_64_64 && relocation.addend === 0),
+      );
+  return referred;
+}
+
+/** One fix for each entry of a function (constructor variants may have several), or why its entry cannot be used. */
+function fixesOf(
+  compared: ComparedFunction,
+  comparison: UnitComparison,
+  locate: Locate,
+): { fixes: PlannedFix[] } | { problem: Problem } {
+  const { fn, live } = compared;
+  if (!live) return { fixes: [] };
+  const entries = new Map([[live.entry, { size: live.size, image: live.image, name: live.name }]]);
+  for (const alias of fn.aliases) {
+    if (alias.binding === abi.STB_LOCAL) continue;
+    const other = comparison.live.module.global(alias.name);
+    if (other && other.size > 0 && !entries.has(other.address))
+      entries.set(other.address, { size: other.size, image: other.image, name: other.name });
+  }
+  const fixes: PlannedFix[] = [];
+  for (const [entry, { size, image, name }] of entries) {
+    const body = image.bytes(entry, size);
+    const end = entry + size;
+    const padding = image.bytes(end, Math.max(0, Math.min(image.nextSymbol(end - 1) - end, 16)));
+    if (!body) continue;
+    const shape = entryShape(body, padding ?? Buffer.alloc(0));
+    const problem = (code: Problem['code'], message: string): { problem: Problem } => ({
+      problem: { code, message, symbol: name, ...locate(fn.object, fn.symbol.name) },
+    });
+    if (shape.room < shape.jumpOffset + JUMP_SIZE)
+      return problem(
+        'entry-too-short',
+        `${name} is ${size} bytes long with ${shape.room - size} bytes of padding behind it; a jump needs ${JUMP_SIZE}`,
+      );
+    if (shape.branchesBack) return problem('entry-is-target', `${name} jumps back into its first bytes`);
+    const original = image.bytes(entry, Math.min(16, Math.max(size, shape.room)));
+    if (!original) continue;
+    fixes.push({
+      fn,
+      entry,
+      entrySize: shape.room,
+      symbol: name,
+      jumpOffset: shape.jumpOffset,
+      boundaries: shape.boundaries,
+      original,
+      oldSize: size,
+    });
+  }
+  return { fixes };
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
