@@ -104,16 +104,13 @@ async function bundleTests() {
   }
 }
 
+/** One at a time: a build that was started beside this one waits, and finds everything made. */
 function buildRuntime() {
-  const output = join(dist, 'native');
-  const { status } = spawnSync(
-    'make',
-    ['--no-print-directory', '-s', '-j2', '-C', 'native', `OUT=${output}`],
-    {
-      cwd: root,
-      stdio: ['ignore', 2, 2],
-    },
-  );
+  const make = ['make', '--no-print-directory', '-s', '-j2', '-C', 'native', `OUT=${join(dist, 'native')}`];
+  const { status } = spawnSync('flock', [join(dist, '.native.lock'), ...make], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) throw new Error('the runtime (native/) did not build');
 }
 
