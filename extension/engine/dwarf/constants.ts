@@ -143,8 +143,10 @@ export const DW_OP_const4u = 0x0c;
 export const DW_OP_const8u = 0x0e;
 export const DW_OP_constu = 0x10;
 export const DW_OP_plus_uconst = 0x23;
+export const DW_OP_form_tls_address = 0x9b;
 export const DW_OP_addrx = 0xa1;
 export const DW_OP_constx = 0xa2;
+export const DW_OP_GNU_push_tls_address = 0xe0;
 export const DW_OP_GNU_addr_index = 0xfb;
 export const DW_OP_GNU_const_index = 0xfc;
 

@@ -16,8 +16,9 @@ export interface Abbreviation {
   constants: number[];
   /** How to pass the attributes without reading them: byte counts (>= 0) and SKIP_… codes. */
   skip: number[];
-  /** Position of DW_AT_sibling, or -1. */
+  /** Position of DW_AT_sibling, or -1, and how to pass what is before it. */
   sibling: number;
+  skipToSibling: number[];
   /** An attribute refers to a type unit by its signature. */
   hasSignature: boolean;
 }
@@ -291,6 +292,7 @@ export class Dwarf {
         constants: [],
         skip: [],
         sibling: -1,
+        skipToSibling: [],
         hasSignature: false,
       };
       for (;;) {
@@ -303,7 +305,10 @@ export class Dwarf {
           constant = sleb(bytes, start);
         }
         if (attribute === 0 && form === 0) break;
-        if (attribute === dw.DW_AT_sibling) abbreviation.sibling = abbreviation.attributes.length;
+        if (attribute === dw.DW_AT_sibling) {
+          abbreviation.sibling = abbreviation.attributes.length;
+          abbreviation.skipToSibling = [...abbreviation.skip];
+        }
         if (form === dw.DW_FORM_ref_sig8) abbreviation.hasSignature = true;
         abbreviation.attributes.push(attribute);
         abbreviation.forms.push(form);
@@ -363,12 +368,6 @@ export class Die {
     for (let i = 0; i < forms.length; i++)
       at = this.readValue(i, forms[i] as number, at, abbreviation.constants[i] as number);
     this.next = at;
-  }
-
-  /** Position of the next entry at this level when DW_AT_sibling says so; undefined otherwise. */
-  get sibling(): number | undefined {
-    const index = this.abbreviation?.sibling ?? -1;
-    return index < 0 ? undefined : (this.values[index] as number) - this.unit.base;
   }
 
   has(attribute: number): boolean {
@@ -440,6 +439,14 @@ export class Die {
       default:
         return value;
     }
+  }
+
+  /** Signatures of the type units that this entry refers to. */
+  signatures(): bigint[] {
+    const { forms } = this.abbreviation ?? { forms: [] };
+    return forms.flatMap((form, i) =>
+      form === dw.DW_FORM_ref_sig8 ? [this.unit.bytes.readBigUInt64LE(this.values[i])] : [],
+    );
   }
 
   /** Value of an attribute of class address: resolved by index if need be, with its section in a relocatable file. */
@@ -587,8 +594,11 @@ export class Die {
 
 /** Position behind an entry's attributes, without reading them. `at` is behind the abbreviation code. */
 export function skipAttributes(abbreviation: Abbreviation, unit: UnitHeader, at: number): number {
+  return skipForms(abbreviation.skip, unit, at);
+}
+
+function skipForms(skip: number[], unit: UnitHeader, at: number): number {
   const { bytes } = unit;
-  const { skip } = abbreviation;
   for (let i = 0; i < skip.length; i++) {
     const size = skip[i] as number;
     if (size >= 0) at += size;
@@ -604,7 +614,38 @@ export function skipAttributes(abbreviation: Abbreviation, unit: UnitHeader, at:
       const form = uleb(bytes, at);
       const inner = skipOf(form, unit);
       if (inner === undefined) return bytes.length;
-      at = skipAttributes({ ...abbreviation, skip: [inner] }, unit, afterLeb(bytes, at));
+      at = skipForms([inner], unit, afterLeb(bytes, at));
+    }
+  }
+  return at;
+}
+
+/** Position behind an entry and all of its children. `at` is behind the abbreviation code. */
+export function skipTree(
+  abbreviations: Abbreviation[],
+  abbreviation: Abbreviation,
+  unit: UnitHeader,
+  at: number,
+): number {
+  if (!abbreviation.hasChildren) return skipAttributes(abbreviation, unit, at);
+  if (abbreviation.sibling >= 0) {
+    const form = abbreviation.forms[abbreviation.sibling];
+    const field = skipForms(abbreviation.skipToSibling, unit, at);
+    if (form === dw.DW_FORM_ref4) return unit.start + unit.bytes.readUInt32LE(field);
+    if (form === dw.DW_FORM_ref2) return unit.start + unit.bytes.readUInt16LE(field);
+    if (form === dw.DW_FORM_ref1) return unit.start + unit.bytes.readUInt8(field);
+  }
+  const { bytes } = unit;
+  at = skipAttributes(abbreviation, unit, at);
+  for (let depth = 1; depth > 0 && at < unit.end;) {
+    const code = uleb(bytes, at);
+    at = afterLeb(bytes, at);
+    const child = code === 0 ? undefined : abbreviations[code];
+    if (!child) depth--;
+    else if (child.hasChildren && child.sibling >= 0) at = skipTree(abbreviations, child, unit, at);
+    else {
+      at = skipAttributes(child, unit, at);
+      if (child.hasChildren) depth++;
     }
   }
   return at;
