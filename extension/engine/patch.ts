@@ -329,7 +329,7 @@ async function linkPatches(save: Save, plans: readonly ModulePlan[]): Promise<Pa
   });
 }
 
-async function linkModule(save: Save, plan: ModulePlan): Promise<Link> {
+async function linkModule(save: Save, plan: ModulePlan): Promise<Link | undefined> {
   const imports = new ImportResolver(
     plan.live.image.module,
     save.context.processes.modules(plan.target.process.pid),
@@ -356,7 +356,7 @@ async function linkModule(save: Save, plan: ModulePlan): Promise<Link> {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     save.context.log('info', `${thrown.message}: compiling again for indirect access`);
     await recompileIndirect(save, plan);
-    return link();
+    return plan.units.some(({ fixes }) => fixes.length > 0) ? link() : undefined;
   }
 }
 
@@ -372,11 +372,12 @@ async function recompileIndirect(save: Save, plan: ModulePlan): Promise<void> {
     const roles: UnitPlan['roles'] = new Map();
     for (const [fn, role] of unit.roles) {
       const twin = byName.get(fn.symbol.name);
-      if (twin) roles.set(twin, role);
+      // What an earlier save brought in this way runs already.
+      if (twin && comparison.of(twin).status !== 'same') roles.set(twin, role);
     }
     const fixes = unit.fixes.flatMap((fix) => {
       const fn = byName.get(fix.fn.symbol.name);
-      return fn ? [{ ...fix, fn }] : [];
+      return fn && roles.has(fn) ? [{ ...fix, fn }] : [];
     });
     plan.units[index] = { ...unit, comparison, roles, fixes };
   }

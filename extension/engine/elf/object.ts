@@ -84,6 +84,8 @@ export class ObjectFile {
         symbol.type === abi.STT_SECTION
       )
         continue;
+      // The assembler keeps the compiler's own labels (`.LC0`) for mergeable sections; they are no variables.
+      if (symbol.name.startsWith('.L')) continue;
       const list = this.symbolsBySection.get(symbol.section);
       if (list) list.push(symbol);
       else this.symbolsBySection.set(symbol.section, [symbol]);
@@ -148,7 +150,8 @@ export class ObjectFile {
       if (offset < symbol.value + Math.max(symbol.size, 1) || !found || symbol.value > found.value)
         found = symbol;
     }
-    return { section, offset, symbol: found };
+    // References may lie before their object (`&array[-1]` after strength reduction): the first one is meant.
+    return { section, offset, symbol: found ?? this.symbolsIn(section)[0] };
   }
 
   functionAt(section: Section, offset: number): ObjectFunction | undefined {
