@@ -19,6 +19,7 @@ import type { Engine, PatchRequest, Target } from './engine/engine';
 import { HotPatchError, toProblem } from './engine/model/errors';
 import type { ErrorCode } from './engine/model/error_table';
 import type { CheckReport, PatchResult, Problem, ProcessStatus } from './engine/model/result';
+import { hasDebugInformation } from './engine/process/modules';
 import { replaceProcess } from './engine/process/native';
 
 const DONE = 0;
@@ -187,21 +188,17 @@ async function check(engine: Engine, command: Extract<Command, { name: 'check' }
   return Math.max(DONE, ...reports.map(({ verdict }) => VERDICT_STATUS[verdict]));
 }
 
-/** Programs that come with the system are not what somebody wants to patch, unless they have the runtime. */
-const SYSTEM_PROGRAM = /^\/(usr\/(local\/)?)?(bin|sbin|lib|lib64|libexec|share)\//;
-
+/** Those with the runtime, and those that look like somebody's own work and could be given it. */
 async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Promise<number> {
   const processes = (await engine.processes()).filter(
-    ({ pid, runtime, state, exe }) =>
+    ({ pid, exe, runtime, state }) =>
       command.all ||
       runtime !== undefined ||
-      (state !== 'other-user' &&
-        pid !== process.pid &&
-        exe !== process.execPath &&
-        !SYSTEM_PROGRAM.test(exe)),
+      // Node.js itself has debug information in some distributions.
+      (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid)),
   );
   if (command.json) printJson(processes);
-  else out(processesText(processes));
+  else out(processesText(processes, process.stdout.columns ?? 120));
   return DONE;
 }
 
@@ -295,14 +292,8 @@ async function run(engine: Engine, program: string[]): Promise<number> {
   return errno === constants.errno.ENOENT ? 127 : 126;
 }
 
-function execute(engine: Engine, command: Command): Promise<number> | number {
+function execute(engine: Engine, command: Exclude<Command, { name: 'help' | 'version' }>): Promise<number> {
   switch (command.name) {
-    case 'help':
-      out(HELP);
-      return DONE;
-    case 'version':
-      out(`${version}\n`);
-      return DONE;
     case 'ps':
       return ps(engine, command);
     case 'patch':
@@ -330,6 +321,10 @@ async function main(words: string[]): Promise<number> {
     if (!(error instanceof UsageError)) throw error;
     err(`hot-patch: ${error.message}\n\n${HELP}`);
     return USAGE;
+  }
+  if (command.name === 'help' || command.name === 'version') {
+    out(command.name === 'help' ? HELP : `${version}\n`);
+    return DONE;
   }
   const { verbose, json } = command;
   const engine = createEngine({

@@ -152,19 +152,16 @@ export function statusText({ pid, exe, functions, patches }: ProcessStatus): str
   );
 }
 
-export function processesText(processes: readonly PatchableProcess[]): string {
+/** @param width of the terminal, in cells: command lines are cut to it. */
+export function processesText(processes: readonly PatchableProcess[], width: number): string {
   if (processes.length === 0)
     return lines('No process can be patched. Start one with: hot-patch run -- PROGRAM');
-  return lines(
-    table([
-      ['PID', 'STATE', 'COMMAND'],
-      ...processes.map(({ pid, state, commandLine, name }) => [
-        String(pid),
-        state,
-        commandLine.join(' ') || name,
-      ]),
-    ]),
-  );
+  const rows = processes.map(({ pid, state, commandLine, name }) => [
+    String(pid),
+    state,
+    commandLine.join(' ').replace(/\s+/g, ' ') || name,
+  ]);
+  return lines(table([['PID', 'STATE', 'COMMAND'], ...rows]).map((line) => line.slice(0, width)));
 }
 
 export function checkText(report: CheckReport): string {

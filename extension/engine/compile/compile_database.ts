@@ -158,7 +158,9 @@ export function parseDatabase(text: string): RawEntry[] {
     const { directory, file, command, arguments: words } = element as Record<string, unknown>;
     const isText = (field: unknown): boolean => typeof field === 'string' && field !== '';
     return (
-      isText(directory) && isText(file) && (isText(command) || (Array.isArray(words) && words.every((word) => typeof word === 'string')))
+      isText(directory) &&
+      isText(file) &&
+      (isText(command) || (Array.isArray(words) && words.every((word) => typeof word === 'string')))
     );
   });
 }

@@ -114,10 +114,12 @@ function tokenInSource(shown: ShownToken, source: string): { column: number; end
 function expandTabs(line: string, tabStop: number): { cells: string; offsets: number[] } {
   let cells = '';
   const offsets: number[] = [];
-  for (const [offset, character] of [...line].entries()) {
+  let offset = 0;
+  for (const character of line) {
     const width = character === '\t' ? tabStop - (cells.length % tabStop) : 1;
     cells += character === '\t' ? ' '.repeat(width) : character;
     for (let i = 0; i < width; i++) offsets.push(offset);
+    offset += character.length;
   }
   offsets.push(line.length);
   return { cells, offsets };

@@ -87,6 +87,20 @@ function isOtherBuild(path: string, mapped: Stats, buildId: string | undefined):
   }
 }
 
+/** Was the program of a process built with debug information, as one that somebody works on is? */
+export function hasDebugInformation(pid: number): boolean {
+  try {
+    const file = ElfFile.open(`/proc/${pid}/exe`);
+    try {
+      return file.section('.debug_info') !== undefined;
+    } finally {
+      file.close();
+    }
+  } catch {
+    return false; // ended meanwhile, or not ours to look at
+  }
+}
+
 export interface ModuleCache {
   /** As ProcessContext.modules. */
   modules: (pid: number) => LiveModule[];
