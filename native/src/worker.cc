@@ -11,9 +11,12 @@
 #include "reclaim.h"
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +31,7 @@ constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the p
 WorkerOptions options;
 std::uint64_t sequence;
 std::atomic<bool> busy, stopping;
+sem_t announced;
 std::atomic<int> owner_pid; // the process whose worker this is: a child of a raw fork has none
 
 void write_status(Buffer &status) {
@@ -93,9 +97,9 @@ void *run(void *) {
   exempt_thread(static_cast<int>(syscall(SYS_gettid)));
   if (options.delay != 0) wait_for_ring(options.delay);
   busy.store(true);
-  if (!stopping.load()) announce();
   Buffer status;
-  write_status(status);
+  if (!stopping.load() && announce()) write_status(status);
+  sem_post(&announced);
   sweep_stale_directories();
   Failure failure;
   prepare_synchronization(failure); // asked again, and answered for, by each transaction
@@ -113,6 +117,15 @@ void *run(void *) {
   return nullptr;
 }
 
+/** Once a program has asked for it to be patchable, it is. The limit is for a file system that does not answer. */
+void wait_until_announced() {
+  timespec until{};
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += 1;
+  while (sem_timedwait(&announced, &until) != 0 && errno == EINTR) {
+  }
+}
+
 } // namespace
 
 bool start_worker(const WorkerOptions &wanted) {
@@ -120,6 +133,7 @@ bool start_worker(const WorkerOptions &wanted) {
   owner_pid.store(getpid());
   busy.store(false);
   stopping.store(false);
+  sem_init(&announced, 0, 0);
   SignalBits all = ~SignalBits{0}, before = 0;
   if (kernel_mask(SIG_SETMASK, &all, &before) != 0) return false;
   pthread_attr_t attributes;
@@ -131,6 +145,7 @@ bool start_worker(const WorkerOptions &wanted) {
   if (started) pthread_setname_np(thread, "hot_fix");
   pthread_attr_destroy(&attributes);
   kernel_mask(SIG_SETMASK, &before, nullptr);
+  if (started && options.delay == 0) wait_until_announced();
   return started;
 }
 
