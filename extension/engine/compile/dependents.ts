@@ -49,10 +49,12 @@ export function createUnitFinder({ entriesNear, dependenciesOf }: DependencySour
   return async (module, file) => {
     const { elf } = module;
     const isSource = SOURCE_EXTENSIONS.has(extname(file));
-    if (readUnits(elf).length === 0)
+    if (!elf.section('.debug_info'))
       return isSource && hasFileSymbol(elf, basename(file))
         ? [{ edited: file, source: file, evidence: 'file-symbol', rank: 2 }]
         : [];
+    if (!namesAny(elf, ['.debug_line_str', '.debug_line'], [basename(file)]))
+      return isSource ? [] : newlyIncluding(module, file, new Set(), { entriesNear, dependenciesOf });
     const likely = (matches: readonly UnitMatch[]): UnitMatch[] =>
       matches.filter(({ match, components }) => match === 'path' || components >= SUFFIX_COMPONENTS);
     const unit = (source: string, match: UnitMatch): RankedUnit => ({
@@ -74,6 +76,14 @@ export function createUnitFinder({ entriesNear, dependenciesOf }: DependencySour
   };
 }
 
+/** Cheap and certain enough to pass over other programs: the files and directories a unit was built from are named
+ * in these sections, whole and uncompressed by any encoding (DWARF 5, 6.2.4 and 7.26). */
+function namesAny(elf: ElfFile, sections: readonly string[], names: readonly string[]): boolean {
+  const present = sections.flatMap((name) => elf.section(name) ?? []);
+  if (present.length === 0) return true;
+  return present.some((section) => names.some((name) => elf.data(section).includes(name)));
+}
+
 /** Units of the module that include a header now but did not when the module was built. Only those are asked whose
  * source, or a header of theirs, was written since and names the header: asking the compiler costs a preprocess. */
 async function newlyIncluding(
@@ -84,7 +94,8 @@ async function newlyIncluding(
 ): Promise<RankedUnit[]> {
   const { elf } = module;
   const entries = entriesNear(header);
-  if (entries.length === 0) return [];
+  const directories = [...new Set(entries.map(({ directory }) => directory))];
+  if (!namesAny(elf, ['.debug_line_str', '.debug_str'], directories)) return [];
   const built = modifiedAt(elf.path) ?? 0;
   const name = basename(header);
   const mentions = remember((path: string) => {
