@@ -60,8 +60,12 @@ interface PatchFile {
   reverts: number[];
 }
 
-/** The library's data is too far to be addressed directly: go through the GOT. */
-const INDIRECT_FLAGS = [['-mno-direct-extern-access'], ['-fPIC', '-fno-semantic-interposition']];
+/** The library's data is too far to be addressed directly: go through the GOT (gcc 12 and later; clang; any). */
+const INDIRECT_FLAGS = [
+  ['-mno-direct-extern-access'],
+  ['-fno-direct-access-external-data'],
+  ['-fPIC', '-fno-semantic-interposition'],
+];
 const PLACEMENT_TRIES = 4;
 
 export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
@@ -354,51 +358,58 @@ async function linkModule(save: Save, plan: ModulePlan): Promise<Link | undefine
     return link();
   } catch (thrown) {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
-    save.context.log('info', `${thrown.message}: compiling again for indirect access`);
-    await recompileIndirect(save, plan);
-    return plan.units.some(({ fixes }) => fixes.length > 0) ? link() : undefined;
+    return linkIndirect(save, plan, link, thrown);
   }
 }
 
-/** The same functions from an object that reaches library data through the GOT; what changed is known already. */
-async function recompileIndirect(save: Save, plan: ModulePlan): Promise<void> {
-  for (const [index, unit] of plan.units.entries()) {
-    if (unit.roles.size === 0) continue;
-    const fresh = save.fresh.get(unit.comparison.object)!;
-    const again = await compileWithFirstOf(save, fresh.compiled.entry, INDIRECT_FLAGS);
-    save.fresh.set(again.object, again);
-    const comparison = compare(plan.module, plan.live, again.object);
-    const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
-    const roles: UnitPlan['roles'] = new Map();
-    for (const [fn, role] of unit.roles) {
-      const twin = byName.get(fn.symbol.name);
-      // What an earlier save brought in this way runs already.
-      if (twin && comparison.of(twin).status !== 'same') roles.set(twin, role);
-    }
-    const fixes = unit.fixes.flatMap((fix) => {
-      const fn = byName.get(fix.fn.symbol.name);
-      return fn && roles.has(fn) ? [{ ...fix, fn }] : [];
-    });
-    plan.units[index] = { ...unit, comparison, roles, fixes };
-  }
-}
-
-async function compileWithFirstOf(
+/** The same functions from objects that reach library data through the GOT; what changed is known already. */
+async function linkIndirect(
   save: Save,
-  entry: CompileEntry,
-  alternatives: readonly string[][],
-): Promise<FreshUnit> {
-  let failure: unknown;
-  for (const extraFlags of alternatives) {
+  plan: ModulePlan,
+  link: () => Link,
+  cause: IndirectAccessNeeded,
+): Promise<Link | undefined> {
+  const direct = [...plan.units];
+  let failure: unknown = cause;
+  for (const extraFlags of INDIRECT_FLAGS) {
+    save.context.log('info', `${cause.message}: compiling again with ${extraFlags.join(' ')}`);
     try {
-      return readUnit(
-        await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
-      );
+      plan.units = await Promise.all(direct.map((unit) => recompiled(save, plan, unit, extraFlags)));
+      return plan.units.some(({ fixes }) => fixes.length > 0) ? link() : undefined;
     } catch (thrown) {
-      failure = thrown;
+      // A compiler that does not know the option, or one that it does not help: the next may.
+      if (!(thrown instanceof IndirectAccessNeeded) && !(thrown instanceof CompileError)) throw thrown;
+      if (thrown instanceof IndirectAccessNeeded) failure = thrown;
     }
   }
   throw failure;
+}
+
+async function recompiled(
+  save: Save,
+  plan: ModulePlan,
+  unit: UnitPlan,
+  extraFlags: string[],
+): Promise<UnitPlan> {
+  if (unit.roles.size === 0) return unit;
+  const { entry } = save.fresh.get(unit.comparison.object)!.compiled;
+  const again = readUnit(
+    await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
+  );
+  save.fresh.set(again.object, again);
+  const comparison = compare(plan.module, plan.live, again.object);
+  const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
+  const roles: UnitPlan['roles'] = new Map();
+  for (const [fn, role] of unit.roles) {
+    const twin = byName.get(fn.symbol.name);
+    // What an earlier save brought in this way runs already.
+    if (twin && comparison.of(twin).status !== 'same') roles.set(twin, role);
+  }
+  const fixes = unit.fixes.flatMap((fix) => {
+    const fn = byName.get(fix.fn.symbol.name);
+    return fn && roles.has(fn) ? [{ ...fix, fn }] : [];
+  });
+  return { ...unit, comparison, roles, fixes };
 }
 
 function placeFor(

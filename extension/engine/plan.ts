@@ -103,7 +103,7 @@ function buildDiffers(
 
 /** Options that this tool adds, and those that change no code. */
 const NEUTRAL =
-  /^-(ffunction-sections|fdata-sections|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
+  /^-(ffunction-sections|fdata-sections|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
 
 export function sameBuild(fresh: Producer, live: Producer): boolean {
   const relevant = (producer: Producer): string =>
@@ -201,10 +201,9 @@ function fixesOf(
   const fixes: PlannedFix[] = [];
   for (const [entry, { size, image, name }] of entries) {
     const body = image.bytes(entry, size);
-    const end = entry + size;
-    const padding = image.bytes(end, Math.max(0, Math.min(image.nextSymbol(end - 1) - end, 16)));
+    const padding = image.padding(entry + size, 16);
     if (!body) continue;
-    const shape = entryShape(body, padding ?? Buffer.alloc(0));
+    const shape = entryShape(body, padding);
     const problem = (code: Problem['code'], message: string): { problem: Problem } => ({
       problem: { code, message, symbol: name, ...locate(fn.object, fn.symbol.name) },
     });

@@ -108,7 +108,7 @@ function compareSides(
     for (const [symbol, now] of fresher.types.signatures()) {
       const then = before.get(symbol);
       if (!then) continue;
-      const changed = [...now].some((signature) => !then.has(signature));
+      const changed = now.some((signature) => !then.includes(signature));
       signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
     }
   }

@@ -119,13 +119,26 @@ export class Image {
     return undefined;
   }
 
-  /** Address of the first symbol above an address; the end of its section at most. */
-  nextSymbol(address: number): number {
+  /** Padding behind a function that ends at an address: what lies between it and the next symbol of its section as
+   * the linker filled it, and after the last one the unused bytes up to the next section (or the page's end). */
+  padding(end: number, most: number): Buffer {
+    const section = this.sectionAt(end - 1);
+    if (!section) return Buffer.alloc(0);
+    const sectionEnd = this.bias + section.address + section.size;
     const sorted = this.byAddress();
-    const next = sorted[firstAtOrAbove(sorted, address + 1)];
-    const section = this.sectionAt(address);
-    const limit = section ? this.bias + section.address + section.size : address;
-    return next ? Math.min(next.address, limit) : limit;
+    const next = sorted[firstAtOrAbove(sorted, end)]?.address ?? Infinity;
+    const inside = Math.max(0, Math.min(next, sectionEnd, end + most) - end);
+    const filled = this.bytes(end, inside) ?? Buffer.alloc(0);
+    if (next < sectionEnd || inside === most) return filled;
+    const behind = this.elf.sections
+      .filter(
+        (other) =>
+          other.flags & abi.SHF_ALLOC && other.size > 0 && other.address >= section.address + section.size,
+      )
+      .map((other) => other.address + this.bias);
+    const limit = Math.min(...behind, Math.ceil(sectionEnd / 4096) * 4096, end + most);
+    // Nobody runs it: it may as well be nops.
+    return Buffer.concat([filled, Buffer.alloc(Math.max(0, limit - sectionEnd), 0x90)]);
   }
 
   sectionAt(address: number): Section | undefined {

@@ -166,7 +166,7 @@ export class UnitTypes {
   private outermostCycle = Infinity;
   private readonly die: Die;
   private readonly origin: Die;
-  private signatureMap: Map<string, Set<string>> | undefined;
+  private signatureMap: Map<string, string[]> | undefined;
 
   /**
    * Walks the units given and the type units they refer to.
@@ -280,20 +280,19 @@ export class UnitTypes {
 
   /** Return and parameter types of the functions that have code, by linkage name (by name where that is not known).
    * More than one when several functions share the name. */
-  signatures(): ReadonlyMap<string, ReadonlySet<string>> {
+  signatures(): ReadonlyMap<string, readonly string[]> {
     if (this.signatureMap) return this.signatureMap;
     const symbols = this.localSymbols();
-    const result = new Map<string, Set<string>>();
+    const result = new Map<string, string[]>();
     for (const { types, symbol, name, address, section } of this.code) {
       const entry = this.functions.get(types);
       if (!entry) continue;
-      const key = `${this.key(entry.returns)}(${entry.parameters.map((type) => this.key(type)).join()}${
-        entry.variadic ? ',...' : ''
-      })`;
+      let key = this.key(entry.returns) + (entry.variadic ? '(...' : '(');
+      for (const parameter of entry.parameters) key += `${this.key(parameter)},`;
       const linkName = symbol ?? symbols.get(place(section, address)) ?? name;
-      const set = result.get(linkName);
-      if (set) set.add(key);
-      else result.set(linkName, new Set([key]));
+      const others = result.get(linkName);
+      if (!others) result.set(linkName, [key]);
+      else if (!others.includes(key)) others.push(key);
     }
     this.signatureMap = result;
     return result;
@@ -348,7 +347,6 @@ export class UnitTypes {
       const attributes = afterLeb(bytes, at);
       const abbreviation = code === 0 ? undefined : abbreviations[code];
       if (!abbreviation) return attributes;
-      const skip = (): number => skipTree(abbreviations, abbreviation, unit, attributes);
       const { tag } = abbreviation;
       switch (tag) {
         case dw.DW_TAG_structure_type:
@@ -377,7 +375,8 @@ export class UnitTypes {
             this.readMember(scope.owner, scope);
             at = die.next;
           }
-          if (!scope.owner || abbreviation.hasChildren) at = skip();
+          if (!scope.owner || abbreviation.hasChildren)
+            at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_inheritance:
           if (scope.owner) {
@@ -389,14 +388,14 @@ export class UnitTypes {
               : String(die.number(dw.DW_AT_data_member_location) ?? 0);
             if (type !== undefined) scope.owner.bases.push({ type, location });
           }
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_typedef:
           if (!scope.local) {
             die.read(unit, at);
             this.readTypedef(scope);
           }
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_namespace: {
           die.read(unit, at);
@@ -412,7 +411,7 @@ export class UnitTypes {
             die.read(unit, at);
             this.readVariable(scope);
           }
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_formal_parameter:
           if (scope.callee) {
@@ -420,22 +419,22 @@ export class UnitTypes {
             const type = this.reference(die, dw.DW_AT_type);
             if (type !== undefined) scope.callee.parameters.push(type);
           }
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_unspecified_parameters:
           if (scope.callee) scope.callee.variadic = true;
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_lexical_block:
           at = abbreviation.hasChildren
             ? this.walk(unit, skipAttributes(abbreviation, unit, attributes), { ...scope, callee: undefined })
-            : skip();
+            : skipTree(abbreviations, abbreviation, unit, attributes);
           break;
         case dw.DW_TAG_subprogram: {
           die.read(unit, at);
           if (die.flag(dw.DW_AT_declaration)) {
             if (scope.owner && die.flag(dw.DW_AT_virtuality)) this.readVirtual(scope.owner);
-            at = skip();
+            at = skipTree(abbreviations, abbreviation, unit, attributes);
             break;
           }
           // Definitions in a class body (closures, local classes) declare a virtual function, too.
@@ -456,12 +455,12 @@ export class UnitTypes {
         case dw.DW_TAG_imported_unit: {
           die.read(unit, at);
           const target = die.reference(dw.DW_AT_import);
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
           if (target !== undefined) this.walkUnit(this.dwarf.unitAt(target), scope);
           break;
         }
         default:
-          at = skip();
+          at = skipTree(abbreviations, abbreviation, unit, attributes);
       }
     }
     return at;

@@ -102,7 +102,17 @@ export class UnitComparison {
     if (IDENTITY.test(symbol.name)) return candidates[0];
     return candidates.find((candidate) => {
       const expectations: Expectation[] = [];
-      return this.sameConstant(section, symbol, candidate.address, expectations) && this.holds(expectations);
+      return (
+        this.sameConstant(section, symbol, candidate.address, expectations) &&
+        this.holds(expectations) &&
+        // Labels inside a function that is replaced belong to the new version (jump tables, computed gotos).
+        expectations.every(
+          (expected) =>
+            expected.kind !== 'function' ||
+            expected.offset === 0 ||
+            this.of(expected.target).status === 'same',
+        )
+      );
     });
   }
 
@@ -241,7 +251,8 @@ export class UnitComparison {
       if (expectation.offset === 0 && this.namesMeet(expectation.target, expectation.address)) return true;
       // A place inside a function: its own part, or its unlikely part.
       const matched = this.matches.get(expectation.target);
-      const offset = matched?.offsets ? matched.offsets.get(expectation.offset) : expectation.offset;
+      if (!matched?.equal) return false;
+      const offset = matched.offsets ? matched.offsets.get(expectation.offset) : expectation.offset;
       if (offset === undefined) return false;
       const inside = expectation.address - offset;
       return (

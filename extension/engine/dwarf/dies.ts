@@ -14,6 +14,7 @@ export interface Abbreviation {
   forms: number[];
   /** Values of DW_FORM_implicit_const, by attribute position. */
   constants: number[];
+  readings: Reading[];
   /** How to pass the attributes without reading them: byte counts (>= 0) and SKIP_… codes. */
   skip: number[];
   /** Position of DW_AT_sibling, or -1, and how to pass what is before it. */
@@ -72,9 +73,11 @@ export class Dwarf {
   private readonly suffix: string;
   private readonly tables = new Map<string, Abbreviation[]>();
   private unitList: UnitHeader[] | undefined;
+  private recentUnit: UnitHeader | undefined;
   private bySignature: Map<bigint, UnitHeader> | undefined;
-  private strings: Buffer | undefined;
-  private lineStrings: Buffer | undefined;
+  /** Strings by offset: most names occur many times, and equal ones are then the same object. */
+  private readonly strings = { bytes: undefined as Buffer | undefined, known: new Map<number, string>() };
+  private readonly lineStrings = { bytes: undefined as Buffer | undefined, known: new Map<number, string>() };
 
   private constructor(readonly elf: ElfFile) {
     this.sections = new DebugSections(elf);
@@ -112,6 +115,9 @@ export class Dwarf {
 
   /** The unit that holds the entry at an address. */
   unitAt(address: number): UnitHeader {
+    const recent = this.recentUnit;
+    if (recent && address >= recent.base + recent.firstDie && address < recent.base + recent.end)
+      return recent;
     const units = this.units;
     let low = 0;
     let high = units.length;
@@ -124,6 +130,7 @@ export class Dwarf {
     const unit = units[low];
     if (!unit || address < unit.base + unit.firstDie || address >= unit.base + unit.end)
       throw malformed(this.path, `refers to entry 0x${address.toString(16)}, which is in no unit`);
+    this.recentUnit = unit;
     return unit;
   }
 
@@ -171,11 +178,14 @@ export class Dwarf {
 
   /** A string of .debug_str or .debug_line_str. */
   stringAt(form: number, offset: number): string {
-    const bytes =
-      form === dw.DW_FORM_line_strp
-        ? (this.lineStrings ??= this.sections.bytes('.debug_line_str'))
-        : (this.strings ??= this.bytes('.debug_str'));
-    return textAt(bytes, offset);
+    const isLine = form === dw.DW_FORM_line_strp;
+    const table = isLine ? this.lineStrings : this.strings;
+    const known = table.known.get(offset);
+    if (known !== undefined) return known;
+    table.bytes ??= isLine ? this.sections.bytes('.debug_line_str') : this.bytes('.debug_str');
+    const text = textAt(table.bytes, offset);
+    table.known.set(offset, text);
+    return text;
   }
 
   /** A string by index into .debug_str_offsets (7.26). */
@@ -290,6 +300,7 @@ export class Dwarf {
         attributes: [],
         forms: [],
         constants: [],
+        readings: [],
         skip: [],
         sibling: -1,
         skipToSibling: [],
@@ -313,8 +324,10 @@ export class Dwarf {
         abbreviation.attributes.push(attribute);
         abbreviation.forms.push(form);
         abbreviation.constants.push(constant);
-        const size = skipOf(form, unit);
-        if (size === undefined) throw malformed(this.path, `uses form 0x${form.toString(16)}`);
+        const reading = readingOf(form, unit);
+        if (reading === undefined) throw malformed(this.path, `uses form 0x${form.toString(16)}`);
+        abbreviation.readings.push(reading);
+        const size = skipOf(reading);
         const previous = abbreviation.skip.at(-1);
         if (size >= 0 && previous !== undefined && previous >= 0)
           abbreviation.skip[abbreviation.skip.length - 1] = previous + size;
@@ -364,9 +377,8 @@ export class Die {
     this.abbreviation = abbreviation;
     this.tag = abbreviation.tag;
     this.hasChildren = abbreviation.hasChildren;
-    const { forms } = abbreviation;
-    for (let i = 0; i < forms.length; i++)
-      at = this.readValue(i, forms[i] as number, at, abbreviation.constants[i] as number);
+    const { readings } = abbreviation;
+    for (let i = 0; i < readings.length; i++) at = this.readValue(i, readings[i] as Reading, at);
     this.next = at;
   }
 
@@ -469,126 +481,242 @@ export class Die {
     }
   }
 
-  /** Reads one attribute value and returns the position behind it. Blocks, inline strings and signatures are
-   * kept as positions. */
-  private readValue(i: number, form: number, at: number, constant: number): number {
-    const { unit } = this;
+  /** Reads one attribute value and returns the position behind it. Blocks, addresses, inline strings and
+   * signatures are kept as positions. */
+  private readValue(i: number, reading: Reading, at: number): number {
+    const { unit, values } = this;
     const { bytes } = unit;
     this.lengths[i] = -1;
-    switch (form) {
-      case dw.DW_FORM_addr:
-        // Kept as a position: the section of a relocatable address is found by where its field is.
-        this.values[i] = at;
-        return at + unit.addressSize;
-      case dw.DW_FORM_data1:
-      case dw.DW_FORM_flag:
-      case dw.DW_FORM_strx1:
-      case dw.DW_FORM_addrx1:
-        this.values[i] = bytes.readUInt8(at);
+    switch (reading) {
+      case Reading.byte:
+        values[i] = bytes[at] as number;
         return at + 1;
-      case dw.DW_FORM_data2:
-      case dw.DW_FORM_strx2:
-      case dw.DW_FORM_addrx2:
-        this.values[i] = bytes.readUInt16LE(at);
+      case Reading.half:
+        values[i] = bytes.readUInt16LE(at);
         return at + 2;
-      case dw.DW_FORM_strx3:
-      case dw.DW_FORM_addrx3:
-        this.values[i] = bytes.readUIntLE(at, 3);
+      case Reading.three:
+        values[i] = bytes.readUIntLE(at, 3);
         return at + 3;
-      case dw.DW_FORM_data4:
-      case dw.DW_FORM_strx4:
-      case dw.DW_FORM_addrx4:
-      case dw.DW_FORM_ref_sup4:
-        this.values[i] = bytes.readUInt32LE(at);
+      case Reading.word:
+        values[i] = bytes.readUInt32LE(at);
         return at + 4;
-      case dw.DW_FORM_data8:
-      case dw.DW_FORM_ref_sup8:
-        this.values[i] = number64(bytes, at);
+      case Reading.long:
+        values[i] = number64(bytes, at);
         return at + 8;
-      case dw.DW_FORM_data16:
-        this.values[i] = at;
+      case Reading.unsigned:
+        values[i] = uleb(bytes, at);
+        return afterLeb(bytes, at);
+      case Reading.signed:
+        values[i] = sleb(bytes, at);
+        return afterLeb(bytes, at);
+      case Reading.present:
+        values[i] = 1;
+        return at;
+      case Reading.constant:
+        values[i] = this.abbreviation?.constants[i] ?? 0;
+        return at;
+      case Reading.byteReference:
+        values[i] = unit.base + unit.start + (bytes[at] as number);
+        return at + 1;
+      case Reading.halfReference:
+        values[i] = unit.base + unit.start + bytes.readUInt16LE(at);
+        return at + 2;
+      case Reading.wordReference:
+        values[i] = unit.base + unit.start + bytes.readUInt32LE(at);
+        return at + 4;
+      case Reading.longReference:
+        values[i] = unit.base + unit.start + number64(bytes, at);
+        return at + 8;
+      case Reading.unsignedReference:
+        values[i] = unit.base + unit.start + uleb(bytes, at);
+        return afterLeb(bytes, at);
+      case Reading.position:
+        values[i] = at;
+        return at + 8;
+      case Reading.wordPosition:
+        values[i] = at;
+        return at + 4;
+      case Reading.block16:
+        values[i] = at;
         this.lengths[i] = 16;
         return at + 16;
-      case dw.DW_FORM_ref_sig8:
-        this.values[i] = at;
-        return at + 8;
-      case dw.DW_FORM_sdata:
-        this.values[i] = sleb(bytes, at);
-        return afterLeb(bytes, at);
-      case dw.DW_FORM_udata:
-      case dw.DW_FORM_strx:
-      case dw.DW_FORM_addrx:
-      case dw.DW_FORM_loclistx:
-      case dw.DW_FORM_rnglistx:
-      case dw.DW_FORM_GNU_addr_index:
-      case dw.DW_FORM_GNU_str_index:
-        this.values[i] = uleb(bytes, at);
-        return afterLeb(bytes, at);
-      case dw.DW_FORM_strp:
-      case dw.DW_FORM_line_strp:
-      case dw.DW_FORM_sec_offset:
-      case dw.DW_FORM_strp_sup:
-      case dw.DW_FORM_GNU_ref_alt:
-      case dw.DW_FORM_GNU_strp_alt:
-        this.values[i] = unit.offsetSize === 8 ? number64(bytes, at) : bytes.readUInt32LE(at);
-        return at + unit.offsetSize;
-      case dw.DW_FORM_ref_addr: {
-        // DWARF 2 gave it the size of an address, all later versions that of an offset.
-        const size = unit.version === 2 ? unit.addressSize : unit.offsetSize;
-        this.values[i] = size === 8 ? number64(bytes, at) : bytes.readUInt32LE(at);
-        return at + size;
-      }
-      case dw.DW_FORM_ref1:
-        this.values[i] = unit.base + unit.start + bytes.readUInt8(at);
-        return at + 1;
-      case dw.DW_FORM_ref2:
-        this.values[i] = unit.base + unit.start + bytes.readUInt16LE(at);
-        return at + 2;
-      case dw.DW_FORM_ref4:
-        this.values[i] = unit.base + unit.start + bytes.readUInt32LE(at);
-        return at + 4;
-      case dw.DW_FORM_ref8:
-        this.values[i] = unit.base + unit.start + number64(bytes, at);
-        return at + 8;
-      case dw.DW_FORM_ref_udata:
-        this.values[i] = unit.base + unit.start + uleb(bytes, at);
-        return afterLeb(bytes, at);
-      case dw.DW_FORM_string: {
-        this.values[i] = at;
+      case Reading.text: {
+        values[i] = at;
         const end = bytes.indexOf(0, at);
         return end < 0 ? bytes.length : end + 1;
       }
-      case dw.DW_FORM_block1:
-        this.values[i] = at + 1;
-        this.lengths[i] = bytes.readUInt8(at);
-        return at + 1 + bytes.readUInt8(at);
-      case dw.DW_FORM_block2:
-        this.values[i] = at + 2;
-        this.lengths[i] = bytes.readUInt16LE(at);
-        return at + 2 + bytes.readUInt16LE(at);
-      case dw.DW_FORM_block4:
-        this.values[i] = at + 4;
-        this.lengths[i] = bytes.readUInt32LE(at);
-        return at + 4 + bytes.readUInt32LE(at);
-      case dw.DW_FORM_block:
-      case dw.DW_FORM_exprloc: {
-        const length = uleb(bytes, at);
-        const start = afterLeb(bytes, at);
-        this.values[i] = start;
-        this.lengths[i] = length;
-        return start + length;
+      case Reading.byteBlock:
+        return this.keepBlock(i, at + 1, bytes.readUInt8(at));
+      case Reading.halfBlock:
+        return this.keepBlock(i, at + 2, bytes.readUInt16LE(at));
+      case Reading.wordBlock:
+        return this.keepBlock(i, at + 4, bytes.readUInt32LE(at));
+      case Reading.block:
+        return this.keepBlock(i, afterLeb(bytes, at), uleb(bytes, at));
+      case Reading.indirect: {
+        const form = uleb(bytes, at);
+        const inner = readingOf(form, unit);
+        if (inner === undefined) throw malformed(this.dwarf.path, `uses form 0x${form.toString(16)}`);
+        return this.readValue(i, inner, afterLeb(bytes, at));
       }
-      case dw.DW_FORM_flag_present:
-        this.values[i] = 1;
-        return at;
-      case dw.DW_FORM_implicit_const:
-        this.values[i] = constant;
-        return at;
-      case dw.DW_FORM_indirect:
-        return this.readValue(i, uleb(bytes, at), afterLeb(bytes, at), 0);
-      default:
-        throw malformed(this.dwarf.path, `uses form 0x${form.toString(16)}`);
     }
+  }
+
+  private keepBlock(i: number, start: number, length: number): number {
+    this.values[i] = start;
+    this.lengths[i] = length;
+    return start + length;
+  }
+}
+
+/** How a form's value is read: forms of one encoding share one way, told apart by the attribute's form later. */
+const enum Reading {
+  byte,
+  half,
+  three,
+  word,
+  long,
+  unsigned,
+  signed,
+  present,
+  constant,
+  byteReference,
+  halfReference,
+  wordReference,
+  longReference,
+  unsignedReference,
+  position,
+  wordPosition,
+  block16,
+  text,
+  byteBlock,
+  halfBlock,
+  wordBlock,
+  block,
+  indirect,
+}
+
+/** Undefined for a form that is in no standard. Sizes of offsets and addresses are the unit's (7.5.6). */
+function readingOf(form: number, unit: UnitHeader): Reading | undefined {
+  switch (form) {
+    case dw.DW_FORM_flag_present:
+      return Reading.present;
+    case dw.DW_FORM_implicit_const:
+      return Reading.constant;
+    case dw.DW_FORM_data1:
+    case dw.DW_FORM_flag:
+    case dw.DW_FORM_strx1:
+    case dw.DW_FORM_addrx1:
+      return Reading.byte;
+    case dw.DW_FORM_data2:
+    case dw.DW_FORM_strx2:
+    case dw.DW_FORM_addrx2:
+      return Reading.half;
+    case dw.DW_FORM_strx3:
+    case dw.DW_FORM_addrx3:
+      return Reading.three;
+    case dw.DW_FORM_data4:
+    case dw.DW_FORM_strx4:
+    case dw.DW_FORM_addrx4:
+    case dw.DW_FORM_ref_sup4:
+      return Reading.word;
+    case dw.DW_FORM_data8:
+    case dw.DW_FORM_ref_sup8:
+      return Reading.long;
+    case dw.DW_FORM_data16:
+      return Reading.block16;
+    case dw.DW_FORM_addr:
+      return unit.addressSize === 4 ? Reading.wordPosition : Reading.position;
+    case dw.DW_FORM_ref_sig8:
+      return Reading.position;
+    case dw.DW_FORM_ref_addr:
+      // DWARF 2 gave it the size of an address, all later versions that of an offset.
+      return (unit.version === 2 ? unit.addressSize : unit.offsetSize) === 8 ? Reading.long : Reading.word;
+    case dw.DW_FORM_strp:
+    case dw.DW_FORM_line_strp:
+    case dw.DW_FORM_sec_offset:
+    case dw.DW_FORM_strp_sup:
+    case dw.DW_FORM_GNU_ref_alt:
+    case dw.DW_FORM_GNU_strp_alt:
+      return unit.offsetSize === 8 ? Reading.long : Reading.word;
+    case dw.DW_FORM_sdata:
+      return Reading.signed;
+    case dw.DW_FORM_udata:
+    case dw.DW_FORM_strx:
+    case dw.DW_FORM_addrx:
+    case dw.DW_FORM_loclistx:
+    case dw.DW_FORM_rnglistx:
+    case dw.DW_FORM_GNU_addr_index:
+    case dw.DW_FORM_GNU_str_index:
+      return Reading.unsigned;
+    case dw.DW_FORM_ref1:
+      return Reading.byteReference;
+    case dw.DW_FORM_ref2:
+      return Reading.halfReference;
+    case dw.DW_FORM_ref4:
+      return Reading.wordReference;
+    case dw.DW_FORM_ref8:
+      return Reading.longReference;
+    case dw.DW_FORM_ref_udata:
+      return Reading.unsignedReference;
+    case dw.DW_FORM_string:
+      return Reading.text;
+    case dw.DW_FORM_block1:
+      return Reading.byteBlock;
+    case dw.DW_FORM_block2:
+      return Reading.halfBlock;
+    case dw.DW_FORM_block4:
+      return Reading.wordBlock;
+    case dw.DW_FORM_block:
+    case dw.DW_FORM_exprloc:
+      return Reading.block;
+    case dw.DW_FORM_indirect:
+      return Reading.indirect;
+    default:
+      return undefined;
+  }
+}
+
+/** Byte count, or SKIP_… code, by which a value is passed. */
+function skipOf(reading: Reading): number {
+  switch (reading) {
+    case Reading.present:
+    case Reading.constant:
+      return 0;
+    case Reading.byte:
+    case Reading.byteReference:
+      return 1;
+    case Reading.half:
+    case Reading.halfReference:
+      return 2;
+    case Reading.three:
+      return 3;
+    case Reading.word:
+    case Reading.wordReference:
+    case Reading.wordPosition:
+      return 4;
+    case Reading.long:
+    case Reading.longReference:
+    case Reading.position:
+      return 8;
+    case Reading.block16:
+      return 16;
+    case Reading.unsigned:
+    case Reading.signed:
+    case Reading.unsignedReference:
+      return SKIP_LEB;
+    case Reading.text:
+      return SKIP_STRING;
+    case Reading.byteBlock:
+      return SKIP_BLOCK1;
+    case Reading.halfBlock:
+      return SKIP_BLOCK2;
+    case Reading.wordBlock:
+      return SKIP_BLOCK4;
+    case Reading.block:
+      return SKIP_BLOCK;
+    case Reading.indirect:
+      return SKIP_INDIRECT;
   }
 }
 
@@ -611,10 +739,9 @@ function skipForms(skip: number[], unit: UnitHeader, at: number): number {
     else if (size === SKIP_BLOCK2) at += 2 + bytes.readUInt16LE(at);
     else if (size === SKIP_BLOCK4) at += 4 + bytes.readUInt32LE(at);
     else {
-      const form = uleb(bytes, at);
-      const inner = skipOf(form, unit);
+      const inner = readingOf(uleb(bytes, at), unit);
       if (inner === undefined) return bytes.length;
-      at = skipForms([inner], unit, afterLeb(bytes, at));
+      at = skipForms([skipOf(inner)], unit, afterLeb(bytes, at));
     }
   }
   return at;
@@ -649,78 +776,6 @@ export function skipTree(
     }
   }
   return at;
-}
-
-/** Size in bytes, or SKIP_… code, of a form; undefined for a form that is in no standard. */
-function skipOf(form: number, unit: UnitHeader): number | undefined {
-  switch (form) {
-    case dw.DW_FORM_flag_present:
-    case dw.DW_FORM_implicit_const:
-      return 0;
-    case dw.DW_FORM_data1:
-    case dw.DW_FORM_flag:
-    case dw.DW_FORM_ref1:
-    case dw.DW_FORM_strx1:
-    case dw.DW_FORM_addrx1:
-      return 1;
-    case dw.DW_FORM_data2:
-    case dw.DW_FORM_ref2:
-    case dw.DW_FORM_strx2:
-    case dw.DW_FORM_addrx2:
-      return 2;
-    case dw.DW_FORM_strx3:
-    case dw.DW_FORM_addrx3:
-      return 3;
-    case dw.DW_FORM_data4:
-    case dw.DW_FORM_ref4:
-    case dw.DW_FORM_strx4:
-    case dw.DW_FORM_addrx4:
-    case dw.DW_FORM_ref_sup4:
-      return 4;
-    case dw.DW_FORM_data8:
-    case dw.DW_FORM_ref8:
-    case dw.DW_FORM_ref_sig8:
-    case dw.DW_FORM_ref_sup8:
-      return 8;
-    case dw.DW_FORM_data16:
-      return 16;
-    case dw.DW_FORM_addr:
-      return unit.addressSize;
-    case dw.DW_FORM_ref_addr:
-      return unit.version === 2 ? unit.addressSize : unit.offsetSize;
-    case dw.DW_FORM_strp:
-    case dw.DW_FORM_line_strp:
-    case dw.DW_FORM_sec_offset:
-    case dw.DW_FORM_strp_sup:
-    case dw.DW_FORM_GNU_ref_alt:
-    case dw.DW_FORM_GNU_strp_alt:
-      return unit.offsetSize;
-    case dw.DW_FORM_sdata:
-    case dw.DW_FORM_udata:
-    case dw.DW_FORM_ref_udata:
-    case dw.DW_FORM_strx:
-    case dw.DW_FORM_addrx:
-    case dw.DW_FORM_loclistx:
-    case dw.DW_FORM_rnglistx:
-    case dw.DW_FORM_GNU_addr_index:
-    case dw.DW_FORM_GNU_str_index:
-      return SKIP_LEB;
-    case dw.DW_FORM_string:
-      return SKIP_STRING;
-    case dw.DW_FORM_block1:
-      return SKIP_BLOCK1;
-    case dw.DW_FORM_block2:
-      return SKIP_BLOCK2;
-    case dw.DW_FORM_block4:
-      return SKIP_BLOCK4;
-    case dw.DW_FORM_block:
-    case dw.DW_FORM_exprloc:
-      return SKIP_BLOCK;
-    case dw.DW_FORM_indirect:
-      return SKIP_INDIRECT;
-    default:
-      return undefined;
-  }
 }
 
 /** Unsigned LEB128 (7.6). */

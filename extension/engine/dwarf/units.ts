@@ -52,9 +52,9 @@ function known(elf: ElfFile): Known {
     const root = dwarf.root(header);
     // Before DWARF 5 the header does not tell partial units (dwz) from compile units.
     if (root.tag !== dw.DW_TAG_compile_unit && header.type !== dw.DW_UT_skeleton) continue;
-    const name = root.string(dw.DW_AT_name) ?? '';
     const compDir = root.string(dw.DW_AT_comp_dir) ?? '';
     const dwoName = root.string(dw.DW_AT_dwo_name) ?? root.string(dw.DW_AT_GNU_dwo_name);
+    const name = root.string(dw.DW_AT_name) ?? primarySource(dwarf, root, compDir, header.version);
     result.headers.set(header.start, header);
     result.units.push({
       offset: header.start,
@@ -73,11 +73,17 @@ function known(elf: ElfFile): Known {
 
 /**
  * All compile units of a module or object, in file order; remembered for the file. Empty without debug information.
- * A skeleton unit (split DWARF) has no DW_AT_name in some compilers: its `name` and `path` are then empty.
  * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
  */
 export function readUnits(elf: ElfFile): readonly Unit[] {
   return known(elf).units;
+}
+
+/** The first file of the line table: gcc gives skeleton units (split DWARF) no name. */
+function primarySource(dwarf: Dwarf, root: Die, compDir: string, version: number): string {
+  const offset = root.number(dw.DW_AT_stmt_list);
+  const table = offset === undefined ? undefined : readLineTable(dwarf, offset, compDir);
+  return table?.files[version >= 5 ? 0 : 1] ?? '';
 }
 
 /** Header of a unit that `readUnits` returned. */

@@ -3,7 +3,7 @@
 // Must not know anything about the running process.
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
-import type { ElfFile} from './file';
+import type { ElfFile } from './file';
 import { type ElfSymbol, type Relocation, type Section } from './file';
 
 /** One function of the object: a range of an executable section, with every symbol that begins there. */

@@ -140,12 +140,18 @@ export class Link {
             this.slot('module', 2);
             break;
           default:
-            if (target.kind === 'import' && needsStub(relocation.type, target)) {
-              this.stub(target.name);
-              this.slot(`import:${target.name}`, 1);
-            }
+            if (target.kind === 'import' && needsStub(relocation.type, target)) this.stub(target.name);
         }
       }
+    // The personality routine, where frames name it directly (code that is not position-independent).
+    for (const chunk of this.input.selection.chunks) {
+      if (!chunk.fn) continue;
+      for (const { symbol, offset } of this.input.selection.unwinds.get(chunk.object)?.references(chunk.fn) ??
+        []) {
+        const target = this.input.selection.target(chunk.object, symbol, offset);
+        if (target.kind === 'import' && target.isFunction) this.stub(target.name);
+      }
+    }
   }
 
   /** The symbol itself: relocations through the GOT ask for its address, the addend only reaches the field. */
@@ -168,6 +174,7 @@ export class Link {
     if (known !== undefined) return known;
     const offset = this.stubs.size * STUB_SIZE;
     this.stubs.set(name, offset);
+    this.slot(`import:${name}`, 1);
     return offset;
   }
 
@@ -344,7 +351,8 @@ export class Link {
         return;
       case abi.R_X86_64_PC32:
       case abi.R_X86_64_PLT32:
-        if (target.kind === 'absolute' && target.value === 0) {
+        // An undefined weak function is never called, but the call is there; gABI gives it the value 0.
+        if ((target.kind === 'absolute' && target.value === 0) || (target.kind === 'import' && target.weak)) {
           bytes.writeInt32LE(0, at);
           return;
         }
@@ -522,7 +530,11 @@ export class Link {
       if (section && section.flags & abi.SHF_EXECINSTR) {
         const code = this.input.selection.codeOf(fn)!;
         value = code.address + symbol.value + relocation.addend - code.start;
-      } else value = this.addressOfTarget(this.input.selection.target(object, symbol, relocation.addend));
+      } else
+        value = this.directAddress(
+          this.input.selection.target(object, symbol, relocation.addend),
+          relocation.addend,
+        );
       if (isRelative(relocation.type)) bytes.writeInt32LE(value - (start + at), at);
       else if (relocation.type === abi.R_X86_64_64) write64(bytes, at, value);
       else if (relocation.type === abi.R_X86_64_PC64) write64signed(bytes, at, value - (start + at));
