@@ -107,8 +107,11 @@ function startSession(
   const documents = followDocuments(parser);
   const warn = (message: string) => log.warn(message);
   const operations = new Operations(current, store, savedText, (message) => log.info(message));
-  const processes = watchProcesses(current, store, () => tree.visible || setting(Setting.codeLens), warn);
   const files = watchFiles(current, store, (message) => log.info(message));
+  const isSeen = () => tree.visible || setting(Setting.codeLens);
+  let builds: readonly string[] = [];
+  const folders = () => [...workspaceFolders(), ...builds];
+  const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
   const session: Session = {
     ...{ context, log, store, operations, documents, tree, saves, processes, files, databases },
@@ -125,8 +128,8 @@ function startSession(
       engine = newEngine();
       void old.dispose();
     }
-    const database = (await databases.find()).length > 0;
-    store.dispatch({ type: 'environment', environment: { database } });
+    builds = await databases.find();
+    store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
     files.forget();
   };
   void lookForDatabases();
@@ -162,9 +165,13 @@ function engineOptions(buildDirectories: readonly string[]): {
 } {
   return {
     buildDirectories: [...buildDirectories],
-    roots: (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath),
+    roots: workspaceFolders(),
     runtimeDirectory: setting(Setting.runtimeDirectory) || undefined,
   };
+}
+
+function workspaceFolders(): string[] {
+  return (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
 }
 
 /** The text of an open document that is as it is on disk. */

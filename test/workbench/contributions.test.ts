@@ -119,7 +119,7 @@ describe('the manifest', () => {
   it('gives inline and toolbar commands an icon', () => {
     const icons = new Map(contributes.commands.map((command) => [command.command, command.icon]));
     const items = Object.values(contributes.menus).flat();
-    for (const { command, group } of items.filter((item) => /^(inline|navigation)/.test(item.group ?? ''))) {
+    for (const { command } of items.filter((item) => /^(inline|navigation)/.test(item.group ?? ''))) {
       assert.match(icons.get(command) ?? '', /^\$\([\w-]+\)$/, command);
     }
   });

@@ -14,6 +14,8 @@ import { isSource } from '../views/documents';
 export interface FileWatch extends vscode.Disposable {
   /** Checks a file again, whatever the setting. */
   check(file: string): Promise<void>;
+  /** Processes that are not watched started or ended: one of them may be what the file in the editor waits for. */
+  othersChanged(): void;
   /** Compile commands may have changed: everything is looked up again. */
   forget(): void;
 }
@@ -86,6 +88,10 @@ export function watchFiles(
   void lookUp();
   return {
     check: (file) => check(file),
+    othersChanged() {
+      const { activeFile } = store.state;
+      if (activeFile !== undefined && targetsOf(store.state, activeFile).length === 0) void lookUp();
+    },
     forget() {
       checked.clear();
       void lookUp();

@@ -1,5 +1,5 @@
-// Follows the processes that have the runtime as they start, fork, exec and end, and what their runtimes report. One
-// look a second, never two at a time, none while an operation is under way (which reports by itself).
+// Follows the workspace's processes that have the runtime as they start, fork, exec and end, and what their runtimes
+// report. Processes of other projects are other windows' affair. One look a second, never two at a time, none while an operation is under way (which reports by itself).
 import type { PatchableProcess } from '../../engine/model/result';
 import type { AsyncEngine } from '../engine_thread/client';
 import { processKey, type ProcessKey } from '../state/state';
@@ -14,26 +14,38 @@ export interface ProcessWatch {
 }
 
 /**
+ * @param folders of the workspace and its builds: a process is the workspace's when its program lies in one of them,
+ * or when it was built from a file that is open
+ * @param othersChanged called when other processes have started or ended
  * @param isSeen whether counts of threads in old code are in sight, so that the runtimes are asked to count again
  */
 export function watchProcesses(
   engine: () => AsyncEngine,
   store: Store,
+  folders: () => readonly string[],
   isSeen: () => boolean,
+  othersChanged: () => void,
   log: (message: string) => void,
 ): ProcessWatch {
   let timer: NodeJS.Timeout | undefined;
   let disposed = false;
   let active: Promise<void> | undefined;
   let problem: string | undefined;
+  let others: string | undefined;
   const reported = new Map<ProcessKey, string>();
 
   async function look(count: boolean): Promise<void> {
     try {
-      const processes = (await engine().processes()).filter((process) => process.runtime !== undefined);
+      const all = await engine().processes();
+      const matching = new Set([...store.state.matches.values()].flat().map(processKey));
+      const isOurs = (process: PatchableProcess) =>
+        matching.has(processKey(process)) || folders().some((folder) => process.exe.startsWith(`${folder}/`));
+      const processes = all.filter((process) => process.runtime !== undefined && isOurs(process));
       if (JSON.stringify(processes) !== JSON.stringify(store.state.processes)) {
         store.dispatch({ type: 'processes', processes });
       }
+      const rest = all.filter((process) => !processes.includes(process)).map(processKey);
+      if (others !== (others = rest.join(' '))) othersChanged();
       const present = new Set(processes.map(processKey));
       for (const key of reported.keys()) if (!present.has(key)) reported.delete(key);
       await Promise.all(processes.map((process) => lookAt(process, count)));

@@ -88,14 +88,18 @@ export class CodeServer {
     return `http://127.0.0.1:${this.port}/?${query.toString()}`;
   }
 
+  /** Politely first, so that extensions are deactivated; whatever is left then of its group is killed. */
   async stop(): Promise<void> {
-    const ended = this.child.exitCode === null ? once(this.child, 'exit') : undefined;
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      const ended = once(this.child, 'exit');
+      this.child.kill('SIGTERM');
+      await ended;
+    }
     try {
       process.kill(-this.child.pid!, 'SIGKILL');
     } catch {
       // The group has ended already.
     }
-    await ended;
   }
 
   private async isHealthy(): Promise<boolean> {
@@ -135,6 +139,7 @@ function environment(directory: string, base: NodeJS.ProcessEnv): NodeJS.Process
     CODE_SERVER_CONFIG: join(directory, 'code-server.yaml'),
     EXTENSIONS_GALLERY: '{}',
     HOME: directory,
+    TMPDIR: directory,
     XDG_CONFIG_HOME: join(directory, 'config'),
     XDG_DATA_HOME: join(directory, 'share'),
     XDG_CACHE_HOME: join(directory, 'cache'),

@@ -166,8 +166,19 @@ export class Workbench {
     return this.page.locator('.markers-panel .monaco-list-row', { hasText: text });
   }
 
-  notification(text: string | RegExp): Locator {
-    return this.page.locator('.notification-toast', { hasText: text });
+  /** Waits for a notification, in the notification center: under its test driver VS Code shows no toasts. */
+  async notified(text: string | RegExp): Promise<Locator> {
+    const center = this.page.locator('.notifications-center.visible');
+    if ((await center.count()) === 0) await this.page.locator('[id="status.notifications"]').click();
+    const item = center.locator('.notification-list-item', { hasText: text });
+    await item.first().waitFor();
+    return item.first();
+  }
+
+  async answer(notification: string | RegExp, button: string): Promise<void> {
+    const item = await this.notified(notification);
+    await item.hover();
+    await item.locator('.monaco-button', { hasText: button }).click();
   }
 
   decorations(kind: 'live' | 'differs'): Locator {
