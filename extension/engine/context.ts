@@ -114,8 +114,8 @@ export interface LiveUnit {
   /** The unit's source, absolute, symbolic links resolved. */
   source: string;
   /** How the unit was recognised: debug information, the symbol table's FILE symbol when the module has no debug
-   * information, or (a header newly included) the compiler's own dependency output. */
-  evidence: 'debug-information' | 'file-symbol' | 'dependency';
+   * information, or (a header without traces in the debug information) the text of the sources. */
+  evidence: 'debug-information' | 'file-symbol' | 'include';
 }
 
 /** What a save concerns in one process. */

@@ -7,6 +7,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
 import { createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
+import { createIncludeSearch, readSource } from './compile/includes';
 import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
 import { HotPatchError, toProblem } from './model/errors';
@@ -33,7 +34,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const discovery = createDiscovery(
     list,
     cache,
-    createUnitFinder({ entriesNear: databases.entriesNear, dependenciesOf: compiler.dependenciesOf }),
+    createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
   );
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
 

@@ -2,12 +2,11 @@
 // and function signatures of the live unit with those of the new object, by their debug information, and refuses
 // what would misread objects that exist already. Looks at no code, and changes nothing.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
 import * as dw from '../dwarf/constants';
-import { Dwarf, type UnitHeader } from '../dwarf/dies';
-import { fileTable, headerOf, readUnits, type Unit } from '../dwarf/units';
-import { ElfFile } from '../elf/file';
+import type { UnitHeader } from '../dwarf/dies';
+import { entriesOf } from '../dwarf/split';
+import { readUnits, type Unit } from '../dwarf/units';
+import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { UnitTypes, type Member, type TypedefEntry, type TypeEntry, type VariableEntry } from './types';
@@ -115,38 +114,9 @@ function compareSides(
   return { problems: [...problems.values()], warnings: [], signatures };
 }
 
-/** Finds the entries of a unit, in the file itself or in its .dwo file. */
 function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
-  const skeleton = Dwarf.of(elf);
-  const header = headerOf(elf, unit);
-  const tables = new Map<UnitHeader, readonly (string | undefined)[]>();
-  const side = (dwarf: Dwarf, units: readonly UnitHeader[]): Side => ({
-    types: new UnitTypes(dwarf, units, dwarf.elf),
-    file(of, number) {
-      // A split unit counts in the table of its skeleton (DWARF 5, 3.1.3).
-      const [from, table] = dwarf === skeleton ? [dwarf, of] : [skeleton, header];
-      let files = tables.get(table);
-      if (!files) tables.set(table, (files = fileTable(from, table, unit.compDir)));
-      return files[number];
-    },
-  });
-  if (unit.dwoName === undefined) return side(skeleton, whole ? skeleton.units : [header]);
-
-  const candidates = [resolve(unit.compDir, unit.dwoName), join(dirname(elf.path), basename(unit.dwoName))];
-  const path = candidates.find((candidate) => existsSync(candidate));
-  if (path === undefined)
-    throw new HotPatchError(
-      'layout-unchecked',
-      `its debug information is in ${candidates[0]}, which is not there`,
-    );
-  const split = Dwarf.of(ElfFile.parse(path, readFileSync(path)));
-  const id = header.dwoId ?? skeleton.root(header).number(dw.DW_AT_GNU_dwo_id);
-  const match = split.units.find(
-    (candidate) => (candidate.dwoId ?? split.root(candidate).number(dw.DW_AT_GNU_dwo_id)) === id,
-  );
-  if (!match)
-    throw new HotPatchError('layout-unchecked', `${path} is of another build than the running module`);
-  return side(split, whole ? split.units : [match]);
+  const { dwarf, header, file } = entriesOf(elf, unit);
+  return { types: new UnitTypes(dwarf, whole ? dwarf.units : [header], elf), file };
 }
 
 /** One way in which a type differs. */

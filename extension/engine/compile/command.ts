@@ -286,16 +286,35 @@ export function objectCommand(
   return [...options, ...ADDED, ...debug, ...extraFlags, '-c', '-o', output, ...inputs];
 }
 
-/** The command that prints the files a unit reads, in make's syntax. Throws HotPatchError unsupported-construct. */
-export function dependencyCommand(entry: CompileEntry, readText: ReadText): string[] {
-  const { options, inputs } = unitArguments(entry, readText);
-  return [...options, '-MM', '-MG', '-MT', 'unit', ...inputs];
+/** Where a command looks for included files, absolute. */
+export interface IncludeOptions {
+  /** For `"name"` only. */
+  quote: string[];
+  all: string[];
+  /** Included without being named in the source (-include). */
+  forced: string[];
 }
 
-/** Files in what `dependencyCommand` printed: blanks and `#` are escaped, `$` doubled, lines continued. */
-export function parseDependencies(text: string): string[] {
-  const joined = text.replace(/\\\r?\n/g, ' ').replace(/^unit:/, '');
-  return (joined.match(/(?:\\.|\S)+/g) ?? []).map((word) =>
-    word.replace(/\\(.)/g, '$1').replace(/\$\$/g, '$'),
+export function includeOptions(entry: CompileEntry, readText: ReadText): IncludeOptions {
+  const argv = expandResponseFiles(entry.arguments, entry.directory, readText);
+  const words = parseArguments(argv).flatMap(({ kind, words: option }) =>
+    kind === 'option' ? [option] : [],
   );
+  const valuesOf = (name: string): string[] =>
+    words.flatMap(([first = '', second]) => {
+      const value = first === name ? second : first.startsWith(name) ? first.slice(name.length) : undefined;
+      return value === undefined ? [] : [resolve(entry.directory, value)];
+    });
+  return {
+    quote: valuesOf('-iquote'),
+    // The order of gcc: "Options for Directory Search".
+    all: [...valuesOf('-I'), ...valuesOf('-isystem'), ...valuesOf('-idirafter')],
+    forced: [
+      ...words.flatMap(([first, second]) =>
+        (first === '-include' || first === '-imacros') && second !== undefined
+          ? [resolve(entry.directory, second)]
+          : [],
+      ),
+    ],
+  };
 }

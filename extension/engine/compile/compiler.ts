@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CompiledUnit, CompileContext, CompileEntry, EngineContext } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { CompilerDiagnostic } from '../model/result';
-import { dependencyCommand, objectCommand, parseDependencies } from './command';
+import { objectCommand } from './command';
 import { parseDiagnostics } from './diagnostics';
 
 /** A compile that did not produce an object: `compile-failed` or `compiler-not-found`. */
@@ -20,13 +20,6 @@ export class CompileError extends HotPatchError {
   ) {
     super(code, message, place);
   }
-}
-
-export interface Compiler {
-  /** As CompileContext.compileUnit. */
-  compileUnit: CompileContext['compileUnit'];
-  /** Files a unit reads now, by the compiler's own account; absolute. Empty when it does not compile. */
-  dependenciesOf: (entry: CompileEntry) => Promise<string[]>;
 }
 
 /** How many objects of a unit are kept: the one of the last compile may still be in use when the next begins. */
@@ -74,12 +67,6 @@ export function createCompiler({
           milliseconds,
         };
       }),
-
-    dependenciesOf: (entry) =>
-      turn(async () => {
-        const { status, output } = await run(dependencyCommand(entry, readText), entry, undefined, 'stdout');
-        return status === 0 ? parseDependencies(output).map((path) => resolve(entry.directory, path)) : [];
-      }),
   };
 }
 
@@ -113,7 +100,6 @@ function run(
   argv: readonly string[],
   entry: CompileEntry,
   signal: AbortSignal | undefined,
-  wanted: 'all' | 'stdout' = 'all',
 ): Promise<{ status: number | NodeJS.Signals; output: string }> {
   const [program = '', ...parameters] = argv;
   const environment: NodeJS.ProcessEnv = { ...process.env, LC_ALL: 'C.UTF-8' };
@@ -125,12 +111,12 @@ function run(
       cwd: entry.directory,
       env: environment,
       detached: true,
-      stdio: ['ignore', 'pipe', wanted === 'all' ? 'pipe' : 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
     const collect = (text: string): void => void (output += text);
-    child.stdout?.setEncoding('utf8').on('data', collect);
-    child.stderr?.setEncoding('utf8').on('data', collect);
+    child.stdout.setEncoding('utf8').on('data', collect);
+    child.stderr.setEncoding('utf8').on('data', collect);
     const abort = (): void => {
       if (child.pid === undefined) return;
       try {

@@ -74,6 +74,7 @@ export class Dwarf {
   private readonly tables = new Map<string, Abbreviation[]>();
   private unitList: UnitHeader[] | undefined;
   private recentUnit: UnitHeader | undefined;
+  private skeleton: { dwarf: Dwarf; from: UnitHeader } | undefined;
   private bySignature: Map<bigint, UnitHeader> | undefined;
   /** Strings by offset: most names occur many times, and equal ones are then the same object. */
   private readonly strings = { bytes: undefined as Buffer | undefined, known: new Map<number, string>() };
@@ -201,10 +202,17 @@ export class Dwarf {
 
   /** An address by index into .debug_addr (7.27), with the section it is in when the file is relocatable. */
   addressByIndex(unit: UnitHeader, index: number): { address: number; section?: number } | undefined {
-    const table = this.sections.get('.debug_addr');
-    const at = (unit.addressBase ?? 0) + index * unit.addressSize;
-    if (!table || at + unit.addressSize > table.bytes.length) return undefined;
+    const { dwarf, from } = this.skeleton ?? { dwarf: this as Dwarf, from: unit };
+    const table = dwarf.sections.get('.debug_addr');
+    dwarf.abbreviations(from);
+    const at = (from.addressBase ?? 0) + index * from.addressSize;
+    if (!table || at + from.addressSize > table.bytes.length) return undefined;
     return { address: number64(table.bytes, at), section: table.sectionOf(at) };
+  }
+
+  /** Has a .dwo file take its addresses from the file of its skeleton unit. */
+  addressesFrom(dwarf: Dwarf, from: UnitHeader): void {
+    this.skeleton = { dwarf, from };
   }
 
   private readHeaders(section: DebugSection, base: number, types: boolean, units: UnitHeader[]): void {

@@ -557,10 +557,15 @@ export class Link {
       fixCount: fixes.length,
       guards: guards.length ? this.addressOf('.hot_fix.guards') : 0,
       guardCount: guards.length,
-      writableData: selection.chunks.some((chunk) => chunk.kind === 'data' || chunk.kind === 'zero'),
+      permanent: selection.chunks.some((chunk) => chunk.kind !== 'code' || !this.isVersion(chunk)),
       ehFrame: this.frames.length ? this.addressOf('.eh_frame') : 0,
       ehFrameSize: this.frames.length,
     });
+  }
+
+  /** Only reached through an entry that is redirected to it, or from such code: nobody else knows its address. */
+  private isVersion(chunk: Chunk): boolean {
+    return this.input.fixes.some(({ fn }) => fn === chunk.fn || chunk.fn?.symbol.name.startsWith(`${fn.symbol.name}.cold`));
   }
 
   private fixTable(): Buffer {

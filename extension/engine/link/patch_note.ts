@@ -42,7 +42,8 @@ export interface PatchNote {
   fixCount: number;
   guards: number;
   guardCount: number;
-  writableData: boolean;
+  /** Something outside may hold addresses in the patch (its variables, string literals, new functions). */
+  permanent: boolean;
   ehFrame: number;
   ehFrameSize: number;
 }
@@ -71,7 +72,7 @@ export function encodeNote(note: PatchNote): Buffer {
   write64(at, 64, note.fixes);
   write64(at, 72, note.guards);
   at.writeUInt32LE(note.guardCount, 80);
-  at.writeUInt32LE(note.writableData ? 1 : 0, 84);
+  at.writeUInt32LE(note.permanent ? 1 : 0, 84);
   write64(at, 88, note.ehFrame);
   write64(at, 96, note.ehFrameSize);
   return bytes;

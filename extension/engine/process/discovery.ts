@@ -16,7 +16,7 @@ export interface RankedUnit extends LiveUnit {
 }
 
 /** The units of a module that a file is the source of, or is included by; none for modules of other programs. */
-export type UnitFinder = (module: LiveModule, file: string) => Promise<readonly RankedUnit[]>;
+export type UnitFinder = (module: LiveModule, file: string) => readonly RankedUnit[];
 
 interface Match extends LiveTarget {
   rank: Rank;
@@ -137,7 +137,7 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     for (const module of candidates) {
       const units: RankedUnit[] = [];
       for (const file of files)
-        for (const unit of await unitsOf(module, file))
+        for (const unit of unitsOf(module, file))
           if (!units.some(({ source }) => source === unit.source)) units.push(unit);
       if (units.length > 0) found.push({ module, units });
     }

@@ -1,0 +1,150 @@
+// Which units read a header, from the text of the sources: debug information names a header only when something of
+// it is left in it (never one that only defines macros), and knows nothing of what was included since the build.
+// Conditions are not evaluated and computed includes not seen: a unit too many compiles to unchanged code. Reads
+// files; runs nothing.
+import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import type { CompileEntry } from '../context';
+import { includeOptions, type IncludeOptions, type ReadText } from './command';
+
+const DIRECTIVE = /^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)/gm;
+
+export interface Include {
+  name: string;
+  quoted: boolean;
+}
+
+export function parseIncludes(text: string): Include[] {
+  return [...text.matchAll(DIRECTIVE)].map(([, quoted, bracketed = '']) => ({
+    name: quoted ?? bracketed,
+    quoted: quoted !== undefined,
+  }));
+}
+
+/** @returns the sources among `entries` that include `header` (a real path), directly or through other headers. */
+export type IncludeSearch = (entries: readonly CompileEntry[], header: string) => Set<string>;
+
+/** What was read stays known as long as the file is not written. */
+export function createIncludeSearch(readText: ReadText): IncludeSearch {
+  const known = new Map<string, { stamp: string; includes: Include[] }>();
+
+  const includesOf = (path: string): Include[] => {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const stamp = stats ? `${stats.mtimeMs}:${stats.size}` : '';
+    const before = known.get(path);
+    if (before?.stamp === stamp) return before.includes;
+    const includes = parseIncludes(readText(path) ?? '');
+    known.set(path, { stamp, includes });
+    return includes;
+  };
+
+  return (entries, header) => {
+    const exists = createListing();
+    const found = new Set<string>();
+    // Units with the same search path share what they include.
+    const groups = new Map<string, { options: IncludeOptions; sources: Set<string> }>();
+    for (const entry of entries) {
+      const options = includeOptions(entry, readText);
+      const key = JSON.stringify(options);
+      const group = groups.get(key) ?? { options, sources: new Set() };
+      group.sources.add(entry.source);
+      groups.set(key, group);
+    }
+    for (const { options, sources } of groups.values())
+      for (const source of sourcesReading(header, options, sources, includesOf, exists)) found.add(source);
+    return found;
+  };
+}
+
+/** From the sources along all includes, then back from the header. */
+function sourcesReading(
+  header: string,
+  options: IncludeOptions,
+  sources: ReadonlySet<string>,
+  includesOf: (path: string) => Include[],
+  exists: (path: string) => boolean,
+): string[] {
+  const includers = new Map<string, string[]>();
+  const queue = [...sources];
+  const seen = new Set(queue);
+  const add = (path: string, includer: string): void => {
+    const known = includers.get(path);
+    if (known) known.push(includer);
+    else includers.set(path, [includer]);
+    if (!seen.has(path)) {
+      seen.add(path);
+      queue.push(path);
+    }
+  };
+  for (let at = 0; at < queue.length; at++) {
+    const path = queue[at] ?? '';
+    for (const include of includesOf(path)) {
+      const target = find(include, path, options, exists);
+      if (target !== undefined) add(target, path);
+    }
+  }
+  for (const forced of options.forced) for (const source of sources) add(forced, source);
+
+  const back = [...includers.keys()].filter(
+    (path) => basename(path) === basename(header) && isSame(path, header),
+  );
+  const reached = new Set(back);
+  for (let at = 0; at < back.length; at++)
+    for (const includer of includers.get(back[at] ?? '') ?? [])
+      if (!reached.has(includer)) {
+        reached.add(includer);
+        back.push(includer);
+      }
+  return [...sources].filter((source) => reached.has(source));
+}
+
+/** The file an include names: beside the includer if quoted, then along the search path. What is only in the
+ * compiler's own directories is not looked for: nobody edits it. */
+function find(
+  { name, quoted }: Include,
+  includer: string,
+  { quote, all }: IncludeOptions,
+  exists: (path: string) => boolean,
+): string | undefined {
+  if (isAbsolute(name)) return exists(name) ? name : undefined;
+  const directories = quoted ? [dirname(includer), ...quote, ...all] : all;
+  for (const directory of directories) {
+    const path = join(directory, name);
+    if (exists(path)) return path;
+  }
+  return undefined;
+}
+
+/** Is there such a file? Directories are listed once: an include path has far fewer of them than questions. */
+function createListing(): (path: string) => boolean {
+  const listed = new Map<string, Set<string>>();
+  return (path) => {
+    const directory = dirname(path);
+    let names = listed.get(directory);
+    if (!names) {
+      try {
+        names = new Set(readdirSync(directory));
+      } catch {
+        names = new Set(); // a search path may name directories that do not exist
+      }
+      listed.set(directory, names);
+    }
+    return names.has(basename(path));
+  };
+}
+
+function isSame(path: string, real: string): boolean {
+  try {
+    return realpathSync(path) === real;
+  } catch {
+    return false;
+  }
+}
+
+export function readSource(path: string): string | undefined {
+  try {
+    return readFileSync(resolve(path), 'utf8');
+  } catch {
+    return undefined; // removed meanwhile: it includes nothing
+  }
+}

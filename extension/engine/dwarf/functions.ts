@@ -1,0 +1,129 @@
+// Where the functions of one unit are declared and have their code, so that problems and patched functions can be
+// shown at a line. Walks all entries of the unit: for the unit that was edited, not for a module.
+import type { ElfFile } from '../elf/file';
+import * as dw from './constants';
+import { afterLeb, Die, Dwarf, skipAttributes, uleb, type UnitHeader } from './dies';
+import { readLineRows, readLineTable, type LineRow } from './lines';
+import { entriesOf } from './split';
+import { headerOf, type Unit } from './units';
+
+/** Where a function is declared, and where its code is. */
+export interface FunctionPlace {
+  /** Linkage name where it has one (C++), otherwise its name. */
+  symbol: string;
+  /** Unqualified name. */
+  name: string;
+  file: string;
+  /** 1-based; 0 when the compiler did not say. */
+  line: number;
+  /** Last line with code of the function in `file`; only when asked for and there is code. */
+  endLine?: number;
+  /** Offset in `section` of a relocatable file, otherwise a virtual address; undefined for a declaration. */
+  address?: number;
+  section?: number;
+}
+
+/**
+ * The functions of a unit, with code, abstract (inlined everywhere) or only declared, one entry for each DIE that
+ * has a line of its own. Walks the whole unit, so it is meant for the one that was edited.
+ * @throws HotPatchError `layout-unchecked` when the unit's entries are in a .dwo file that is not there.
+ * @param options.endLines also run the line program, to know where each function ends.
+ */
+export function functionLines(
+  elf: ElfFile,
+  unit: Unit,
+  options: { endLines?: boolean } = {},
+): FunctionPlace[] {
+  const { dwarf, header, file: fileOf } = entriesOf(elf, unit);
+  const places: FunctionPlace[] = [];
+  const code: { place: FunctionPlace; file: number; size: number }[] = [];
+  const origin = new Die(dwarf);
+  forEachSubprogram(dwarf, header, (die) => {
+    let symbol: string | undefined;
+    let name: string | undefined;
+    let file: number | undefined;
+    let line: number | undefined;
+    // A definition outside its class, and a copy of an inline function, leave to the entry they refer to what
+    // they do not say themselves (2.13, 3.3.8).
+    for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
+      symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);
+      name ??= entry.string(dw.DW_AT_name);
+      // The two belong together, but an entry may give a line alone when the file is that of its declaration.
+      line ??= entry.number(dw.DW_AT_decl_line);
+      // A file number counts in the table of its own unit; of another one (LTO) it says nothing here.
+      if (entry.unit === header) file ??= entry.number(dw.DW_AT_decl_file);
+      const next: number | undefined =
+        entry.reference(dw.DW_AT_abstract_origin) ?? entry.reference(dw.DW_AT_specification);
+      entry = next === undefined ? undefined : dwarf.die(next, origin);
+    }
+    if (name === undefined && symbol === undefined) return;
+    const low = die.addressOf(dw.DW_AT_low_pc);
+    const place: FunctionPlace = {
+      symbol: symbol ?? name ?? '',
+      name: name ?? symbol ?? '',
+      file: (file === undefined ? undefined : fileOf(header, file)) ?? unit.path,
+      line: line ?? 0,
+      ...(low ? { address: low.address } : {}),
+      ...(low?.section === undefined ? {} : { section: low.section }),
+    };
+    places.push(place);
+    if (!low || file === undefined) return;
+    const high = die.addressOf(dw.DW_AT_high_pc);
+    const size = high ? high.address - low.address : (die.number(dw.DW_AT_high_pc) ?? 0);
+    code.push({ place, file, size });
+  });
+  if (options.endLines) addEndLines(elf, unit, code);
+  return places;
+}
+
+/** Calls back for each DW_TAG_subprogram of a unit, wherever it is nested. The entry is reused. */
+function forEachSubprogram(dwarf: Dwarf, header: UnitHeader, visit: (die: Die) => void): void {
+  const abbreviations = dwarf.abbreviations(header);
+  const { bytes } = header;
+  const die = new Die(dwarf);
+  let at = header.firstDie;
+  while (at < header.end) {
+    const code = uleb(bytes, at);
+    const abbreviation = code === 0 ? undefined : abbreviations[code];
+    if (!abbreviation) at = afterLeb(bytes, at);
+    else if (abbreviation.tag === dw.DW_TAG_subprogram) {
+      die.read(header, at);
+      visit(die);
+      at = die.next;
+    } else at = skipAttributes(abbreviation, header, afterLeb(bytes, at));
+  }
+}
+
+/** Sets `endLine` from the rows of the line table that lie in each function's code. */
+function addEndLines(
+  elf: ElfFile,
+  unit: Unit,
+  functions: { place: FunctionPlace; file: number; size: number }[],
+): void {
+  const dwarf = Dwarf.of(elf);
+  const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
+  const table = offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);
+  if (!table) return;
+  const bySection = new Map<number | undefined, LineRow[]>();
+  for (const row of readLineRows(dwarf, table)) {
+    const rows = bySection.get(row.section);
+    if (rows) rows.push(row);
+    else bySection.set(row.section, [row]);
+  }
+  for (const rows of bySection.values()) rows.sort((a, b) => a.address - b.address);
+  for (const { place, file, size } of functions) {
+    const rows = bySection.get(place.section) ?? [];
+    const start = place.address ?? 0;
+    let low = 0;
+    let high = rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((rows[middle]?.address ?? 0) < start) low = middle + 1;
+      else high = middle;
+    }
+    let end = 0;
+    for (let row = rows[low]; row && row.address < start + size; row = rows[++low])
+      if (row.file === file && row.line > end) end = row.line;
+    if (end >= place.line && end > 0) place.endLine = end;
+  }
+}
