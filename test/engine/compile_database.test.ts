@@ -13,6 +13,7 @@ long text_length(void) { return strlen(TEXT); }
 #else
 long text_length(void) { return 0; }
 #endif
+long area(long n) { return n * n * SCALE; }
 long value(long n) { return n * SCALE + text_length(); }
 `;
 
@@ -26,7 +27,7 @@ async function patchedThrough(
   session.writeDatabase(entries(session));
   await session.patch('unit.cc', 'unchanged');
   const before = await unit.value(10);
-  await unit.editAndPatch('n * SCALE', '1000 + n * SCALE');
+  await unit.editAndPatch('return n * SCALE', 'return 1000 + n * SCALE');
   assert.equal(await unit.value(10), 1000 + before);
 }
 
@@ -161,7 +162,7 @@ describe('a compile database', () => {
       const unit = await Unit.start(session, source);
       const listing = () =>
         session.run('find', ['.', '-path', './run', '-prune', '-o', '-type', 'f', '-printf', '%p %T@\n']);
-      session.edit('unit.cc', 'n * SCALE', 'n * SCALE + 1');
+      session.edit('unit.cc', 'return n * SCALE', 'return 1 + n * SCALE');
       const before = await listing();
       await session.patch('unit.cc');
       assert.equal(await listing(), before);
@@ -188,7 +189,7 @@ describe('a compile database', () => {
         session.writeDatabase(at(directory, scale), directory);
       }
       await session.run('rm', ['compile_commands.json']);
-      session.edit('unit.cc', 'n * SCALE', '1000 + n * SCALE');
+      session.edit('unit.cc', 'return n * SCALE', 'return 1000 + n * SCALE');
       await session.patch(['unit.cc', '-p', 'release']);
       assert.equal(await unit.value(10), 1020);
     }),
@@ -218,7 +219,7 @@ describe('hot-patch check', () => {
       const [report] = await session.check('unit.cc');
       assert.equal(report!.verdict, 'ready');
       assert.equal(report!.pid, unit.program.pid);
-      assert.deepEqual(report!.functions, { compared: 2, unchanged: 2, changed: 0 });
+      assert.deepEqual(report!.functions, { compared: 3, unchanged: 3, changed: 0 });
     }),
   );
 
@@ -226,7 +227,7 @@ describe('hot-patch check', () => {
     'says that a file was edited, and which functions differ',
     inSession(async (session) => {
       await Unit.start(session, source);
-      session.edit('unit.cc', 'n * SCALE', 'n * SCALE + 5');
+      session.edit('unit.cc', 'return n * SCALE', 'return 5 + n * SCALE');
       const [report] = await session.check('unit.cc');
       assert.equal(report!.verdict, 'edited');
       assert.deepEqual(

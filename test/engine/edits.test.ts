@@ -3,6 +3,9 @@
 import { strict as assert } from 'node:assert';
 import { inSession, Unit } from '../support/session';
 
+/** Does nothing to small numbers; long enough for a jump. */
+const plain = 'long value(long n) { n = n < -1000 ? -1000 : n; return n; }';
+
 describe('an edit takes effect', () => {
   it(
     'of a function that the compiler inlined everywhere, through its callers',
@@ -42,9 +45,9 @@ describe('an edit takes effect', () => {
   it(
     'that adds a function and a static variable, whose value the next patch keeps',
     inSession(async (session) => {
-      const unit = await Unit.start(session, 'long value(long n) { return n; }');
+      const unit = await Unit.start(session, plain);
       await unit.editAndPatch(
-        'long value(long n) { return n; }',
+        plain,
         `static long calls = 100;
          static long count() { return ++calls; }
          long value(long n) { return n + count(); }`,
@@ -61,7 +64,7 @@ describe('an edit takes effect', () => {
   it(
     'that adds a function-local static, whose value the next patch keeps',
     inSession(async (session) => {
-      const unit = await Unit.start(session, 'long value(long n) { return n; }');
+      const unit = await Unit.start(session, plain);
       await unit.editAndPatch('return n;', 'static long calls = 5; return n + ++calls;');
       assert.equal(await unit.value(0), 6);
       assert.equal(await unit.value(0), 7);
@@ -248,7 +251,9 @@ describe('an edit takes effect', () => {
   it(
     'that calls a library function the program did not use before',
     inSession(async (session) => {
-      const unit = await Unit.start(session, 'long value(long n) { return n; }', { language: 'c' });
+      const unit = await Unit.start(session, 'long value(long n) { n = n < -1000 ? -1000 : n; return n; }', {
+        language: 'c',
+      });
       session.edit('unit.c', /^/, '#include <stdlib.h>\n#include <string.h>\n#include <stdio.h>\n');
       await unit.editAndPatch(
         'return n;',
@@ -261,9 +266,13 @@ describe('an edit takes effect', () => {
   it(
     'that uses stderr in a C program that did not',
     inSession(async (session) => {
-      const unit = await Unit.start(session, '#include <stdio.h>\nlong value(long n) { return n; }', {
-        language: 'c',
-      });
+      const unit = await Unit.start(
+        session,
+        '#include <stdio.h>\nlong value(long n) { n = n < -1000 ? -1000 : n; return n; }',
+        {
+          language: 'c',
+        },
+      );
       await unit.editAndPatch('return n;', 'fprintf(stderr, "value %ld\\n", n); return n;');
       assert.equal(await unit.value(3), 3);
       assert.equal(await unit.program.errorLine(), 'value 3');
@@ -273,7 +282,10 @@ describe('an edit takes effect', () => {
   it(
     'that uses std::cerr in a C++ program that did not',
     inSession(async (session) => {
-      const unit = await Unit.start(session, '#include <iostream>\nlong value(long n) { return n; }');
+      const unit = await Unit.start(
+        session,
+        '#include <iostream>\nlong value(long n) { n = n < -1000 ? -1000 : n; return n; }',
+      );
       await unit.editAndPatch('return n;', 'std::cerr << "value " << n << std::endl; return n;');
       assert.equal(await unit.value(3), 3);
       assert.equal(await unit.program.errorLine(), 'value 3');
@@ -342,7 +354,7 @@ describe('an edit takes effect', () => {
     inSession(async (session) => {
       const unit = await Unit.start(
         session,
-        `long value(long n) { return n; }
+        `long value(long n) { n = n < -1000 ? -1000 : n; return n; }
          long helper(long n) { return n * 3; }`,
         { flags: ['-O2', '-g', '-ffunction-sections'], linkFlags: ['-Wl,--gc-sections'] },
       );

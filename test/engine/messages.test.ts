@@ -76,7 +76,7 @@ describe('patching says so and leaves the process as it is', () => {
         ['unit.cc'],
         exitStatus.compileError,
         'compile-failed',
-        /unit\.cc/,
+        /undeclared_name/,
       );
       assert.equal(result.outcome, 'failed');
       const error = result.diagnostics.find(({ severity }) => severity === 'error');
@@ -182,7 +182,7 @@ describe('patching says so and leaves the process as it is', () => {
       const unit = await Unit.start(session, `${functions.join('\n')}\n${source}`);
       session.write('compile_commands.json', session.read('compile_commands.json').replaceAll('-O2', '-O0'));
       session.edit('unit.cc', 'n * 2', 'n * 3');
-      await patchFails(session, ['unit.cc'], exitStatus.refused, 'flags-differ', /flags|compile command/);
+      await patchFails(session, ['unit.cc'], exitStatus.refused, 'flags-differ', /-O2.*-O0/);
       await unharmed(unit);
     }),
   );

@@ -9,6 +9,9 @@ Record records[4] = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}, {10, 11, 12}};
 long value(long n) { Record &r = records[n & 3]; return r.first * 100 + r.second * 10 + r.third; }
 `;
 
+/** Does nothing to small numbers; long enough for a jump. */
+const plain = 'long value(long n) { n = n < -1000 ? -1000 : n; return n; }';
+
 describe('a save is refused and the process unharmed', () => {
   it(
     'when a struct member moved, although the size stayed the same',
@@ -99,7 +102,7 @@ describe('a save is refused and the process unharmed', () => {
     inSession(async (session) => {
       const unit = await Unit.start(
         session,
-        'static int count = 1;\nlong value(long n) { return n + count++; }\n',
+        'static int count = 1;\nvoid set(int c) { count = c; }\nlong value(long n) { return n + count; }\n',
       );
       const result = await unit.editAndBeRefused('static int count', 'static long count', 'variable-changed');
       assert.match(result.refusals[0]!.message, /count/);
@@ -112,7 +115,7 @@ describe('a save is refused and the process unharmed', () => {
     inSession(async (session) => {
       const unit = await Unit.start(
         session,
-        'static long log_entries[4];\nlong value(long n) { log_entries[n & 3] += n; return n + (log_entries[0] & 0); }\n',
+        'static long log_entries[4];\nlong value(long n) { log_entries[n & 3] = n; return n + log_entries[2]; }\n',
       );
       await unit.editAndBeRefused('log_entries[4]', 'log_entries[8]', 'variable-changed');
     }),
@@ -121,9 +124,9 @@ describe('a save is refused and the process unharmed', () => {
   it(
     'when a new global needs a constructor',
     inSession(async (session) => {
-      const unit = await Unit.start(session, '#include <string>\nlong value(long n) { return n; }\n');
+      const unit = await Unit.start(session, `#include <string>\n${plain}\n`);
       const result = await unit.editAndBeRefused(
-        'long value(long n) { return n; }',
+        plain,
         "static std::string prefix = std::string(200, 'x');\nlong value(long n) { return n + prefix.size(); }",
         'needs-constructor',
       );
@@ -134,9 +137,9 @@ describe('a save is refused and the process unharmed', () => {
   it(
     'when a new thread_local is added',
     inSession(async (session) => {
-      const unit = await Unit.start(session, 'long value(long n) { return n; }\n');
+      const unit = await Unit.start(session, `${plain}\n`);
       await unit.editAndBeRefused(
-        'long value(long n) { return n; }',
+        plain,
         'static thread_local long seen = 3;\nlong value(long n) { return n + seen++; }',
         'new-thread-local',
       );
@@ -146,13 +149,32 @@ describe('a save is refused and the process unharmed', () => {
   it(
     'when the new code uses a function that exists nowhere in the process',
     inSession(async (session) => {
-      const unit = await Unit.start(session, 'long value(long n) { return n; }\n');
+      const unit = await Unit.start(session, `${plain}\n`);
       const result = await unit.editAndBeRefused(
-        'long value(long n) { return n; }',
+        plain,
         'long nowhere(long);\nlong value(long n) { return nowhere(n); }',
         'unresolved-symbol',
       );
       assert.match(result.refusals[0]!.message, /nowhere/);
+    }),
+  );
+
+  it(
+    'when a function is too short for a jump and the next one follows at once',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        'long first(long n) { return n; }\nlong value(long n) { return n; }\n',
+        {
+          flags: ['-Os', '-g'],
+        },
+      );
+      const result = await unit.editAndBeRefused(
+        'first(long n) { return n; }',
+        'first(long n) { return n + 5; }',
+        'entry-too-short',
+      );
+      assert.match(result.refusals[0]!.message, /first/);
     }),
   );
 

@@ -76,7 +76,7 @@ describe('redis, built by its own Makefile', () => {
   it('has not one function reported as changed over all its units', async () => {
     const files = databaseSources(built.database);
     const { units, compared } = await assertNothingFalselyChanged(files, session.options, progress);
-    assert.ok(units > 100, `only ${units} units`);
+    assert.ok(units > 90, `only ${units} units`);
     assert.ok(compared > 3000, `only ${compared} functions`);
   });
 

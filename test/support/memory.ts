@@ -38,16 +38,18 @@ export function statusSequence(base: string, pid: number): number | undefined {
 
 /** Content of a file of the process's control directory. */
 export function controlFile(base: string, pid: number, name: string): string | undefined {
+  const directory = controlDirectory(base, pid);
+  if (directory === undefined) return undefined;
   try {
-    return readFileSync(join(controlDirectory(base, pid), name), 'utf8');
+    return readFileSync(join(directory, name), 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-export function controlDirectory(base: string, pid: number): string {
+/** The control directory of a process; undefined while the runtime has not made the user's directory. */
+export function controlDirectory(base: string, pid: number): string | undefined {
   const user = readdirSync(base).find((name) => name.startsWith('hot_fix-'));
-  if (user === undefined) throw new Error(`no control directory in ${base}`);
-  return join(base, user, String(pid));
+  return user === undefined ? undefined : join(base, user, String(pid));
 }
