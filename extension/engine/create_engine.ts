@@ -62,8 +62,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
     demangle,
     compile: { entriesFor: databases.entriesFor, compileUnit: compiler.compileUnit },
     processes: {
-      list: () => Promise.resolve(list()),
-      targets: discovery.targets,
+      list: () => promised(list),
+      targets: (files, target) => promised(() => discovery.targets(files, target)),
       modules: cache.modules,
       addressSpace: readAddressSpace,
       readMemory,
@@ -110,8 +110,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
   };
 
   return {
-    processes: () => Promise.resolve(list()),
-    processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
+    processes: () => promised(list),
+    processesOf: (file) => promised(() => discovery.matching(file).map(({ process }) => process)),
     check: (files, target) => checkFiles(context, files, target),
     patch: (patchRequest) => patchProcesses(context, patchRequest),
     load: (pid, patchFile) => {
@@ -144,6 +144,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
       await rm(temporaryDirectory, { recursive: true, force: true });
     },
   };
+}
+
+/** What is thrown becomes a rejection. */
+function promised<T>(compute: () => T): Promise<T> {
+  return new Promise((resolve) => resolve(compute()));
 }
 
 function asProblem({ error }: Answer): Problem {

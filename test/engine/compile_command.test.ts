@@ -3,11 +3,10 @@ import { strict as assert } from 'node:assert';
 import {
   commandKind,
   compilerIndex,
-  dependencyCommand,
   expandResponseFiles,
+  includeOptions,
   objectCommand,
   outputOf,
-  parseDependencies,
   splitResponseFile,
 } from '../../extension/engine/compile/command';
 import type { CompileEntry } from '../../extension/engine/context';
@@ -200,18 +199,12 @@ describe('response files', () => {
   });
 });
 
-describe('dependencies', () => {
-  it('are asked for without touching files of the build', () => {
-    const command = dependencyCommand(entryOf('g++ -g -MD -MF unit.d -c unit.cc -o unit.o'), () => undefined);
-    assert.deepEqual(command, ['g++', '-g', '-MM', '-MG', '-MT', 'unit', 'unit.cc']);
-  });
-
-  it('are read from make syntax', () => {
-    assert.deepEqual(parseDependencies('unit: unit.cc a\\ b.h \\\n  c$$d.h e\\#f.h\n'), [
-      'unit.cc',
-      'a b.h',
-      'c$d.h',
-      'e#f.h',
-    ]);
+describe('the search path for included files', () => {
+  it('is that of the command, in the order of gcc', () => {
+    const command = 'g++ -isystem sys -Ia -I /b -iquote q -include pre.h -idirafter z -c unit.cc';
+    assert.deepEqual(
+      includeOptions(entryOf(command), () => undefined),
+      { quote: ['/w/q'], all: ['/w/a', '/b', '/w/sys', '/w/z'], forced: ['/w/pre.h'] },
+    );
   });
 });

@@ -28,7 +28,7 @@ const KEPT = 2;
 export function createCompiler({
   temporaryDirectory,
   log,
-}: Pick<EngineContext, 'temporaryDirectory' | 'log'>): Compiler {
+}: Pick<EngineContext, 'temporaryDirectory' | 'log'>): Pick<CompileContext, 'compileUnit'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   let count = 0;

@@ -57,7 +57,7 @@ export function createUnitFinder(
       edited: header,
       source,
       evidence: 'include',
-      rank: 0,
+      rank: elf.section('.debug_info') ? 0 : 2,
     }));
   };
 

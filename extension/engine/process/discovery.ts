@@ -118,14 +118,14 @@ function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined 
 
 export interface Discovery {
   /** As ProcessContext.targets. */
-  targets: (files: readonly string[], target: Target) => Promise<LiveTarget[]>;
+  targets: (files: readonly string[], target: Target) => LiveTarget[];
   /** Every process, whatever its state, with modules that were built from the file. */
-  matching: (file: string) => Promise<LiveTarget[]>;
+  matching: (file: string) => LiveTarget[];
 }
 
 export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: UnitFinder): Discovery {
   /** Undefined when no module of the process was built from the files. */
-  const match = async (process: PatchableProcess, files: readonly string[]): Promise<Match | undefined> => {
+  const match = (process: PatchableProcess, files: readonly string[]): Match | undefined => {
     let live: LiveModule[];
     try {
       live = cache.modules(process.pid);
@@ -152,14 +152,8 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     return { process, modules, rank };
   };
 
-  const all = async (processes: readonly PatchableProcess[], files: readonly string[]): Promise<Match[]> => {
-    const matches: Match[] = [];
-    for (const process of processes) {
-      const found = await match(process, files);
-      if (found) matches.push(found);
-    }
-    return matches;
-  };
+  const all = (processes: readonly PatchableProcess[], files: readonly string[]): Match[] =>
+    processes.flatMap((process) => match(process, files) ?? []);
 
   const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
   /** Only to say that the runtime is missing, so programs of the system are not even opened. */
@@ -167,7 +161,7 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     state === 'no-runtime' && !SYSTEM.test(exe);
 
   return {
-    async targets(paths, target) {
+    targets(paths, target) {
       const files = paths.map(realPath);
       const processes = list();
       const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
@@ -181,21 +175,18 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
             throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
           return process;
         });
-        matches = await all(chosen, files);
+        matches = all(chosen, files);
       } else {
-        matches = await all(processes.filter(withRuntime), files);
-        if (matches.length === 0) matches = await all(processes.filter(withoutRuntime), files);
+        matches = all(processes.filter(withRuntime), files);
+        if (matches.length === 0) matches = all(processes.filter(withoutRuntime), files);
       }
       return choose(matches, paths, target, parentOf).map(({ process, modules }) => ({ process, modules }));
     },
 
-    async matching(path) {
+    matching(path) {
       const file = realPath(path);
       const processes = list();
-      const matches = await all(
-        [...processes.filter(withRuntime), ...processes.filter(withoutRuntime)],
-        [file],
-      );
+      const matches = all([...processes.filter(withRuntime), ...processes.filter(withoutRuntime)], [file]);
       const best = Math.min(...matches.map(({ rank }) => rank));
       return matches.filter(({ rank }) => rank === best);
     },
