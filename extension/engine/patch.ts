@@ -17,7 +17,8 @@ import type {
 } from './context';
 import type { PatchRequest, Target } from './engine';
 import { parseProducer, type Producer } from './dwarf/producer';
-import { functionLines, readUnits, unitsOf, type FunctionPlace, type Unit } from './dwarf/units';
+import { functionLines, type FunctionPlace } from './dwarf/functions';
+import { readUnits, unitsOf, type Unit } from './dwarf/units';
 import { ElfFile } from './elf/file';
 import { ObjectFile, type ObjectFunction } from './elf/object';
 import { ImportResolver } from './link/imports';

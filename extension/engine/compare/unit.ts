@@ -636,7 +636,8 @@ export class UnitComparison {
       const width = relocation.type === abi.R_X86_64_64 || relocation.type === abi.R_X86_64_PC64 ? 8 : 4;
       if (fresh.compare(live, at - start, relocation.offset - start, at, relocation.offset) !== 0)
         return false;
-      if (!this.samePointer(relocation, image, live, start, address, anonymous, expectations)) return false;
+      if (!this.samePointer(section, relocation, image, live, start, address, anonymous, expectations))
+        return false;
       at = relocation.offset + width;
     }
     if (at >= end) return true;
@@ -646,6 +647,7 @@ export class UnitComparison {
   }
 
   private samePointer(
+    section: Section,
     relocation: Relocation,
     image: Image,
     live: Buffer,
@@ -668,7 +670,7 @@ export class UnitComparison {
         const value = live.readInt32LE(within);
         const target = this.object.sectionOf(symbol);
         // A jump table of position-independent code: each entry counts from the table's start.
-        if (anonymous && target && target.flags & abi.SHF_EXECINSTR)
+        if ((anonymous && target && target.flags & abi.SHF_EXECINSTR) || isTableRelative(section, symbol))
           return this.sameTarget(symbol, relocation.addend - within, address + value, expectations);
         return this.sameTarget(symbol, relocation.addend, address + within + value, expectations);
       }
@@ -762,6 +764,13 @@ function lastNonZero(bytes: Buffer, start: number, end: number): number {
   let stop = end;
   while (stop > start && bytes[stop - 1] === 0) stop--;
   return stop;
+}
+
+/** Entries of a relative lookup table (clang: `reltable.name`, offsets of strings from the table) count from the table's
+ * start; those of language-specific exception data, and everything with a named target, from the field itself. */
+export function isTableRelative(section: Section, target: ElfSymbol): boolean {
+  const unnamed = target.type === abi.STT_SECTION || target.name.startsWith('.L');
+  return unnamed && !section.name.startsWith('.gcc_except_table') && section.name !== '.eh_frame';
 }
 
 /** The string or constant of a mergeable section that an offset points into (gABI, SHF_MERGE and SHF_STRINGS). */

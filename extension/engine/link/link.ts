@@ -565,7 +565,9 @@ export class Link {
 
   /** Only reached through an entry that is redirected to it, or from such code: nobody else knows its address. */
   private isVersion(chunk: Chunk): boolean {
-    return this.input.fixes.some(({ fn }) => fn === chunk.fn || chunk.fn?.symbol.name.startsWith(`${fn.symbol.name}.cold`));
+    return this.input.fixes.some(
+      ({ fn }) => fn === chunk.fn || chunk.fn?.symbol.name.startsWith(`${fn.symbol.name}.cold`),
+    );
   }
 
   private fixTable(): Buffer {

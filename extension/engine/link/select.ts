@@ -3,7 +3,7 @@
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
 import type { UnitComparison } from '../compare/unit';
-import { mergeablePiece } from '../compare/unit';
+import { isTableRelative, mergeablePiece } from '../compare/unit';
 import type { LiveImage } from '../compare/live_image';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
@@ -96,10 +96,17 @@ export class Selection {
     return this.bySection.get(fn.section)?.find((chunk) => chunk.fn === fn);
   }
 
-  /** Bytes from a relocated field of a chunk to the end of its instruction (0 outside of code: nothing follows). */
+  /** What a PC-relative field counts from, as a distance from the field: the end of its instruction in code, the
+   * start of its table in data. */
   beyond(chunk: Chunk, relocation: Relocation): number {
     if (!isRelative(relocation.type)) return 0;
-    if (chunk.kind !== 'code') return 0;
+    if (chunk.kind !== 'code') {
+      const symbol = chunk.object.symbol(relocation.symbol);
+      const section = chunk.object.sectionOf(symbol);
+      if (section && section.flags & abi.SHF_EXECINSTR) return 0;
+      const start = chunk.object.place(chunk.section, relocation.offset).symbol?.value ?? chunk.start;
+      return isTableRelative(chunk.section, symbol) ? start - relocation.offset : 0;
+    }
     return this.distancesOf.get(chunk)?.get(relocation.offset) ?? 4;
   }
 
@@ -147,7 +154,8 @@ export class Selection {
     at: number,
   ): Target {
     const { comparison } = this.unit(object);
-    if (symbol && symbol.name) {
+    // Labels without a size (clang's GCC_except_table3) mark a place and are no objects.
+    if (symbol && symbol.size > 0) {
       const existing = isConstant(section)
         ? comparison.constant(section, symbol)
         : comparison.variable(symbol);
