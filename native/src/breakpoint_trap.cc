@@ -78,12 +78,15 @@ void handle_trap(int signal, siginfo_t *info, void *context) {
     errno = saved;
     return;
   }
+  // Back to the entry, where the thread is for everybody who reads its stack while it waits: the signal frame would
+  // show it behind the int3, inside the bytes to be replaced.
+  arch::set_program_counter(interrupted, address);
   wait_while_held();
   // Once the int3 is gone, whatever stands there now is to be executed; else the entry is being changed, and the
   // thread goes where it will lead.
   const bool is_gone =
       __atomic_load_n(reinterpret_cast<const std::uint8_t *>(address), __ATOMIC_SEQ_CST) != arch::breakpoint;
-  arch::set_program_counter(interrupted, is_gone ? address : function->divert_to.load(std::memory_order_acquire));
+  if (!is_gone) arch::set_program_counter(interrupted, function->divert_to.load(std::memory_order_acquire));
   errno = saved;
 }
 

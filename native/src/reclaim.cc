@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::uint64_t scan_patience = 20000; // microseconds
 constexpr unsigned grace = 10000;
+constexpr std::size_t search_pages = 64; // read at once
 constexpr std::size_t most_memory = std::size_t{256} << 20; // to search; in a larger process patches stay
 
 bool is_candidate(const Patch &patch) {
@@ -63,8 +64,8 @@ void keep_unreferenced(List<CodeRange> &patches, const std::uintptr_t *words, st
   }
 }
 
-bool is_searched(const Mapping &mapping, const Mapping *own_stack) {
-  if (&mapping == own_stack || is_own_memory(mapping.start) || (mapping.protection & PROT_READ) == 0) return false;
+bool is_searched(const Mapping &mapping) {
+  if ((mapping.protection & PROT_READ) == 0) return false;
   if ((mapping.protection & PROT_WRITE) != 0) return true;
   // What is read-only in other patches was written when they were relocated.
   return std::any_of(all_patches().begin(), all_patches().end(), [&](const Patch *patch) {
@@ -78,25 +79,33 @@ bool is_inside(const List<CodeRange> &patches, const Mapping &mapping) {
   });
 }
 
+/** Whether the pages may hold pointers: memory that was never touched does not. */
+bool is_in_use(const Mapping &mapping, std::uintptr_t start, std::size_t length) {
+  unsigned char resident[search_pages];
+  if (mapping.path[0] == '/') return true;
+  // It fails for what is no ordinary memory.
+  if (mincore(reinterpret_cast<void *>(start), length, resident) != 0) return true;
+  return std::any_of(resident, resident + length / arch::page_size,
+                     [](unsigned char state) { return (state & 1) != 0; });
+}
+
 bool search_memory(List<CodeRange> &patches) {
   MemoryMap map;
   List<std::uintptr_t> words;
-  constexpr std::size_t chunk_pages = 64;
-  if (!map.read() || !words.reserve(chunk_pages * arch::page_size / sizeof(std::uintptr_t))) return false;
-  const Mapping *own_stack = map.find(reinterpret_cast<std::uintptr_t>(&map));
+  constexpr std::size_t page_words = arch::page_size / sizeof(std::uintptr_t);
+  if (!map.read() || !words.reserve(search_pages * page_words)) return false;
   std::size_t searched = 0;
   for (const Mapping &mapping : map.mappings()) {
-    if (!is_searched(mapping, own_stack) || is_inside(patches, mapping)) continue;
+    if (!is_searched(mapping) || is_inside(patches, mapping)) continue;
     for (std::uintptr_t at = mapping.start; at < mapping.end && !patches.empty();) {
-      unsigned char resident[chunk_pages];
-      const std::size_t length = std::min<std::size_t>(chunk_pages * arch::page_size, mapping.end - at);
-      // Memory that was never touched holds no pointers; mincore fails for what is no ordinary memory.
-      const bool known = mincore(reinterpret_cast<void *>(at), length, resident) == 0;
-      const bool is_file = mapping.path[0] == '/';
-      if (!known || is_file || std::any_of(resident, resident + length / arch::page_size,
-                                           [](unsigned char state) { return (state & 1) != 0; })) {
+      const std::size_t length = std::min<std::size_t>(search_pages * arch::page_size, mapping.end - at);
+      if (is_in_use(mapping, at, length)) {
         const std::size_t count = read_memory(at, words.begin(), length) / sizeof(std::uintptr_t);
-        keep_unreferenced(patches, words.begin(), count);
+        // Page by page: the kernel joins our own memory with that of others into one mapping.
+        for (std::size_t i = 0; i < count; i += page_words) {
+          if (is_own_memory(at + i * sizeof(std::uintptr_t))) continue;
+          keep_unreferenced(patches, words.begin() + i, std::min(page_words, count - i));
+        }
         searched += length;
       }
       if (searched > most_memory) return false;

@@ -97,7 +97,6 @@ bool scan_blocked(const MemoryMap &map, int tid, const ThreadState &state, Range
 /** Scans what may be the stacks of threads whose stack pointer is unknown: the main stack, and anonymous memory
  * above a guard page, as far as it is in use. Stacks in `known` were scanned already. */
 void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &known, Ranges &ranges) {
-  const auto own = reinterpret_cast<std::uintptr_t>(&ranges);
   const Mapping *below = nullptr;
   int pseudo_tid = -1;
   for (const Mapping &mapping : map.mappings()) {
@@ -107,7 +106,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
     const bool is_memory = (mapping.protection & PROT_WRITE) != 0 && !mapping.shared && mapping.path[0] == '\0';
     if (!is_main && !(is_memory && above_guard)) continue;
     const auto holds = [&](std::uintptr_t address) { return address >= mapping.start && address < mapping.end; };
-    if (holds(own) || std::any_of(known.begin(), known.end(), holds)) continue;
+    if (std::any_of(known.begin(), known.end(), holds)) continue;
     pseudo_tid--;
     const std::uintptr_t start = mapping.end - std::min(mapping.end - mapping.start, most_stack);
     for (std::uintptr_t page = start; page < mapping.end;) {
@@ -116,6 +115,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
       if (mincore(reinterpret_cast<void *>(page), length, resident) != 0) break;
       for (std::size_t i = 0; i < length / arch::page_size; i++, page += arch::page_size) {
         if ((resident[i] & 1) == 0) continue; // reading it would only give it memory
+        if (is_own_memory(page)) continue;
         for_each_word(page, page + arch::page_size, [&](std::uintptr_t word) {
           ranges.count(word, pseudo_tid);
           return true;

@@ -1,6 +1,7 @@
 // The worker thread.
 #include "worker.h"
 
+#include "arch_x86_64.h"
 #include "breakpoint_trap.h"
 #include "commands.h"
 #include "control_directory.h"
@@ -17,6 +18,7 @@
 #include <ctime>
 #include <pthread.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@ constexpr std::size_t stack_size = 1 << 20; // constructors of hand-written patc
 constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the process
 
 WorkerOptions options;
+char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
 std::uint64_t sequence;
 std::atomic<bool> busy, stopping;
 sem_t announced;
@@ -134,11 +137,15 @@ bool start_worker(const WorkerOptions &wanted) {
   busy.store(false);
   stopping.store(false);
   sem_init(&announced, 0, 0);
+  if (stack == nullptr) {
+    stack = static_cast<char *>(map_pages(stack_size));
+    if (stack == nullptr || mprotect(stack, arch::page_size, PROT_NONE) != 0) return false; // the guard
+  }
   SignalBits all = ~SignalBits{0}, before = 0;
   if (kernel_mask(SIG_SETMASK, &all, &before) != 0) return false;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, stack_size);
+  pthread_attr_setstack(&attributes, stack, stack_size);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
   const bool started = pthread_create(&thread, &attributes, run, nullptr) == 0;

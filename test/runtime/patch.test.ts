@@ -174,7 +174,7 @@ describe('a generated patch', () => {
       const process = await session.run(
         `#include <cstdio>
          #include <stdexcept>
-         extern "C" __attribute__((noipa)) int value(int n) { return n; }
+         extern "C" __attribute__((noipa)) int value(int n) { if (n < 0) throw n; return n; }
          int main() {
            std::setvbuf(stdout, nullptr, _IOLBF, 0);
            std::puts("ready");

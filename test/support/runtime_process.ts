@@ -124,7 +124,15 @@ export class RuntimeSession {
     writeFileSync(file, source);
     const embedded = runtime === 'embedded' || runtime === 'both' ? [staticLibrary] : [];
     execFileSync(language === 'c' ? 'gcc' : 'g++', [
-      ...['-O1', '-g', '-falign-functions=16', '-pthread', '-Wl,--build-id', `-I${includeDirectory}`, ...flags],
+      ...[
+        '-O1',
+        '-g',
+        '-falign-functions=16',
+        '-pthread',
+        '-Wl,--build-id',
+        `-I${includeDirectory}`,
+        ...flags,
+      ],
       ...[file, '-o', this.path(name), ...embedded, '-ldl'],
     ]);
     return this.path(name);

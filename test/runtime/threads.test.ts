@@ -1,0 +1,327 @@
+// Patching under running threads: no wrong result, no interrupted system call, no thread that is in the way unseen.
+import { strict as assert } from 'node:assert';
+import { mappings } from '../support/memory';
+import { inRuntimeSession } from '../support/runtime_process';
+
+/** Two functions with entries of several instructions; every result of every call is checked by its caller. */
+const busy = `
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+__attribute__((noipa)) long add(long a, long b) { return a + b; }
+__attribute__((noipa)) long first(long a) { return add(a, 1) + add(a, 2); }
+__attribute__((noipa)) long second(long a) { return add(a, 10) + add(a, 20); }
+static atomic_long calls, wrong;
+static void *run(void *unused) {
+  setpriority(PRIO_PROCESS, syscall(SYS_gettid), 10); // this thread only: the test has other work to do
+  for (long i = 0;; i++) {
+    long f = first(i) - 2 * i, s = second(i) - 2 * i;
+    if ((f != 3 && f != 103) || (s != 30 && s != 130)) atomic_fetch_add(&wrong, 1);
+    atomic_fetch_add(&calls, 1);
+  }
+  return unused;
+}
+int main(void) {
+  char line[64];
+  setvbuf(stdout, 0, _IOLBF, 0);
+  for (int i = 0; i < 4; i++) { pthread_t t; pthread_create(&t, 0, run, 0); }
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    if (!strncmp(line, "wrong", 5)) printf("%ld\\n", atomic_load(&wrong));
+    else { long a = atomic_load(&calls); while (atomic_load(&calls) < a + 100) ; puts("called"); }
+  }
+  exit(0);
+}`;
+
+const replacement = `
+extern long add(long, long);
+long new_first(long a) { return add(a, 1) + add(a, 102); }
+long new_second(long a) { return add(a, 10) + add(a, 120); }`;
+
+describe('threads that never stop calling', () => {
+  it(
+    'get a right result from every call over 1,000 patches and reverts',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(busy, { flags: ['-rdynamic', '-fno-omit-frame-pointer'] });
+      await process.patch(replacement, { first: 'new_first', second: 'new_second' });
+      const entries = ['first', 'second'].map((name) => `function 0x${process.address(name).toString(16)}`);
+      for (let round = 0; round < 1000; round++) {
+        const version = round % 2;
+        const status = await process.done('revert', ...entries.map((entry) => `${entry} ${version}`));
+        assert.deepEqual(
+          status.functions.map((f) => f.version),
+          [version, version],
+        );
+      }
+      assert.equal(await process.ask('calls'), 'called');
+      assert.equal(await process.ask('wrong'), '0');
+    }),
+  );
+
+  it(
+    'are not held up: they go on in the new version when one thread keeps the transaction waiting',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(busy, { flags: ['-rdynamic'] });
+      await process.patch(replacement, { first: 'new_first', second: 'new_second' });
+      assert.equal(await process.ask('calls'), 'called');
+      await process.done('revert', 'all');
+      assert.equal(await process.ask('calls'), 'called');
+      assert.equal(await process.ask('wrong'), '0');
+    }),
+  );
+});
+
+/** Threads blocked in one system call each, which report what it returned. */
+const blocked = `
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+__attribute__((noipa)) int value(int n) { return n; }
+static int quiet[2];
+static pthread_barrier_t begun;
+static void *report(const char *name, long result) {
+  if (result < 0) printf("%s ended: %s\\n", name, strerror(errno));
+  return 0;
+}
+static void *in_nanosleep(void *u) {
+  struct timespec t = {1000, 0};
+  pthread_barrier_wait(&begun);
+  return report("nanosleep", nanosleep(&t, 0));
+}
+static void *in_poll(void *u) {
+  struct pollfd p = {quiet[0], POLLIN, 0};
+  pthread_barrier_wait(&begun);
+  return report("poll", poll(&p, 1, -1));
+}
+static void *in_epoll(void *u) {
+  struct epoll_event e;
+  int d = epoll_create1(0);
+  pthread_barrier_wait(&begun);
+  return report("epoll_wait", epoll_wait(d, &e, 1, -1));
+}
+static void *in_read(void *u) {
+  char c;
+  pthread_barrier_wait(&begun);
+  return report("read", read(quiet[0], &c, 1));
+}
+int main(void) {
+  char line[64];
+  void *(*const runs[])(void *) = {in_nanosleep, in_poll, in_epoll, in_read};
+  pipe(quiet);
+  pthread_barrier_init(&begun, 0, 5);
+  setvbuf(stdout, 0, _IOLBF, 0);
+  for (int i = 0; i < 4; i++) { pthread_t t; pthread_create(&t, 0, runs[i], 0); }
+  pthread_barrier_wait(&begun);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) printf("%d\\n", value(1));
+  return 0;
+}`;
+
+describe('blocked system calls', () => {
+  it(
+    'see no EINTR from patches, reverts and status',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(blocked);
+      for (let n = 1; n <= 20; n++) {
+        await process.patch(`int new_value(int n) { return n + ${n}; }`, { value: 'new_value' });
+        assert.equal(await process.ask(''), String(1 + n));
+        await process.done('status');
+        await process.revert('value', 0);
+        assert.equal(await process.ask(''), '1');
+      }
+      assert.deepEqual(
+        process.program.lines.filter((line) => line.includes('ended')),
+        [],
+      );
+    }),
+  );
+});
+
+/** A thread that blocks every signal, by system call (or through libc), and calls value() without pause. */
+const blocking = `
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#ifdef SHORT
+__attribute__((naked, noipa)) int value(int n) {
+  __asm__("push %rbp; mov %rsp,%rbp; mov %edi,%eax; pop %rbp; ret");
+}
+#else
+__attribute__((naked, noipa)) int value(int n) { __asm__("mov %edi,%eax; nop; nop; nop; ret"); }
+#endif
+static atomic_int blocks, answers, last;
+static void *run(void *unused) {
+  prctl(PR_SET_NAME, "deaf", 0, 0, 0);
+  sigset_t all;
+  sigfillset(&all);
+#ifdef LIBC
+  pthread_sigmask(SIG_BLOCK, &all, 0);
+#else
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, 0, 8);
+#endif
+  atomic_store(&blocks, 1);
+  for (;;) { atomic_store(&last, value(1)); atomic_fetch_add(&answers, 1); }
+  return unused;
+}
+int main(void) {
+  char line[64];
+  pthread_t t;
+  setvbuf(stdout, 0, _IOLBF, 0);
+  pthread_create(&t, 0, run, 0);
+  while (!atomic_load(&blocks)) ;
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    int a = atomic_load(&answers);
+    while (atomic_load(&answers) < a + 2) ;
+    printf("%d\\n", atomic_load(&last));
+  }
+  return 0;
+}`;
+const plusOne = 'int new_value(int n) { return n + 1; }';
+
+describe('a thread that blocks all signals', () => {
+  it(
+    'is patched under without int3 where the first instruction allows it',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(blocking);
+      const functions = [process.fix('value', 'new_value', { boundaries: 0b11101 })];
+      const [patched] = (await process.patch(plusOne, {}, { functions })).functions;
+      assert.equal(patched!.trampoline.method, 'spin');
+      assert.equal(await process.ask(''), '2');
+      const [reverted] = (await process.revert('value', 0)).functions;
+      assert.equal(reverted!.trampoline.method, 'spin');
+      assert.equal(await process.ask(''), '1');
+    }),
+  );
+
+  it(
+    'is named when the first instruction is too short for that, and nothing is changed',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(blocking, { flags: ['-DSHORT'] });
+      const file = process.patchFile(
+        plusOne,
+        {},
+        {
+          functions: [process.fix('value', 'new_value', { boundaries: 0b10011 })],
+        },
+      );
+      assert.match(await process.refused('signals-blocked', 'patch', `file ${file}`), /deaf/);
+      assert.equal(await process.ask(''), '1');
+      assert.deepEqual((await process.done('status')).functions, []);
+    }),
+  );
+
+  it(
+    'does not block SIGTRAP when it does so through libc',
+    inRuntimeSession(async (session) => {
+      for (const runtime of ['preloaded', 'embedded'] as const) {
+        const flags = ['-DLIBC', '-DSHORT'];
+        const text =
+          runtime === 'preloaded'
+            ? blocking
+            : blocking
+                .replace('#include <pthread.h>', '#include <pthread.h>\n#include "hot_fix.h"')
+                .replace('pthread_t t;', 'pthread_t t; init_hot_fix_signal();');
+        const executable = session.compile(`deaf-${runtime}`, text, { flags, runtime });
+        const process = await session.start(executable, { runtime });
+        const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
+        const [patched] = (await process.patch(plusOne, {}, { functions })).functions;
+        assert.equal(patched!.trampoline.method, 'int3');
+        assert.equal(await process.ask(''), '2');
+      }
+    }),
+  );
+});
+
+/** main() waits inside outer(), which is on the stack until a line comes. */
+const waiting = `
+#include <stdio.h>
+static char line[64];
+__attribute__((noipa)) int inner(int n) { return fgets(line, sizeof line, stdin) ? n : -1; }
+__attribute__((noipa)) int outer(int n) { int r = inner(n); return r < 0 ? r : r + 1; }
+int main(void) {
+  setvbuf(stdout, 0, _IOLBF, 0);
+  puts("ready");
+  for (;;) {
+    int r = outer(10);
+    if (r < 0) return 0;
+    printf("%d\\n", r);
+  }
+}`;
+const newOuter =
+  'extern int inner(int); int new_outer(int n) { int r = inner(n); return r < 0 ? r : r + 2; }';
+
+describe('code that is on a stack', () => {
+  it(
+    'is counted until it has been left',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(waiting, { flags: ['-rdynamic'] });
+      const [patched] = (await process.patch(newOuter, { outer: 'new_outer' })).functions;
+      assert.equal(patched!.activeThreads, 1);
+      assert.deepEqual(
+        patched!.versions.map((v) => v.activeThreads),
+        [1, 0],
+      );
+      assert.equal(await process.ask(''), '11');
+      await process.ask('');
+      const [left] = (await process.done('status')).functions;
+      assert.equal(left!.activeThreads, 0);
+      assert.deepEqual(
+        left!.versions.map((v) => v.activeThreads),
+        [0, 1],
+      );
+    }),
+  );
+
+  it(
+    'refuses a patch that guards it, by name',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(waiting, { flags: ['-rdynamic'] });
+      const guarded = (name: string) => ({
+        guards: [{ name, start: process.address(name), length: process.size(name) }],
+      });
+      const file = process.patchFile(newOuter, { outer: 'new_outer' }, guarded('outer'));
+      assert.match(await process.refused('caller-active', 'patch', `file ${file}`), /^outer/);
+      assert.equal(await process.ask(''), '11');
+      const unguarded = process.patchFile(newOuter, { outer: 'new_outer' }, { guards: [] });
+      await process.done('patch', `file ${unguarded}`);
+    }),
+  );
+
+  it(
+    'keeps its patch in memory; a patch that nothing needs is unmapped, and comes back for a revert',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(waiting, { flags: ['-rdynamic'] });
+      const first = (await process.patch(newOuter, { outer: 'new_outer' })).patches[0]!.file;
+      await process.ask('');
+      await process.patch(newOuter.replace('+ 2', '+ 3'), { outer: 'new_outer' });
+      const states = async () => (await process.done('status')).patches.map((patch) => patch.state);
+      assert.deepEqual(await states(), ['superseded', 'live']);
+      assert.equal(await process.ask(''), '12');
+      await process.ask('');
+      // Each request is followed by a search for what can go; one thread that runs at that moment puts it off.
+      while ((await states())[0] !== 'unmapped') continue;
+      assert.deepEqual(await states(), ['unmapped', 'live']);
+      assert.equal(mappings(process.pid).filter((mapping) => mapping.path === first).length, 0);
+      await process.revert('outer', 1);
+      await process.ask('');
+      assert.equal(await process.ask(''), '12');
+      assert.deepEqual(await states(), ['live', 'superseded']);
+    }),
+  );
+});
