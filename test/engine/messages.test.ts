@@ -50,6 +50,7 @@ describe('patching says so and leaves the process as it is', () => {
       );
       assert.equal(result.outcome, 'refused');
       const forPeople = await session.hotPatch('patch', 'unit.cc');
+      assert.equal(forPeople.status, exitStatus.noProcess, forPeople.stderr + forPeople.stdout);
       assert.match(forPeople.stderr, /hot-patch run/);
       assert.equal(await plain.ask('10'), '20');
     }),

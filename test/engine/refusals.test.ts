@@ -17,7 +17,7 @@ describe('a save is refused and the process unharmed', () => {
     'when a struct member moved, although the size stayed the same',
     inSession(async (session) => {
       const unit = await Unit.start(session, record);
-      const before = statusSequence(session.path('run'), unit.program.pid);
+      const before = await statusSequence(session.path('run'), unit.program.pid);
       const result = await unit.editAndBeRefused(
         'int first; int second;',
         'int second; int first;',
@@ -27,7 +27,7 @@ describe('a save is refused and the process unharmed', () => {
       assert.match(refusal!.message, /Record/);
       assert.equal(refusal!.file, session.path('unit.cc'));
       assert.equal(refusal!.line, 1);
-      assert.equal(statusSequence(session.path('run'), unit.program.pid), before);
+      assert.equal(await statusSequence(session.path('run'), unit.program.pid), before);
     }),
   );
 
@@ -105,8 +105,8 @@ describe('a save is refused and the process unharmed', () => {
         'static int count = 1;\nvoid set(int c) { count = c; }\nlong value(long n) { return n + count; }\n',
       );
       const result = await unit.editAndBeRefused('static int count', 'static long count', 'variable-changed');
-      assert.match(result.refusals[0]!.message, /count/);
-      assert.equal(result.refusals[0]!.line, 1);
+      const refusal = result.refusals.find(({ line }) => line === 1);
+      assert.match(refusal!.message, /count/);
     }),
   );
 

@@ -27,10 +27,10 @@ describe('a save', () => {
     'of an unedited file changes nothing and sends nothing to the process',
     inSession(async (session) => {
       const unit = await Unit.start(session, source);
-      const before = statusSequence(session.path('run'), unit.program.pid);
+      const before = await statusSequence(session.path('run'), unit.program.pid);
       const result = await session.patch('unit.cc', 'unchanged');
       assert.deepEqual(result.changed, []);
-      assert.equal(statusSequence(session.path('run'), unit.program.pid), before);
+      assert.equal(await statusSequence(session.path('run'), unit.program.pid), before);
     }),
   );
 
@@ -64,9 +64,9 @@ describe('a save', () => {
     inSession(async (session) => {
       const unit = await Unit.start(session, source);
       await unit.editAndPatch('n * 2', 'n * 3');
-      const before = statusSequence(session.path('run'), unit.program.pid);
+      const before = await statusSequence(session.path('run'), unit.program.pid);
       await session.patch('unit.cc', 'unchanged');
-      assert.equal(statusSequence(session.path('run'), unit.program.pid), before);
+      assert.equal(await statusSequence(session.path('run'), unit.program.pid), before);
       assert.equal(await unit.value(10), 31);
     }),
   );
@@ -157,7 +157,7 @@ describe('a save', () => {
     inSession(async (session) => {
       const unit = await Unit.start(session, source);
       session.edit('unit.cc', 'n * 2', 'n * 3');
-      const before = statusSequence(session.path('run'), unit.program.pid);
+      const before = await statusSequence(session.path('run'), unit.program.pid);
       const run = await session.hotPatch('patch', '--json', '--dry-run', 'unit.cc');
       assert.equal(run.status, exitStatus.done, run.stderr);
       const { changed } = JSON.parse(run.stdout) as { changed: { symbol: string; kind: string }[] };
@@ -165,7 +165,7 @@ describe('a save', () => {
         changed.map(({ symbol, kind }) => [symbol, kind]),
         [['_Z5valuel', 'changed']],
       );
-      assert.equal(statusSequence(session.path('run'), unit.program.pid), before);
+      assert.equal(await statusSequence(session.path('run'), unit.program.pid), before);
       assert.equal(await unit.value(10), 21);
     }),
   );

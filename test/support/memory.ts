@@ -1,6 +1,7 @@
 // What is really in a process, read by the test itself from /proc and not asked from the runtime or the engine.
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 /** Bytes of a process's memory in lower-case hex. `address` is a number or "0x…". */
 export function readMemory(pid: number, address: string | bigint, length: number): string {
@@ -30,10 +31,14 @@ export function mappings(pid: number): Mapping[] {
   });
 }
 
-/** The runtime's own status file, as it lies in the control directory under `base`; undefined while there is none. */
-export function statusSequence(base: string, pid: number): number | undefined {
-  const text = controlFile(base, pid, 'status.json');
-  return text === undefined ? undefined : (JSON.parse(text) as { sequence: number }).sequence;
+/** The sequence number of the runtime's own status file, which its worker thread writes first when it starts. */
+export async function statusSequence(base: string, pid: number): Promise<number> {
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
+    const text = controlFile(base, pid, 'status.json');
+    if (text !== undefined) return (JSON.parse(text) as { sequence: number }).sequence;
+    await setTimeout(5);
+  }
+  throw new Error(`the runtime of process ${pid} wrote no status`);
 }
 
 /** Content of a file of the process's control directory. */
