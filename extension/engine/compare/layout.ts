@@ -39,6 +39,7 @@ export interface LayoutOptions {
 /**
  * Compares the units of a live module that were built from the edited source with its new object.
  * @param live Module in the process (or its debug file), and its units of the source (dwarf/units.ts, `unitsOf`).
+ *   For types and variables that an earlier patch brought, the object of that patch is a live module, too.
  * @param fresh The relocatable object, compiled with -g.
  * Never throws for what the files contain: debug information that is missing, split off, compressed in an unknown
  * way or malformed gives the warning `layout-unchecked`.
@@ -83,7 +84,7 @@ function digestOf(elf: ElfFile): string {
 /** The types of one unit, and where its file numbers lead. */
 interface Side {
   types: UnitTypes;
-  file(unit: UnitHeader, number: number): string | undefined;
+  file: (unit: UnitHeader, number: number) => string | undefined;
 }
 
 function compareSides(

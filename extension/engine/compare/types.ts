@@ -659,6 +659,8 @@ export class UnitTypes {
 
   private readVariable(scope: Scope): void {
     const { die } = this;
+    // `__func__` and its like are constants that follow the function.
+    if (die.flag(dw.DW_AT_artificial)) return;
     const { unit } = die;
     const location = die.block(dw.DW_AT_location);
     const defined = location !== undefined && isAddress(location);

@@ -202,7 +202,7 @@ export class Dwarf {
 
   /** An address by index into .debug_addr (7.27), with the section it is in when the file is relocatable. */
   addressByIndex(unit: UnitHeader, index: number): { address: number; section?: number } | undefined {
-    const { dwarf, from } = this.skeleton ?? { dwarf: this as Dwarf, from: unit };
+    const { dwarf, from } = this.skeleton ?? { dwarf: this, from: unit };
     const table = dwarf.sections.get('.debug_addr');
     dwarf.abbreviations(from);
     const at = (from.addressBase ?? 0) + index * from.addressSize;

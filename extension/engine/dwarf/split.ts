@@ -13,7 +13,7 @@ export interface UnitEntries {
   dwarf: Dwarf;
   header: UnitHeader;
   /** Path of a DW_AT_decl_file number in a unit of `dwarf`. */
-  file(unit: UnitHeader, number: number): string | undefined;
+  file: (unit: UnitHeader, number: number) => string | undefined;
 }
 
 /**
