@@ -98,8 +98,8 @@ async function connect(port, name) {
 
 /** The command line, as anyone would call it; its JSON document. */
 function hotPatch(...args) {
-  const shown = args.filter((arg) => arg !== '--json').map((arg) => relative(workspace, arg) || arg);
-  print(`  ${cyan('$')} hot-patch ${args[0]} ${shown.slice(1).join(' ')}`);
+  const shown = args.map((arg) => (arg.startsWith(workspace) ? relative(workspace, arg) : arg));
+  print(`  ${cyan('$')} hot-patch ${shown.join(' ')}`);
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...args, '--json'], {
     cwd: workspace,
     env,
@@ -137,6 +137,12 @@ const establishedTo = (port) =>
       (row) => row[1]?.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`) && row[3] === '01',
     ).length;
 
+const short = (name) =>
+  name.replace(
+    /std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >/g,
+    'std::string',
+  );
+
 function showFunctions(result) {
   for (const { functions } of result.processes) {
     for (const {
@@ -148,7 +154,7 @@ function showFunctions(result) {
       verifiedFromMemory,
       activeThreads,
     } of functions) {
-      print(`  ${bold(name)} ${dim(`version ${version}, ${activeThreads} threads in old code`)}`);
+      print(`  ${bold(short(name))} ${dim(`version ${version}, ${activeThreads} threads in old code`)}`);
       print(
         `    ${trampoline.address}  ${trampoline.bytesBefore} → ${yellow(trampoline.bytesAfter || 'original')}`,
       );
@@ -173,6 +179,7 @@ function showFunctions(result) {
 function showTimings(timings) {
   const longest = Math.max(...Object.values(timings));
   for (const [step, milliseconds] of Object.entries(timings)) {
+    if (milliseconds < 0.05) continue;
     const bar = '█'.repeat(Math.max(1, Math.round((30 * milliseconds) / longest)));
     print(`  ${step.padEnd(14)} ${milliseconds.toFixed(1).padStart(9)} ms  ${dim(bar)}`);
   }
@@ -272,7 +279,7 @@ async function service() {
   observe(reverted.outcome === 'reverted', `outcome: ${reverted.outcome}`);
   for (const { name, trampoline } of result.processes[0].functions) {
     const bytes = memory(pid, trampoline.address, trampoline.bytesBefore.length / 2);
-    observe(bytes === trampoline.bytesBefore, `${name} has its original bytes in memory`, bytes);
+    observe(bytes === trampoline.bytesBefore, `${short(name)} has its original bytes in memory`, bytes);
   }
   const again = await converse();
   observe(again[0] === 'Hello Ann, visit 3', 'the original greeting again, and still the same visits');
@@ -283,9 +290,69 @@ async function service() {
   );
 }
 
+/** The next lines of a program, from the first that matches. */
+async function linesFrom(program, first, count) {
+  let line = await program.output.next();
+  while (!first.test(line)) line = await program.output.next();
+  const found = [line];
+  while (found.length < count) found.push(await program.output.next());
+  for (const each of found) print(`  ${dim('|')} ${each}`);
+  return found;
+}
+
+async function published() {
+  section('The published sample: a hand-written patch, and kill -USR1');
+  const library = join(workspace, 'hot_fix');
+  cpSync(join(root, 'native/demo/test_prj'), join(workspace, 'test_prj'), { recursive: true });
+  cpSync(join(root, 'dist/native/include/hot_fix.h'), join(library, 'hot_fix.h'));
+  cpSync(join(root, 'dist/native/lib/libhot_fix.a'), join(library, 'libhot_fix.a'));
+  must('make', ['-C', 'test_prj', `HOT_FIX=${library}`]);
+  const build = join(workspace, 'test_prj', 'build');
+  const source = join(workspace, 'test_prj', 'app.cc');
+  const original = ['before fix cur times', 10];
+  const fixed = ['after fix cur times', 3];
+  const isRound = (lines, [text, count]) =>
+    lines.length === count && lines.every((line, times) => line === `${text} ${times}`);
+  const next = (program, [text, count]) => linesFrom(program, new RegExp(`^${text} 0$`), count);
+
+  const first = start(join(build, 'test_prj'), [], build);
+  observe(isRound(await next(first, original), original), 'the original function counts to ten');
+  print(`  ${cyan('$')} kill -USR1 ${first.pid}`);
+  process.kill(first.pid, 'SIGUSR1');
+  const [address, loaded] = await linesFrom(first, /^after {2}fix_func addr/, 2);
+  observe(/ 0x[0-9a-f]+$/.test(address) && loaded === 'load new fix function', 'the patch.so was loaded');
+  observe(isRound(await next(first, fixed), fixed), 'the new function counts to three');
+  observe(first.child.exitCode === null, `in the same process, ${first.pid}`);
+  await stop(first);
+
+  section('The same change, by editing app.cc');
+  const second = start(join(build, 'test_prj'), [], build);
+  observe(isRound(await next(second, original), original), 'the original function counts to ten');
+  edit(source, [
+    ['times < 10', 'times < 3'],
+    ['"before fix cur times', '"after fix cur times'],
+  ]);
+  const result = hotPatch('patch', source, '-p', build);
+  observe(result.outcome === 'patched', `outcome: ${result.outcome}`);
+  observe(isRound(await next(second, fixed), fixed), 'the edited function counts to three');
+  showFunctions(result);
+  const reverted = hotPatch('revert', '--pid', String(second.pid));
+  observe(reverted.outcome === 'reverted', `outcome: ${reverted.outcome}`);
+  observe(isRound(await next(second, original), original), 'the original function counts to ten again');
+  observe(second.child.exitCode === null, `in the same process, ${second.pid}`);
+  await stop(second);
+}
+
+async function stop({ child, pid }) {
+  const ended = once(child, 'exit');
+  process.kill(pid, 'SIGKILL');
+  await ended;
+}
+
 try {
   setUp([...BUILD_COMMANDS, 'cmake']);
   await service();
+  await published();
 } catch (problem) {
   failures++;
   console.error(red(problem.message));
