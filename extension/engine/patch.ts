@@ -3,10 +3,12 @@
 // it says what holds from there on. Everything that decides is in the steps' own files.
 import { mkdirSync, rmSync, writeFileSync, renameSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { CompileError } from './compile/compiler';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from './compare/layout';
 import { readLiveProcess, type LiveProcess } from './compare/live_process';
 import { UnitComparison } from './compare/unit';
+import { hasResized } from './compare/variables';
 import type {
   CompiledUnit,
   CompileEntry,
@@ -68,6 +70,9 @@ const INDIRECT_FLAGS = [
   ['-fPIC', '-fno-semantic-interposition'],
 ];
 const PLACEMENT_TRIES = 4;
+/** How long to wait for a caller that relies on old code to return, and how often to look. */
+const QUIESCENCE_TRIES = 20;
+const QUIESCENCE_PAUSE = 100;
 
 export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
   const save = new Save(context, request);
@@ -269,7 +274,8 @@ function checkLayout(
   unit: FreshUnit,
   comparison: UnitComparison,
 ): LayoutComparison | undefined {
-  if (!comparison.functions.some(({ status }) => status === 'changed')) return undefined;
+  if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
+    return undefined;
   let cache = layoutCaches.get(module.elf);
   if (!cache) layoutCaches.set(module.elf, (cache = newLayoutCache()));
   return compareLayouts(
@@ -344,7 +350,7 @@ async function linkModule(save: Save, plan: ModulePlan): Promise<Link | undefine
     const made = new Link({
       selection,
       fixes: plan.units.flatMap(({ fixes }) => fixes),
-      guards: [],
+      guards: plan.units.flatMap(({ guards }) => guards),
       live: plan.live.image,
       modulePath: plan.module.path,
       buildId: plan.module.buildId,
@@ -496,6 +502,10 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
       return;
     }
     for (const file of files) rmSync(file, { force: true });
+    if (answer.error?.code === 'caller-active' && attempt < QUIESCENCE_TRIES) {
+      await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
+      continue;
+    }
     if (answer.error?.code !== 'address-taken' || attempt >= PLACEMENT_TRIES)
       throw new HotPatchError(
         answer.error?.code ?? 'internal',

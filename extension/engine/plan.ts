@@ -1,6 +1,7 @@
 // Decides what a save does to one module of one process: which functions are redirected, which go back to their
 // original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
 // Decides only; compiles, reads processes and writes nothing.
+import { registerHazards } from './compare/register_hazards';
 import { checkVariables, isInitialiser } from './compare/variables';
 import type { LayoutComparison } from './compare/layout';
 import { isNumbered, stem } from './compare/correlate';
@@ -9,12 +10,15 @@ import type { Producer } from './dwarf/producer';
 import * as abi from './elf/constants';
 import type { ObjectFunction } from './elf/object';
 import type { PlannedFix } from './link/link';
+import type { Guard } from './link/patch_note';
 import type { Locate, Role, SelectedUnit } from './link/select';
 import type { Problem } from './model/result';
 import { entryShape, JUMP_SIZE } from './x86/instructions';
 
 export interface UnitPlan extends SelectedUnit {
   fixes: PlannedFix[];
+  /** Code that must not be running when the fixes are applied. */
+  guards: Guard[];
   /** Entries that go back to the original. */
   reverts: ComparedFunction[];
   problems: Problem[];
@@ -36,7 +40,15 @@ const ENOUGH_TO_JUDGE = 6;
 export function planUnit(comparison: UnitComparison, options: PlanOptions): UnitPlan {
   const { locate, layout } = options;
   const { object } = comparison;
-  const plan: UnitPlan = { comparison, roles: new Map(), fixes: [], reverts: [], problems: [], warnings: [] };
+  const plan: UnitPlan = {
+    comparison,
+    roles: new Map(),
+    fixes: [],
+    guards: [],
+    reverts: [],
+    problems: [],
+    warnings: [],
+  };
   const differing = comparison.functions.filter(
     ({ fn, status }) => status === 'changed' && !isInitialiser(fn),
   );
@@ -48,18 +60,12 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   const variables = checkVariables(comparison, locate);
   const back = comparison.functions.filter(({ fn, status }) => status === 'original' && options.wanted(fn));
   plan.reverts = back.filter(({ fn }) => comparison.parentOf(fn) === undefined);
-  if (differing.length === 0 && back.length === 0) {
-    plan.warnings.push(...variables.warnings);
-    return plan;
-  }
+  // Debug information knows the type and the line; symbols only the size.
+  const named = layout?.problems ?? [];
+  const sizes = variables.problems.filter((problem) => !named.some(({ code }) => code === problem.code));
   // Where the edit only undoes earlier ones, the originals fit the memory whatever the file's types are by now.
-  if (differing.length > 0) {
-    plan.problems.push(
-      ...variables.problems,
-      ...(layout?.problems ?? []).filter((problem) => !alreadyNamed(problem, variables.problems)),
-    );
-    plan.warnings.push(...(layout?.warnings ?? []));
-  }
+  if (differing.length > 0 || back.length === 0) plan.problems.push(...named, ...sizes);
+  if (differing.length > 0) plan.warnings.push(...(layout?.warnings ?? []));
   plan.warnings.push(...variables.warnings);
   const referred = lazily(() => referredByUnchanged(comparison));
   for (const compared of differing) {
@@ -71,14 +77,10 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     if ('problem' in fixes) plan.problems.push(fixes.problem);
     else plan.fixes.push(...fixes.fixes);
   }
+  // Without debug information it is not known how the code was compiled: as it is by default.
+  if (plan.fixes.length > 0 && options.producers?.live.mayUseIpaRa !== false)
+    plan.guards = registerHazards(comparison);
   return plan;
-}
-
-function alreadyNamed(problem: Problem, others: readonly Problem[]): boolean {
-  return (
-    problem.symbol !== undefined &&
-    others.some((other) => other.code === problem.code && other.symbol === problem.symbol)
-  );
 }
 
 /** Says why the object is not of the running build; undefined when it may well be. */

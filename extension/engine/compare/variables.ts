@@ -2,6 +2,8 @@
 // kept), or a new one whose constructor would have to run (refused). Part of the safety checks, with layout.ts,
 // which knows types; this one only needs symbols, so it also works without debug information.
 import * as abi from '../elf/constants';
+import type { ElfSymbol, Section } from '../elf/file';
+import type { LiveSymbol } from './live_image';
 import { isConstant, type ObjectFunction } from '../elf/object';
 import type { Locate } from '../link/select';
 import type { Problem } from '../model/result';
@@ -18,6 +20,22 @@ export function isInitialiser(fn: ObjectFunction): boolean {
   return INITIALISER.test(fn.symbol.name);
 }
 
+/** Does any variable differ in size from the live one? */
+export function hasResized(comparison: UnitComparison): boolean {
+  return variables(comparison).some(({ symbol, live }) => live.size !== symbol.size);
+}
+
+/** Writable variables of the unit that the process has. */
+function variables(comparison: UnitComparison): { symbol: ElfSymbol; section: Section; live: LiveSymbol }[] {
+  const { object } = comparison;
+  return object.symbols.flatMap((symbol) => {
+    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0) return [];
+    const section = object.sectionOf(symbol);
+    const live = section && !isConstant(section) ? comparison.variable(symbol) : undefined;
+    return section && live ? [{ symbol, section, live }] : [];
+  });
+}
+
 export function checkVariables(
   comparison: UnitComparison,
   locate: Locate,
@@ -25,12 +43,7 @@ export function checkVariables(
   const { object } = comparison;
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
-  for (const symbol of object.symbols) {
-    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0) continue;
-    const section = object.sectionOf(symbol);
-    if (!section || isConstant(section)) continue;
-    const live = comparison.variable(symbol);
-    if (!live) continue;
+  for (const { symbol, section, live } of variables(comparison)) {
     if (live.size !== symbol.size) {
       problems.push({
         code: 'variable-changed',

@@ -39,7 +39,6 @@ export class ImportResolver {
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
-      if (module.path === this.module.path && !known) continue;
       const exported = exportsOf(module).get(name);
       if (!exported) continue;
       const isFunction =
