@@ -37,7 +37,7 @@ export class SourceTree {
       utimesSync(path + saved, atime, mtime);
     }
     const text = readFileSync(path, 'utf8');
-    assert.ok(text.includes(from), `${file} has no ${from}`);
+    assert.equal(text.split(from).length, 2, `${file} must have once: ${from}`);
     writeFileSync(
       path,
       text.replace(from, () => to),
