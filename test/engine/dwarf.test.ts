@@ -220,6 +220,28 @@ describe('debug information', () => {
     });
   });
 
+  describe('files that end too early', () => {
+    it('reports where a unit, its functions or its files run beyond their section', () => {
+      compile('gcc', '-gz=none', '-c', 'main.c', '-o', 'main.o');
+      const path = join(directory, 'main.o');
+      const bytes = readFileSync(path);
+      const debug = load('main.o').sections.filter(({ name }) => /^\.debug_(info|abbrev|line)$/.test(name));
+      assert.equal(debug.length, 3);
+      for (const { offset, size } of debug)
+        for (let at = offset; at < offset + size; at++) {
+          const damaged = Buffer.from(bytes);
+          damaged.fill(0xff, at, Math.min(at + 3, offset + size));
+          try {
+            const elf = ElfFile.parse(path, damaged);
+            for (const unit of readUnits(elf)) functionLines(elf, unit, { endLines: true });
+            unitsIncluding(elf, header);
+          } catch (error) {
+            if (!(error instanceof HotPatchError)) throw error;
+          }
+        }
+    });
+  });
+
   describe('producers', () => {
     const gcc = (options: string): ReturnType<typeof parseProducer> =>
       parseProducer(`GNU C17 12.2.0 -mtune=generic -march=x86-64 -g ${options} -fasynchronous-unwind-tables`);

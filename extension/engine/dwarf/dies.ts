@@ -60,6 +60,17 @@ export interface UnitHeader {
 const malformed = (path: string, what: string): HotPatchError =>
   new HotPatchError('unsupported-object', `${path}: its debug information ${what}`);
 
+/** Runs a reader of malformed input: a read beyond the end of a section becomes an error with a code.
+ * @throws HotPatchError `unsupported-object` */
+export function reading<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) throw malformed(path, 'ends in the middle of an entry');
+    throw error;
+  }
+}
+
 /** Little-endian 64-bit value as a number. Exact below 2^53; what is above is never an offset or a size. */
 export function number64(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
@@ -766,9 +777,12 @@ export function skipTree(
   if (abbreviation.sibling >= 0) {
     const form = abbreviation.forms[abbreviation.sibling];
     const field = skipForms(abbreviation.skipToSibling, unit, at);
-    if (form === dw.DW_FORM_ref4) return unit.start + unit.bytes.readUInt32LE(field);
-    if (form === dw.DW_FORM_ref2) return unit.start + unit.bytes.readUInt16LE(field);
-    if (form === dw.DW_FORM_ref1) return unit.start + unit.bytes.readUInt8(field);
+    let next = 0;
+    if (form === dw.DW_FORM_ref4) next = unit.start + unit.bytes.readUInt32LE(field);
+    else if (form === dw.DW_FORM_ref2) next = unit.start + unit.bytes.readUInt16LE(field);
+    else if (form === dw.DW_FORM_ref1) next = unit.start + unit.bytes.readUInt8(field);
+    // Malformed information must not lead back, and so round and round.
+    if (next > field) return next;
   }
   const { bytes } = unit;
   at = skipAttributes(abbreviation, unit, at);

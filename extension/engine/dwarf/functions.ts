@@ -2,7 +2,7 @@
 // shown at a line. Walks all entries of the unit: for the unit that was edited, not for a module.
 import type { ElfFile } from '../elf/file';
 import * as dw from './constants';
-import { afterLeb, Die, Dwarf, skipAttributes, uleb, type UnitHeader } from './dies';
+import { afterLeb, Die, Dwarf, reading, skipAttributes, uleb, type UnitHeader } from './dies';
 import { readLineRows, readLineTable, type LineRow } from './lines';
 import { entriesOf } from './split';
 import { headerOf, type Unit } from './units';
@@ -27,6 +27,7 @@ export interface FunctionPlace {
  * The functions of a unit, with code, abstract (inlined everywhere) or only declared, one entry for each DIE that
  * has a line of its own. Walks the whole unit, so it is meant for the one that was edited.
  * @throws HotPatchError `layout-unchecked` when the unit's entries are in a .dwo file that is not there.
+ * @throws HotPatchError `unsupported-object` when it is malformed.
  * @param options.endLines also run the line program, to know where each function ends.
  */
 export function functionLines(
@@ -34,6 +35,10 @@ export function functionLines(
   unit: Unit,
   options: { endLines?: boolean } = {},
 ): FunctionPlace[] {
+  return reading(elf.path, () => readFunctions(elf, unit, options.endLines ?? false));
+}
+
+function readFunctions(elf: ElfFile, unit: Unit, endLines: boolean): FunctionPlace[] {
   const { dwarf, header, file: fileOf } = entriesOf(elf, unit);
   const places: FunctionPlace[] = [];
   const code: { place: FunctionPlace; file: number; size: number }[] = [];
@@ -72,7 +77,7 @@ export function functionLines(
     const size = high ? high.address - low.address : (die.number(dw.DW_AT_high_pc) ?? 0);
     code.push({ place, file, size });
   });
-  if (options.endLines) addEndLines(elf, unit, code);
+  if (endLines) addEndLines(elf, unit, code);
   return places;
 }
 

@@ -106,7 +106,9 @@ export function readLineTable(
         type: number(),
         form: number(),
       }));
-      return Array.from({ length: number() }, () => {
+      // An entry takes a byte at least; a count beyond that is malformed, and would exhaust memory.
+      const count = Math.min(number(), bytes.length - at);
+      return Array.from({ length: count }, () => {
         const entry = { path: '', directory: 0 };
         for (const { type, form } of formats) {
           const value = formValue(dwarf, bytes, at, form, offsetSize);

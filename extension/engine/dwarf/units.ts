@@ -5,7 +5,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import type { ElfFile } from '../elf/file';
 import * as dw from './constants';
-import { Dwarf, type Die, type UnitHeader } from './dies';
+import { Dwarf, reading, type Die, type UnitHeader } from './dies';
 import { joinPath, readLineTable } from './lines';
 
 /** A compile unit (DWARF 3.1.1), full or skeleton. */
@@ -76,7 +76,7 @@ function known(elf: ElfFile): Known {
  * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
  */
 export function readUnits(elf: ElfFile): readonly Unit[] {
-  return known(elf).units;
+  return reading(elf.path, () => known(elf)).units;
 }
 
 /** The first file of the line table: gcc gives skeleton units (split DWARF) no name. */
@@ -176,7 +176,7 @@ export function fileTable(
 /** All files that a unit has code or declarations from, without repetition: the source itself and its headers.
  * Files that only define macros are not in the debug information. */
 export function sourceFilesOf(elf: ElfFile, unit: Unit): string[] {
-  const files = fileTable(Dwarf.of(elf), headerOf(elf, unit), unit.compDir);
+  const files = reading(elf.path, () => fileTable(Dwarf.of(elf), headerOf(elf, unit), unit.compDir));
   return [...new Set(files.filter((file) => file !== undefined))];
 }
 
@@ -189,7 +189,9 @@ export function unitsIncluding(elf: ElfFile, headerPath: string): UnitMatch[] {
   for (const unit of readUnits(elf)) {
     const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
     if (offset === undefined) continue;
-    const table = readLineTable(dwarf, offset, unit.compDir, (name) => matcher.mayBe(name));
+    const table = reading(elf.path, () =>
+      readLineTable(dwarf, offset, unit.compDir, (name) => matcher.mayBe(name)),
+    );
     const found: { match: 'path' | 'suffix'; components: number }[] = [];
     for (const file of table?.files ?? []) {
       if (file === undefined) continue;
