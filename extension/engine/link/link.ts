@@ -20,6 +20,7 @@ import {
 } from './patch_note';
 import type { ImportResolver } from './imports';
 import { isRelative, type Chunk, type Locate, type Selection, type Target } from './select';
+import { debugSections } from './debug_info';
 import { DynamicTables } from './dynamic';
 import { type OutputSection, type OutputSymbol, PAGE, writeElf } from './write_elf';
 
@@ -112,7 +113,7 @@ export class Link {
     }));
     return writeElf(
       base,
-      output,
+      [...output, ...debugSections(this.input.selection)],
       this.symbols(),
       this.dynamic.isEmpty ? undefined : base + this.offsetOf('.dynamic'),
     );

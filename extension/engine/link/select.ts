@@ -91,6 +91,11 @@ export class Selection {
     return unit;
   }
 
+  /** What the patch has of a section. */
+  chunksIn(section: Section): readonly Chunk[] {
+    return this.bySection.get(section) ?? [];
+  }
+
   /** The chunk that holds the code of a function; undefined when the patch does not have it. */
   codeOf(fn: ObjectFunction): Chunk | undefined {
     return this.bySection.get(fn.section)?.find((chunk) => chunk.fn === fn);

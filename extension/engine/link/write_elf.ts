@@ -31,9 +31,9 @@ export interface OutputSymbol {
 }
 
 /**
- * @param base address of the ELF header; sections follow it in ascending order
+ * @param base address of the ELF header; sections that are loaded follow it in ascending order, then come those that
+ *   are not (debug information), which are appended
  * @param dynamic address of .dynamic, when there is one
- * @param unloaded sections without an address (debug information), appended
  */
 export function writeElf(
   base: number,
@@ -85,6 +85,15 @@ export function writeElf(
   for (const section of [...sections, ...tail]) sectionNames.offset(section.name);
   tail[2]!.content = sectionNames.bytes();
 
+  const unloaded = new Map<OutputSection, number>();
+  let unloadedEnd = lastInFile;
+  for (const section of sections) {
+    if (section.flags & abi.SHF_ALLOC) continue;
+    unloaded.set(section, unloadedEnd);
+    unloadedEnd += section.size;
+  }
+  const fileOffset = (section: OutputSection): number =>
+    unloaded.get(section) ?? (section.content ? section.address - base : lastInFile);
   const headers = Buffer.alloc((sections.length + tail.length + 1) * SECTION_HEADER);
   const indexOf = (name: string): number => sections.findIndex((section) => section.name === name) + 1;
   sections.forEach((section, i) => {
@@ -93,7 +102,7 @@ export function writeElf(
     headers.writeUInt32LE(section.type, at + 4);
     write64(headers, at + 8, section.flags);
     write64(headers, at + 16, section.address);
-    write64(headers, at + 24, section.content ? section.address - base : lastInFile);
+    write64(headers, at + 24, fileOffset(section));
     write64(headers, at + 32, section.size);
     headers.writeUInt32LE(linkOf(section.name, indexOf), at + 40);
     headers.writeUInt32LE(
@@ -103,8 +112,8 @@ export function writeElf(
     write64(headers, at + 48, section.alignment);
     write64(headers, at + 56, ENTRY_SIZES[section.name] ?? 0);
   });
-  const pieces: Buffer[] = [];
-  let offset = lastInFile;
+  const pieces: Buffer[] = [...unloaded.keys()].map((section) => section.content!);
+  let offset = unloadedEnd;
   tail.forEach((section, i) => {
     const padding = (8 - (offset % 8)) % 8;
     pieces.push(Buffer.alloc(padding), section.content);
