@@ -92,6 +92,7 @@ export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'runtime' | '
 /** `contextValue`s of tree items, as the `viewItem` clauses of package.json spell them. */
 export const TreeItemKind = {
   process: 'process',
+  none: 'none',
   module: 'module',
   patchedFunction: 'function.patched',
   originalFunction: 'function.original',

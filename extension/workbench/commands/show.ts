@@ -13,7 +13,7 @@ export async function showTrampolines(session: Session, target?: FunctionTarget)
   await session.tree.reveal((node) => {
     const isFunction =
       node.kind === TreeItemKind.patchedFunction || node.kind === TreeItemKind.originalFunction;
-    return isFunction && (target === undefined || isSameFunction(node.label, target.name));
+    return isFunction && (target === undefined || isSameFunction(node.target?.name ?? '', target.name));
   });
 }
 

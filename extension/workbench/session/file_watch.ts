@@ -35,7 +35,8 @@ export function watchFiles(
     const active = vscode.window.activeTextEditor?.document;
     const documents = vscode.window.visibleTextEditors.map((editor) => editor.document).filter(isSource);
     const files = [...new Set(documents.map((document) => document.uri.fsPath))];
-    store.dispatch({ type: 'visible-files', files });
+    const open = vscode.workspace.textDocuments.map((document) => document.uri.fsPath);
+    store.dispatch({ type: 'open-files', files: open });
     store.dispatch({ type: 'active-file', file: active && isSource(active) ? active.uri.fsPath : undefined });
     for (const file of files) {
       try {

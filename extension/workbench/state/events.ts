@@ -21,7 +21,7 @@ export type Event =
     }
   | { readonly type: 'silent'; readonly key: ProcessKey }
   | { readonly type: 'active-file'; readonly file: string | undefined }
-  | { readonly type: 'visible-files'; readonly files: readonly string[] }
+  | { readonly type: 'open-files'; readonly files: readonly string[] }
   | { readonly type: 'matches'; readonly file: string; readonly processes: readonly PatchableProcess[] }
   | { readonly type: 'check-started'; readonly file: string }
   | {

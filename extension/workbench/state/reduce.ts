@@ -1,6 +1,7 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
 import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
+import { readableName } from '../syntax/names';
 import type { Event } from './events';
 import {
   functionKey,
@@ -30,7 +31,7 @@ export function reduce(state: State, event: Event): State {
       return { ...state, lost: withLost(state, lostOf(state, event.key, 'silent')) };
     case 'active-file':
       return { ...state, activeFile: event.file };
-    case 'visible-files':
+    case 'open-files':
       return {
         ...state,
         matches: filterKeys(state.matches, (file) => event.files.includes(file)),
@@ -190,8 +191,10 @@ function worthRemembering(finished: Finished): boolean {
 }
 
 function finishedOf(action: Finished['action'], files: readonly string[], result: PatchResult): Finished {
-  const changed = result.changed.filter((change) => change.kind !== 'new').map((change) => change.name);
-  const reported = result.processes.flatMap((process) => process.functions.map((f) => f.name));
+  const changed = result.changed
+    .filter((change) => change.kind !== 'new')
+    .map((change) => readableName(change.name));
+  const reported = result.processes.flatMap((process) => process.functions.map((f) => readableName(f.name)));
   return {
     action,
     files,

@@ -17,7 +17,7 @@ export interface State {
   /** Which of the matching processes a save is for. */
   readonly selection: Selection;
   readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
-  /** Processes built from each visible file, those without the runtime included. */
+  /** Processes built from each file that was looked at and is open, those without the runtime included. */
   readonly matches: ReadonlyMap<string, readonly PatchableProcess[]>;
   readonly checks: ReadonlyMap<string, Check>;
   /** The C or C++ file in the active editor. */

@@ -36,6 +36,13 @@ function withoutTemplateArguments(text: string): string {
   return result;
 }
 
+const STRING = /std::(?:__cxx11::)?basic_string<char, std::char_traits<char>, std::allocator<char> ?>/g;
+
+/** A demangled name as people write it. */
+export function readableName(demangled: string): string {
+  return demangled.replace(STRING, 'std::string');
+}
+
 /** Does a name from the symbol table mean the function that the source spells like this? */
 export function isSameFunction(demangled: string, sourceName: string): boolean {
   const name = qualifiedName(demangled);

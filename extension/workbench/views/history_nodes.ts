@@ -16,13 +16,14 @@ export interface HistoryNode {
   readonly entry: number;
 }
 
+/** In front of the functions; a save needs no word. */
 const ACTIONS: Record<Action, string> = {
-  save: 'Saved',
-  patch: 'Hot-patched',
-  load: 'Loaded',
-  revert: 'Reverted',
-  restore: 'Went back',
-  'bring-over': 'Brought over',
+  save: '',
+  patch: '',
+  load: 'Loaded ',
+  revert: 'Reverted ',
+  restore: 'Went back: ',
+  'bring-over': 'Brought over ',
 };
 
 export function historyOf(state: State): HistoryNode[] {
@@ -59,8 +60,12 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
-    label: `${time(entry.at)}  ${ACTIONS[entry.action]} ${shortList(what.map(withoutParameters))}`,
-    description: [outcome, processes.length <= 1 ? processes[0] : `${processes.length} processes`]
+    label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`,
+    description: [
+      time(entry.at),
+      outcome,
+      processes.length <= 1 ? processes[0] : `${processes.length} processes`,
+    ]
       .filter(Boolean)
       .join(' · '),
     tooltip: [

@@ -37,9 +37,14 @@ export function indicatorOf(state: State): Indicator {
   if (state.operation) return { kind: 'working', files: state.operation.files, step: state.operation.step };
   const lost = state.lost.at(-1);
   if (lost) return { kind: 'lost', lost };
-  const processes =
-    state.activeFile === undefined ? targetProcesses(state) : targetsOf(state, state.activeFile);
+  const file = isLookedUp(state) ? state.activeFile : undefined;
+  const processes = file === undefined ? targetProcesses(state) : targetsOf(state, file);
   return trouble(state) ?? (processes.length === 0 ? nothingToPatch(state) : patchable(state, processes));
+}
+
+/** Until it is known what was built from a file, what is said is about the processes that there are. */
+function isLookedUp({ activeFile, matches, processes = [] }: State): boolean {
+  return activeFile !== undefined && (matches.has(activeFile) || processes.length === 0);
 }
 
 /** A problem of the last run stays until the run that solves it, also while another file is looked at. */

@@ -11,6 +11,7 @@ import type {
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { plural, targetProcesses } from '../state/queries';
+import { qualifiedName, readableName } from '../syntax/names';
 import { processKey, type ProcessKey, type State } from '../state/state';
 import { escapeMarkdown } from './markdown';
 
@@ -68,25 +69,36 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
       `pid ${process.pid}`,
       ...(silent ? ['does not answer'] : []),
       ...(chosen === true ? ['selected'] : []),
-      ...(functions.length === 0 ? ['no patches'] : []),
     ].join(' · '),
     tooltip: processTooltip(process),
     icon: silent ? 'debug-disconnect' : chosen === false ? 'circle-outline' : 'server-process',
     color: silent ? 'warning' : undefined,
     expanded: true,
     target,
-    children: modules.map((module) => ({
-      id: `${key} ${module}`,
-      kind: TreeItemKind.module,
-      label: basename(module),
-      description: module === process.exe ? 'program' : 'library',
-      tooltip: code(module),
-      icon: module === process.exe ? 'file-binary' : 'library',
-      expanded: true,
-      target,
-      children: functions.filter((f) => f.module === module).map((f) => functionNode(key, process.pid, f)),
-    })),
+    children:
+      functions.length === 0
+        ? [nothingPatched(key, target)]
+        : modules.map((module) => ({
+            id: `${key} ${module}`,
+            kind: TreeItemKind.module,
+            label: basename(module),
+            description: module === process.exe ? 'program' : 'library',
+            tooltip: code(module),
+            icon: module === process.exe ? 'file-binary' : 'library',
+            expanded: true,
+            target,
+            children: functions
+              .filter((f) => f.module === module)
+              .map((f) => functionNode(key, process.pid, f, labelOf(f, functions))),
+          })),
   };
+}
+
+/** A process always has something to expand: VS Code would not expand it by itself once patches arrive. */
+function nothingPatched(key: ProcessKey, target: NodeTarget): TreeNode {
+  const label = 'No patches yet';
+  const description = 'edit a function and save';
+  return { id: `${key} none`, kind: TreeItemKind.none, label, description, target, children: [] };
 }
 
 function processTooltip(process: PatchableProcess): string {
@@ -106,20 +118,28 @@ function processTooltip(process: PatchableProcess): string {
   ]);
 }
 
-function functionNode(key: ProcessKey, pid: number, f: PatchedFunction): TreeNode {
+/** Parameters only where they tell overloads apart. */
+function labelOf(f: PatchedFunction, all: readonly PatchedFunction[]): string {
+  const name = qualifiedName(f.name);
+  const overloads = all.filter((other) => qualifiedName(other.name) === name);
+  return overloads.length > 1 ? readableName(f.name) : name;
+}
+
+function functionNode(key: ProcessKey, pid: number, f: PatchedFunction, label: string): TreeNode {
   const id = `${key} ${f.module} ${f.address}`;
   const target: NodeTarget = { key, pid, name: f.name, address: f.address, file: f.file, line: f.line };
   const patched = f.version > 0;
   return {
     id,
     kind: patched ? TreeItemKind.patchedFunction : TreeItemKind.originalFunction,
-    label: f.name,
+    label,
     description: [
       patched ? `version ${f.version}` : 'original',
       ...(f.activeThreads > 0 ? [`${plural(f.activeThreads, 'thread')} in old code`] : []),
       verification(f).short,
     ].join(' · '),
     tooltip: table([
+      ['Function', code(readableName(f.name))],
       ['Symbol', code(f.symbol)],
       ['Entry', code(f.address)],
       ['Module', code(f.module)],

@@ -9,9 +9,10 @@ export interface World {
   readonly workbench: Workbench;
 }
 
+/** @param options `folder`: to open, relative to the session's. */
 export function useWorkbench(
   prepare: (session: Session) => Promise<void>,
-  options: Partial<WorkbenchOptions> = {},
+  { folder = '.', ...options }: Partial<WorkbenchOptions> = {},
 ): World {
   let session: Session | undefined;
   let workbench: Workbench | undefined;
@@ -22,16 +23,14 @@ export function useWorkbench(
     await prepare(session);
     workbench = await Workbench.open({
       directory: home,
-      folder: session.directory,
+      folder: session.path(folder),
       env: session.environment,
       ...options,
     });
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
-      await workbench?.screenshot(
-        `failed ${this.currentTest.fullTitle()}`.replace(/[^\w ]/g, '').slice(0, 120),
-      );
+      await workbench?.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`);
     }
   });
   after(async () => {

@@ -1,6 +1,5 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
-import { strict as assert } from 'node:assert';
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
@@ -140,6 +139,25 @@ export class Workbench {
     await this.page.locator('.sidebar .composite.title', { hasText: 'Hot Patch' }).waitFor();
   }
 
+  /** Drags the border of the side bar to the right. */
+  async widenSideBar(by: number): Promise<void> {
+    const box = (await this.page.locator('.part.sidebar').boundingBox())!;
+    await this.page.mouse.move(box.x + box.width, 300);
+    await this.page.mouse.down();
+    await this.page.mouse.move(box.x + box.width + by, 300, { steps: 4 });
+    await this.page.mouse.up();
+  }
+
+  /** Moves the mouse to where nothing is, and waits until hovers are gone. */
+  async unhover(): Promise<void> {
+    await this.page.mouse.move(this.page.viewportSize()!.width / 2, 1);
+    await this.page.keyboard.press('Escape');
+    await this.page
+      .locator('.workbench-hover-container, .context-view .monaco-hover')
+      .first()
+      .waitFor({ state: 'hidden' });
+  }
+
   /** A row of the tree, once it is there. */
   async row(text: string | RegExp): Promise<Locator> {
     const row = this.page.locator('.sidebar .monaco-list-row', { hasText: text }).first();
@@ -181,9 +199,12 @@ export class Workbench {
     await item.locator('.monaco-button', { hasText: button }).click();
   }
 
-  decorations(kind: 'live' | 'differs'): Locator {
-    return this.page.locator(
-      `.glyph-margin-widgets [style*="gutter-${kind}"], .cgmr[style*="gutter-${kind}"]`,
+  /** Waits until so many functions in sight have this mark in the margin. */
+  async marks(kind: 'live' | 'differs', count: number): Promise<void> {
+    const images =
+      "[...document.querySelectorAll('.glyph-margin-widgets > *')].map((e) => getComputedStyle(e).backgroundImage)";
+    await this.page.waitForFunction(
+      `${images}.filter((image) => image.includes('gutter-${kind}')).length === ${count}`,
     );
   }
 
@@ -195,14 +216,14 @@ export class Workbench {
   }
 }
 
-/** Asserts what a locator shows, once it shows it. */
+/** Waits until something of this is to be seen. */
 export async function shows(locator: Locator): Promise<void> {
-  await locator.first().waitFor();
+  await locator.filter({ visible: true }).first().waitFor();
 }
 
+/** Waits until nothing of this is to be seen. */
 export async function isGone(locator: Locator): Promise<void> {
-  await locator.first().waitFor({ state: 'hidden' });
-  assert.equal(await locator.count(), 0);
+  await locator.filter({ visible: true }).first().waitFor({ state: 'hidden' });
 }
 
 function chromiumPath(): string {
