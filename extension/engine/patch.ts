@@ -177,10 +177,17 @@ async function comparePlans(
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(module, status);
       const plan: ModulePlan = { target, module, live, units: [] };
-      for (const { source } of concerned) {
+      for (const { source, evidence } of concerned) {
         const { unit, comparison } = await save.step('compare', () =>
           chooseCommand(save, module, live, units.get(source)!),
         );
+        // A file of that name is in the module, which has no debug information: is it this one?
+        if (evidence === 'file-symbol' && agreement(comparison) === 0)
+          throw new HotPatchError(
+            'no-process',
+            `${module.path} (process ${target.process.pid}) has a file named ${basename(source)} and no debug information, and none of its functions is as in ${source}: build it with -g`,
+            { file: source, pid: target.process.pid },
+          );
         save.fresh.set(comparison.object, unit);
         const layout = await save.step('layout', () =>
           Promise.resolve(checkLayout(module, unit, comparison)),
