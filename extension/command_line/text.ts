@@ -82,6 +82,7 @@ export function resultText(result: PatchResult): string {
   const files = result.files.map(shortPath).join(', ');
   switch (result.outcome) {
     case 'unchanged':
+      if (files === '') return lines('unchanged: no process is patched');
       return lines(`unchanged: the process runs the code of ${files} already, ${took}`);
     case 'refused':
     case 'failed':

@@ -19,6 +19,7 @@ import { createDiscovery } from './process/discovery';
 import { readAddressSpace } from './process/maps';
 import { readMemory } from './process/memory';
 import { createModuleCache } from './process/modules';
+import { prepareSignals } from './process/native';
 import { createProcessList } from './process/process_list';
 
 const RUNTIME = 'libhot_fix.so';
@@ -63,7 +64,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
     compile: { entriesFor: databases.entriesFor, compileUnit: compiler.compileUnit },
     processes: {
       list: () => promised(list),
-      targets: (files, target) => promised(() => discovery.targets(files, target)),
+      targets: async (files, target) => {
+        const found = await promised(() => discovery.targets(files, target));
+        // Not at once: the compiler is started first.
+        setImmediate(prepareSignals);
+        return found;
+      },
       modules: cache.modules,
       addressSpace: readAddressSpace,
       readMemory,

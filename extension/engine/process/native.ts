@@ -15,6 +15,12 @@ async function load(): Promise<{ koffi: typeof Koffi.default; library: Koffi.Lib
   return loaded;
 }
 
+/** Loads what a signal needs now rather than when it is to be sent: tens of milliseconds that nobody waits for while
+ * the compiler runs. */
+export function prepareSignals(): void {
+  load().catch(() => undefined); // told to the one who sends a signal
+}
+
 let threadKill: ((threadGroup: number, thread: number, signal: number) => number) | undefined;
 
 /** tgkill(2): a signal to one thread, so that no other thread's system call is interrupted.
