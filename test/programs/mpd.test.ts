@@ -93,6 +93,7 @@ describe('the Music Player Daemon, built by its own Meson project', () => {
        bind_to_address "127.0.0.1"
        port "${port}"
        zeroconf_enabled "no"
+       connection_timeout "86400"
        audio_output {
          type "null"
          name "nowhere"
