@@ -17,7 +17,8 @@ const lines = (...parts: (string | string[])[]): string =>
     .map((line) => `${line}\n`)
     .join('');
 
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+const count = (number: number, noun: string, plural = `${noun}s`): string =>
+  `${number} ${number === 1 ? noun : plural}`;
 
 /** A path as one would type it here. */
 function shortPath(path: string): string {
@@ -124,7 +125,7 @@ export function resultText(result: PatchResult): string {
 export function statusText({ pid, exe, functions, patches }: ProcessStatus): string {
   if (functions.length === 0) return lines(`process ${pid} (${exe}): not patched`);
   return lines(
-    `process ${pid} (${exe}): ${count(functions.length, 'function')}, ${count(patches.length, 'patch').replace('patchs', 'patches')}`,
+    `process ${pid} (${exe}): ${count(functions.length, 'function')}, ${count(patches.length, 'patch', 'patches')}`,
     functions.flatMap((entry) => {
       const { trampoline, pages } = entry;
       return [

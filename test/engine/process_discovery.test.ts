@@ -300,6 +300,10 @@ describe('the control directories', () => {
       const starting = put(101, 'half-writ');
       findRuntimes(uid, [base], (pid) => (pid === 101 ? 1 : undefined));
       assert.deepEqual([existsSync(gone), existsSync(starting)], [false, true]);
+      const other = JSON.stringify({ ...(JSON.parse(identity(100, 7)) as object), pidNamespace: 'pid:[1]' });
+      const container = put(100, other);
+      findRuntimes(uid, [base], () => undefined);
+      assert.ok(existsSync(container), 'its process cannot be seen from here');
     }),
   );
 

@@ -1,6 +1,6 @@
 // Where a process's runtime keeps its control directory (docs/PROTOCOL.md, section 1), and what it says of itself
 // there. Reads and removes directories of processes that have ended; sends nothing.
-import { lstatSync, readFileSync, readdirSync, rmSync, type Stats } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, readlinkSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { PatchableProcess } from '../model/result';
 
@@ -14,6 +14,8 @@ export interface RuntimeIdentity {
   startTime: number;
   signal: number;
   workerTid: number;
+  /** As readlink of /proc/self/ns/pid in that process; empty when it did not say. */
+  pidNamespace: string;
 }
 
 /** process.json checked field by field: it was written by another program. Undefined when it is not usable. A
@@ -26,7 +28,10 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { protocol, version, pid, startTime, signal, workerTid } = value as Record<string, unknown>;
+  const { protocol, version, pid, startTime, signal, workerTid, pidNamespace } = value as Record<
+    string,
+    unknown
+  >;
   const count = (field: unknown): field is number => Number.isSafeInteger(field) && (field as number) >= 0;
   if (!count(protocol) || !count(pid) || !count(startTime)) return undefined;
   return {
@@ -36,6 +41,7 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     startTime,
     signal: count(signal) ? signal : 0,
     workerTid: count(workerTid) ? workerTid : 0,
+    pidNamespace: typeof pidNamespace === 'string' ? pidNamespace : '',
   };
 }
 
@@ -77,17 +83,20 @@ export function findRuntimes(
       const pid = Number(name);
       const controlDirectory = join(parent, name);
       const startTime = startTimeOf(pid);
-      if (startTime === undefined) {
-        remove(controlDirectory, uid);
-        continue;
-      }
       const identity = runtimes.has(pid) ? undefined : readIdentity(controlDirectory, uid);
-      if (identity?.pid !== pid || identity.startTime !== startTime) continue;
+      // Containers may share the base directory: their processes cannot be seen from here, and are not ours to judge.
+      if (identity?.pid !== pid || !isOwnNamespace(identity.pidNamespace)) continue;
+      if (startTime === undefined) remove(controlDirectory, uid);
+      if (identity.startTime !== startTime) continue;
       const { version, protocol, signal, workerTid } = identity;
       runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory });
     }
   }
   return runtimes;
+}
+
+function isOwnNamespace(name: string): boolean {
+  return name === '' || name === readlinkSync('/proc/self/ns/pid');
 }
 
 function readIdentity(directory: string, uid: number): RuntimeIdentity | undefined {
