@@ -148,6 +148,8 @@ export interface RequestOptions {
   timeout?: number;
   /** Time for which a debugger or SIGSTOP holds the process does not count. */
   waitWhileStopped?: boolean;
+  /** Told when the process is found stopped while the answer is waited for, and (undefined) when it runs again. */
+  onRunState?: (stopped: { tracer: number | undefined } | undefined) => void;
 }
 
 /** The runtime of one process. An answer with `ok: false` is a value; what is thrown is that no answer came:

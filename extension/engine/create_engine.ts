@@ -20,6 +20,7 @@ import { readAddressSpace } from './process/maps';
 import { readMemory } from './process/memory';
 import { createModuleCache } from './process/modules';
 import { prepareSignals } from './process/native';
+import { createPatchPlaces } from './process/patch_places';
 import { createProcessList } from './process/process_list';
 
 const RUNTIME = 'libhot_fix.so';
@@ -37,6 +38,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     cache,
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
   );
+  const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
 
   /** Not an error here: the process may end while it is looked at, and is listed as it was. */
@@ -137,11 +139,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
       ),
     status: async (pid, { refresh = false } = {}) => {
       const client = runtime(processWith(pid));
-      if (!refresh) return client.readStatus();
+      if (!refresh) return withPlaces(await client.readStatus());
       const answer = await client.status();
       const problem = asProblem(answer);
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
-      return answer.status;
+      return withPlaces(answer.status);
     },
     runEnvironment: (base) =>
       runEnvironment(base, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),

@@ -489,7 +489,17 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
     const answer = await client.patch(
       files,
       patches.flatMap(({ reverts }) => reverts),
-      { signal: save.request.signal },
+      {
+        signal: save.request.signal,
+        // A breakpoint may be looked at for an hour; a newer save of the file takes this one back.
+        waitWhileStopped: true,
+        onRunState: (stopped) =>
+          save.progress(
+            !stopped ? 'deliver' : stopped.tracer === undefined ? 'wait-for-continue' : 'wait-for-debugger',
+            undefined,
+            pid,
+          ),
+      },
     );
     for (const [step, milliseconds] of Object.entries(answer.timings))
       if (step !== 'total')

@@ -174,8 +174,13 @@ describe('a request to the runtime', () => {
     'to a stopped process may wait until it goes on',
     withPlayer('answer', async ({ client, child }) => {
       child.kill('SIGSTOP');
-      setTimeout(() => child.kill('SIGCONT'), 500);
-      assert.equal((await client.status({ timeout: 300, waitWhileStopped: true })).ok, true);
+      const told: boolean[] = [];
+      const onRunState = (stopped: unknown) => {
+        told.push(stopped !== undefined);
+        if (stopped) child.kill('SIGCONT');
+      };
+      assert.equal((await client.status({ waitWhileStopped: true, onRunState })).ok, true);
+      assert.equal(told[0], true);
     }),
   );
 

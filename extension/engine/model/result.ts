@@ -85,6 +85,8 @@ export interface LoadedPatch {
   state: 'live' | 'superseded' | 'unmapped';
   loadedAt: number;
   activeThreads: number;
+  /** Source files of its units, absolute, as its debug information names them. */
+  sources?: string[];
 }
 
 /** The state of one process's runtime. */
@@ -181,7 +183,18 @@ export interface CheckReport {
 
 /** Progress of a save, for a status line. */
 export type Step =
-  'find-process' | 'find-command' | 'compile' | 'read' | 'compare' | 'layout' | 'link' | 'deliver' | 'verify';
+  | 'find-process'
+  | 'find-command'
+  | 'compile'
+  | 'read'
+  | 'compare'
+  | 'layout'
+  | 'link'
+  | 'deliver'
+  /** The process is stopped, by a debugger or by SIGSTOP: delivered as soon as it continues. */
+  | 'wait-for-debugger'
+  | 'wait-for-continue'
+  | 'verify';
 export interface ProgressEvent {
   step: Step;
   file?: string;

@@ -151,6 +151,7 @@ export function createRuntimeClient(
       const state = readRunState(pid);
       if (!state || readStat(pid)?.startTime !== target.startTime) throw gone();
       if (state.stopped && !stopped) log('warn', stoppedMessage(target, state.stopped));
+      if (!state.stopped !== !stopped) options.onRunState?.(state.stopped);
       stopped = state.stopped;
       const now = performance.now();
       if (!(stopped && options.waitWhileStopped)) waited += now - last;

@@ -25,6 +25,8 @@ const STEPS: Record<Step, string> = {
   layout: 'Checking layouts',
   link: 'Linking',
   deliver: 'Delivering',
+  'wait-for-debugger': 'Waiting for the debugger to continue',
+  'wait-for-continue': 'Waiting for the stopped process to continue',
   verify: 'Verifying',
 };
 

@@ -1,0 +1,70 @@
+// Where the functions of loaded patches stand in the sources, by the debug information of the patch files: known
+// also to an engine that did not make them. Adds to a status; a patch without debug information adds nothing.
+import { functionLines, type FunctionPlace } from '../dwarf/functions';
+import { readUnits } from '../dwarf/units';
+import { ElfFile } from '../elf/file';
+import type { LoadedPatch, PatchedFunction, ProcessStatus } from '../model/result';
+
+interface PatchPlaces {
+  sources: string[];
+  /** By symbol. */
+  functions: ReadonlyMap<string, FunctionPlace>;
+}
+
+const NOTHING: PatchPlaces = { sources: [], functions: new Map() };
+
+/** Fills in `sources` of patches, and `file` and `line` of functions, from their newest version's patch. A patch file
+ * is never overwritten, so each is read once.
+ * @param log a file that cannot be read is a line in the log: its process may just have ended */
+export function createPatchPlaces(log: (message: string) => void): (status: ProcessStatus) => ProcessStatus {
+  const known = new Map<string, PatchPlaces>();
+
+  const placesIn = (file: string): PatchPlaces => {
+    let places = known.get(file);
+    if (!places) {
+      try {
+        places = readPlaces(file);
+      } catch (error) {
+        log(`debug information of ${file}: ${String(error)}`);
+        places = NOTHING;
+      }
+      known.set(file, places);
+    }
+    return places;
+  };
+
+  return (status) => {
+    const files = new Map(status.patches.map(({ id, file }) => [id, file]));
+    const placeOf = ({ symbol, versions }: PatchedFunction): FunctionPlace | undefined => {
+      const newest = versions.findLast(({ patch }) => patch !== null && files.has(patch));
+      return newest && placesIn(files.get(newest.patch!)!).functions.get(symbol);
+    };
+    return {
+      ...status,
+      patches: status.patches.map((patch): LoadedPatch => {
+        const { sources } = placesIn(patch.file);
+        return sources.length > 0 ? { ...patch, sources } : patch;
+      }),
+      functions: status.functions.map((entry) => {
+        const place = placeOf(entry);
+        return place ? { ...entry, file: place.file, ...(place.line > 0 && { line: place.line }) } : entry;
+      }),
+    };
+  };
+}
+
+function readPlaces(file: string): PatchPlaces {
+  const elf = ElfFile.open(file);
+  try {
+    const units = readUnits(elf);
+    const functions = new Map<string, FunctionPlace>();
+    for (const unit of units)
+      for (const place of functionLines(elf, unit)) {
+        // A declaration says less than the code itself.
+        if (place.address !== undefined || !functions.has(place.symbol)) functions.set(place.symbol, place);
+      }
+    return { sources: [...new Set(units.map(({ path }) => path))], functions };
+  } finally {
+    elf.close();
+  }
+}
