@@ -108,11 +108,27 @@ function progress(): { show: NonNullable<PatchRequest['onProgress']>; clear: () 
   };
 }
 
-/** Aborted by Ctrl+C, so that compilers end and temporary files are removed; a second one ends at once. */
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Ends in order, so that temporary files are removed. */
+function endOnInterrupt(): void {
+  for (const name of INTERRUPTS) process.once(name, () => process.exit(128 + constants.signals[name]));
+}
+
+/** `hot-patch … | head`: whoever read has read enough. */
+function endWhenNobodyReads(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
+/** Aborted by Ctrl+C, so that compilers end and the status says so; a second one ends at once. */
 function interruptible(): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(name, () => {
+  for (const name of INTERRUPTS)
+    process.removeAllListeners(name).once(name, () => {
+      endOnInterrupt();
       process.exitCode = 128 + constants.signals[name];
       controller.abort(new Error(`interrupted by ${name}`));
     });
@@ -327,6 +343,9 @@ async function main(words: string[]): Promise<number> {
     return DONE;
   }
   const { verbose, json } = command;
+  endOnInterrupt();
+  // Not for `run`: using a stream makes it non-blocking, and the program would inherit that.
+  if (command.name !== 'run') endWhenNobodyReads();
   const engine = createEngine({
     buildDirectories: command.buildDirectories.map((directory) => resolve(directory)),
     log: (level, message) => {

@@ -1,7 +1,6 @@
 // Builds an Engine from its parts: the one place where the effects (files, compiler, processes) and the pipeline
 // meet. Wires; whatever is more than one call is in the part it belongs to.
-import { existsSync, mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
@@ -28,6 +27,9 @@ const RUNTIME = 'libhot_fix.so';
 export function createEngine(options: EngineOptions = {}): Engine {
   const log = options.log ?? (() => undefined);
   const temporaryDirectory = mkdtempSync(join(options.temporaryDirectory ?? tmpdir(), 'hot-patch-'));
+  const removeTemporaries = (): void => rmSync(temporaryDirectory, { recursive: true, force: true });
+  // Nothing is left behind either when the process ends without dispose.
+  process.once('exit', removeTemporaries);
   const databases = createCompileDatabases(options);
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
@@ -147,9 +149,10 @@ export function createEngine(options: EngineOptions = {}): Engine {
     },
     runEnvironment: (base) =>
       runEnvironment(base, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),
-    dispose: async () => {
+    dispose: () => {
+      process.off('exit', removeTemporaries);
       cache.dispose();
-      await rm(temporaryDirectory, { recursive: true, force: true });
+      return promised(removeTemporaries);
     },
   };
 }
