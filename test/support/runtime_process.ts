@@ -2,7 +2,16 @@
 // doorbell is tgkill, answers are waited for with inotify. The program is C or C++ text, compiled at test time.
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  type FSWatcher,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { mappings, readMemory } from './memory';
 import { type PatchContent, type PatchedFunction, type PatchedModule, writePatchFile } from './patch_file';
@@ -65,19 +74,30 @@ export interface ProcessIdentity {
 }
 
 /** Resolves when the path exists; its directory must. */
-export async function appears(path: string): Promise<void> {
+export function appears(path: string): Promise<void> {
+  return changes(dirname(path), () => existsSync(path));
+}
+
+/** Resolves when the condition holds, which it is asked at each change in the directory and in its parent. */
+async function changes(directory: string, condition: () => boolean): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const look = () => {
-      if (existsSync(path)) finish(resolve);
-    };
-    const watcher = watch(dirname(path), look);
-    const timer = setTimeout(() => finish(() => reject(new Error(`${path} did not appear`))), patience);
+    const watchers: FSWatcher[] = [];
     const finish = (settle: () => void) => {
-      watcher.close();
+      for (const watcher of watchers.splice(0)) watcher.close();
       clearTimeout(timer);
       settle();
     };
-    look();
+    const timer = setTimeout(() => finish(() => reject(new Error(`${directory}: waited in vain`))), patience);
+    const look = () => {
+      if (condition()) finish(resolve);
+    };
+    // The directory may be replaced by another of its name: then the parent changes, and it is watched anew.
+    const watchDirectory = () => {
+      if (existsSync(directory)) watchers.push(watch(directory, look).on('error', look));
+      look();
+    };
+    watchers.push(watch(dirname(directory), watchDirectory));
+    watchDirectory();
   });
 }
 
@@ -86,6 +106,7 @@ export interface ProgramOptions {
   flags?: string[];
   env?: NodeJS.ProcessEnv;
   args?: string[];
+  cwd?: string;
   /** How the runtime comes in; by default it is preloaded. */
   runtime?: 'preloaded' | 'embedded' | 'both' | 'none';
 }
@@ -140,10 +161,10 @@ export class RuntimeSession {
 
   /** Starts a compiled program and waits for its first line, and for its runtime unless it has none. */
   async start(executable: string, options: ProgramOptions = {}): Promise<RuntimeProcess> {
-    const { runtime = 'preloaded', env = {}, args = [] } = options;
+    const { runtime = 'preloaded', env = {}, args = [], cwd = this.directory } = options;
     const preload = runtime === 'preloaded' || runtime === 'both' ? { LD_PRELOAD: runtimeLibrary } : {};
     const program = await Program.start(executable, args, {
-      cwd: this.directory,
+      cwd,
       env: { ...this.environment, ...preload, ...env },
     });
     this.programs.push(program);
@@ -156,6 +177,13 @@ export class RuntimeSession {
   /** Compiles and starts in one. */
   run(source: string, options: ProgramOptions = {}): Promise<RuntimeProcess> {
     return this.start(this.compile('program', source, options), options);
+  }
+
+  /** Starts any other program; it is stopped with the session. */
+  async startCommand(command: string, args: string[]): Promise<Program> {
+    const program = await Program.start(command, args, { cwd: this.directory, env: this.environment });
+    this.programs.push(program);
+    return program;
   }
 
   ring(pid: number, tid: number, signal: number): void {
@@ -206,6 +234,18 @@ export class RuntimeProcess {
     await appears(dirname(this.controlDirectory));
     await appears(this.controlDirectory);
     await appears(join(this.controlDirectory, 'process.json'));
+  }
+
+  /** Waits until another runtime than the one with that worker has announced itself. */
+  async reannounced(workerTid: number): Promise<void> {
+    await changes(this.controlDirectory, () => {
+      const file = join(this.controlDirectory, 'process.json');
+      return existsSync(file) && this.identity.workerTid !== workerTid;
+    });
+  }
+
+  signal(name: NodeJS.Signals): void {
+    process.kill(this.pid, name);
   }
 
   get identity(): ProcessIdentity {
@@ -306,11 +346,16 @@ export class RuntimeProcess {
     };
   }
 
-  /** A free place for a patch below the program (or, when it lies too low for that, above), one for each call. */
+  /** A free place for a patch below the program (or, when that lies low, above), another one for each call. */
   freePlace(): bigint {
-    const first = mappings(this.pid).find((mapping) => mapping.path === this.executable)!;
-    const step = BigInt(++this.patches) * 0x100000n;
-    return first.start > 0x40000000n ? first.start - 0x20000000n - step : 0x10000000n + step;
+    const all = mappings(this.pid);
+    const first = all.find((mapping) => mapping.path === this.executable)!;
+    const [start, step] =
+      first.start > 0x40000000n ? [first.start - 0x20000000n, -0x100000n] : [0x10000000n, 0x100000n];
+    for (;;) {
+      const place = start + BigInt(++this.patches) * step;
+      if (!all.some((mapping) => place < mapping.end && mapping.start < place + 0x100000n)) return place;
+    }
   }
 
   /** Writes a patch file that replaces the functions `old: new` of the map. */

@@ -1,0 +1,361 @@
+// The runtime as a guest: programs that fork, exec, have signal handlers of their own, end; and its directory.
+import { strict as assert } from 'node:assert';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import {
+  inRuntimeSession,
+  type ProgramOptions,
+  RuntimeProcess,
+  type RuntimeSession,
+} from '../support/runtime_process';
+
+/** A program that answers each line with value(1), after what `setUp` does in main and `commands` do with the line. */
+const program = (setUp: string, commands = '', declarations = '') => `
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef EMBEDDED
+#include "hot_fix.h"
+#else
+static int init_hot_fix_signal(void) { return 0; }
+#endif
+__attribute__((noipa)) int value(int n) { return n; }
+${declarations}
+int main(int argc, char **argv) {
+  char line[64];
+  setvbuf(stdout, 0, _IOLBF, 0);
+  ${setUp}
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    if (!strncmp(line, "end", 3)) return 0;
+    ${commands}
+    printf("%d\\n", value(1));
+  }
+  return argc < 0 || !argv;
+}`;
+const embedded: ProgramOptions = { runtime: 'embedded', flags: ['-DEMBEDDED'] };
+const init = 'if (init_hot_fix_signal() != 0) return 1;';
+const returning = (n: number) => `int new_value(int n) { return n + ${n}; }`;
+const addTo = (process: RuntimeProcess, n: number) => process.patch(returning(n), { value: 'new_value' });
+const workers = (process: RuntimeProcess) =>
+  readdirSync(`/proc/${process.pid}/task`).filter(
+    (tid) => readFileSync(`/proc/${process.pid}/task/${tid}/comm`, 'utf8') === 'hot_fix\n',
+  );
+
+describe('a program with the runtime', () => {
+  for (const runtime of ['embedded', 'preloaded', 'both'] as const) {
+    it(
+      `has one worker and one directory when it is ${runtime}`,
+      inRuntimeSession(async (session) => {
+        const flags = runtime === 'preloaded' ? [] : ['-DEMBEDDED'];
+        const process = await session.run(program(`${init} ${init}`), { runtime, flags });
+        assert.equal(workers(process).length, 1);
+        assert.deepEqual(workers(process), [String(process.identity.workerTid)]);
+        assert.equal(process.identity.exe, process.executable);
+        await addTo(process, 1);
+        assert.equal(await process.ask(''), '2');
+      }),
+    );
+  }
+
+  it(
+    'removes its directory when it ends, and prints nothing',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(program(''));
+      await addTo(process, 1);
+      process.program.send('end');
+      assert.equal(await process.program.exit(), 0);
+      assert.equal(existsSync(process.controlDirectory), false);
+      assert.deepEqual(process.program.lines, ['ready']);
+      assert.deepEqual(process.program.errorLines, []);
+    }),
+  );
+
+  it(
+    'sweeps the directories of processes that ended without removing theirs',
+    inRuntimeSession(async (session) => {
+      const killed = await session.run(program(''));
+      await killed.program.stop();
+      assert.equal(existsSync(killed.controlDirectory), true);
+      const next = await session.start(killed.executable);
+      await next.done('status');
+      assert.equal(existsSync(killed.controlDirectory), false);
+    }),
+  );
+
+  it(
+    'runs on without a runtime where its directory cannot be trusted',
+    inRuntimeSession(async (session) => {
+      const attempts: ((user: string) => void)[] = [
+        (user) => {
+          mkdirSync(session.path('elsewhere'), { mode: 0o700 });
+          symlinkSync(session.path('elsewhere'), user);
+        },
+        (user) => {
+          mkdirSync(user);
+          chmodSync(user, 0o755);
+        },
+        (user) => writeFileSync(user, ''),
+      ];
+      const executable = session.compile('program', program(init), embedded);
+      for (const [i, prepare] of attempts.entries()) {
+        const base = session.path(`base-${i}`);
+        mkdirSync(base, { mode: 0o700 });
+        const user = join(base, `hot_fix-${process.getuid!()}`);
+        prepare(user);
+        const started = await session.start(executable, { runtime: 'none', env: { XDG_RUNTIME_DIR: base } });
+        assert.equal(await started.ask(''), '1');
+        if (lstatSync(user).isFile()) continue;
+        assert.deepEqual(readdirSync(user), []);
+      }
+    }),
+  );
+
+  it(
+    'keeps others out of its directory, whatever the umask',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(
+        program(`umask(0777); ${init}`, '', '#include <sys/stat.h>'),
+        embedded,
+      );
+      for (const path of [dirname(process.controlDirectory), process.controlDirectory]) {
+        assert.equal(statSync(path).mode & 0o777, 0o700);
+      }
+      for (const name of ['requests', 'answers', 'patches']) {
+        assert.equal(statSync(join(process.controlDirectory, name)).mode & 0o777, 0o700);
+      }
+      assert.equal(statSync(join(process.controlDirectory, 'process.json')).mode & 0o777, 0o600);
+      await process.done('status');
+    }),
+  );
+});
+
+describe('a program that owns signals', () => {
+  const handles = (signal: string) =>
+    program(
+      `struct sigaction a = {0}; a.sa_handler = handle; a.sa_flags = SA_RESTART; sigaction(${signal}, &a, 0); ${init}`,
+      'if (!strncmp(line, "raise", 5)) { raise(SIGTRAP); continue; }',
+      'static void handle(int s) { const char *t = s == SIGTRAP ? "trap\\n" : "user\\n"; write(1, t, 5); }',
+    );
+
+  it(
+    'keeps its SIGUSR1, and is patched all the same',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(handles('SIGUSR1'), embedded);
+      process.signal('SIGUSR1');
+      assert.equal(await process.program.line(), 'user');
+      await addTo(process, 1);
+      assert.equal(await process.ask(''), '2');
+      process.signal('SIGUSR1');
+      assert.equal(await process.program.line(), 'user');
+    }),
+  );
+
+  it(
+    'can take SIGUSR1 later',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(handles('SIGUSR1').replace(init, ''), { runtime: 'preloaded' });
+      await addTo(process, 1);
+      assert.equal(await process.ask(''), '2');
+      process.signal('SIGUSR1');
+      assert.equal(await process.program.line(), 'user');
+    }),
+  );
+
+  it(
+    'keeps its SIGTRAP handler, installed before or between patches',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(handles('SIGTRAP'), embedded);
+      await addTo(process, 1);
+      assert.equal(await process.ask('raise'), 'trap');
+      const later = await session.run(
+        program(
+          '',
+          `if (!strncmp(line, "handle", 6)) signal(SIGTRAP, handle);
+           if (!strncmp(line, "raise", 5)) { raise(SIGTRAP); __asm__("int3"); continue; }`,
+          'static void handle(int s) { (void)s; write(1, "trap\\n", 5); }',
+        ),
+      );
+      await addTo(later, 1);
+      await later.ask('handle');
+      await addTo(later, 2);
+      assert.equal(await later.ask('raise'), 'trap');
+      assert.equal(await later.program.line(), 'trap');
+      assert.equal(await later.ask(''), '3');
+    }),
+  );
+
+  it(
+    'still ends by a SIGTRAP that nobody handles',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(program('', 'if (!strncmp(line, "trap", 4)) __asm__("int3");'));
+      await addTo(process, 1);
+      process.program.send('trap');
+      assert.equal(await process.program.exit(), 'SIGTRAP');
+    }),
+  );
+
+  it(
+    'gets the doorbell that HOT_FIX_SIGNAL names',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(program(''), { env: { HOT_FIX_SIGNAL: 'USR2' } });
+      assert.equal(process.identity.signal, 12);
+      await addTo(process, 1);
+      assert.equal(await process.ask(''), '2');
+    }),
+  );
+});
+
+describe('a process that forks', () => {
+  it(
+    'gives each child a runtime that knows the patches it inherited',
+    inRuntimeSession(async (session) => {
+      const text = program(
+        '',
+        `if (!strncmp(line, "fork", 4)) {
+           pid_t child = fork();
+           if (child != 0) { waitpid(child, 0, 0); puts("parent"); continue; }
+           printf("%d\\n", getpid());
+           continue;
+         }`,
+      ).replace('char line[64];', 'char line[64]; setvbuf(stdin, 0, _IONBF, 0);');
+      const parent = await session.run(text);
+      await addTo(parent, 1);
+      const pid = Number(await parent.ask('fork'));
+      const child = new RuntimeProcess(session, parent.program, parent.executable, pid);
+      await child.announced();
+      assert.equal(child.identity.pid, pid);
+      const [inherited] = (await child.done('status')).functions;
+      assert.equal(inherited!.version, 1);
+      assert.equal(await child.ask(''), '2');
+      const original = parent.fix('value', 'new_value');
+      const file = child.patchFile(returning(5), {}, { functions: [original] });
+      await child.done('patch', `file ${file}`);
+      assert.equal(await child.ask(''), '6');
+      await child.revert('value', 1);
+      assert.equal(await child.ask(''), '2');
+      await child.revert('value', 0);
+      assert.equal(await child.ask(''), '1');
+      assert.equal(await parent.ask('end'), 'parent');
+      assert.equal(existsSync(child.controlDirectory), false);
+      assert.equal(await parent.ask(''), '2');
+      assert.equal((await parent.done('status')).functions[0]!.version, 1);
+    }),
+  );
+
+  it(
+    'from many threads, while it is patched, loses none of its children',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(
+        program(
+          'for (int i = 0; i < 3; i++) { pthread_t t; pthread_create(&t, 0, breed, 0); }',
+          `if (!strncmp(line, "count", 5)) {
+             int a = __atomic_load_n(&children, __ATOMIC_SEQ_CST);
+             while (__atomic_load_n(&children, __ATOMIC_SEQ_CST) < a + 30) usleep(100);
+             printf("%d\\n", __atomic_load_n(&lost, __ATOMIC_SEQ_CST));
+             continue;
+           }`,
+          `static int children, lost;
+           static void *breed(void *unused) {
+             for (;;) {
+               int status = 0;
+               pid_t child = fork();
+               if (child == 0) { int v = value(1); free(malloc(100)); _exit(v == 1 || v == 2 ? 0 : 1); }
+               if (child > 0) waitpid(child, &status, 0);
+               if (child < 0 || status != 0) __atomic_fetch_add(&lost, 1, __ATOMIC_SEQ_CST);
+               __atomic_fetch_add(&children, 1, __ATOMIC_SEQ_CST);
+             }
+             return unused;
+           }`,
+        ),
+      );
+      await addTo(process, 1);
+      for (let round = 0; round < 40; round++) await process.revert('value', round % 2);
+      assert.equal(await process.ask('count'), '0');
+    }),
+  );
+
+  it(
+    'and its children that exec, by fork, vfork and posix_spawn, are undisturbed',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(
+        program(
+          '',
+          `if (!strncmp(line, "spawn", 5)) {
+             int bad = 0;
+             for (int i = 0; i < 10; i++) {
+               pid_t p = vfork();
+               if (p == 0) { execl("/bin/true", "true", (char *)0); _exit(9); }
+               int s; waitpid(p, &s, 0); bad += s != 0;
+               p = fork();
+               if (p == 0) { execl("/bin/true", "true", (char *)0); _exit(9); }
+               waitpid(p, &s, 0); bad += s != 0;
+               bad += system("exit 0") != 0;
+             }
+             printf("%d\\n", bad);
+             continue;
+           }`,
+        ),
+      );
+      await addTo(process, 1);
+      assert.equal(await process.ask('spawn'), '0');
+      assert.equal(await process.ask(''), '2');
+    }),
+  );
+
+  it(
+    'replaces the directory of the program that it was before exec',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(program('', 'if (!strncmp(line, "exec", 4)) execv(argv[0], argv);'));
+      await addTo(process, 1);
+      const before = process.identity.workerTid;
+      process.program.send('exec');
+      assert.equal(await process.program.line(), 'ready');
+      const again = new RuntimeProcess(session, process.program, process.executable, process.pid);
+      await again.reannounced(before);
+      assert.deepEqual((await again.done('status')).functions, []);
+      await addTo(again, 3);
+      assert.equal(await again.ask(''), '4');
+    }),
+  );
+});
+
+describe('a hardened system', () => {
+  it(
+    'that forbids writable code is patched through /proc/self/mem',
+    inRuntimeSession(async (session: RuntimeSession) => {
+      const process = await session.run(
+        program('printf("%d\\n", prctl(65, 1, 0, 0, 0)); /* PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN */'),
+      );
+      await process.program.line('ready');
+      const [patched] = (await addTo(process, 1)).functions;
+      assert.equal(await process.ask(''), '2');
+      assert.equal(patched!.pages[0]!.through, '/proc/self/mem');
+      assert.deepEqual(patched!.pages[0]!.calls, [
+        { protection: 'PROT_READ|PROT_WRITE|PROT_EXEC', result: -1, errno: 13 },
+      ]);
+      const [far] = (
+        await process.patch(returning(7), { value: 'new_value' }, { address: 0x7000_0000_0000n })
+      ).functions;
+      assert.equal(far!.trampoline.kind, 'jmp-rel32+island');
+      assert.equal(await process.ask(''), '8');
+    }),
+  );
+});
