@@ -2,7 +2,7 @@
 // check that the edit is safe, link a patch beside each module, deliver it. Each step is one call; the comment under
 // it says what holds from there on. Everything that decides is in the steps' own files.
 import { mkdirSync, rmSync, writeFileSync, renameSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CompileError } from './compile/compiler';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from './compare/layout';
@@ -182,7 +182,12 @@ async function comparePlans(
           chooseCommand(save, module, live, units.get(source)!),
         );
         // A file of that name is in the module, which has no debug information: is it this one?
-        if (evidence === 'file-symbol' && agreement(comparison) === 0)
+        const { database } = unit.compiled.entry;
+        if (
+          evidence === 'file-symbol' &&
+          agreement(comparison) === 0 &&
+          !module.path.startsWith(`${dirname(database)}/`)
+        )
           throw new HotPatchError(
             'no-process',
             `${module.path} (process ${target.process.pid}) has a file named ${basename(source)} and no debug information, and none of its functions is as in ${source}: build it with -g`,
@@ -263,8 +268,14 @@ function ownedEntries(module: LiveModule, source: string): ReadonlySet<number> |
   return owned;
 }
 
-function liveUnits(module: LiveModule, source: string): Unit[] {
-  return unitsOf(module.elf, source).map(({ unit }) => unit);
+function liveUnits({ elf }: Pick<LiveModule, 'elf'>, source: string): Unit[] {
+  try {
+    return unitsOf(elf, source).map(({ unit }) => unit);
+  } catch (thrown) {
+    // Compressed in a way that cannot be read: as if there were none, which the layout check reports.
+    if (thrown instanceof HotPatchError) return [];
+    throw thrown;
+  }
 }
 
 function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {
@@ -275,7 +286,8 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 
 const layoutCaches = new WeakMap<ElfFile, LayoutCache>();
 
-/** Types matter only when something will be patched. */
+/** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
+ * it was built, and as it was last patched: objects of types that came since exist as well. */
 function checkLayout(
   module: LiveModule,
   unit: FreshUnit,
@@ -283,13 +295,18 @@ function checkLayout(
 ): LayoutComparison | undefined {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
-  let cache = layoutCaches.get(module.elf);
-  if (!cache) layoutCaches.set(module.elf, (cache = newLayoutCache()));
-  return compareLayouts(
-    { elf: module.elf, units: liveUnits(module, unit.compiled.source) },
-    { elf: unit.object.elf },
-    { cache, constantsAreCopied: true },
-  );
+  const { source } = unit.compiled;
+  const against = (elf: ElfFile, units: readonly Unit[]): LayoutComparison => {
+    let cache = layoutCaches.get(elf);
+    if (!cache) layoutCaches.set(elf, (cache = newLayoutCache()));
+    return compareLayouts({ elf, units }, { elf: unit.object.elf }, { cache, constantsAreCopied: true });
+  };
+  const built = against(module.elf, liveUnits(module, source));
+  // Each save was compared with the one before it, so the last one stands for them all.
+  const last = comparison.live.patches.findLast(({ groups }) => groups.some(({ name }) => name === source));
+  const units = last ? liveUnits(last, source) : [];
+  if (!last || units.length === 0) return built;
+  return { ...built, problems: [...built.problems, ...against(last.elf, units).problems] };
 }
 
 /** With --function: only that one. One that has no body of its own lives in its callers, so all are taken. */
