@@ -54,6 +54,8 @@ interface ModulePlan {
   target: LiveTarget;
   module: LiveModule;
   live: LiveProcess;
+  /** Address ranges of all patches the process ever had: one whose code was unmapped may be gone back to. */
+  occupied: { start: number; end: number }[];
   units: UnitPlan[];
 }
 
@@ -174,9 +176,13 @@ async function comparePlans(
   const plans: ModulePlan[] = [];
   for (const target of targets) {
     const status = await save.client(target).readStatus();
+    const occupied = status.patches.map(({ base, length }) => ({
+      start: Number(base),
+      end: Number(base) + length,
+    }));
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(module, status);
-      const plan: ModulePlan = { target, module, live, units: [] };
+      const plan: ModulePlan = { target, module, live, occupied, units: [] };
       for (const { source, evidence } of concerned) {
         const { unit, comparison } = await save.step('compare', () =>
           chooseCommand(save, module, live, units.get(source)!),
@@ -450,7 +456,7 @@ function placeFor(
   avoid: { start: number; end: number }[],
 ): number {
   const space = save.context.processes.addressSpace(plan.target.process.pid);
-  const place = findGap(space, plan.module, length, avoid);
+  const place = findGap(space, plan.module, length, [...plan.occupied, ...avoid]);
   if (place === undefined)
     throw new HotPatchError(
       'out-of-reach',
