@@ -154,6 +154,23 @@ describe('a generated patch', () => {
   );
 
   it(
+    'works in a static program',
+    inRuntimeSession(async (session) => {
+      const text = source
+        .replace('#include <stdio.h>', '#include <stdio.h>\n#include "hot_fix.h"')
+        .replace('puts("ready");', 'init_hot_fix_signal(); puts("ready");');
+      for (const flag of ['-static', '-static-pie']) {
+        const executable = session.compile(`program${flag}`, text, { runtime: 'embedded', flags: [flag] });
+        const process = await session.start(executable, { runtime: 'embedded' });
+        await version(process, 3);
+        assert.equal(await process.ask('value'), '13');
+        await process.revert('value', 0);
+        assert.equal(await process.ask('value'), '10');
+      }
+    }),
+  );
+
+  it(
     'jumps behind an endbr64',
     inRuntimeSession(async (session) => {
       const process = await start(session, '-fcf-protection=full');
