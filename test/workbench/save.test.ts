@@ -75,8 +75,7 @@ describe('saving a file of the sample service', () => {
   it('after undo puts the original code back', async () => {
     const { workbench } = world;
     await workbench.select('each = 9.5');
-    await workbench.undo();
-    await workbench.undo();
+    await workbench.undoTo('each = 2.5');
     await workbench.save();
     await workbench.status(/original in \d+ ms/);
     assert.match(await client.ask('order Ann 2'), /2 for 5, Ann has 6/);

@@ -81,21 +81,35 @@ function processesSeen(state: State, processes: readonly PatchableProcess[]): St
     .filter(gone)
     .map((key) => lostOf(state, key, 'ended'))
     .filter((lost) => lost !== undefined);
+  // The program was started again: that an earlier process of it ended is no news any more.
+  const before = new Set((state.processes ?? []).map(processKey));
+  const started = processes
+    .filter((process) => !before.has(processKey(process)))
+    .map((process) => process.name);
   const selection =
     state.selection.kind === 'processes' ? state.selection.keys.filter((key) => present.has(key)) : [];
+  const matches = new Map(
+    [...state.matches].map(([file, matching]) => [
+      file,
+      // A process without the runtime is not in the list that is watched; it is looked for again with the file.
+      matching.filter((process) => process.state !== 'ready' || present.has(processKey(process))),
+    ]),
+  );
+  const pids = new Set(processes.map((process) => process.pid));
   return {
     ...state,
     processes,
     statuses: filterKeys(state.statuses, (key) => present.has(key)),
-    matches: new Map(
-      [...state.matches].map(([file, matching]) => [
-        file,
-        // A process without the runtime is not in the list that is watched; it is looked for again with the file.
-        matching.filter((process) => process.state !== 'ready' || present.has(processKey(process))),
-      ]),
+    matches,
+    checks: filterKeys(
+      state.checks,
+      (file) => matches.get(file)?.some((process) => process.state === 'ready') ?? false,
     ),
+    last: state.last?.processes.every((pid) => !pids.has(pid)) ? undefined : state.last,
     selection: selection.length > 0 ? { kind: 'processes', keys: selection } : { kind: 'all' },
-    lost: [...state.lost.filter((lost) => lost.reason === 'ended' || present.has(lost.key)), ...ended],
+    lost: [...state.lost.filter((lost) => lost.reason === 'ended' || present.has(lost.key)), ...ended].filter(
+      (lost) => lost.reason === 'silent' || !started.includes(lost.name),
+    ),
     // What was refused for a process is of no interest once that process is gone.
     reports: state.reports
       .map((report) =>

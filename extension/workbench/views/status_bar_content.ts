@@ -26,6 +26,7 @@ const STEPS: Record<Step, string> = {
   link: 'Linking',
   deliver: 'Delivering',
   'wait-for-debugger': 'Waiting for the debugger to continue',
+  'wait-for-breakpoint': 'Waiting until the breakpoint at the entry is removed',
   'wait-for-continue': 'Waiting for the stopped process to continue',
   verify: 'Verifying',
 };

@@ -1,7 +1,7 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
 import { mkdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
 import { CodeServer, type CodeServerOptions } from './code_server';
@@ -74,11 +74,10 @@ export class Workbench {
   async openFile(name: string): Promise<void> {
     await this.page.keyboard.press('Control+P');
     await this.page.locator('.quick-input-widget input').fill(name);
-    await this.page
-      .locator('.quick-input-list .monaco-list-row', { hasText: basename(name) })
-      .first()
-      .click();
-    await this.page.locator(`.tab.active[data-resource-name="${basename(name)}"]`).waitFor();
+    // Not `unit.c.o` for `unit.c`.
+    const exact = new RegExp(`${name.replace('.', '\\.')}(?![.\\w])`);
+    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: exact }).first().click();
+    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
     await this.page.locator('.editor-instance .view-line').first().waitFor();
   }
 
@@ -106,8 +105,13 @@ export class Workbench {
     await this.page.keyboard.press('Control+S');
   }
 
-  async undo(): Promise<void> {
-    await this.page.keyboard.press('Control+Z');
+  /** Presses Ctrl+Z until the line at the cursor reads like this again. */
+  async undoTo(text: string): Promise<void> {
+    const line = this.page.locator('.editor-instance .view-line', { hasText: text });
+    for (let presses = 0; (await line.count()) === 0; presses++) {
+      if (presses === 20) throw new Error(`undo does not lead back to ${text}`);
+      await this.page.keyboard.press('Control+Z');
+    }
   }
 
   /** The status bar item, once it says this. */

@@ -1,0 +1,152 @@
+// What goes wrong appears where it belongs, and goes away: compile errors and refusals at their lines, a process that
+// ends or does not answer, a compile command that is not that of the running code.
+import { strict as assert } from 'node:assert';
+import type { Program } from '../support/program';
+import { useWorkbench } from './host/use_workbench';
+import { isGone, shows } from './host/workbench';
+
+const UNIT = `struct Account {
+  long balance;
+  long limit;
+};
+
+static struct Account account = {100, 500};
+
+long value(long n) {
+  account.balance += n;
+  return account.balance;
+}
+`;
+
+describe('trouble', () => {
+  let program: Program;
+  const world = useWorkbench(async (session) => {
+    session.copySample('driver');
+    session.write('unit.c', UNIT);
+    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O2'] });
+    program = await session.start();
+  });
+  const value = async (n: number) => Number(await program.ask(String(n)));
+
+  it('with the compiler is shown at its place and gone with the next good save', async () => {
+    const { workbench } = world;
+    await workbench.openFile('unit.c');
+    await workbench.status(`program (${program.pid})`);
+    await workbench.showProblems();
+    await workbench.replace('+= n', '+= m');
+    await workbench.save();
+    await workbench.status('1 compile error');
+    await shows(workbench.problem(/‘m’ undeclared.*Ln 9, Col 22/s));
+    assert.equal(await value(1), 101);
+    await workbench.screenshot('compile-error');
+    await workbench.replace('+= m', '+= 2 * n');
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    await isGone(workbench.problem('undeclared'));
+    assert.equal(await value(1), 103);
+  });
+
+  it('with a layout is refused at the line that causes it, with the way to its explanation', async () => {
+    const { workbench } = world;
+    await workbench.replace('long limit;', 'long limit, fee;');
+    await workbench.save();
+    await workbench.status('refused');
+    const problem = workbench.problem(/Account/);
+    await shows(problem);
+    assert.equal(await value(1), 105);
+    await workbench.screenshot('refusal');
+    await workbench.page.locator('.markers-panel a', { hasText: 'layout-changed' }).click();
+    await shows(workbench.page.locator('.tab', { hasText: 'TROUBLESHOOTING' }));
+    await workbench.openFile('unit.c');
+    await workbench.replace('long limit, fee;', 'long limit;');
+    await workbench.save();
+    await workbench.status('unchanged');
+    await isGone(workbench.problem(/Account/));
+  });
+
+  it('with a new initialiser is a warning: the value is kept', async () => {
+    const { workbench } = world;
+    await workbench.replace('100, 500', '100, 700');
+    await workbench.save();
+    await shows(workbench.problem(/initialiser.*kept/s));
+    await workbench.replace('100, 700', '100, 500');
+    await workbench.save();
+    await isGone(workbench.problem(/initialiser.*kept/s));
+  });
+
+  it('with a process that is stopped is said, and the save is applied when it goes on', async () => {
+    const { workbench } = world;
+    process.kill(program.pid, 'SIGSTOP');
+    await workbench.replace('2 * n', '3 * n');
+    await workbench.save();
+    await workbench.status('Waiting for the stopped process to continue');
+    await workbench.screenshot('stopped');
+    process.kill(program.pid, 'SIGCONT');
+    await workbench.status(/live in \d+ ms/);
+    assert.equal(await value(1), 108);
+  });
+
+  it('with a process that has ended is said, and gone when it runs again', async () => {
+    const { workbench, session } = world;
+    await program.stop();
+    await workbench.status('program has ended');
+    await workbench.screenshot('ended');
+    await isGone(workbench.lens(/Version/));
+    program = await session.start();
+    await workbench.status(`program (${program.pid})`);
+  });
+});
+
+describe('a compile command that is not that of the running code', () => {
+  const others = Array.from(
+    { length: 12 },
+    (_, i) =>
+      `long other_${i}(long n) {\n  for (long i = 0; i < n; i++) account.limit += i * ${i};\n  return n;\n}\n`,
+  ).join('');
+  let program: Program;
+  const world = useWorkbench(async (session) => {
+    session.copySample('driver');
+    session.write('unit.c', UNIT + others);
+    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
+    program = await session.start();
+  });
+
+  const command = (world: { session: { directory: string } }, optimise: string) => [
+    {
+      directory: world.session.directory,
+      file: 'unit.c',
+      arguments: ['gcc', '-g', optimise, '-c', 'unit.c'],
+    },
+  ];
+
+  it('is said before the first save, and no longer once it is right', async () => {
+    const { workbench, session } = world;
+    session.writeDatabase(command(world, '-O3'));
+    await workbench.openFile('unit.c');
+    await workbench.status('flags differ');
+    await shows(workbench.lens('built with other flags'));
+    await workbench.screenshot('flags-differ');
+    session.writeDatabase(command(world, '-O0'));
+    await workbench.status(`program (${program.pid})`);
+    await isGone(workbench.lens('built with other flags'));
+  });
+
+  it('is said when there is none for the file', async () => {
+    const { workbench, session } = world;
+    session.writeDatabase([
+      { directory: session.directory, file: 'main.c', arguments: ['gcc', '-c', 'main.c'] },
+    ]);
+    await workbench.status('no compile command');
+    session.writeDatabase(command(world, '-O0'));
+    await workbench.status(`program (${program.pid})`);
+  });
+
+  it('is said when the program was built again since it started', async () => {
+    const { workbench, session } = world;
+    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O1'] });
+    await workbench.status('rebuilt since it started');
+    await program.stop();
+    program = await session.start();
+    await workbench.status(`program (${program.pid})`);
+  });
+});
