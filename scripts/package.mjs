@@ -1,4 +1,4 @@
-// `npm run package`: builds and packs hot-patch-linux-x64-VERSION.vsix: the bundles, the grammars, and the runtime's
+// `npm run package [-- --built]`: builds (unless that is done) and packs hot-patch-linux-x64-VERSION.vsix: the bundles, the grammars, and the runtime's
 // sources, header, CMake package and prebuilt libraries. What goes in is listed in .vscodeignore. vsce is installed
 // into .cache for this alone.
 import { spawnSync } from 'node:child_process';
@@ -9,7 +9,7 @@ import { BUILD_COMMANDS, fail, root, setUp } from './setup.mjs';
 const VSCE = '@vscode/vsce@3.9.2';
 const LIMIT = 8 * 1024 * 1024;
 
-setUp(BUILD_COMMANDS);
+if (!process.argv.includes('--built')) setUp(BUILD_COMMANDS);
 const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const output = join(root, `${name}-linux-x64-${version}.vsix`);
 run(process.execPath, [

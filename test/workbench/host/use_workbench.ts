@@ -9,10 +9,13 @@ export interface World {
   readonly workbench: Workbench;
 }
 
-/** @param options `folder`: to open, relative to the session's. */
+/**
+ * @param prepare `home`: where VS Code has its settings and extensions
+ * @param options `folder` to open and `extension` under development: relative to the session's folder
+ */
 export function useWorkbench(
-  prepare: (session: Session) => Promise<void>,
-  { folder = '.', ...options }: Partial<WorkbenchOptions> = {},
+  prepare: (session: Session, home: string) => Promise<void>,
+  { folder = '.', extension, ...options }: Partial<WorkbenchOptions> = {},
 ): World {
   let session: Session | undefined;
   let workbench: Workbench | undefined;
@@ -20,11 +23,12 @@ export function useWorkbench(
   before(async function () {
     this.timeout(180_000);
     session = new Session();
-    await prepare(session);
+    await prepare(session, home);
     workbench = await Workbench.open({
       directory: home,
       folder: session.path(folder),
       env: session.environment,
+      extension: extension && session.path(extension),
       ...options,
     });
   });

@@ -1,0 +1,62 @@
+// The packaged extension, installed in a clean VS Code, does what it does from its source folder: the runtime, the
+// grammars and the native module that it needs are in it.
+import { strict as assert } from 'node:assert';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../support/paths';
+import { CodeServer } from './host/code_server';
+import { useWorkbench } from './host/use_workbench';
+import { shows } from './host/workbench';
+import { buildService, Client } from './service';
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+const vsix = join(root, `hot-patch-linux-x64-${version}.vsix`);
+
+describe('the package', () => {
+  let pid = 0;
+  let client: Client | undefined;
+  const world = useWorkbench(
+    async (session, home) => {
+      await session.run(process.execPath, [join(root, 'scripts', 'package.mjs'), '--built']);
+      await CodeServer.install(home, vsix);
+      await buildService(session);
+      // VS Code's test driver wants an extension under development; this one is empty.
+      mkdirSync(session.path('empty'));
+      const manifest = { name: 'empty', publisher: 'test', version: '0.0.1', engines: { vscode: '*' } };
+      session.write('empty/package.json', JSON.stringify(manifest));
+    },
+    { folder: 'service', extension: 'empty' },
+  );
+  after(() => {
+    client?.close();
+    if (pid) process.kill(pid, 'SIGKILL');
+  });
+
+  it('is smaller than 8 MB', () => {
+    assert.ok(statSync(vsix).size < 8 * 1024 * 1024);
+  });
+
+  it('starts a program with the runtime it brings, and patches it on save', async () => {
+    const { workbench } = world;
+    await workbench.openFile('shop.cc');
+    await workbench.command('Hot Patch: Start Program with Hot Patch');
+    await workbench.pick('service');
+    const item = await workbench.status(/service \(\d+\)/);
+    pid = Number(/\((\d+)\)/.exec(await item.innerText())![1]);
+    client = await Client.connect(pid);
+    await workbench.replace('each = 2.5', 'each = 4.5');
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    assert.match(await client.ask('order Ann 2'), /2 for 9/);
+    await shows(workbench.lens(/Version 1 live/));
+    await workbench.showView();
+    await workbench.row(/shop::price_of.*verified/s);
+  });
+
+  it('shows instructions in the tooltip of a trampoline', async () => {
+    const { workbench } = world;
+    await workbench.expand('shop::price_of');
+    await (await workbench.row(/Trampoline 0x/)).hover();
+    await shows(workbench.page.locator('.monaco-hover, .workbench-hover', { hasText: 'jmp 0x' }));
+  });
+});
