@@ -184,23 +184,34 @@ void choose_base_directory() {
   std::strcpy(base, runtime);
 }
 
+namespace {
+
+bool create_directories(const char *user_name, const char *name) {
+  const Descriptor parent = open_base();
+  const Descriptor user_directory = make_own(parent, user_name);
+  if (user_directory < 0) return false;
+  // Left by an earlier process of this pid, or by this one before it called exec.
+  remove_process_directory(user_directory, name);
+  const Descriptor directory = make_own(user_directory, name);
+  bool complete = directory >= 0;
+  for (const char *sub : subdirectories) complete = complete && make_own(directory, sub) >= 0;
+  return complete;
+}
+
+} // namespace
+
 bool create_control_directory(Failure &failure) {
   created_for_pid = 0;
   char user_name[32], name[32];
   user_directory_name(user_name);
   std::snprintf(name, sizeof name, "%d", getpid());
-  const Descriptor parent = open_base();
-  const Descriptor user_directory = make_own(parent, user_name);
-  if (user_directory >= 0) {
-    // Left by an earlier process of this pid, or by this one before it called exec.
-    remove_process_directory(user_directory, name);
-    const Descriptor directory = make_own(user_directory, name);
-    bool complete = directory >= 0;
-    for (const char *sub : subdirectories) complete = complete && make_own(directory, sub) >= 0;
-    if (complete) {
+  // The last process to end removes the user's directory, perhaps while we are creating ours in it: ENOENT.
+  for (int attempt = 0; attempt < 10; attempt++) {
+    if (create_directories(user_name, name)) {
       created_for_pid = getpid();
       return true;
     }
+    if (errno != ENOENT) break;
   }
   return fail(failure, Code::internal, errno, nullptr, "%s/%s/%s could not be created (errno %d)", base, user_name,
               name, errno);
@@ -208,10 +219,12 @@ bool create_control_directory(Failure &failure) {
 
 void remove_control_directory() {
   if (created_for_pid != getpid()) return;
-  char name[32];
+  char user_name[32], name[32];
+  user_directory_name(user_name);
   std::snprintf(name, sizeof name, "%d", created_for_pid);
   const Descriptor user_directory = open_user_directory();
   if (user_directory >= 0) remove_process_directory(user_directory, name);
+  unlinkat(open_base(), user_name, AT_REMOVEDIR); // unless others have theirs in it
   created_for_pid = 0;
 }
 

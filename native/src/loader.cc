@@ -344,9 +344,11 @@ bool load_patch(const char *path, LoadedPatch &patch, Module &module, LoadTimes 
   const bool readable = read_patch_headers(descriptor, path, patch.file, failure);
   const std::uint64_t headers_read = monotonic_microseconds();
   const bool mapped = readable && map_segments(descriptor, path, patch.file, failure);
-  close(descriptor);
   times.read += headers_read - begin;
-  if (!mapped) return false;
+  if (!mapped) {
+    close(descriptor);
+    return false;
+  }
 
   const auto loaded = [&]() {
     if (!read_patch_note(patch.file, path, patch.note, failure)) return false;
@@ -367,7 +369,10 @@ bool load_patch(const char *path, LoadedPatch &patch, Module &module, LoadTimes 
     times.relocate += monotonic_microseconds() - checked;
     return true;
   };
-  if (!loaded()) {
+  const bool complete = loaded();
+  patch.only_versions = complete && holds_only_versions(descriptor, patch.file, patch.note);
+  close(descriptor);
+  if (!complete) {
     unmap_segments(patch.file, patch.file.segment_count);
     return false;
   }

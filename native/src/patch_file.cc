@@ -185,6 +185,85 @@ bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, F
 
 namespace {
 
+/** Reads a table of the file into the buffer, with a NUL behind it that is not counted. */
+bool read_table(int descriptor, std::uint64_t file_size, std::uint64_t offset, std::uint64_t length, Buffer &table) {
+  if (offset > file_size || length > file_size - offset || !table.reserve(length + 1)) return false;
+  if (!read_at(descriptor, table.begin(), length, offset)) return false;
+  table.begin()[length] = '\0';
+  table.shrink(length);
+  return true;
+}
+
+bool begins_with(const char *text, const char *beginning) {
+  return std::strncmp(text, beginning, std::strlen(beginning)) == 0;
+}
+
+/** Loaded sections that hold code, or that only linking and unwinding know. */
+bool is_anonymous_section(const char *name) {
+  static constexpr const char *known[] = {".text", ".plt",     ".got",          ".dyn",  ".rela.",       ".gnu.",
+                                          ".hash", ".note",    ".gcc_except_table", ".eh_frame", ".hot_fix"};
+  for (const char *beginning : known) {
+    if (begins_with(name, beginning)) return true;
+  }
+  return false;
+}
+
+bool is_version(const PatchNote &note, std::uint64_t address) {
+  const auto *fixes = reinterpret_cast<const PatchFix *>(note.fixes);
+  for (std::uint32_t i = 0; i < note.fix_count; i++) {
+    if (fixes[i].target == address) return true;
+  }
+  return false;
+}
+
+bool has_only_versions(const Buffer &symbols, const Buffer &names, const PatchNote &note) {
+  for (std::size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.size(); at += sizeof(Elf64_Sym)) {
+    Elf64_Sym symbol;
+    std::memcpy(&symbol, symbols.begin() + at, sizeof symbol);
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF) continue;
+    if (symbol.st_name >= names.size()) return false;
+    // Nothing but its own function refers to the unlikely part that the compiler split off.
+    const bool is_cold_part = std::strstr(names.begin() + symbol.st_name, ".cold") != nullptr;
+    if (!is_cold_part && !is_version(note, symbol.st_value)) return false;
+  }
+  return true;
+}
+
+} // namespace
+
+bool holds_only_versions(int descriptor, const PatchFile &file, const PatchNote &note) {
+  Elf64_Ehdr header;
+  Buffer sections, names, symbols, symbol_names;
+  if ((note.flags & holds_writable_data) != 0 || !read_at(descriptor, &header, sizeof header, 0)) return false;
+  if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum == 0 || header.e_shstrndx >= header.e_shnum ||
+      !read_table(descriptor, file.size, header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr), sections)) {
+    return false;
+  }
+  const auto section_at = [&](std::size_t index) {
+    Elf64_Shdr section;
+    std::memcpy(&section, sections.begin() + index * sizeof section, sizeof section);
+    return section;
+  };
+  const auto read_section = [&](const Elf64_Shdr &section, Buffer &table) {
+    return read_table(descriptor, file.size, section.sh_offset, section.sh_size, table);
+  };
+  if (!read_section(section_at(header.e_shstrndx), names)) return false;
+  bool has_symbols = false;
+  for (std::size_t i = 0; i < header.e_shnum; i++) {
+    const Elf64_Shdr section = section_at(i);
+    if (section.sh_name >= names.size()) return false;
+    const bool is_loaded = (section.sh_flags & SHF_ALLOC) != 0 && section.sh_size != 0;
+    if (is_loaded && !is_anonymous_section(names.begin() + section.sh_name)) return false;
+    if (section.sh_type != SHT_SYMTAB) continue;
+    if (section.sh_link >= header.e_shnum || !read_section(section, symbols)) return false;
+    if (!read_section(section_at(section.sh_link), symbol_names)) return false;
+    has_symbols = has_only_versions(symbols, symbol_names, note);
+  }
+  return has_symbols;
+}
+
+namespace {
+
 // Pointer encodings of .eh_frame (LSB core specification, section 10.5).
 constexpr std::uint8_t pe_absolute = 0x00, pe_udata4 = 0x03, pe_udata8 = 0x04, pe_sdata4 = 0x0b, pe_sdata8 = 0x0c;
 constexpr std::uint8_t pe_pc_relative = 0x10, pe_indirect = 0x80;

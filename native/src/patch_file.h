@@ -77,6 +77,11 @@ bool read_patch_headers(int descriptor, const char *path, PatchFile &file, Failu
 /** Checks the note and its tables, once the file is mapped, and copies the note. */
 bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, Failure &failure);
 
+/** Whether the patch, which is mapped, consists of new versions of functions and nothing else: no constants, data or
+ * further functions, whose addresses the process (or a later patch) may hold anywhere. By the file's sections and
+ * symbols (gABI, chapter 4); no when they are missing. */
+bool holds_only_versions(int descriptor, const PatchFile &file, const PatchNote &note);
+
 /** Checks that .eh_frame can be given to the unwinder, which aborts the process on records it does not know. */
 bool check_eh_frame(const PatchFile &file, const PatchNote &note, const char *path, Failure &failure);
 

@@ -45,6 +45,10 @@ std::uint64_t unix_milliseconds();
 /** Sleeps; signals do not shorten it below its purpose, which is only not to spin. */
 void pause_microseconds(unsigned microseconds);
 
+/** Tells for each of `count` pages whether it is in use: in memory, or swapped out. All are, where the system does
+ * not say. */
+void used_pages(std::uintptr_t start, std::size_t count, bool *used);
+
 /** Copies from an address of this process that may not be mapped. Returns the bytes copied, 0 when there are none. */
 std::size_t read_memory(std::uintptr_t address, void *to, std::size_t length);
 

@@ -1,9 +1,10 @@
 // Reclaiming superseded patches.
 //
-// A patch may go when none of its code is current or is an entry itself, it holds no writable data, every thread
-// was seen blocked, twice, with nothing of the patch in its registers' place or on its stack, and no word of the
-// process's writable memory points into it: a string constant or a function of the patch may have been stored
-// anywhere.
+// A patch may go when it consists of superseded versions of functions and nothing else, none of them is an entry
+// itself, every thread was seen blocked, twice, with nothing of the patch on its stack or at its program counter, and
+// no word of the process's writable memory points into it. Other patches may also refer to it from their code,
+// relative to the place of the reference. A patch with constants stays: the process may hold a pointer to a string
+// anywhere, also in a register that nobody can read.
 #include "reclaim.h"
 
 #include "debugger.h"
@@ -13,7 +14,6 @@
 
 #include <algorithm>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "poison.h"
 
@@ -27,41 +27,58 @@ constexpr std::size_t most_memory = std::size_t{256} << 20; // to search; in a l
 
 bool is_candidate(const Patch &patch) {
   if (patch.kind != Patch::generated || patch.state != Patch::superseded) return false;
-  if ((patch.loaded.note.flags & holds_writable_data) != 0) return false;
+  if (!patch.loaded.only_versions) return false;
   // An entry inside it: a function that it added was patched in turn, and its trampoline is there.
   return std::none_of(all_functions().begin(), all_functions().end(), [&](const Function *function) {
     return function->entry - patch.base < patch.length;
   });
 }
 
+/** Removes the ranges for which the condition holds. */
+template <class Condition> void keep_unless(List<CodeRange> &patches, Condition is_referenced) {
+  for (std::size_t i = 0; i < patches.size();) {
+    if (is_referenced(patches[i])) {
+      patches.remove(i);
+    } else {
+      i++;
+    }
+  }
+}
+
 /** Removes the ranges of patches in which a thread is, or may be. */
 bool keep_quiet_ones(List<CodeRange> &patches) {
   if (!scan_stacks(patches, scan_patience)) return false;
-  for (std::size_t i = 0; i < patches.size();) {
-    if (patches[i].hits != 0 || patches[i].unsure) {
-      patches.remove(i);
-    } else {
-      i++;
-    }
-  }
+  keep_unless(patches, [](const CodeRange &patch) { return patch.hits != 0 || patch.unsure; });
   return !patches.empty();
 }
 
-/** Removes the ranges that words in [start, end) point into. */
+/** Removes the ranges that a word points into. */
 void keep_unreferenced(List<CodeRange> &patches, const std::uintptr_t *words, std::size_t count) {
-  for (std::size_t i = 0; i < patches.size();) {
-    const auto &loaded = static_cast<const Patch *>(patches[i].owner)->loaded;
-    const bool referenced = std::any_of(words, words + count, [&](std::uintptr_t word) {
+  keep_unless(patches, [&](const CodeRange &patch) {
+    const PatchNote &note = static_cast<const Patch *>(patch.owner)->loaded.note;
+    return std::any_of(words, words + count, [&](std::uintptr_t word) {
       // The unwinder keeps pointers to the frames, which are taken from it first.
-      const bool in_frames = word - loaded.note.eh_frame < loaded.note.eh_frame_size;
-      return word >= patches[i].start && word < patches[i].end && !in_frames;
+      const bool in_frames = word - note.eh_frame < note.eh_frame_size;
+      return word >= patch.start && word < patch.end && !in_frames;
     });
-    if (referenced) {
-      patches.remove(i);
-    } else {
-      i++;
+  });
+}
+
+/** Removes the ranges that code at `address` may refer to: as a 32-bit address, or as a 32-bit distance from the end
+ * of the instruction, behind which up to four bytes of an immediate operand may stand. */
+void keep_unreferenced_by_code(List<CodeRange> &patches, std::uintptr_t address, const std::uint8_t *bytes,
+                               std::size_t length) {
+  keep_unless(patches, [&](const CodeRange &patch) {
+    for (std::size_t i = 0; i + sizeof(std::uint32_t) <= length; i++) {
+      std::uint32_t value;
+      std::memcpy(&value, bytes + i, sizeof value);
+      const auto distance = static_cast<std::uintptr_t>(static_cast<std::int32_t>(value));
+      const std::uintptr_t target = address + i + sizeof value + distance;
+      if (target + 4 >= patch.start && target < patch.end) return true;
+      if (value >= patch.start && value < patch.end) return true;
     }
-  }
+    return false;
+  });
 }
 
 bool is_searched(const Mapping &mapping) {
@@ -80,15 +97,13 @@ bool is_inside(const List<CodeRange> &patches, const Mapping &mapping) {
 }
 
 /** Whether the pages may hold pointers: memory that was never touched does not. */
-bool is_in_use(const Mapping &mapping, std::uintptr_t start, std::size_t length) {
-  unsigned char resident[search_pages];
-  if (mapping.path[0] == '/') return true;
-  // It fails for what is no ordinary memory.
-  if (mincore(reinterpret_cast<void *>(start), length, resident) != 0) return true;
-  return std::any_of(resident, resident + length / arch::page_size,
-                     [](unsigned char state) { return (state & 1) != 0; });
+bool is_in_use(std::uintptr_t start, std::size_t length) {
+  bool used[search_pages];
+  used_pages(start, length / arch::page_size, used);
+  return std::any_of(used, used + length / arch::page_size, [](bool is_used) { return is_used; });
 }
 
+/** Searches once, leaving out the patches that are to go: false when that cannot be done completely. */
 bool search_memory(List<CodeRange> &patches) {
   MemoryMap map;
   List<std::uintptr_t> words;
@@ -99,8 +114,13 @@ bool search_memory(List<CodeRange> &patches) {
     if (!is_searched(mapping) || is_inside(patches, mapping)) continue;
     for (std::uintptr_t at = mapping.start; at < mapping.end && !patches.empty();) {
       const std::size_t length = std::min<std::size_t>(search_pages * arch::page_size, mapping.end - at);
-      if (is_in_use(mapping, at, length)) {
-        const std::size_t count = read_memory(at, words.begin(), length) / sizeof(std::uintptr_t);
+      if ((mapping.protection & PROT_EXEC) != 0 && (mapping.protection & PROT_WRITE) == 0) {
+        const std::size_t count = read_memory(at, words.begin(), length);
+        if (count != length) return false;
+        keep_unreferenced_by_code(patches, at, reinterpret_cast<const std::uint8_t *>(words.begin()), count);
+      } else if (is_in_use(at, length)) {
+        if (read_memory(at, words.begin(), length) != length) return false;
+        const std::size_t count = length / sizeof(std::uintptr_t);
         // Page by page: the kernel joins our own memory with that of others into one mapping.
         for (std::size_t i = 0; i < count; i += page_words) {
           if (is_own_memory(at + i * sizeof(std::uintptr_t))) continue;
@@ -111,6 +131,15 @@ bool search_memory(List<CodeRange> &patches) {
       if (searched > most_memory) return false;
       at += length;
     }
+  }
+  return true;
+}
+
+/** Removes the ranges that anything refers to, among it patches that turned out to stay. */
+bool keep_unneeded_ones(List<CodeRange> &patches) {
+  for (std::size_t before = 0; before != patches.size();) {
+    before = patches.size();
+    if (!search_memory(patches)) return false;
   }
   return !patches.empty();
 }
@@ -125,7 +154,7 @@ bool reclaim_patches() {
   }
   if (patches.empty() || !keep_quiet_ones(patches)) return false;
   pause_microseconds(grace);
-  if (!keep_quiet_ones(patches) || !search_memory(patches)) return false;
+  if (!keep_quiet_ones(patches) || !keep_unneeded_ones(patches)) return false;
   const NoFork no_fork;
   for (const CodeRange &range : patches) {
     Patch &patch = *static_cast<Patch *>(range.owner);

@@ -110,11 +110,11 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
     pseudo_tid--;
     const std::uintptr_t start = mapping.end - std::min(mapping.end - mapping.start, most_stack);
     for (std::uintptr_t page = start; page < mapping.end;) {
-      unsigned char resident[256];
-      const std::size_t length = std::min<std::size_t>(sizeof resident * arch::page_size, mapping.end - page);
-      if (mincore(reinterpret_cast<void *>(page), length, resident) != 0) break;
+      bool used[256];
+      const std::size_t length = std::min<std::size_t>(sizeof used * arch::page_size, mapping.end - page);
+      used_pages(page, length / arch::page_size, used);
       for (std::size_t i = 0; i < length / arch::page_size; i++, page += arch::page_size) {
-        if ((resident[i] & 1) == 0) continue; // reading it would only give it memory
+        if (!used[i]) continue; // reading it would only give it memory
         if (is_own_memory(page)) continue;
         for_each_word(page, page + arch::page_size, [&](std::uintptr_t word) {
           ranges.count(word, pseudo_tid);

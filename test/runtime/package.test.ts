@@ -29,7 +29,7 @@ function buildProject(session: RuntimeSession, name: string, text: string, ...ar
   writeFileSync(join(directory, 'CMakeLists.txt'), text);
   const build = join(directory, 'build');
   execFileSync('cmake', ['-S', directory, '-B', build, '-DCMAKE_C_FLAGS=-Wl,--build-id', ...args]);
-  execFileSync('cmake', ['--build', build]);
+  execFileSync('cmake', ['--build', build, '--target', 'program', '-j2']);
   return join(build, 'program');
 }
 

@@ -82,7 +82,7 @@ describe('a program with the runtime', () => {
       await addTo(process, 1);
       process.program.send('end');
       assert.equal(await process.program.exit(), 0);
-      assert.equal(existsSync(process.controlDirectory), false);
+      assert.deepEqual(readdirSync(session.path('run')), []);
       assert.deepEqual(process.program.lines, ['ready']);
       assert.deepEqual(process.program.errorLines, []);
     }),

@@ -62,7 +62,7 @@ function tables(functions: number, guards: number, names: string[]): string {
 note: .zero ${noteSize}
   .section .eh_frame,"a",@progbits
 frames:
-  .section .rodata.hot_fix,"a",@progbits
+  .section .hot_fix.tables,"a",@progbits
   .p2align 3
 fixes: .fill ${functions * fixSize}
 guards: .fill ${guards * guardSize}

@@ -144,18 +144,17 @@ export class RuntimeSession {
     const file = this.path(`${name}.${language === 'c' ? 'c' : 'cc'}`);
     writeFileSync(file, source);
     const embedded = runtime === 'embedded' || runtime === 'both' ? [staticLibrary] : [];
-    execFileSync(language === 'c' ? 'gcc' : 'g++', [
-      ...[
-        '-O1',
-        '-g',
-        '-falign-functions=16',
-        '-pthread',
-        '-Wl,--build-id',
-        `-I${includeDirectory}`,
-        ...flags,
-      ],
-      ...[file, '-o', this.path(name), ...embedded, '-ldl'],
-    ]);
+    const compiler = language === 'c' ? 'gcc' : 'g++';
+    const fixed = [
+      '-O1',
+      '-g',
+      '-falign-functions=16',
+      '-pthread',
+      '-Wl,--build-id',
+      `-I${includeDirectory}`,
+    ];
+    const args = [...fixed, ...flags, file, '-o', this.path(name), ...embedded, '-ldl'];
+    execFileSync(compiler, args, { stdio: 'pipe' });
     return this.path(name);
   }
 
