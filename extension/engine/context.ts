@@ -187,6 +187,8 @@ export interface ProcessContext {
   addressSpace(pid: number): AddressSpace;
   /** Bytes of the process's memory. Throws HotPatchError process-gone, other-user, or internal (range not mapped). */
   readMemory(pid: number, address: number, length: number): Buffer;
+  /** Is a debugger attached, whether or not it holds the process? */
+  isTraced(pid: number): boolean;
   /** Throws HotPatchError no-runtime, protocol-mismatch. */
   runtime(process: PatchableProcess): RuntimeClient;
 }

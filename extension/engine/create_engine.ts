@@ -21,6 +21,7 @@ import { createModuleCache } from './process/modules';
 import { prepareSignals } from './process/native';
 import { createPatchPlaces } from './process/patch_places';
 import { createProcessList } from './process/process_list';
+import { readRunState } from './process/run_state';
 
 const RUNTIME = 'libhot_fix.so';
 
@@ -77,6 +78,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       modules: cache.modules,
       addressSpace: readAddressSpace,
       readMemory,
+      isTraced: (pid) => readRunState(pid)?.traced === true,
       runtime,
     },
   };

@@ -39,6 +39,7 @@ import type {
 } from './model/result';
 import { planUnit, type UnitPlan } from './plan';
 import { findGap } from './process/maps';
+import { isBreakpoint } from './x86/instructions';
 
 /** A unit, compiled and read. */
 interface FreshUnit {
@@ -546,6 +547,7 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
       await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
       continue;
     }
+    if (answer.error?.code === 'original-differs' && (await breakpointsRemoved(save, pid, patches))) continue;
     if (answer.error?.code !== 'address-taken' || attempt >= PLACEMENT_TRIES)
       throw new HotPatchError(
         answer.error?.code ?? 'internal',
@@ -557,6 +559,29 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
       );
     avoid.push(...places);
   }
+}
+
+/** A debugger that has a breakpoint at an entry will put back the byte that it found there, and with it destroy any
+ * jump that is written meanwhile. Waits until its user has removed it.
+ * @returns whether there was one, so that it is worth another try */
+async function breakpointsRemoved(save: Save, pid: number, patches: readonly PatchFile[]): Promise<boolean> {
+  const fixes = patches.flatMap(({ plan, link }) => (link ? plan.units.flatMap((unit) => unit.fixes) : []));
+  const held = (): (typeof fixes)[number] | undefined =>
+    save.context.processes.isTraced(pid)
+      ? fixes.find(({ entry, jumpOffset }) =>
+          isBreakpoint(save.context.processes.readMemory(pid, entry + jumpOffset, 1)),
+        )
+      : undefined;
+  const first = held();
+  if (!first) return false;
+  save.context.log(
+    'warn',
+    `A debugger has a breakpoint at the entry of ${first.fn.symbol.name}; it is patched when the breakpoint is removed`,
+  );
+  save.progress('wait-for-breakpoint', undefined, pid);
+  while (held()) await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
+  save.progress('deliver', undefined, pid);
+  return true;
 }
 
 let patchCount = 0;

@@ -194,6 +194,8 @@ export type Step =
   /** The process is stopped, by a debugger or by SIGSTOP: delivered as soon as it continues. */
   | 'wait-for-debugger'
   | 'wait-for-continue'
+  /** A debugger has a breakpoint at an entry: delivered as soon as it is removed. */
+  | 'wait-for-breakpoint'
   | 'verify';
 export interface ProgressEvent {
   step: Step;

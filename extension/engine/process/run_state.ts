@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 export interface RunState {
   /** By SIGSTOP and the like, or by a tracer (its pid). */
   stopped: { tracer: number | undefined } | undefined;
+  /** A debugger is attached, whether or not it holds the process. */
+  traced: boolean;
   /** Has the process a handler for this signal? */
   caught: (signal: number) => boolean;
 }
@@ -15,6 +17,7 @@ export function parseRunState(text: string): RunState {
   const mask = BigInt(`0x${field('SigCgt') || '0'}`);
   return {
     stopped: state === 'T' || state === 't' ? { tracer: state === 't' ? tracer : undefined } : undefined,
+    traced: tracer > 0,
     caught: (signal) => signal > 0 && ((mask >> BigInt(signal - 1)) & 1n) === 1n,
   };
 }

@@ -124,6 +124,11 @@ export function entryLandingPad(bytes: Uint8Array): 0 | 4 {
   return bytes[0] === 0xf3 && bytes[1] === 0x0f && bytes[2] === 0x1e && bytes[3] === 0xfa ? 4 : 0;
 }
 
+/** `int3`, which debuggers put over the first byte of an instruction. */
+export function isBreakpoint(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xcc;
+}
+
 /** Size of the jump that redirects a function: `e9 rel32`. */
 export const JUMP_SIZE = 5;
 

@@ -1,0 +1,87 @@
+// Peace with debuggers of other extensions: the runtime's own signal is passed to the program without stopping the
+// session. What to say to which debugger, and which stop was ours; pure, and only about that one signal.
+import { constants } from 'node:os';
+import type { PatchableProcess } from '../engine/model/result';
+
+/** First and last real-time signal of glibc (signal(7)). */
+const SIGRTMIN = 34;
+const SIGRTMAX = 64;
+
+/** Debug types whose sessions are told, and how each takes a command of its debugger. */
+const SPEECH: Readonly<Record<string, { debugger: 'gdb' | 'lldb'; prefix: string }>> = {
+  cppdbg: { debugger: 'gdb', prefix: '-exec ' },
+  gdb: { debugger: 'gdb', prefix: '' },
+  lldb: { debugger: 'lldb', prefix: '' },
+  'lldb-dap': { debugger: 'lldb', prefix: '' },
+};
+export const foreignDebugTypes = Object.keys(SPEECH);
+
+function posixName(signal: number): string | undefined {
+  return Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+}
+
+/** As `handle` of gdb spells it: real-time signals go by their number. */
+export function gdbSignalName(signal: number): string {
+  return posixName(signal) ?? `SIG${signal}`;
+}
+
+/** As `process handle` of lldb spells it: real-time signals count from the nearer end. */
+export function lldbSignalName(signal: number): string {
+  const posix = posixName(signal);
+  if (posix) return posix;
+  const half = (SIGRTMIN + SIGRTMAX) / 2;
+  const [base, distance, sign] =
+    signal <= half ? ['SIGRTMIN', signal - SIGRTMIN, '+'] : ['SIGRTMAX', SIGRTMAX - signal, '-'];
+  return distance === 0 ? base : `${base}${sign}${distance}`;
+}
+
+/** The command for the debugger itself. */
+export function passCommand(debuggerName: 'gdb' | 'lldb', signal: number): string {
+  return debuggerName === 'gdb'
+    ? `handle ${gdbSignalName(signal)} nostop noprint pass`
+    : `process handle --stop false --notify false --pass true ${lldbSignalName(signal)}`;
+}
+
+/** What to evaluate (context `repl`) in a session of that type; undefined for types that are not known. */
+export function passExpression(
+  debugType: string,
+  configuration: Readonly<Record<string, unknown>>,
+  signal: number,
+): string | undefined {
+  const speech = SPEECH[debugType];
+  if (!speech) return undefined;
+  const isLldb = speech.debugger === 'lldb' || (debugType === 'cppdbg' && configuration['MIMode'] === 'lldb');
+  return speech.prefix + passCommand(isLldb ? 'lldb' : 'gdb', signal);
+}
+
+/** The body of DAP's `stopped` event, as far as it matters. */
+export interface Stopped {
+  reason: string;
+  description?: string;
+  text?: string;
+}
+
+/** Did the process stop because of this signal and nothing else? */
+export function isStopBy(signal: number, { reason, description, text }: Stopped): boolean {
+  if (!/^(signal|exception)$/.test(reason)) return false;
+  const names = [gdbSignalName(signal), lldbSignalName(signal)].map((name) => name.replace(/[+]/g, '\\+'));
+  return new RegExp(`(^|[^A-Z0-9])(${names.join('|')})(?![A-Z0-9+-])`).test(
+    `${description ?? ''} ${text ?? ''}`,
+  );
+}
+
+/** The process of a session: the one its debugger named or was attached to, else the one it started, which it traces.
+ * @param tracerOf the tracer of a process, 0 when it has none */
+export function processOf(
+  configuration: Readonly<Record<string, unknown>>,
+  announcedPid: number | undefined,
+  processes: readonly PatchableProcess[],
+  tracerOf: (pid: number) => number,
+): PatchableProcess | undefined {
+  const withRuntime = processes.filter(({ runtime }) => runtime !== undefined);
+  const pid = announcedPid ?? (Number(configuration['processId'] ?? configuration['pid']) || undefined);
+  if (pid !== undefined) return withRuntime.find((process) => process.pid === pid);
+  return withRuntime.find(
+    (process) => process.exe === configuration['program'] && tracerOf(process.pid) !== 0,
+  );
+}

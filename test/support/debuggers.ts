@@ -1,0 +1,136 @@
+// Real debuggers as a user drives them: gdb through its machine interface, lldb through its prompt. Commands are given
+// in their own words; what is waited for is a stop or the end of a command, never time.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** Long enough for a loaded machine; only reached when something is wrong. */
+const patience = 60_000;
+
+/** Lines of a debugger's output, and those who wait for one. */
+class Dialogue {
+  readonly lines: string[] = [];
+  private read = 0;
+  private wake: (() => void) | undefined;
+  private readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+
+  constructor(command: string, args: string[]) {
+    this.child = spawn(command, args, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, LANG: 'C.UTF-8' },
+    });
+    this.ended = once(this.child, 'exit');
+    for (const stream of [this.child.stdout!, this.child.stderr!])
+      createInterface({ input: stream }).on('line', (line) => {
+        this.lines.push(line);
+        this.wake?.();
+      });
+  }
+
+  send(line: string): void {
+    this.child.stdin!.write(`${line}\n`);
+  }
+
+  /** Lines up to and with the first unread one that matches. */
+  async until(matching: RegExp): Promise<string[]> {
+    for (;;) {
+      const index = this.lines.findIndex((line, at) => at >= this.read && matching.test(line));
+      if (index >= 0) {
+        const found = this.lines.slice(this.read, index + 1);
+        this.read = index + 1;
+        return found;
+      }
+      await this.more(matching);
+    }
+  }
+
+  private more(matching: RegExp): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(new Error(`waited in vain for ${String(matching)} in\n${this.lines.slice(-40).join('\n')}`)),
+        patience,
+      );
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async end(...farewell: string[]): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    for (const line of farewell) this.send(line);
+    this.child.stdin!.end();
+    await this.ended;
+  }
+}
+
+export interface Stop {
+  reason: string;
+  /** The whole record, for messages and for further fields. */
+  record: string;
+}
+
+export class Gdb {
+  private readonly dialogue = new Dialogue('gdb', [
+    ...['-q', '-nx', '--interpreter=mi3'],
+    ...[
+      'set confirm off',
+      'set debuginfod enabled off',
+      'set mi-async on',
+      'set print frame-arguments all',
+    ].flatMap((setting) => ['-iex', setting]),
+  ]);
+  private commands = 0;
+
+  static async attach(pid: number, ...before: string[]): Promise<Gdb> {
+    const gdb = new Gdb();
+    try {
+      for (const command of [...before, `attach ${pid}`]) await gdb.run(command);
+      return gdb;
+    } catch (error) {
+      await gdb.end();
+      throw error;
+    }
+  }
+
+  /** A command of gdb's prompt; what it prints. It must succeed. */
+  async run(command: string): Promise<string> {
+    const token = ++this.commands;
+    this.dialogue.send(`${token}-interpreter-exec console ${JSON.stringify(command)}`);
+    const lines = await this.dialogue.until(new RegExp(`^${token}\\^`));
+    const text = lines
+      .filter((line) => /^[~&]"/.test(line))
+      .map((line) => JSON.parse(line.slice(1).replace(/\\([0-7]{3})/g, '\\u0$1')) as string)
+      .join('');
+    if (/^\d+\^error/.test(lines.at(-1)!)) throw new Error(`gdb: ${command}: ${lines.at(-1)}`);
+    return text;
+  }
+
+  /** Lets the process run; resolves when it does. */
+  async resume(): Promise<void> {
+    const token = ++this.commands;
+    this.dialogue.send(`${token}-exec-continue`);
+    await this.dialogue.until(new RegExp(`^${token}\\^running`));
+  }
+
+  /** The next time the process stops. */
+  async stop(): Promise<Stop> {
+    const record = (await this.dialogue.until(/^\*stopped/)).at(-1)!;
+    return { reason: /reason="([^"]*)"/.exec(record)?.[1] ?? '', record };
+  }
+
+  async interrupt(): Promise<void> {
+    this.dialogue.send(`${++this.commands}-exec-interrupt --all`);
+    await this.stop();
+  }
+
+  /** Detaches: the process lives on. A process that runs is stopped first, lest it take our SIGINT for its own. */
+  async end(): Promise<void> {
+    const state = this.dialogue.lines.findLast((line) => /^\*(running|stopped)/.test(line));
+    if (state?.startsWith('*running')) await this.interrupt();
+    await this.dialogue.end('-target-detach', '-gdb-exit');
+  }
+}
