@@ -22,7 +22,7 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 mkdirSync(join(workspace, 'run'), { mode: 0o700 });
-const env = { ...process.env, XDG_RUNTIME_DIR: join(workspace, 'run'), LANG: 'C.UTF-8' };
+const env = { ...process.env, XDG_RUNTIME_DIR: join(workspace, 'run'), TMPDIR: workspace, LANG: 'C.UTF-8' };
 const flags = ['-O2', '-g', '-std=c++17'];
 
 // --- the units ----------------------------------------------------------------------------------------------------
@@ -245,7 +245,9 @@ async function measure(name, { title, source, rounds }) {
   await stopProgram(live);
   await stopProgram(restarted);
   const [first, ...later] = samples;
-  const steps = Object.keys(first.steps);
+  const steps = Object.keys(first.steps).filter((step) =>
+    samples.some((sample) => sample.steps[step] >= 0.05),
+  );
   const middle = (of) => median(later.map(of));
   return {
     title,
@@ -277,7 +279,7 @@ function machine() {
 
 function report(results) {
   const title = ({ title: name, lines, rounds }) =>
-    `${name}, ${lines.toLocaleString('en')} lines (${rounds} rounds)`;
+    `${name}, ${lines.toLocaleString('en')} lines (${rounds === 1 ? '1 round' : `${rounds} rounds`})`;
   const steps = [...new Set(results.flatMap((result) => Object.keys(result.steps)))];
   return `# Performance
 

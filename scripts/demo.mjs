@@ -43,7 +43,7 @@ const started = [];
 const connections = [];
 const controlBase = join(workspace, 'run');
 mkdirSync(controlBase, { mode: 0o700 });
-const env = { ...process.env, XDG_RUNTIME_DIR: controlBase };
+const env = { ...process.env, XDG_RUNTIME_DIR: controlBase, TMPDIR: workspace };
 
 function cleanUp() {
   for (const { socket } of connections) socket.destroy();

@@ -217,7 +217,8 @@ describe('a save is patched with a warning', () => {
   it(
     'when the program has no debug information to compare layouts with',
     inSession(async (session) => {
-      const unit = await Unit.start(session, record, { flags: ['-O2'] });
+      const untouched = 'long other(long n) { return records[n & 1].third * 7 + n; }\n';
+      const unit = await Unit.start(session, record + untouched, { flags: ['-O2'] });
       const result = await unit.editAndPatch('r.first * 100', 'r.first * 1000');
       assert.equal(await unit.value(0), 1023);
       assert.ok(

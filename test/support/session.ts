@@ -37,6 +37,7 @@ export class Session {
 
   constructor() {
     mkdirSync(join(this.directory, 'run'), { mode: 0o700 });
+    mkdirSync(join(this.directory, 'tmp'));
   }
 
   path(...names: string[]): string {
@@ -104,9 +105,9 @@ export class Session {
     return this.path(output);
   }
 
-  /** Environment of the command line and of programs: this session's control directory, nothing inherited by chance. */
+  /** Environment of the command line and of programs: this session's control and temporary directories. */
   get environment(): NodeJS.ProcessEnv {
-    return { ...process.env, XDG_RUNTIME_DIR: this.path('run'), LANG: 'C.UTF-8' };
+    return { ...process.env, XDG_RUNTIME_DIR: this.path('run'), TMPDIR: this.path('tmp'), LANG: 'C.UTF-8' };
   }
 
   get options() {
