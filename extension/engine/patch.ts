@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { CompileError } from './compile/compiler';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from './compare/layout';
 import { readLiveProcess, type LiveProcess } from './compare/live_process';
-import { UnitComparison } from './compare/unit';
+import { type OwnedCode, UnitComparison } from './compare/unit';
 import { hasResized } from './compare/variables';
 import type {
   CompiledUnit,
@@ -245,7 +245,7 @@ async function chooseCommand(
 }
 
 function compare(module: LiveModule, live: LiveProcess, object: ObjectFile): UnitComparison {
-  return new UnitComparison(object, live.image, live.bodies, () => ownedEntries(module, object.source));
+  return new UnitComparison(object, live.image, live.bodies, () => ownedCode(module, object.source));
 }
 
 /** Part of the functions that are in the process and are as they are there. */
@@ -255,22 +255,23 @@ function agreement(comparison: UnitComparison): number {
   return known.filter(({ status }) => status === 'same' || status === 'original').length / known.length;
 }
 
-const ownedCache = new WeakMap<ElfFile, Map<string, Set<number> | undefined>>();
+const ownedCache = new WeakMap<ElfFile, Map<string, OwnedCode | undefined>>();
 
-/** Addresses in the file of the functions that a unit brought, by its debug information. */
-function ownedEntries(module: LiveModule, source: string): ReadonlySet<number> | undefined {
+/** What a unit brought to the process, by its debug information. */
+function ownedCode(module: LiveModule, source: string): OwnedCode | undefined {
   let bySource = ownedCache.get(module.elf);
-  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, Set<number> | undefined>()));
+  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, OwnedCode | undefined>()));
   const key = `${source}@${module.bias}`;
   if (bySource.has(key)) return bySource.get(key);
   const units = liveUnits(module, source);
-  const owned = units.length
-    ? new Set(
-        units.flatMap((unit) =>
-          functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),
-        ),
-      )
-    : undefined;
+  const owned: OwnedCode | undefined = units[0] && {
+    entries: new Set(
+      units.flatMap((unit) =>
+        functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),
+      ),
+    ),
+    functionSections: parseProducer(units[0].producer).options.includes('-ffunction-sections'),
+  };
   bySource.set(key, owned);
   return owned;
 }

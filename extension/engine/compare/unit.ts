@@ -37,6 +37,14 @@ export interface ComparedFunction {
   live: LiveFunction | undefined;
 }
 
+/** What a unit's debug information says is its own in the process. */
+export interface OwnedCode {
+  /** Entries of its functions; of inline ones also when another unit's copy of the same size is the live one. */
+  entries: ReadonlySet<number>;
+  /** Built with -ffunction-sections. */
+  functionSections: boolean;
+}
+
 /** Versions of redirected functions, from the runtime's status: entry → body that runs now. */
 export type CurrentBodies = ReadonlyMap<number, { address: number; size: number }>;
 
@@ -76,9 +84,9 @@ export class UnitComparison {
     readonly object: ObjectFile,
     readonly live: LiveImage,
     private readonly currentBodies: CurrentBodies,
-    private readonly owned: () => ReadonlySet<number> | undefined,
+    private readonly owned: () => OwnedCode | undefined,
   ) {
-    this.correlation = new Correlation(object, live, owned);
+    this.correlation = new Correlation(object, live, () => owned()?.entries);
     this.compareAll();
   }
 
@@ -183,11 +191,41 @@ export class UnitComparison {
     if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
     // The live copy of an inline function may be another unit's, compiled in another context. That unit decides.
     const inline = fn.symbol.binding !== abi.STB_GLOBAL && this.object.inGroup(fn.section);
-    if (inline && pick.live.image === this.live.module && this.owned()?.has(pick.live.entry) === false) {
+    if (inline && pick.live.image === this.live.module && !this.owns(pick.live.entry)) {
       this.foreign.add(fn);
       return 'same';
     }
     return 'changed';
+  }
+
+  /**
+   * Did this unit bring the live copy of an inline function? Debug information claims it for every unit whose own copy
+   * had the same size (GNU ld lets them all refer to the one that was kept). But the code of one object lies together,
+   * its inline functions behind the others (or among them with -ffunction-sections): from the copy to a function that
+   * no other unit can have brought there must be nothing that this unit does not claim.
+   */
+  private owns(entry: number): boolean {
+    const owned = this.owned();
+    if (!owned) return true;
+    if (!owned.entries.has(entry)) return false;
+    return ([-1, 1] as const).some((step) => {
+      if (step === 1 && !owned.functionSections) return false;
+      for (const { address } of this.live.module.functionsFrom(entry, step)) {
+        if (!owned.entries.has(address)) return false;
+        if (this.strongEntries().has(address)) return true;
+      }
+      return false;
+    });
+  }
+
+  private strong: Set<number> | undefined;
+  /** Live entries of the unit's functions that are not inline. */
+  private strongEntries(): ReadonlySet<number> {
+    return (this.strong ??= new Set(
+      [...this.byFunction.values()].flatMap(({ fn, live }) =>
+        live && fn.symbol.binding !== abi.STB_WEAK && !this.object.inGroup(fn.section) ? [live.entry] : [],
+      ),
+    ));
   }
 
   /** `foo.cold` belongs to `foo`: they are compiled, compared and replaced as one. */
