@@ -2,7 +2,7 @@
 // started by `hot-patch run`.
 import { strict as assert } from 'node:assert';
 import { exitStatus, patch, ps } from '../support/hot_patch';
-import { inSession, Unit, type Session } from '../support/session';
+import { inSession, Session, Unit } from '../support/session';
 
 const source = 'static long calls = 0;\nlong value(long n) { calls++; return n * 2 + calls; }\n';
 
@@ -52,6 +52,27 @@ describe('several processes of one program', () => {
       assert.equal(await first!.ask('10'), '21');
       assert.equal(await second!.ask('10'), '31');
       assert.equal(await third!.ask('10'), '21');
+    }),
+  );
+});
+
+describe('a program of somebody else', () => {
+  it(
+    'is left alone although it has a source of the same name and no debug information to tell them apart',
+    inSession(async (session) => {
+      const { program } = await Unit.start(session, source);
+      await program.stop();
+      const stranger = new Session();
+      try {
+        const others =
+          'long first(long n) { return n * n + 11; }\nlong value(long n) { return first(n) - 5; }\n';
+        const unit = await Unit.start(stranger, others, { flags: ['-O2'] });
+        session.edit('unit.cc', 'n * 2', 'n * 3');
+        await patch(['unit.cc'], session.options, exitStatus.noProcess);
+        assert.equal(await unit.value(3), 15);
+      } finally {
+        await stranger.dispose();
+      }
     }),
   );
 });
