@@ -8,7 +8,7 @@ import { CodeServer, type CodeServerOptions } from './code_server';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
 const PATIENCE_MS = 45_000;
-const ARGUMENTS = [
+export const ARGUMENTS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
 ];
@@ -230,6 +230,6 @@ export async function isGone(locator: Locator): Promise<void> {
   await locator.filter({ visible: true }).first().waitFor({ state: 'hidden' });
 }
 
-function chromiumPath(): string {
+export function chromiumPath(): string {
   return process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 }

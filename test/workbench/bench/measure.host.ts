@@ -1,0 +1,61 @@
+// Measured inside the extension host: how long activation takes, and how long the event loop is held up while
+// somebody types in a file of 10,000 lines with lenses on. Figures, not verdicts: they go into a file (bench only).
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import * as vscode from 'vscode';
+import { extensionId } from '../../../extension/workbench/contributions';
+
+const folder = process.env['HOT_PATCH_TEST_FOLDER']!;
+const KEYS = 200;
+
+/** Types so many characters; milliseconds that the loop was held up, at most and at the median. */
+async function typing(editor: vscode.TextEditor): Promise<{ longest: number; median: number }> {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  for (let key = 0; key < KEYS; key++) {
+    const line = 100 + ((key * 47) % 9000);
+    const at = new vscode.Position(line, editor.document.lineAt(line).text.length);
+    await editor.edit((edit) => edit.insert(at, key % 10 === 9 ? '\n' : ' '), {
+      undoStopBefore: false,
+      undoStopAfter: false,
+    });
+    await vscode.commands.executeCommand('vscode.executeCodeLensProvider', editor.document.uri);
+  }
+  delay.disable();
+  return { longest: delay.max / 1e6, median: delay.percentile(50) / 1e6 };
+}
+
+describe('measure', () => {
+  it('activation and typing', async function () {
+    this.timeout(300_000);
+    const extension = vscode.extensions.getExtension(extensionId)!;
+    const wasActive = extension.isActive;
+    const begin = performance.now();
+    await extension.activate();
+    const activation = wasActive ? undefined : performance.now() - begin;
+
+    const editor = await vscode.window.showTextDocument(vscode.Uri.file(join(folder, 'large.c')));
+    let found = 0;
+    while (found === 0) {
+      const lenses = await vscode.commands.executeCommand<vscode.CodeLens[]>(
+        'vscode.executeCodeLensProvider',
+        editor.document.uri,
+      );
+      found = lenses.length;
+    }
+    const withLenses = await typing(editor);
+    const configuration = vscode.workspace.getConfiguration();
+    await configuration.update('hotPatch.codeLens', false, vscode.ConfigurationTarget.Global);
+    const without = await typing(editor);
+    const figures = {
+      activation,
+      lines: editor.document.lineCount,
+      lenses: found,
+      keys: KEYS,
+      withLenses,
+      without,
+    };
+    writeFileSync(process.env['HOT_PATCH_FIGURES']!, JSON.stringify(figures));
+  });
+});

@@ -1,0 +1,40 @@
+// The tests of in_host/, which run inside VS Code, as tests of this run: one each, with its own result.
+import Mocha from 'mocha';
+import { Session } from '../support/session';
+import { removeTemporaryDirectory, temporaryDirectory } from '../support/temporary';
+import { runInHost } from './host/run_in_host';
+
+describe('in the extension host', function () {
+  this.timeout(300_000);
+  const session = new Session();
+  const home = temporaryDirectory();
+  after(async () => {
+    await session.dispose();
+    removeTemporaryDirectory(home);
+  });
+
+  it('VS Code starts, and runs the tests', async () => {
+    session.copySample('driver');
+    session.write('unit.c', 'long value(long n) {\n  return n * 2;\n}\n');
+    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
+    const task = { label: 'run with hot patch', type: 'hotPatch', program: session.path('program') };
+    session.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: [task] }));
+    await session.start();
+    const results = await runInHost({
+      session,
+      home,
+      tests: 'in_host',
+      env: { HOT_PATCH_TEST_FOLDER: session.directory },
+    });
+    if (results.length === 0) throw new Error('no test ran in the extension host');
+    for (const { title, error } of results) {
+      const test = new Mocha.Test(title, () => {
+        if (error) throw new Error(error);
+      });
+      inside.addTest(test);
+    }
+  });
+
+  /** Its tests are known when the extension host has run them. */
+  const inside = describe('results', () => undefined);
+});
