@@ -148,6 +148,16 @@ function roleOf(
     });
     return 'direct';
   }
+  const lambda = lambdaFamily(name);
+  if (lambda && wereRenumbered(lambda.family, comparison)) {
+    warnings.push({
+      code: 'signature-changed',
+      message: `The lambdas around ${source} are numbered anew: objects made of the old ones keep their old code`,
+      symbol: name,
+      ...options.locate(fn.object, source),
+    });
+    return 'direct';
+  }
   const local = fn.symbol.binding === abi.STB_LOCAL;
   const clone = isNumbered(name) && stem(name) !== name;
   // clang changes the convention of local functions without changing their name.
@@ -155,6 +165,32 @@ function roleOf(
     local && options.producers?.live.compiler === 'clang' && options.producers.live.optimisation !== '0';
   if ((clone || silentClone) && !referred().has(fn)) return 'direct';
   return 'redirected';
+}
+
+/** Itanium C++ ABI, 5.1.8: `Ul <signature> E [number] _`, counted within the enclosing function. */
+function lambdaFamily(name: string): { family: string; number: string } | undefined {
+  const match = /^(.*?Ul\w*?E)(\d*)_/.exec(name);
+  return match ? { family: match[1]!, number: match[2]! } : undefined;
+}
+
+/** A lambda written before another takes its name: then names do not tell which of the live ones is which, and an old
+ * closure must not be handed the code of another. */
+function wereRenumbered(family: string, comparison: UnitComparison): boolean {
+  const numbers = (names: Iterable<string>): string =>
+    [
+      ...new Set(
+        [...names]
+          .flatMap((name) => lambdaFamily(name))
+          .flatMap((found) => (found?.family === family ? [found.number] : [])),
+      ),
+    ]
+      .sort()
+      .join();
+  const fresh = comparison.object.functions.map(({ symbol }) => symbol.name);
+  const live = comparison.live.module.symbols.flatMap(({ name, type }) =>
+    type === abi.STT_FUNC && name.startsWith(family) ? [name] : [],
+  );
+  return numbers(fresh.filter((name) => name.startsWith(family))) !== numbers(live);
 }
 
 /** Functions that unchanged code or data of the unit refers to: whoever they are compiled for is still there. */
