@@ -70,6 +70,16 @@ const nativePackages = (place) => ({
   },
 });
 
+/** The disassembler is a bundle of its own, which the extension loads when it is first needed. */
+const separateDisassembly = {
+  name: 'separate disassembly',
+  setup(context) {
+    context.onResolve({ filter: /\/disassembly$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './disassembly.js', external: true } : undefined,
+    );
+  },
+};
+
 /** Writes a file whole (by rename), and not at all when it has that content already. */
 function put(path, content, mode = 0o644) {
   if (existsSync(path) && readFileSync(path).equals(Buffer.from(content))) return chmodSync(path, mode);
@@ -91,9 +101,9 @@ async function bundleProgram(source, output, options = {}) {
   await bundle({ entryPoints: [source], outfile: join(dist, output), plugins, ...options });
 }
 
-/** Each test file becomes dist/test/…; `.host.ts` files are those that test/workbench/host runs inside VS Code. */
+/** Each test file becomes dist/test/…; `.host.ts` files are those that run inside VS Code, `.bench.ts` those of npm run bench. */
 async function bundleTests() {
-  const entryPoints = sources('test').filter((path) => /\.(test|host)\.ts$/.test(path));
+  const entryPoints = sources('test').filter((path) => /\.(test|host|bench)\.ts$/.test(path));
   const outdir = join(dist, 'test');
   const external = ['mocha', 'vscode', 'playwright-core'];
   const plugins = [nativePackages(dist)];
@@ -118,7 +128,12 @@ for (const [source, target] of Object.entries(packageFiles)) {
   put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
 }
 await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
-await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
+await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
+  external: ['vscode'],
+  plugins: [nativePackages(), separateDisassembly],
+});
+await bundleProgram('extension/workbench/views/disassembly.ts', 'disassembly.js');
+await bundleProgram('extension/debug/server.ts', 'debug_adapter.js');
 await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
 await bundleProgram('extension/workbench/syntax/thread.ts', 'syntax_thread.js');
 await bundleTests();

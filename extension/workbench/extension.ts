@@ -132,7 +132,7 @@ function startSession(
     store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
     files.forget();
   };
-  void lookForDatabases();
+  setImmediate(() => void lookForDatabases());
 
   context.subscriptions.push(
     { dispose: () => parser.dispose() },

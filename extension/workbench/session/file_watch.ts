@@ -86,7 +86,6 @@ export function watchFiles(
       if (state.processes !== previous.processes) void lookUp();
     }),
   ];
-  void lookUp();
   return {
     check: (file) => check(file),
     othersChanged() {

@@ -90,7 +90,8 @@ export function watchProcesses(
     else timer = setTimeout(tick, INTERVAL_MS);
   }
 
-  void begin(false);
+  // The engine's thread starts after activation, which it would hold up.
+  timer = setTimeout(tick, 0);
   return {
     look: (options) => begin(options?.count ?? false),
     dispose: () => {

@@ -58,6 +58,18 @@ function differsFromOriginal(
 }
 
 function isEdited(source: SourceFunction, running: readonly SourceFunction[] | undefined): boolean {
-  const twins = running?.filter((candidate) => candidate.name === source.name) ?? [];
-  return twins.length > 0 && !twins.some((twin) => twin.hash === source.hash);
+  const twins = running ? hashesByName(running).get(source.name) : undefined;
+  return twins !== undefined && !twins.includes(source.hash);
+}
+
+const indexes = new WeakMap<readonly SourceFunction[], ReadonlyMap<string, number[]>>();
+
+/** A file has hundreds of functions, and each is looked up in another version of the file at every key press. */
+function hashesByName(functions: readonly SourceFunction[]): ReadonlyMap<string, number[]> {
+  const known = indexes.get(functions);
+  if (known) return known;
+  const index = new Map<string, number[]>();
+  for (const { name, hash } of functions) index.set(name, [...(index.get(name) ?? []), hash]);
+  indexes.set(functions, index);
+  return index;
 }

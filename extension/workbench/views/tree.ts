@@ -4,7 +4,6 @@ import * as vscode from 'vscode';
 import { View } from '../contributions';
 import type { State } from '../state/state';
 import type { Store } from '../state/store';
-import { disassemble } from './disassembly';
 import { treeOf, type TreeNode } from './tree_nodes';
 
 const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
@@ -82,8 +81,12 @@ function itemOf(node: TreeNode): vscode.TreeItem {
 
 async function tooltipOf(node: TreeNode): Promise<vscode.MarkdownString | undefined> {
   const markdown = new vscode.MarkdownString(node.tooltip);
-  for (const { title, address, bytes } of node.target?.code ?? []) {
-    markdown.appendMarkdown(`\n\n${title}:\n`).appendCodeblock(await disassemble(bytes, address), 'asm');
+  const code = node.target?.code ?? [];
+  if (code.length > 0) {
+    const { disassemble } = await import('./disassembly');
+    for (const { title, address, bytes } of code) {
+      markdown.appendMarkdown(`\n\n${title}:\n`).appendCodeblock(disassemble(bytes, address), 'asm');
+    }
   }
   return markdown.value === '' ? undefined : markdown;
 }

@@ -44,6 +44,7 @@ describe('measure', () => {
       );
       found = lenses.length;
     }
+    await typing(editor); // until what is compiled at first use is compiled
     const withLenses = await typing(editor);
     const configuration = vscode.workspace.getConfiguration();
     await configuration.update('hotPatch.codeLens', false, vscode.ConfigurationTarget.Global);
