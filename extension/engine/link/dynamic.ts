@@ -38,7 +38,7 @@ export class DynamicTables {
   }
 
   /** The sections, sized; their contents are made when all addresses are known. */
-  tables(_symbolTable: () => number, addressOf: (name: string) => number): Table[] {
+  tables(addressOf: (name: string) => number): Table[] {
     if (this.isEmpty) return [];
     const strings = new Strings();
     const names = this.symbols.map((name) => strings.offset(name));

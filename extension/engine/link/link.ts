@@ -38,13 +38,6 @@ export interface LinkInput {
   locate: Locate;
 }
 
-/** A selection with everything sized, ready to be placed anywhere. */
-export interface Layout {
-  /** Bytes of address space from the base. */
-  length: number;
-  sections: LayoutSection[];
-}
-
 interface LayoutSection {
   name: string;
   flags: number;
@@ -54,7 +47,8 @@ interface LayoutSection {
   offset: number;
   size: number;
   chunks: Chunk[];
-  content?: (link: Link) => Buffer;
+  /** Of sections that are not made of chunks. */
+  content?: () => Buffer;
 }
 
 const STUB_SIZE = 8;
@@ -63,6 +57,8 @@ const STUB_SIZE = 8;
 export class Link {
   private readonly stubs = new Map<string, number>();
   private readonly slots = new Map<string, number>();
+  private slotBytes = 0;
+  private readonly chunkOffsets = new Map<Chunk, number>();
   private readonly dynamic: DynamicTables;
   private readonly sections: LayoutSection[];
   private readonly names = new Map<string, number>();
@@ -168,8 +164,6 @@ export class Link {
     this.slots.set(key, offset);
     return offset;
   }
-  private slotBytes = 0;
-
   private stub(name: string): number {
     const known = this.stubs.get(name);
     if (known !== undefined) return known;
@@ -215,8 +209,6 @@ export class Link {
 
   // --- layout ----------------------------------------------------------------------------------------------------
 
-  private readonly chunkOffsets = new Map<Chunk, number>();
-
   private layOut(): LayoutSection[] {
     const { selection, fixes, guards } = this.input;
     const of = (kind: Chunk['kind']): Chunk[] => selection.chunks.filter((chunk) => chunk.kind === kind);
@@ -243,10 +235,7 @@ export class Link {
     };
     const R = abi.SHF_ALLOC;
     add('.note.hot_fix', R, 20 + NOTE_SIZE, () => this.note(), abi.SHT_NOTE, 4);
-    for (const table of this.dynamic.tables(
-      () => this.base + this.offsetOf('.dynsym'),
-      (name) => this.base + this.offsetOf(name),
-    ))
+    for (const table of this.dynamic.tables((name) => this.addressOf(name)))
       add(table.name, R, table.size, table.content, table.type);
     add('.hot_fix.fixes', R, fixes.length * FIX_SIZE, () => this.fixTable());
     add('.hot_fix.guards', R, guards.length * GUARD_SIZE, () => this.guardTable());
@@ -321,7 +310,7 @@ export class Link {
   // --- contents --------------------------------------------------------------------------------------------------
 
   private contentOf(section: LayoutSection): Buffer {
-    if (section.content) return section.content(this);
+    if (section.content) return section.content();
     const bytes = Buffer.alloc(section.size, section.flags & abi.SHF_EXECINSTR ? 0xcc : 0);
     for (const chunk of section.chunks) {
       const at = this.chunkOffsets.get(chunk)!;
@@ -488,9 +477,10 @@ export class Link {
 
   private slotContents(): Buffer {
     const bytes = Buffer.alloc(this.slotBytes);
+    const targets = this.slotTargets();
     for (const [key, offset] of this.slots) {
       const [kind] = splitKey(key);
-      const target = this.slotTargets.get(key);
+      const target = targets.get(key);
       if (kind === 'address' && target) write64(bytes, offset, this.addressOfTarget(target));
       else if (kind === 'tpoff' && target?.kind === 'thread-local')
         write64signed(bytes, offset, this.threadOffset(target.offset));
@@ -499,7 +489,8 @@ export class Link {
     }
     return bytes;
   }
-  private get slotTargets(): Map<string, Target> {
+
+  private slotTargets(): Map<string, Target> {
     const targets = new Map<string, Target>();
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.relocationsOf(chunk)) {

@@ -7,8 +7,8 @@ import type { LoadedPatch, PatchedFunction, ProcessStatus } from '../model/resul
 
 interface PatchPlaces {
   sources: string[];
-  /** By symbol. */
-  functions: ReadonlyMap<string, FunctionPlace>;
+  /** By address: patch files have absolute ones. Static functions of C++ have no linkage name to go by. */
+  functions: ReadonlyMap<number, FunctionPlace>;
 }
 
 const NOTHING: PatchPlaces = { sources: [], functions: new Map() };
@@ -35,9 +35,9 @@ export function createPatchPlaces(log: (message: string) => void): (status: Proc
 
   return (status) => {
     const files = new Map(status.patches.map(({ id, file }) => [id, file]));
-    const placeOf = ({ symbol, versions }: PatchedFunction): FunctionPlace | undefined => {
+    const placeOf = ({ versions }: PatchedFunction): FunctionPlace | undefined => {
       const newest = versions.findLast(({ patch }) => patch !== null && files.has(patch));
-      return newest && placesIn(files.get(newest.patch!)!).functions.get(symbol);
+      return newest && placesIn(files.get(newest.patch!)!).functions.get(Number(newest.address));
     };
     return {
       ...status,
@@ -57,12 +57,9 @@ function readPlaces(file: string): PatchPlaces {
   const elf = ElfFile.open(file);
   try {
     const units = readUnits(elf);
-    const functions = new Map<string, FunctionPlace>();
+    const functions = new Map<number, FunctionPlace>();
     for (const unit of units)
-      for (const place of functionLines(elf, unit)) {
-        // A declaration says less than the code itself.
-        if (place.address !== undefined || !functions.has(place.symbol)) functions.set(place.symbol, place);
-      }
+      for (const place of functionLines(elf, unit)) if (place.address) functions.set(place.address, place);
     return { sources: [...new Set(units.map(({ path }) => path))], functions };
   } finally {
     elf.close();

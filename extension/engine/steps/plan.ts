@@ -1,19 +1,19 @@
 // Decides what a save does to one module of one process: which functions are redirected, which go back to their
 // original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
 // Decides only; compiles, reads processes and writes nothing.
-import { registerHazards } from './compare/register_hazards';
-import { checkVariables, isInitialiser } from './compare/variables';
-import type { LayoutComparison } from './compare/layout';
-import { isNumbered, stem } from './compare/correlate';
-import type { ComparedFunction, UnitComparison } from './compare/unit';
-import type { Producer } from './dwarf/producer';
-import * as abi from './elf/constants';
-import type { ObjectFunction } from './elf/object';
-import type { PlannedFix } from './link/link';
-import type { Guard } from './link/patch_note';
-import type { Locate, Role, SelectedUnit } from './link/select';
-import type { Problem } from './model/result';
-import { entryShape, JUMP_SIZE } from './x86/instructions';
+import { registerHazards } from '../compare/register_hazards';
+import { checkVariables, isInitialiser } from '../compare/variables';
+import type { LayoutComparison } from '../compare/layout';
+import { isNumbered, stem } from '../compare/correlate';
+import type { ComparedFunction, UnitComparison } from '../compare/unit';
+import type { Producer } from '../dwarf/producer';
+import * as abi from '../elf/constants';
+import type { ObjectFunction } from '../elf/object';
+import type { PlannedFix } from '../link/link';
+import type { Guard } from '../link/patch_note';
+import type { Locate, Role, SelectedUnit } from '../link/select';
+import type { Problem } from '../model/result';
+import { entryShape, JUMP_SIZE } from '../x86/instructions';
 
 export interface UnitPlan extends SelectedUnit {
   fixes: PlannedFix[];

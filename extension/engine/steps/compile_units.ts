@@ -1,0 +1,87 @@
+// The steps `find-command`, `compile` and `read`: from the units that a save concerns to their objects, made by the
+// build's own commands. Looks at no process.
+import { readFileSync } from 'node:fs';
+import { CompileError } from '../compile/compiler';
+import type { CompiledUnit, CompileEntry, LiveTarget } from '../context';
+import { functionLines, type FunctionPlace } from '../dwarf/functions';
+import { parseProducer, type Producer } from '../dwarf/producer';
+import { readUnits } from '../dwarf/units';
+import { ElfFile } from '../elf/file';
+import { ObjectFile } from '../elf/object';
+import type { Save } from './save';
+
+/** A unit, compiled and read. */
+export interface FreshUnit {
+  compiled: CompiledUnit;
+  object: ObjectFile;
+  /** Where its functions and variables are declared; read when the first message needs it. */
+  places: () => Map<string, FunctionPlace>;
+  producer: () => Producer | undefined;
+}
+
+/** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
+ * when the comparison needs another one. */
+export async function compileUnits(
+  save: Save,
+  targets: readonly LiveTarget[],
+): Promise<Map<string, FreshUnit>> {
+  const sources = new Set(
+    targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units.map(({ source }) => source))),
+  );
+  const entries = await save.step('find-command', () =>
+    Promise.resolve([...sources].map((source) => save.context.compile.entriesFor(source)[0]!)),
+  );
+  const compiled = await save.step('compile', () => compileAll(save, entries));
+  return save.step('read', () =>
+    Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
+  );
+}
+
+/** All of them, so that every unit's messages are shown; fails with the first failure. */
+async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise<CompiledUnit[]> {
+  const results = await Promise.allSettled(
+    entries.map((entry) => {
+      save.progress('compile', entry.source);
+      return save.context.compile.compileUnit(entry, { signal: save.request.signal });
+    }),
+  );
+  const failures: unknown[] = [];
+  const compiled: CompiledUnit[] = [];
+  for (const result of results) {
+    if (result.status === 'rejected') failures.push(result.reason);
+    else {
+      compiled.push(result.value);
+      save.diagnostics.push(...result.value.diagnostics);
+    }
+  }
+  for (const failure of failures)
+    if (failure instanceof CompileError) save.diagnostics.push(...failure.diagnostics);
+  if (failures.length > 0) throw failures[0];
+  return compiled;
+}
+
+export function readUnit(compiled: CompiledUnit): FreshUnit {
+  const elf = ElfFile.parse(compiled.object, readFileSync(compiled.object));
+  const object = new ObjectFile(elf, compiled.source);
+  let places: Map<string, FunctionPlace> | undefined;
+  return {
+    compiled,
+    object,
+    places: () => (places ??= placesOf(elf)),
+    producer: () => {
+      const unit = readUnits(elf)[0];
+      return unit && parseProducer(unit.producer);
+    },
+  };
+}
+
+function placesOf(elf: ElfFile): Map<string, FunctionPlace> {
+  const places = new Map<string, FunctionPlace>();
+  for (const unit of readUnits(elf))
+    for (const place of functionLines(elf, unit)) {
+      const known = places.get(place.symbol);
+      if (!known || (known.address === undefined && place.address !== undefined))
+        places.set(place.symbol, place);
+    }
+  return places;
+}

@@ -1,0 +1,161 @@
+// One save on its way: its timings, messages and results, gathered by the steps and turned into the result at the end.
+// Knows the shape of the result and nothing of what the steps do.
+import type { EngineContext, LiveTarget, RuntimeClient } from '../context';
+import type { PatchRequest } from '../engine';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { Locate } from '../link/select';
+import { toProblem } from '../model/errors';
+import type {
+  ChangedFunction,
+  CompilerDiagnostic,
+  Outcome,
+  PatchResult,
+  Problem,
+  ProcessResult,
+  Step,
+} from '../model/result';
+import type { ModulePlan } from './compare_units';
+import type { FreshUnit } from './compile_units';
+
+/** Codes that mean: the edit was understood and is not safe. All others are failures. */
+const REFUSALS: ReadonlySet<string> = new Set<Problem['code']>([
+  'flags-differ',
+  'layout-changed',
+  'variable-changed',
+  'needs-constructor',
+  'new-thread-local',
+  'unresolved-symbol',
+  'ambiguous-symbol',
+  'no-live-function',
+  'unknown-function',
+  'entry-too-short',
+  'entry-is-target',
+  'caller-active',
+  'out-of-reach',
+  'unsupported-relocation',
+  'unsupported-construct',
+  'unsupported-object',
+  'unsupported-module',
+  'no-symbols',
+  'no-runtime',
+  'other-user',
+  'rebuilt',
+]);
+
+/** What one save gathers on its way: timings, messages, results. */
+export class Save {
+  readonly timings: Record<string, number> = {};
+  readonly diagnostics: CompilerDiagnostic[] = [];
+  readonly refusals: Problem[] = [];
+  readonly warnings: Problem[] = [];
+  readonly processes: ProcessResult[] = [];
+  readonly fresh = new Map<ObjectFile, FreshUnit>();
+  namedFunction = false;
+  private readonly start = performance.now();
+  private readonly clients = new Map<LiveTarget, RuntimeClient>();
+
+  constructor(
+    readonly context: EngineContext,
+    readonly request: PatchRequest,
+  ) {}
+
+  /** Runs a step and adds its time, in milliseconds. */
+  async step<T>(name: Step, run: () => Promise<T>): Promise<T> {
+    this.request.signal?.throwIfAborted();
+    this.progress(name);
+    const start = performance.now();
+    try {
+      return await run();
+    } finally {
+      this.timings[name] = (this.timings[name] ?? 0) + performance.now() - start;
+    }
+  }
+
+  progress(step: Step, file?: string, pid?: number): void {
+    this.request.onProgress?.({ step, file, pid });
+  }
+
+  client(target: LiveTarget): RuntimeClient {
+    let client = this.clients.get(target);
+    if (!client) this.clients.set(target, (client = this.context.processes.runtime(target.process)));
+    return client;
+  }
+
+  readonly locate: Locate = (object, symbol) => {
+    const place = this.fresh.get(object)?.places().get(symbol);
+    return place
+      ? { file: place.file, ...(place.line > 0 && { line: place.line }) }
+      : { file: object.source };
+  };
+
+  total(): Record<string, number> {
+    return { ...this.timings, total: performance.now() - this.start };
+  }
+
+  async finish(outcome: Outcome, plans: readonly ModulePlan[], dryRun = false): Promise<PatchResult> {
+    // The clock stops when the code is live (or refused); names for people come after it.
+    const timings = this.total();
+    const changed = await this.changedFunctions(plans);
+    const named = new Map(changed.map((fn) => [fn.symbol, fn]));
+    for (const { functions } of this.processes)
+      for (const fn of functions) {
+        const place = named.get(fn.symbol);
+        if (place) Object.assign(fn, { file: place.file, line: place.line });
+      }
+    return {
+      outcome,
+      files: this.request.files,
+      processes: dryRun ? [] : this.processes,
+      refusals: unique(this.refusals),
+      warnings: unique(this.warnings),
+      diagnostics: this.diagnostics,
+      changed,
+      timings,
+    };
+  }
+
+  fail(thrown: unknown): PatchResult {
+    const problem = toProblem(thrown);
+    return {
+      outcome: REFUSALS.has(problem.code) ? 'refused' : 'failed',
+      files: this.request.files,
+      processes: this.processes,
+      refusals: unique([...this.refusals, problem]),
+      warnings: unique(this.warnings),
+      diagnostics: this.diagnostics,
+      changed: [],
+      timings: this.total(),
+    };
+  }
+
+  async changedFunctions(plans: readonly ModulePlan[]): Promise<ChangedFunction[]> {
+    const found = new Map<string, { symbol: string; object: ObjectFile; kind: ChangedFunction['kind'] }>();
+    for (const plan of plans)
+      for (const unit of plan.units) {
+        const { object } = unit.comparison;
+        const add = (fn: ObjectFunction, kind: ChangedFunction['kind']): void => {
+          if (unit.comparison.parentOf(fn) === undefined)
+            found.set(`${object.source}:${fn.symbol.name}`, { symbol: fn.symbol.name, object, kind });
+        };
+        for (const [fn] of unit.roles) add(fn, unit.comparison.of(fn).live ? 'changed' : 'new');
+        for (const { fn } of unit.reverts) add(fn, 'reverted');
+      }
+    const all = [...found.values()];
+    const names = await this.context.demangle(all.map(({ symbol }) => symbol));
+    return all.map(({ symbol, object, kind }, i) => ({
+      name: names[i]!,
+      symbol,
+      kind,
+      ...this.locate(object, symbol),
+    }));
+  }
+}
+
+/** Several processes and units may say the same. */
+function unique(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter((problem) => {
+    const key = JSON.stringify([problem.code, problem.message, problem.file, problem.line]);
+    return !seen.has(key) && seen.add(key) !== undefined;
+  });
+}
