@@ -1,0 +1,119 @@
+// Machine code around an address as DAP's `disassemble` wants it: exactly so many instructions, before the address
+// too, which x86 does not make easy. Memory is passed in; the decoder (iced-x86, wasm) is loaded by the first use.
+import type { DebugProtocol } from '@vscode/debugprotocol';
+
+/** Longest instruction, bytes (Intel SDM vol. 2, 2.3.11). */
+const LONGEST = 15;
+const PAGE = 0x1000;
+
+/** Bytes at an address; fewer where memory ends. */
+export type ReadMemory = (address: number, length: number) => Buffer;
+
+/** Reads as much as is mapped, page by page. Throws only what `read` throws for reasons other than mapping. */
+export function readMapped(
+  read: (address: number, length: number) => Buffer,
+  address: number,
+  length: number,
+): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = address; at < address + length;) {
+    const end = Math.min(address + length, at - (at % PAGE) + PAGE);
+    try {
+      parts.push(read(at, end - at));
+    } catch {
+      break; // what lies before it is still worth showing
+    }
+    at = end;
+  }
+  return Buffer.concat(parts);
+}
+
+interface Decoded {
+  address: number;
+  length: number;
+  text: string;
+}
+
+/** Instructions of `bytes` from `start`, until `limit` of them or the end. */
+async function decode(bytes: Buffer, start: number, limit: number): Promise<Decoded[]> {
+  const { Code, Decoder, DecoderOptions, Formatter, FormatterSyntax } = await import('iced-x86');
+  const decoder = new Decoder(64, bytes, DecoderOptions.None);
+  const formatter = new Formatter(FormatterSyntax.Intel);
+  formatter.hexPrefix = '0x';
+  formatter.hexSuffix = '';
+  formatter.uppercaseHex = false;
+  formatter.branchLeadingZeros = false;
+  formatter.spaceAfterOperandSeparator = true;
+  try {
+    decoder.ip = BigInt(start);
+    const found: Decoded[] = [];
+    while (decoder.canDecode && found.length < limit) {
+      const instruction = decoder.decode();
+      const text = instruction.code === Code.INVALID ? '(bad)' : formatter.format(instruction);
+      found.push({ address: Number(instruction.ip), length: instruction.length, text });
+      instruction.free();
+    }
+    return found;
+  } finally {
+    formatter.free();
+    decoder.free();
+  }
+}
+
+/** Instructions that lie before an address: decoded from far enough before it, from where an instruction ends there. */
+async function before(read: ReadMemory, address: number, count: number): Promise<Decoded[]> {
+  const distance = Math.min(address, count * LONGEST);
+  for (let back = distance; back > Math.max(0, distance - LONGEST); back--) {
+    const bytes = read(address - back, back);
+    if (bytes.length < back) continue;
+    const found = await decode(bytes, address - back, Infinity);
+    const last = found.at(-1);
+    if (last && last.address + last.length === address && last.text !== '(bad)') return found.slice(-count);
+  }
+  return [];
+}
+
+/**
+ * @param address where instruction 0 is
+ * @param offset of the first wanted instruction, in instructions; may be negative
+ * @param symbolAt name of a function that begins at an address
+ */
+export async function disassemble(
+  read: ReadMemory,
+  address: number,
+  offset: number,
+  count: number,
+  symbolAt: (address: number) => string | undefined,
+): Promise<DebugProtocol.DisassembledInstruction[]> {
+  const earlier = offset < 0 ? await before(read, address, -offset) : [];
+  const last = offset + count;
+  const length = Math.max(0, last) * LONGEST;
+  const bytes = length > 0 ? read(address, length) : Buffer.alloc(0);
+  const later = await decode(bytes, address, Math.max(0, last));
+  const wanted: DebugProtocol.DisassembledInstruction[] = [];
+  for (let index = offset; index < last; index++) {
+    const found = index < 0 ? earlier.at(index) : later[index];
+    wanted.push(found ? shown(found, read, symbolAt) : invalid(address + index, index));
+  }
+  return wanted;
+}
+
+function shown(
+  { address, length, text }: Decoded,
+  read: ReadMemory,
+  symbolAt: (address: number) => string | undefined,
+): DebugProtocol.DisassembledInstruction {
+  const symbol = symbolAt(address);
+  return {
+    address: `0x${address.toString(16)}`,
+    instructionBytes: [...read(address, length)].map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
+    instruction: text,
+    ...(symbol !== undefined && { symbol }),
+  };
+}
+
+/** The client wants as many as it asked for; where there is no memory it is told so. */
+function invalid(address: number, index: number): DebugProtocol.DisassembledInstruction {
+  const somewhere = Math.max(0, address + index);
+  return { address: `0x${somewhere.toString(16)}`, instruction: '??', presentationHint: 'invalid' };
+}
