@@ -8,7 +8,7 @@ import { Image, LiveImage, requireSymbols } from './live_image';
 import type { CurrentBodies } from './unit';
 
 const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
-const patchImages = new Map<string, Image>();
+const patchImages = new Map<string, { image: Image; close: () => void }>();
 /** Patch indexes are small, but an editor runs all day. */
 const KEPT_PATCHES = 512;
 
@@ -47,10 +47,14 @@ function moduleImage(module: LiveModule): Image {
 function patchImage(file: string, loadedAt: number, id: number): Image {
   const key = `${file}@${loadedAt}`;
   const known = patchImages.get(key);
-  if (known) return known;
+  if (known) return known.image;
   const elf = ElfFile.open(file);
   const image = new Image(elf, 0, file, id);
-  if (patchImages.size >= KEPT_PATCHES) patchImages.delete(patchImages.keys().next().value!);
-  patchImages.set(key, image);
+  for (const [oldest, { close }] of patchImages) {
+    if (patchImages.size < KEPT_PATCHES) break;
+    close();
+    patchImages.delete(oldest);
+  }
+  patchImages.set(key, { image, close: () => elf.close() });
   return image;
 }

@@ -60,9 +60,10 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   const variables = checkVariables(comparison, locate);
   const back = comparison.functions.filter(({ fn, status }) => status === 'original' && options.wanted(fn));
   plan.reverts = back.filter(({ fn }) => comparison.parentOf(fn) === undefined);
-  // Debug information knows the type and the line; symbols only the size.
+  // Debug information knows the type and the line, and a type that grew makes its variables grow; symbols only know
+  // sizes.
   const named = layout?.problems ?? [];
-  const sizes = variables.problems.filter((problem) => !named.some(({ code }) => code === problem.code));
+  const sizes = variables.problems.filter(({ code }) => code !== 'variable-changed' || named.length === 0);
   // Where the edit only undoes earlier ones, the originals fit the memory whatever the file's types are by now.
   if (differing.length > 0 || back.length === 0) plan.problems.push(...named, ...sizes);
   if (differing.length > 0) plan.warnings.push(...(layout?.warnings ?? []));
