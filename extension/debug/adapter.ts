@@ -368,7 +368,7 @@ export class HotPatchDebugSession extends DebugSession {
     this.answer(response, async () => {
       const again = {
         ...this.launched,
-        ...args.arguments,
+        ...args?.arguments,
       } as LaunchArguments;
       if (!this.launched)
         throw new Error('A program that was attached to is started again where it was started.');
@@ -407,9 +407,12 @@ export class HotPatchDebugSession extends DebugSession {
   // --- pause: the process is stopped, as by Ctrl+Z, and never traced -----------------------------------------------
 
   protected override pauseRequest(response: DebugProtocol.PauseResponse): void {
-    this.answer(response, () => {
+    this.answer(response, async () => {
       process.kill(this.pid, 'SIGSTOP');
       this.paused = true;
+      // Threads come to a halt one by one; until then they have no place.
+      const threads = () => readThreads(this.pid).map(({ id }) => programCounter(this.pid, id));
+      for (let looks = 0; looks < 100 && threads().includes(undefined); looks++) await setTimeout(5);
       this.frames.clear();
       const event = new StoppedEvent('pause', this.pid);
       Object.assign(event.body, { allThreadsStopped: true });

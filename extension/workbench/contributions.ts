@@ -39,6 +39,8 @@ export const Command = {
   copyCMakeLines: 'hotPatch.copyCMakeLines',
   /** Status bar, when there is a cause to show. */
   showCause: 'hotPatch.showCause',
+  /** Debug configurations: `${command:pickProcess}`. */
+  pickProcess: 'hotPatch.pickProcess',
   /** The link of a problem's code: TROUBLESHOOTING.md at its section. */
   troubleshoot: 'hotPatch.troubleshoot',
 } as const;
@@ -109,5 +111,6 @@ export const TreeItemKind = {
 export type TreeItemKind = (typeof TreeItemKind)[keyof typeof TreeItemKind];
 
 export const taskType = 'hotPatch';
+export const debugType = 'hotPatch';
 export const walkthrough = 'start';
 export const languages = ['c', 'cpp'] as const;

@@ -2,12 +2,15 @@
 // what feeds the state, what shows it. No part knows another but through the state and the session.
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import type { PatchResult } from '../engine/model/result';
 import { compare, provideVersions } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
 import { patchFile, patchFunction } from './commands/patch_function';
 import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
 import { selectProcess } from './commands/select_process';
+import { createApi, type HotPatchApi } from '../debug/api';
+import { pickProcess, registerDebugging } from '../debug/register';
 import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
 import * as show from './commands/show';
 import { provideTasks, startProgram } from './commands/start_program';
@@ -33,6 +36,8 @@ import { showProblems } from './views/problems';
 import { showStatusBar } from './views/status_bar';
 import { showTree } from './views/tree';
 
+/** Results of patches, for other extensions. */
+const results = new vscode.EventEmitter<PatchResult>();
 /** Texts of the left sides of comparisons. */
 const comparedTexts = new Map<string, string>();
 
@@ -57,12 +62,13 @@ const COMMANDS: Record<Command, (session: Session, ...parameters: any[]) => unkn
   [Command.restore]: restore,
   [Command.chooseBuildDirectory]: chooseBuildDirectory,
   [Command.copyCMakeLines]: copyCMakeLines,
+  [Command.pickProcess]: pickProcess,
   [Command.showCause]: show.showCause,
   [Command.troubleshoot]: show.troubleshoot,
 };
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
-export function activate(context: vscode.ExtensionContext): void {
+export function activate(context: vscode.ExtensionContext): HotPatchApi {
   const log = vscode.window.createOutputChannel('Hot Patch', { log: true });
   const store = new Store();
   let session: Session | undefined;
@@ -84,6 +90,7 @@ export function activate(context: vscode.ExtensionContext): void {
   if (!platform) void sayOnce(context);
   else if (vscode.workspace.isTrusted) start();
   else context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(start));
+  return createApi(() => session, results);
 }
 
 /** Everything that runs compilers or touches processes; only on Linux, and only in trusted workspaces. */
@@ -120,6 +127,9 @@ function startSession(
     },
   };
 
+  const debugging = registerDebugging(session);
+  operations.onResult((result) => results.fire(result));
+
   const lookForDatabases = async () => {
     const wanted = JSON.stringify(engineOptions(databases.directories));
     if (wanted !== options) {
@@ -146,7 +156,8 @@ function startSession(
     showProblems(store),
     provideVersions(comparedTexts),
     provideTasks(() => session),
-    offerToBringOver(store, operations),
+    offerToBringOver(store, operations, (pid) => debugging.isOf(pid)),
+    debugging,
   );
   ending = async () => engine.dispose();
   return session;

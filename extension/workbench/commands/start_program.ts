@@ -134,7 +134,7 @@ async function askArguments(program: string, known: readonly string[]): Promise<
 }
 
 /** Executables in the build directories and the workspace folders, a few levels deep. */
-async function builtPrograms({ databases }: Session): Promise<string[]> {
+export async function builtPrograms({ databases }: Session): Promise<string[]> {
   const folders = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
   const found = await Promise.all(
     [...new Set([...(await databases.find()), ...folders])].map((directory) => programsIn(directory, 4)),

@@ -15,7 +15,12 @@ interface Left {
   readonly functions: number;
 }
 
-export function offerToBringOver(store: Store, operations: Operations): vscode.Disposable {
+/** @param isTakenCareOf whether a debug session that started the process brings its patches over by itself */
+export function offerToBringOver(
+  store: Store,
+  operations: Operations,
+  isTakenCareOf: (pid: number) => boolean,
+): vscode.Disposable {
   const builds = new Map<ProcessKey, Promise<string | undefined>>();
   /** By build: what ran patched when a process of it ended. */
   const left = new Map<string, Left>();
@@ -25,6 +30,7 @@ export function offerToBringOver(store: Store, operations: Operations): vscode.D
     const patches = build === undefined ? undefined : left.get(build);
     if (!build || !patches || process.state !== 'ready') return;
     left.delete(build);
+    if (isTakenCareOf(process.pid)) return;
     if (await isWanted(process, patches)) {
       await operations.patch({ action: 'bring-over', files: patches.files, pids: [process.pid] });
     }

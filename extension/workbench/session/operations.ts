@@ -26,6 +26,7 @@ export interface Versions {
 export class Operations {
   private lastId = 0;
   private readonly queue: OperationQueue;
+  private readonly listeners = new Set<(result: PatchResult) => void>();
 
   /** @param textOf the text of an open document as it was saved; undefined for files that are not open. */
   constructor(
@@ -35,6 +36,12 @@ export class Operations {
     private readonly log: (message: string) => void,
   ) {
     this.queue = new OperationQueue((files, signal) => this.save(files, signal));
+  }
+
+  /** Results of all operations as they end, but of those that a newer save took the place of. */
+  onResult(listener: (result: PatchResult) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   /** Files that were saved together. A newer save of one of them takes the place of this. */
@@ -111,6 +118,7 @@ export class Operations {
       this.store.dispatch({ type: 'operation-superseded', id });
       return result;
     }
+    for (const listener of this.listeners) listener(result);
     const statuses = await this.statusesAfter(result);
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
