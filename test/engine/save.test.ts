@@ -44,6 +44,20 @@ describe('a save', () => {
   );
 
   it(
+    'of a function that is running and never entered again says so',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      session.edit('main.cc', '"pid"', '"id"');
+      const result = await session.patch('main.cc');
+      assert.deepEqual(
+        result.warnings.map(({ code, symbol }) => [code, symbol]),
+        [['old-code-stays', 'main']],
+      );
+      assert.equal(await unit.program.ask('pid'), String(unit.program.pid));
+    }),
+  );
+
+  it(
     'that undoes the edit puts the original bytes back',
     inSession(async (session) => {
       const unit = await Unit.start(session, source);

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError } from '../model/errors';
+import type { PatchedFunction, Problem } from '../model/result';
 import { isBreakpoint } from '../x86/instructions';
 import type { ModulePlan } from './compare_units';
 import { isEmpty, placeFor, type PatchFile } from './link_patches';
@@ -74,11 +75,9 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
         ),
         ...patches.flatMap(({ reverts }) => reverts),
       ]);
-      save.processes.push({
-        pid,
-        exe: answer.status.exe,
-        functions: answer.status.functions.filter(({ address }) => touched.has(Number(address))),
-      });
+      const functions = answer.status.functions.filter(({ address }) => touched.has(Number(address)));
+      save.processes.push({ pid, exe: answer.status.exe, functions });
+      save.warnings.push(...functions.filter(neverReturns).map((fn) => oldCodeStays(fn, pid)));
       return;
     }
     for (const file of files) rmSync(file, { force: true });
@@ -123,6 +122,20 @@ async function breakpointsRemoved(save: Save, pid: number, patches: readonly Pat
   while (held()) await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
   save.progress('deliver', undefined, pid);
   return true;
+}
+
+/** Of most functions it cannot be known; `main` is entered once. */
+function neverReturns({ symbol, version, activeThreads }: PatchedFunction): boolean {
+  return symbol === 'main' && version > 0 && activeThreads > 0;
+}
+
+function oldCodeStays({ name, symbol }: PatchedFunction, pid: number): Problem {
+  return {
+    code: 'old-code-stays',
+    message: `${name} is running and is not entered again: its new version, and what was inlined into it, takes no effect in this process; functions that it calls do`,
+    symbol,
+    pid,
+  };
 }
 
 let patchCount = 0;
