@@ -43,6 +43,8 @@ export interface OwnedCode {
   entries: ReadonlySet<number>;
   /** Built with -ffunction-sections. */
   functionSections: boolean;
+  /** Is an inline function written in this unit's source, or in another file that is being saved? */
+  isEdited: (fn: ObjectFunction) => boolean;
 }
 
 /** Versions of redirected functions, from the runtime's status: entry → body that runs now. */
@@ -191,7 +193,7 @@ export class UnitComparison {
     if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
     // The live copy of an inline function may be another unit's, compiled in another context. That unit decides.
     const inline = fn.symbol.binding !== abi.STB_GLOBAL && this.object.inGroup(fn.section);
-    if (inline && pick.live.image === this.live.module && !this.owns(pick.live.entry)) {
+    if (inline && pick.live.image === this.live.module && !this.owns(fn, pick.live.entry)) {
       this.foreign.add(fn);
       return 'same';
     }
@@ -202,11 +204,12 @@ export class UnitComparison {
    * Did this unit bring the live copy of an inline function? Debug information claims it for every unit whose own copy
    * had the same size (GNU ld lets them all refer to the one that was kept). But the code of one object lies together,
    * its inline functions behind the others (or among them with -ffunction-sections): from the copy to a function that
-   * no other unit can have brought there must be nothing that this unit does not claim.
+   * no other unit can have brought there must be nothing that this unit does not claim. A function that is written in
+   * the file being saved is taken as it is there, whoever brought it: all copies are to be the same.
    */
-  private owns(entry: number): boolean {
+  private owns(fn: ObjectFunction, entry: number): boolean {
     const owned = this.owned();
-    if (!owned) return true;
+    if (!owned || owned.isEdited(fn)) return true;
     if (!owned.entries.has(entry)) return false;
     return ([-1, 1] as const).some((step) => {
       if (step === 1 && !owned.functionSections) return false;

@@ -1,5 +1,6 @@
 // The steps `compare` and `layout`: each fresh unit against the code and the types of the process, and what follows from
 // the differences (plan.ts). Writes nothing.
+import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../compare/layout';
 import { readLiveProcess, type LiveProcess } from '../compare/live_process';
@@ -10,7 +11,7 @@ import { functionLines } from '../dwarf/functions';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import { unitsOf, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
-import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import { type FreshUnit, readUnit } from './compile_units';
 import { planUnit, type UnitPlan } from './plan';
@@ -85,7 +86,7 @@ async function chooseCommand(
   live: LiveProcess,
   first: FreshUnit,
 ): Promise<{ unit: FreshUnit; comparison: UnitComparison }> {
-  let best = { unit: first, comparison: compare(module, live, first.object) };
+  let best = { unit: first, comparison: compare(save, module, live, first) };
   if (agreement(best.comparison) > 0.5) return best;
   for (const entry of save.context.compile.entriesFor(first.compiled.source).slice(1)) {
     let unit: FreshUnit;
@@ -95,14 +96,31 @@ async function chooseCommand(
       save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);
       continue;
     }
-    const comparison = compare(module, live, unit.object);
+    const comparison = compare(save, module, live, unit);
     if (agreement(comparison) > agreement(best.comparison)) best = { unit, comparison };
   }
   return best;
 }
 
-export function compare(module: LiveModule, live: LiveProcess, object: ObjectFile): UnitComparison {
-  return new UnitComparison(object, live.image, live.bodies, () => ownedCode(module, object.source));
+export function compare(save: Save, module: LiveModule, live: LiveProcess, unit: FreshUnit): UnitComparison {
+  const { object } = unit;
+  const saved = new Set([object.source, ...save.request.files.map(realPath)]);
+  const isEdited = (fn: ObjectFunction): boolean => {
+    const place = unit.places().get(fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, ''));
+    return place !== undefined && saved.has(realPath(place.file));
+  };
+  return new UnitComparison(object, live.image, live.bodies, () => {
+    const owned = ownedCode(module, object.source);
+    return owned && { ...owned, isEdited };
+  });
+}
+
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
 }
 
 /** Part of the functions that are in the process and are as they are there. */
@@ -112,16 +130,17 @@ function agreement(comparison: UnitComparison): number {
   return known.filter(({ status }) => status === 'same' || status === 'original').length / known.length;
 }
 
-const ownedCache = new WeakMap<ElfFile, Map<string, OwnedCode | undefined>>();
+type UnitCode = Omit<OwnedCode, 'isEdited'>;
+const ownedCache = new WeakMap<ElfFile, Map<string, UnitCode | undefined>>();
 
 /** What a unit brought to the process, by its debug information. */
-function ownedCode(module: LiveModule, source: string): OwnedCode | undefined {
+function ownedCode(module: LiveModule, source: string): UnitCode | undefined {
   let bySource = ownedCache.get(module.elf);
-  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, OwnedCode | undefined>()));
+  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, UnitCode | undefined>()));
   const key = `${source}@${module.bias}`;
   if (bySource.has(key)) return bySource.get(key);
   const units = liveUnits(module, source);
-  const owned: OwnedCode | undefined = units[0] && {
+  const owned: UnitCode | undefined = units[0] && {
     entries: new Set(
       units.flatMap((unit) =>
         functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),

@@ -5,7 +5,7 @@ import type { LiveTarget } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { Outcome } from '../model/result';
 import { ImportResolver } from '../link/imports';
-import { IndirectAccessNeeded, Link } from '../link/link';
+import { IndirectAccessNeeded, Link, type PlannedFix } from '../link/link';
 import { Selection } from '../link/select';
 import { findGap } from '../process/maps';
 import { compare, type ModulePlan } from './compare_units';
@@ -74,7 +74,7 @@ async function linkModule(
     const selection = new Selection(plan.units, plan.live.image, imports, save.locate);
     const linker = new Link({
       selection,
-      fixes: plan.units.flatMap(({ fixes }) => fixes),
+      fixes: oneForEachEntry(plan.units.flatMap(({ fixes }) => fixes)),
       guards: plan.units.flatMap(({ guards }) => guards),
       live: plan.live.image,
       modulePath: plan.module.path,
@@ -91,6 +91,11 @@ async function linkModule(
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     return linkIndirect(save, plan, link, thrown);
   }
+}
+
+/** An inline function of a header may differ in several units of one save: one of its new versions serves all. */
+function oneForEachEntry(fixes: readonly PlannedFix[]): PlannedFix[] {
+  return [...new Map(fixes.map((fix) => [fix.entry, fix])).values()];
 }
 
 /** The same functions from objects that reach library data through the GOT; what changed is known already. */
@@ -128,7 +133,7 @@ async function recompiled(
     await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
   );
   save.fresh.set(again.object, again);
-  const comparison = compare(plan.module, plan.live, again.object);
+  const comparison = compare(save, plan.module, plan.live, again);
   const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
   const roles: UnitPlan['roles'] = new Map();
   for (const [fn, role] of unit.roles) {
