@@ -7,6 +7,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { benchWorkbench } from './bench_workbench.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
 
 const { values: options } = parseArgs({
@@ -331,7 +332,7 @@ for (const name of chosen) {
   const unit = units[name];
   results.push(await measure(name, { ...unit, rounds: Number(options.rounds ?? unit.rounds) }));
 }
-const text = report(results);
+const text = report(results) + (options.only === undefined ? `\n${await benchWorkbench()}` : '');
 console.log(text);
 if (!options.dry && options.only === undefined) writeFileSync(join(root, 'docs', 'PERFORMANCE.md'), text);
 process.exit(0);

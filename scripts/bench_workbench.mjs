@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import { installVsCode } from '../test/workbench/host/install.mjs';
 import { fail, root, setUp, TEST_COMMANDS } from './setup.mjs';
 
-/** After the build. */
+/** After the build; the section of the report, as Markdown. */
 export async function benchWorkbench() {
   installVsCode();
   const packing = [join(root, 'scripts', 'package.mjs'), '--built'];
   if (spawnSync(process.execPath, packing, { stdio: ['ignore', 2, 2] }).status !== 0) fail('packing failed');
   const bundle = join(root, 'dist', 'test', 'workbench', 'bench', 'workbench.bench.js');
-  await createRequire(import.meta.url)(bundle).measure();
+  return createRequire(import.meta.url)(bundle).measure();
 }
 
 if (process.argv[1] === import.meta.filename) {
   setUp(TEST_COMMANDS);
-  await benchWorkbench();
+  console.log(await benchWorkbench());
 }

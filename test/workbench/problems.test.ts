@@ -32,6 +32,7 @@ describe('trouble', () => {
     const { workbench } = world;
     await workbench.openFile('unit.c');
     await workbench.status(`program (${program.pid})`);
+    await workbench.page.keyboard.press('Control+B');
     await workbench.showProblems();
     await workbench.replace('+= n', '+= m');
     await workbench.save();
@@ -54,6 +55,7 @@ describe('trouble', () => {
     const problem = workbench.problem(/Account/);
     await shows(problem);
     assert.equal(await value(1), 105);
+    await shows(workbench.lens(/Version 1 live/));
     await workbench.screenshot('refusal');
     await workbench.page.locator('.markers-panel a', { hasText: 'layout-changed' }).click();
     await shows(workbench.page.locator('.tab', { hasText: 'TROUBLESHOOTING' }));

@@ -168,6 +168,10 @@ function live(finished: Finished): StatusBarContent {
         Command.selectProcess,
       );
     case 'reverted':
+      if (finished.action === 'restore') {
+        const what = `${names}: the chosen version runs${where}.`;
+        return content('history', `went back in ${finished.milliseconds} ms`, what, Command.showTrampolines);
+      }
       return content(
         'discard',
         `original in ${finished.milliseconds} ms`,

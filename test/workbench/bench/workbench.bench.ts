@@ -1,5 +1,5 @@
 // Part of `npm run bench`: what the packaged extension costs the extension host. Starts a clean VS Code with it on a
-// running program with a unit of 10,000 lines, and has measure.host.ts measure in there. Prints a table.
+// running program with a unit of 10,000 lines, and has measure.host.ts measure in there.
 import { readFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../support/paths';
@@ -30,7 +30,8 @@ const large = Array.from(
   (_, i) => `long step_${i}(long n) {\n${body}\n  return n;\n}\n`,
 ).join('');
 
-export async function measure(): Promise<void> {
+/** The table, as Markdown. */
+export async function measure(): Promise<string> {
   const session = new Session();
   const home = temporaryDirectory();
   try {
@@ -55,20 +56,25 @@ export async function measure(): Promise<void> {
     });
     const failed = results.find((result) => result.error !== undefined);
     if (failed) throw new Error(failed.error);
-    print(JSON.parse(readFileSync(file, 'utf8')) as Figures);
+    return table(JSON.parse(readFileSync(file, 'utf8')) as Figures);
   } finally {
     await session.dispose();
     removeTemporaryDirectory(home);
   }
 }
 
-function print(figures: Figures): void {
+function table(figures: Figures): string {
   const { activation, lines, lenses, keys, withLenses, without } = figures;
   const ms = (value: number) => `${value.toFixed(1)} ms`;
-  console.log(`| in the extension host | measured |
+  return `## In the editor
+
+With the packaged extension in a clean VS Code:
+
+| in the extension host | measured |
 |---|---|
 | activation of the packaged extension | ${ms(activation)} |
 | longest stall, ${keys} edits in ${lines} lines with ${lenses} lenses | ${ms(withLenses.longest)} |
 | the same without lenses (VS Code's own share) | ${ms(without.longest)} |
-| median loop delay, with and without | ${ms(withLenses.median)}, ${ms(without.median)} |`);
+| median loop delay, with and without | ${ms(withLenses.median)}, ${ms(without.median)} |
+`;
 }

@@ -127,6 +127,8 @@ const SETTINGS = {
   'editor.stickyScroll.enabled': false,
   'editor.fontFamily': 'DejaVu Sans Mono',
   'window.menuBarVisibility': 'compact',
+  'window.commandCenter': false,
+  'window.title': '${activeEditorShort}',
   'files.autoSave': 'off',
 };
 

@@ -1,6 +1,6 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
@@ -212,11 +212,20 @@ export class Workbench {
     );
   }
 
-  /** For the README and for people who look; .cache/screenshots/NAME.png. */
+  /**
+   * For people who look: .cache/screenshots/NAME.png. With HOT_PATCH_README=1 those that the README shows are taken
+   * over into media/screenshots.
+   */
   async screenshot(name: string): Promise<void> {
     const directory = join(root, '.cache', 'screenshots');
     mkdirSync(directory, { recursive: true });
-    await this.page.screenshot({ path: join(directory, `${name}.png`) });
+    const path = join(directory, `${name}.png`);
+    await this.page.screenshot({ path });
+    const shown = `media/screenshots/${name}.png`;
+    if (process.env['HOT_PATCH_README'] && readFileSync(join(root, 'README.md'), 'utf8').includes(shown)) {
+      mkdirSync(join(root, 'media', 'screenshots'), { recursive: true });
+      copyFileSync(path, join(root, shown));
+    }
   }
 }
 
