@@ -83,8 +83,8 @@ class Client extends DebugClient {
       pathFormat: 'path',
     });
     const seen = this.waitForEvent('process');
-    if (request === 'launch') await this.launchRequest(configuration as DebugProtocol.LaunchRequestArguments);
-    else await this.attachRequest(configuration as DebugProtocol.AttachRequestArguments);
+    if (request === 'launch') await this.launchRequest(configuration);
+    else await this.attachRequest(configuration);
     await this.configurationDoneRequest();
     await seen;
   }
@@ -218,11 +218,11 @@ describe('the debug adapter', () => {
       assert.equal(instructions[3]!.address, memoryReference);
       assert.match(instructions[3]!.instruction, /^jmp 0x/);
       assert.match(instructions[3]!.symbol!, /scaled/);
-      const memory = (await client.customRequest('readMemory', {
+      const memory: DebugProtocol.ReadMemoryResponse = await client.customRequest('readMemory', {
         memoryReference,
         count: 5,
-      })) as DebugProtocol.ReadMemoryResponse;
-      const bytes = Buffer.from(memory.body!.data!, 'base64').toString('hex');
+      });
+      const bytes = Buffer.from(memory.body!.data, 'base64').toString('hex');
       assert.equal(bytes, readMemory(client.pid, memoryReference, 5));
       assert.match(bytes, /^e9/);
       const { scopes } = (await client.scopesRequest({ frameId: frame!.id })).body;
@@ -230,8 +230,11 @@ describe('the debug adapter', () => {
         await client.variablesRequest({ variablesReference: scopes[0]!.variablesReference })
       ).body;
       assert.ok(variables.some(({ name, value }) => name === 'verified' && value === 'yes'));
-      const nowhere = await client.customRequest('readMemory', { memoryReference: '0x10', count: 8 });
-      assert.equal((nowhere as DebugProtocol.ReadMemoryResponse).body!.unreadableBytes, 8);
+      const nowhere: DebugProtocol.ReadMemoryResponse = await client.customRequest('readMemory', {
+        memoryReference: '0x10',
+        count: 8,
+      });
+      assert.equal(nowhere.body!.unreadableBytes, 8);
       await client.continueRequest({ threadId: own.id });
       await client.value(2, 110);
     }),

@@ -134,3 +134,31 @@ export class Gdb {
     await this.dialogue.end('-target-detach', '-gdb-exit');
   }
 }
+
+export class Lldb {
+  private readonly dialogue = new Dialogue('lldb', ['--no-lldbinit', '--no-use-colors']);
+  private marks = 0;
+
+  /** Commands of lldb's prompt; what they print. */
+  async run(...commands: string[]): Promise<string> {
+    const mark = `mark-${++this.marks}`;
+    for (const command of commands) this.dialogue.send(command);
+    // Not a command: what lldb says about it comes after the answers.
+    this.dialogue.send(mark);
+    return (await this.dialogue.until(new RegExp(`'${mark}' is not a valid command`))).join('\n');
+  }
+
+  resume(): void {
+    this.dialogue.send('process continue');
+  }
+
+  /** The next time the process stops; why. */
+  async stop(): Promise<string> {
+    return (await this.dialogue.until(/stop reason = /)).at(-1)!;
+  }
+
+  /** Detaches: the process lives on. */
+  async end(): Promise<void> {
+    await this.dialogue.end('process interrupt', 'process detach', 'quit');
+  }
+}
