@@ -545,6 +545,14 @@ export class HotPatchDebugSession extends DebugSession {
     });
   }
 
+  private readonly refuseStep = (response: DebugProtocol.Response): void =>
+    this.answer(response, () => {
+      throw new Error('Hot Patch does not step: attach gdb or lldb to the same process.');
+    });
+  protected override nextRequest = this.refuseStep;
+  protected override stepInRequest = this.refuseStep;
+  protected override stepOutRequest = this.refuseStep;
+
   /** Breakpoints are for debuggers, which can be attached at the same time; they are told so where they stand. */
   protected override setBreakPointsRequest(
     response: DebugProtocol.SetBreakpointsResponse,

@@ -222,7 +222,7 @@ describe('the debug adapter', () => {
         memoryReference,
         count: 5,
       });
-      const bytes = Buffer.from(memory.body!.data, 'base64').toString('hex');
+      const bytes = Buffer.from(memory.body?.data ?? '', 'base64').toString('hex');
       assert.equal(bytes, readMemory(client.pid, memoryReference, 5));
       assert.match(bytes, /^e9/);
       const { scopes } = (await client.scopesRequest({ frameId: frame!.id })).body;

@@ -64,6 +64,7 @@ describe('a debug session', () => {
       hasText: 'Trampolines',
     });
     await trampolines.first().click();
+    await workbench.page.keyboard.press('ArrowRight');
     const frame = workbench.page.locator('.debug-call-stack .monaco-list-row', { hasText: 'jmp-rel32' });
     await frame.first().click();
     await workbench.command('Open Disassembly View');
