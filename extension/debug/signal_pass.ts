@@ -85,6 +85,3 @@ export function processOf(
     (process) => process.exe === configuration['program'] && tracerOf(process.pid) !== 0,
   );
 }
-
-/** lldb looks at the GDB JIT interface on macOS only, unless it is told. Takes effect when it attaches or launches. */
-export const lldbSetup = ['settings set plugin.jit-loader.gdb.enable on'];

@@ -1,4 +1,4 @@
-// Real debuggers as a user drives them: gdb through its machine interface, lldb through its prompt. Commands are given
+// Real debuggers as a user drives them: gdb through its machine interface. Commands are given
 // in their own words; what is waited for is a stop or the end of a command, never time.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -132,33 +132,5 @@ export class Gdb {
     const state = this.dialogue.lines.findLast((line) => /^\*(running|stopped)/.test(line));
     if (state?.startsWith('*running')) await this.interrupt();
     await this.dialogue.end('-target-detach', '-gdb-exit');
-  }
-}
-
-export class Lldb {
-  private readonly dialogue = new Dialogue('lldb', ['--no-lldbinit', '--no-use-colors']);
-  private marks = 0;
-
-  /** Commands of lldb's prompt; what they print. */
-  async run(...commands: string[]): Promise<string> {
-    const mark = `mark-${++this.marks}`;
-    for (const command of commands) this.dialogue.send(command);
-    // Not a command: what lldb says about it comes after the answers.
-    this.dialogue.send(mark);
-    return (await this.dialogue.until(new RegExp(`'${mark}' is not a valid command`))).join('\n');
-  }
-
-  resume(): void {
-    this.dialogue.send('process continue');
-  }
-
-  /** The next time the process stops; why. */
-  async stop(): Promise<string> {
-    return (await this.dialogue.until(/stop reason = /)).at(-1)!;
-  }
-
-  /** Detaches: the process lives on. */
-  async end(): Promise<void> {
-    await this.dialogue.end('process interrupt', 'process detach', 'quit');
   }
 }
