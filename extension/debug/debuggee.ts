@@ -106,6 +106,8 @@ function drain(child: ChildProcess): void {
     stdio: [child.stdout, 'ignore', 'ignore', child.stderr, held],
     detached: true,
   }).unref();
+  // It has its own descriptors of them; ours would keep the adapter alive.
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
   child.unref();
 }
 
