@@ -15,7 +15,7 @@ const { values: options, positionals: suites } = parseArgs({
 const separate = ['programs'];
 
 process.chdir(root);
-setUp(suites.includes('programs') ? PROGRAM_COMMANDS : TEST_COMMANDS);
+setUp(suites.some((suite) => suite.startsWith('programs')) ? PROGRAM_COMMANDS : TEST_COMMANDS);
 
 const built = join(root, 'dist', 'test');
 const files = (existsSync(built) ? readdirSync(built, { recursive: true }) : [])
@@ -36,7 +36,7 @@ const { default: Mocha } = await import('mocha');
 const jobs = Number(options.jobs ?? Math.min(2, availableParallelism()));
 const mocha = new Mocha({
   reporter: 'spec',
-  timeout: suites.includes('programs') ? 0 : 120_000,
+  timeout: suites.some((suite) => suite.startsWith('programs')) ? 0 : 120_000,
   parallel: jobs > 1 && files.length > 1,
   jobs,
   grep: options.grep,
