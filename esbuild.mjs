@@ -109,8 +109,7 @@ async function bundleTests() {
   const plugins = [nativePackages(dist)];
   const written = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
   for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {
-    if (/\.test\.js(\.map)?$/.test(old) && !old.includes('/workbench/') && !written.includes(old))
-      rmSync(old);
+    if (/\.(test|host|bench)\.js(\.map)?$/.test(old) && !written.includes(old)) rmSync(old);
   }
 }
 

@@ -16,11 +16,13 @@ import * as show from './commands/show';
 import { provideTasks, startProgram } from './commands/start_program';
 import { Command, Setting } from './contributions';
 import { startEngine, type AsyncEngine } from './engine_thread/client';
+import type { ThreadOptions } from './engine_thread/messages';
 import { offerToBringOver } from './session/bring_over';
 import { watchCompileDatabases } from './session/compile_database';
 import { watchFiles } from './session/file_watch';
 import { Operations } from './session/operations';
 import { watchProcesses } from './session/process_watch';
+import { runtimeDirectory } from './session/runtime_library';
 import { watchSaves } from './session/save_watch';
 import type { Session } from './session/session';
 import { setting } from './settings';
@@ -102,12 +104,10 @@ function startSession(
 ): Session {
   const databases = watchCompileDatabases();
   const bundle = (name: string) => join(context.extensionPath, 'dist', name);
-  const newEngine = () =>
-    startEngine(bundle('engine_thread.js'), engineOptions(databases.directories), (level, message) =>
-      log[level](message),
-    );
-  let engine = newEngine();
-  let options = JSON.stringify(engineOptions(databases.directories));
+  const newEngine = (options: ThreadOptions) =>
+    startEngine(bundle('engine_thread.js'), options, (level, message) => log[level](message));
+  let options = engineOptions(databases.directories, undefined);
+  let engine = newEngine(options);
   const current = () => engine;
 
   const parser = startParser(bundle('syntax_thread.js'), (error) => log.error(`parser: ${error.message}`));
@@ -130,13 +130,21 @@ function startSession(
   const debugging = registerDebugging(session);
   operations.onResult((result) => results.fire(result));
 
+  const places = { extension: context.extensionPath, storage: context.globalStorageUri.fsPath };
+  let fitting: Promise<string | undefined> | undefined;
+  const fittingRuntime = () =>
+    (fitting ??= runtimeDirectory(places, warn).catch((error: unknown) => {
+      log.error(`the runtime: ${String(error)}`);
+      return undefined;
+    }));
   const lookForDatabases = async () => {
-    const wanted = JSON.stringify(engineOptions(databases.directories));
-    if (wanted !== options) {
-      const old = engine;
+    const wanted = engineOptions(databases.directories, await fittingRuntime());
+    if (JSON.stringify(wanted) !== JSON.stringify(options)) {
       options = wanted;
-      engine = newEngine();
-      void old.dispose();
+      await operations.between(async () => {
+        await engine.dispose();
+        engine = newEngine(wanted);
+      });
     }
     builds = await databases.find();
     store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
@@ -169,15 +177,14 @@ export function deactivate(): Promise<void> {
   return ending();
 }
 
-function engineOptions(buildDirectories: readonly string[]): {
-  buildDirectories: string[];
-  roots: string[];
-  runtimeDirectory: string | undefined;
-} {
+function engineOptions(
+  buildDirectories: readonly string[],
+  fittingRuntime: string | undefined,
+): ThreadOptions {
   return {
     buildDirectories: [...buildDirectories],
     roots: workspaceFolders(),
-    runtimeDirectory: setting(Setting.runtimeDirectory) || undefined,
+    runtimeDirectory: setting(Setting.runtimeDirectory) || fittingRuntime,
   };
 }
 

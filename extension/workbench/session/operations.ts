@@ -57,6 +57,11 @@ export class Operations {
     return this.queue.run(() => this.perform('load', [file], false, () => this.engine().load(pid, file)));
   }
 
+  /** Runs when nothing is under way, and lets nothing begin until it is done. */
+  between(task: () => Promise<void>): Promise<void> {
+    return this.queue.run(task);
+  }
+
   /** Each process goes to its versions; the results are told as one. */
   revert(action: 'revert' | 'restore', versions: readonly Versions[]): Promise<PatchResult> {
     return this.queue.run(() =>

@@ -130,6 +130,8 @@ const SETTINGS = {
   'window.commandCenter': false,
   'window.title': '${activeEditorShort}',
   'files.autoSave': 'off',
+  // Not listed: objects, and the control directories of the processes under test.
+  'files.exclude': { '**/*.o': true, '**/run': true },
 };
 
 function environment(directory: string, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
