@@ -64,8 +64,7 @@ describe('saving a file of the sample service', () => {
   it('leads to the difference between what runs and the file', async () => {
     const { workbench } = world;
     await workbench.replace('each = 3.5', 'each = 9.5');
-    await workbench.lens('Compare').first().click();
-    await shows(workbench.page.locator('.monaco-diff-editor .line-delete'));
+    await workbench.clickLens('Compare', workbench.page.locator('.monaco-diff-editor .line-delete'));
     await shows(workbench.page.locator('.tab', { hasText: 'version 1 in service' }));
     await workbench.screenshot('compare');
     await workbench.page.keyboard.press('Control+W');

@@ -50,10 +50,14 @@ export class Workbench {
 
   /** Runs a command from the palette by its title; it must be offered there. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input');
-    await input.fill(`>${title}`);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: title }).first().click();
+    await this.persistently(async (timeout) => {
+      await this.page.keyboard.press('F1');
+      await this.page.locator('.quick-input-widget input').fill(`>${title}`, { timeout });
+      await this.page
+        .locator('.quick-input-list .monaco-list-row', { hasText: title })
+        .first()
+        .click({ timeout });
+    });
   }
 
   /** Whether the palette offers a command. */
@@ -72,11 +76,38 @@ export class Workbench {
   }
 
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+P');
-    await this.page.locator('.quick-input-widget input').fill(name);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().click();
-    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
-    await this.page.locator('.editor-instance .view-line').first().waitFor();
+    await this.persistently(async (timeout) => {
+      await this.page.keyboard.press('Control+P');
+      await this.page.locator('.quick-input-widget input').fill(name, { timeout });
+      await this.page
+        .locator('.quick-input-list .monaco-list-row', { hasText: name })
+        .first()
+        .click({ timeout });
+      await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor({ timeout });
+      await this.page.locator('.editor-instance .view-line').first().waitFor({ timeout });
+    });
+  }
+
+  /** Clicks a lens and waits for what it shows. */
+  async clickLens(text: string, effect: Locator): Promise<void> {
+    await this.persistently(async (timeout) => {
+      await this.lens(text).first().click({ timeout });
+      await effect.first().waitFor({ timeout });
+    });
+  }
+
+  /** Does something as a person would, who tries again. While the workbench is settling it may take the focus from
+   * the quick input, which closes it, and draw a lens anew under the pointer, so that a click is lost. */
+  private async persistently(act: (timeout: number) => Promise<void>): Promise<void> {
+    const attempts = 4;
+    for (let attempt = 1; attempt < attempts; attempt++) {
+      try {
+        return await act(10_000);
+      } catch {
+        await this.page.keyboard.press('Escape');
+      }
+    }
+    await act(45_000);
   }
 
   /** Finds text in the active editor and types other text over it. */
