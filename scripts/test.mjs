@@ -40,6 +40,8 @@ const mocha = new Mocha({
   parallel: jobs > 1 && files.length > 1,
   jobs,
   grep: options.grep,
+  // A shared build machine may stall a browser for longer than any patience; what is broken fails twice.
+  retries: process.env.CI ? 1 : 0,
   forbidOnly: Boolean(process.env.CI),
 });
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim();
