@@ -106,8 +106,10 @@ export function compare(save: Save, module: LiveModule, live: LiveProcess, unit:
   const { object } = unit;
   const saved = new Set([object.source, ...save.request.files.map(realPath)]);
   const isEdited = (fn: ObjectFunction): boolean => {
-    const place = unit.places().get(fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, ''));
-    return place !== undefined && saved.has(realPath(place.file));
+    const name = fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, '');
+    // Lambdas and other entities of a function (Itanium C++ ABI, 5.1.6: `_ZZ`) have no file of their own there.
+    const place = name.startsWith('_ZZ') ? undefined : unit.places().get(name);
+    return place !== undefined && place.line > 0 && saved.has(realPath(place.file));
   };
   return new UnitComparison(object, live.image, live.bodies, () => {
     const owned = ownedCode(module, object.source);
