@@ -1,5 +1,6 @@
 // Sources of real programs, from the distribution's own archive, fetched when the tests run and kept under .cache/.
-// apt runs with lists and configuration of its own there; the system's sources are read and never changed.
+// apt runs with lists and configuration of its own there, for each program by itself, because the suites run side by
+// side and apt locks its lists; the system's sources are read and never changed.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,8 +42,8 @@ function line(text: string): Archive[] {
   return [{ uri: match[2]!, suites: [match[3]!], signedBy }];
 }
 
-function aptOptions(): string[] {
-  const directory = join(cache, 'apt');
+function aptOptions(place: string): string[] {
+  const directory = join(place, 'apt');
   for (const folder of ['lists/partial', 'archives/partial'])
     mkdirSync(join(directory, folder), { recursive: true });
   const sources = systemArchives().map(
@@ -67,7 +68,7 @@ export function debianSource(name: string): string {
   const place = join(cache, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
-  const options = aptOptions();
+  const options = aptOptions(place);
   const run = (command: string, args: string[]) =>
     execFileSync(command, args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] });
   run('apt-get', [...options, '-qq', 'update']);
