@@ -163,6 +163,9 @@ bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, F
     if (code == nullptr || !code->executable) {
       return fail(failure, Code::bad_patch_file, 0, name, "%s: the new %s lies outside of its code", path, name);
     }
+    if (fix.body_offset != 0 && fix.body_offset >= fix.target_size) {
+      return fail(failure, Code::bad_patch_file, 0, name, "%s: the code of %s lies outside of its range", path, name);
+    }
     if (fix.jump_offset > 8 || (fix.boundaries & 1) == 0 || fix.original_length > sizeof fix.original ||
         fix.original_length < fix.jump_offset + arch::jump_length || fix.entry < lowest_address ||
         fix.entry > highest_address) {
@@ -211,7 +214,7 @@ bool is_anonymous_section(const char *name) {
 bool is_version(const PatchNote &note, std::uint64_t address) {
   const auto *fixes = reinterpret_cast<const PatchFix *>(note.fixes);
   for (std::uint32_t i = 0; i < note.fix_count; i++) {
-    if (fixes[i].target == address) return true;
+    if (fixes[i].target == address || fixes[i].target + fixes[i].body_offset == address) return true;
   }
   return false;
 }
@@ -234,7 +237,7 @@ bool has_only_versions(const Buffer &symbols, const Buffer &names, const PatchNo
 bool holds_only_versions(int descriptor, const PatchFile &file, const PatchNote &note) {
   Elf64_Ehdr header;
   Buffer sections, names, symbols, symbol_names;
-  if ((note.flags & holds_writable_data) != 0 || !read_at(descriptor, &header, sizeof header, 0)) return false;
+  if ((note.flags & permanent) != 0 || !read_at(descriptor, &header, sizeof header, 0)) return false;
   if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum == 0 || header.e_shstrndx >= header.e_shnum ||
       !read_table(descriptor, file.size, header.e_shoff, header.e_shnum * sizeof(Elf64_Shdr), sections)) {
     return false;

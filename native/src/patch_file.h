@@ -27,7 +27,8 @@ struct PatchNote {
 };
 static_assert(sizeof(PatchNote) == 104);
 
-inline constexpr std::uint32_t holds_writable_data = 1; // PatchNote::flags
+/** PatchNote::flags: something outside may hold addresses in the patch, so it is never unmapped. */
+inline constexpr std::uint32_t permanent = 1;
 
 struct PatchFix {
   std::uint64_t entry;
@@ -40,7 +41,8 @@ struct PatchFix {
   std::uint8_t original[16];
   std::uint32_t original_length;
   std::uint32_t old_size;
-  std::uint64_t reserved;
+  std::uint32_t body_offset; // of the function from the target; before it stands code that keeps registers
+  std::uint32_t preserved;   // the registers that it keeps, for the engine
 };
 static_assert(sizeof(PatchFix) == 80);
 

@@ -182,6 +182,41 @@ describe('an edit takes effect', () => {
   );
 
   it(
+    'of nothing but what is caught',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `#include <stdexcept>
+         __attribute__((noinline)) void thrower(long n) { if (n > 5) throw std::logic_error("no"); if (n > 2) throw std::runtime_error("no"); }
+         __attribute__((noinline)) long guarded(long n) {
+           try { thrower(n); } catch (const std::logic_error &) { return 100; }
+           return n;
+         }
+         long value(long n) {
+           try { return guarded(n); } catch (...) { return 200; }
+         }`,
+      );
+      const values = async () => [await unit.value(1), await unit.value(3), await unit.value(6)];
+      assert.deepEqual(await values(), [1, 200, 100]);
+      const { processes } = await unit.editAndPatch('std::logic_error &)', 'std::runtime_error &)');
+      assert.deepEqual(
+        processes[0]!.functions.map(({ name }) => name),
+        ['guarded(long)'],
+      );
+      assert.deepEqual(await values(), [1, 100, 200]);
+      await unit.editAndPatch('catch (const std::runtime_error &)', 'catch (...)');
+      assert.deepEqual(await values(), [1, 100, 100]);
+      await session.patch(unit.file, 'unchanged');
+      await unit.editAndPatch(
+        'catch (...) { return 100; }',
+        'catch (const std::logic_error &) { return 100; }',
+        'reverted',
+      );
+      assert.deepEqual(await values(), [1, 200, 100]);
+    }),
+  );
+
+  it(
     'of a switch that is a jump table',
     inSession(async (session) => {
       const cases = Array.from(

@@ -2,48 +2,101 @@
 // redirected: callers that are active, objects that exist, addresses that were handed out. Through the command line,
 // with real programs.
 import { strict as assert } from 'node:assert';
-import { inSession, Unit } from '../support/session';
+import type { Program } from '../support/program';
+import { inSession, Unit, type Session } from '../support/session';
+
+/** Text for `tick` that uses every register that a call may use, and tells through whom it was called. */
+const usesRegisters = `
+  if (ticks % 500000 == 0) {
+    void *frames[16];
+    int count = backtrace(frames, 16), inLoop = 0;
+    for (int k = 0; k < count; k++) inLoop |= loopFrame(frames[k]);
+    fprintf(stderr, "%ld frames: %s\\n", ticks, inLoop && count >= 4 ? "through the loop to its thread" : "torn");
+  }
+  __asm__ volatile("" ::: "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+                   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm15");
+  __asm__ volatile("xor %%eax, %%eax; xor %%ecx, %%ecx; xor %%edx, %%edx; xor %%esi, %%esi; xor %%edi, %%edi;"
+                   "xor %%r8, %%r8; xor %%r9, %%r9; xor %%r10, %%r10; xor %%r11, %%r11; xorps %%xmm1, %%xmm1; xorps %%xmm9, %%xmm9"
+                   ::: "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm1", "xmm9", "cc");`;
+
+/** A thread that never leaves a loop, which calls `tick` and keeps its values in registers meanwhile. */
+async function startLoop(
+  session: Session,
+  { parameters, argument }: { parameters: string; argument: string },
+): Promise<Program> {
+  session.write(
+    'loop.c',
+    `#include <execinfo.h>
+     #include <pthread.h>
+     #include <stdio.h>
+     static volatile long ticks;
+     static volatile int corrupted;
+     static long loop(long a, long b, long c, long d, double x);
+     static int loopFrame(void *address) { long past = (char *)address - (char *)loop; return past > 0 && past < 2000; }
+     __attribute__((noinline)) static void tick(${parameters}) { ticks++; }
+     __attribute__((noinline)) static long loop(long a, long b, long c, long d, double x) {
+       long e = a * 3, f = b * 5, g = c * 7, h = d * 9;
+       double y = x * 3;
+       for (long i = 0; !corrupted; i++) {
+         tick(${argument});
+         if (e + f + g + h != a * 3 + b * 5 + c * 7 + d * 9 || (e ^ f) == g || y != x * 3) corrupted = 1;
+         __asm__ volatile("" : "+x"(x), "+x"(y));
+       }
+       return a + b + c + d + e + f + g + h + (long)(x + y) + loopFrame(&e);
+     }
+     static void *run(void *seed) { return (void *)loop((long)seed, 22, 33, 44, 1.5); }
+     int main(void) {
+       pthread_t thread;
+       pthread_create(&thread, NULL, run, (void *)11);
+       puts("ready"); fflush(stdout);
+       for (char line[80]; fgets(line, sizeof line, stdin);) {
+         long before = ticks;
+         while (!corrupted && ticks - before < 1000000) {}
+         puts(corrupted ? "corrupted" : "well"); fflush(stdout);
+       }
+       return 0;
+     }`,
+  );
+  await session.build({ sources: ['loop.c'], flags: ['-O2', '-g', '-pthread'] });
+  const program = await session.start();
+  assert.equal(await program.ask('how'), 'well');
+  return program;
+}
 
 describe('a running program is not corrupted', () => {
   it(
     'by a callee that uses registers an active caller counts on (-fipa-ra)',
     inSession(async (session) => {
-      session.write(
-        'loop.c',
-        `#include <pthread.h>
-         #include <stdio.h>
-         static volatile long ticks;
-         static volatile int corrupted;
-         __attribute__((noinline)) static void tick(void) { ticks++; }
-         __attribute__((noinline)) static long loop(long a, long b, long c, long d, long n) {
-           long e = a * 3, f = b * 5, g = c * 7, h = d * 9;
-           for (long i = 0; corrupted ? i < n : 1; i++) {
-             tick();
-             if (e + f + g + h != a * 3 + b * 5 + c * 7 + d * 9 || (e ^ f) == g) corrupted = 1;
-           }
-           return a + b + c + d + e + f + g + h;
-         }
-         static void *run(void *seed) { return (void *)loop((long)seed, 22, 33, 44, 1000); }
-         int main(void) {
-           pthread_t thread;
-           pthread_create(&thread, NULL, run, (void *)11);
-           puts("ready"); fflush(stdout);
-           for (char line[80]; fgets(line, sizeof line, stdin);) {
-             long before = ticks;
-             while (!corrupted && ticks == before) {}
-             puts(corrupted ? "corrupted" : "well"); fflush(stdout);
-           }
-           return 0;
-         }`,
-      );
-      await session.build({ sources: ['loop.c'], flags: ['-O2', '-g', '-pthread'] });
-      const program = await session.start();
+      const program = await startLoop(session, { parameters: 'void', argument: '' });
+      session.edit('loop.c', '{ ticks++; }', `{ ticks++; ${usesRegisters} }`);
+      const { processes } = await session.patch('loop.c');
+      // The loop's own code changed as well, but it is the old one that runs, and goes on calling the new tick.
+      assert.equal(processes[0]!.functions.find(({ symbol }) => symbol === 'loop')?.activeThreads, 1);
+      assert.match(await program.errorLine(/frames/), /through the loop to its thread/);
       assert.equal(await program.ask('how'), 'well');
-      session.edit(
-        'loop.c',
-        '{ ticks++; }',
-        '{ ticks++; if (ticks % 1000000 == 0) fprintf(stderr, "%ld\\n", ticks); }',
-      );
+      assert.match(await program.errorLine(/frames/), /through the loop to its thread/);
+      assert.equal(await program.ask('how'), 'well');
+      // What stands before the new version is no part of it: the same text is the same code.
+      await session.patch('loop.c', 'unchanged');
+      session.edit('loop.c', 'frames:', 'frames again:');
+      await session.patch('loop.c');
+      assert.match(await program.errorLine(/frames again/), /through the loop to its thread/);
+      assert.equal(await program.ask('how'), 'well');
+      session.edit('loop.c', usesRegisters.replace('frames:', 'frames again:'), '');
+      await session.patch('loop.c', 'reverted');
+      assert.equal(await program.ask('how'), 'well');
+    }),
+  );
+
+  it(
+    'by such a callee when nothing can be put before it, because arguments lie on the stack: it waits, then is refused',
+    inSession(async (session) => {
+      const seven = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+      const program = await startLoop(session, {
+        parameters: seven.map((name) => `long ${name}`).join(', '),
+        argument: seven.map((_, i) => `i + ${i}`).join(', '),
+      });
+      session.edit('loop.c', '{ ticks++; }', `{ ticks++; ${usesRegisters} }`);
       const result = await session.refused('loop.c', 'caller-active');
       assert.match(result.refusals[0]!.message, /loop/);
       assert.equal(await program.ask('how'), 'well');
@@ -126,7 +179,7 @@ describe('a running program is not corrupted', () => {
         'long value(long n) {',
         `struct Added { long first; long second; };
          static Added *added;
-         long value(long n) { if (!added) { added = new Added{n, 2}; }`,
+         long value(long n) { if (!added) { added = new Added{n, 2}; } added->first++;`,
       );
       await unit.value(3);
       await unit.editAndBeRefused('long first; long second;', 'long second; long first;', 'layout-changed');

@@ -44,7 +44,7 @@ export interface PatchContent {
   language?: 'c' | 'c++';
   flags?: string[];
   /** The note's flag 0: never unmap it. */
-  holdsWritableData?: boolean;
+  permanent?: boolean;
 }
 
 const noteSize = 104;
@@ -138,7 +138,7 @@ export function writePatchFile(directory: string, name: string, content: PatchCo
   elf.writeBigUInt64LE(at('fixes').address, note + 64);
   elf.writeBigUInt64LE(at('guards').address, note + 72);
   elf.writeUInt32LE(guards.length, note + 80);
-  elf.writeUInt32LE(content.holdsWritableData ? 1 : 0, note + 84);
+  elf.writeUInt32LE(content.permanent ? 1 : 0, note + 84);
   elf.writeBigUInt64LE(at('frames').address, note + 88);
   elf.writeBigUInt64LE(at('frames_end').address - at('frames').address, note + 96);
   functions.forEach((fix, i) => {

@@ -9,6 +9,7 @@ import { readUnits, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
+import { callingConvention, type CallingConvention } from './calling_convention';
 import { UnitTypes, type Member, type TypedefEntry, type TypeEntry, type VariableEntry } from './types';
 
 export interface LayoutComparison {
@@ -19,6 +20,8 @@ export interface LayoutComparison {
   /** Functions that both have code for, by linkage name (by name where the linker's is not known): did the return
    * type or a parameter type change, so that compiled callers of the old one cannot call the new one? */
   signatures: Map<string, boolean>;
+  /** How the fresh functions are called, by the same names; without those of which several share a name. */
+  conventions: Map<string, CallingConvention>;
 }
 
 /** What was worked out for live units, and the last result for each; one for each build id, kept by the caller. */
@@ -69,7 +72,7 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   const file = live.units[0]?.path;
   const message = `Types could not be compared with those of the running process: ${reason}.`;
   const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
-  return { problems: [], warnings: [warning], signatures: new Map() };
+  return { problems: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
 }
 
 /** Equal for objects with the same debug information: then nothing needs to be compared again. */
@@ -112,7 +115,10 @@ function compareSides(
       signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
     }
   }
-  return { problems: [...problems.values()], warnings: [], signatures };
+  const conventions = new Map<string, CallingConvention>();
+  for (const [name, [entry, ...others]] of fresher.types.prototypes())
+    if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
+  return { problems: [...problems.values()], warnings: [], signatures, conventions };
 }
 
 function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {

@@ -5,7 +5,7 @@
 import * as abi from '../elf/constants';
 import type { ElfFile, ElfSymbol, Section } from '../elf/file';
 import { cString } from '../elf/file';
-import { readFixes } from '../link/patch_note';
+import { readFixes, type WrittenFix } from '../link/patch_note';
 import { HotPatchError } from '../model/errors';
 
 export interface LiveSymbol {
@@ -50,8 +50,8 @@ export class Image {
   readonly end: number;
   /** PT_TLS of the module: size and alignment decide local-exec offsets (psABI, "Thread-Local Storage"). */
   readonly tls: { size: number; alignment: number } | undefined;
-  /** Of a patch: the functions that entries were redirected to. */
-  readonly fixTargets: readonly number[];
+  /** Of a patch: the entries that it redirects, and what to. */
+  readonly fixes: readonly WrittenFix[];
   private readonly names = new Map<string, LiveSymbol[]>();
   private sorted: LiveSymbol[] | undefined;
   private dynamic: Map<number, DynamicRelocation> | undefined;
@@ -77,7 +77,7 @@ export class Image {
     const tls = elf.segments.find((segment) => segment.type === abi.PT_TLS);
     this.tls = tls && { size: tls.memorySize, alignment: Math.max(tls.alignment, 1) };
     this.executable = elf.sections.filter((section) => section.flags & abi.SHF_EXECINSTR);
-    this.fixTargets = patch === undefined ? [] : readFixes(elf).map((fix) => fix.target);
+    this.fixes = patch === undefined ? [] : readFixes(elf);
     this.readSymbols(elf.symbols());
   }
 
@@ -228,8 +228,10 @@ export class Image {
     if (!section || !section.name.startsWith('.plt')) {
       if (section?.name !== '.iplt') return undefined;
     }
-    const bytes = this.bytes(address, STUB_LONGEST);
-    if (!bytes) return undefined;
+    // The last stub of a section may be shorter than the longest form.
+    const end = this.bias + section.address + section.size;
+    const bytes = this.bytes(address, Math.min(STUB_LONGEST, end - address));
+    if (!bytes || bytes.length < 4) return undefined;
     // Before the jump: endbr64 (f3 0f 1e fa), mold's `mov $index,%r11d` (41 bb imm32), a bnd prefix (f2).
     let at = 0;
     if (bytes.readUInt32BE(0) === 0xf30f1efa) at = 4;

@@ -5,7 +5,7 @@ import type { LiveModule } from '../context';
 import { ElfFile } from '../elf/file';
 import type { ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
-import type { CurrentBodies } from './unit';
+import type { Bodies, Body, LiveFunction } from './unit';
 
 const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
 const patchImages = new Map<string, { image: Image; close: () => void }>();
@@ -14,7 +14,7 @@ const KEPT_PATCHES = 512;
 
 export interface LiveProcess {
   image: LiveImage;
-  bodies: CurrentBodies;
+  bodies: Bodies;
 }
 
 /** Throws HotPatchError no-symbols, unsupported-object. */
@@ -27,11 +27,24 @@ export function readLiveProcess(module: LiveModule, status: ProcessStatus): Live
     )
     .sort((a, b) => a.id - b.id)
     .map((patch) => patchImage(patch.file, patch.loadedAt, patch.id));
-  const bodies = new Map<number, { address: number; size: number }>();
+  const written = new Map(patches.flatMap(({ fixes }) => fixes.map((fix) => [fix.target, fix] as const)));
+  const bodies = new Map<number, Pick<LiveFunction, 'current' | 'versions'>>();
   for (const fn of status.functions) {
-    const current =
-      fn.version > 0 ? fn.versions.find((version) => version.version === fn.version) : undefined;
-    if (current) bodies.set(Number(fn.address), { address: Number(current.address), size: current.size });
+    let current: Body | undefined;
+    const versions = fn.versions.flatMap(({ version, address, size }): Body[] => {
+      const fix = written.get(Number(address));
+      // Version 0 is the original; of others the patch may be unmapped, or be a hand-written one.
+      if (version === 0 || (!fix && version !== fn.version)) return [];
+      const before = fix ? fix.body - fix.target : 0;
+      const body = {
+        address: Number(address) + before,
+        size: size - before,
+        preserved: fix?.preserved ?? 0,
+      };
+      if (version === fn.version) current = body;
+      return [body];
+    });
+    bodies.set(Number(fn.address), { current, versions });
   }
   return { image: new LiveImage(image, patches), bodies };
 }

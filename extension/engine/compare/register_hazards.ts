@@ -1,54 +1,179 @@
 // The hazard of interprocedural register allocation (gcc -fipa-ra, on from -O1): a caller of the unit may keep values
 // in caller-saved registers across a call of a function that was known not to touch them. A caller whose code depends
 // on it was compiled anew and is patched too; what remains is one that is running its old code at that moment, and
-// would go on to call a function that now uses more registers. Finds those callers, so that the runtime applies the
-// patch only while none of them is on a stack. One of the safety checks; reads code, decides nothing else.
+// would go on to call a function that now uses more registers. Finds what such callers count on: where code before the
+// new function can keep it, the new function gets such code (x86/register_keeper.ts); where not, the caller is named,
+// so that the runtime applies the patch only while it is on no stack. Reads code, decides nothing else.
 import * as abi from '../elf/constants';
-import type { ObjectFunction } from '../elf/object';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Guard } from '../link/patch_note';
-import { CALLER_SAVED, liveBehindCalls, registerEffects, type RegisterEffects } from '../x86/registers';
-import type { UnitComparison } from './unit';
+import {
+  CALLER_SAVED,
+  liveBehindCalls,
+  type RegisterEffects,
+  registerEffects,
+  RESULTS,
+  wideVectors,
+} from '../x86/registers';
+import type { CallingConvention } from './calling_convention';
+import type { Body, LiveFunction, UnitComparison } from './unit';
 
-/** Old code of changed functions that must not be running: it keeps values in registers that a callee now uses. */
-export function registerHazards(comparison: UnitComparison): Guard[] {
-  const changed = comparison.functions.filter(({ live, status }) => live && status === 'changed');
-  if (changed.length === 0) return [];
+export interface RegisterHazards {
+  /** Registers that new functions must leave as they are, by function. */
+  preserved: Map<ObjectFunction, number>;
+  /** Old code that must not be running: it keeps values in registers that a callee now uses. */
+  guards: Guard[];
+}
+
+/** A caller's old code, and what it keeps in registers across a call. */
+interface Reliance {
+  caller: Guard;
+  callee: ObjectFunction;
+  /** Live behind the call, and not used by the callee that the caller was compiled for. */
+  registers: number;
+  /** Of them, vector registers that the caller uses beyond their lower 128 bits. */
+  wide: number;
+}
+
+/** @param conventions how the fresh functions are called; of a function that is not in it nothing is known
+ * @param redirected those whose callers enter through the original entry */
+export function registerHazards(
+  comparison: UnitComparison,
+  conventions: ReadonlyMap<string, CallingConvention>,
+  redirected: readonly ObjectFunction[],
+): RegisterHazards {
   const before = new LiveRegisters(comparison);
-  const after = new FreshRegisters(comparison);
-  const byEntry = new Map(
-    comparison.functions.flatMap((compared) =>
-      compared.live ? [[compared.live.entry, compared] as const] : [],
-    ),
-  );
+  const reliances = relianceOfOldCode(comparison, before);
+  const preserved = new Map<ObjectFunction, number>();
+  if (reliances.length === 0) return { preserved, guards: [] };
+  const grown = (after: ReadonlyMap<ObjectFunction, number>, { callee, registers }: Reliance): number =>
+    (after.get(callee) ?? 0) & registers;
+  const plain = freshRegisters(comparison, preserved);
+  const wanted = reliances.reduce((union, reliance) => union | grown(plain, reliance), 0);
+  const wide = reliances.reduce((union, reliance) => union | reliance.wide, 0);
+  if (wanted === 0) return { preserved, guards: [] };
+  for (const fn of redirected) {
+    const { live } = comparison.of(fn);
+    const registers = (plain.get(fn) ?? 0) & ~before.used(live!) & wanted & ~wide;
+    if (registers !== 0 && canStandBefore(fn, conventions, registers)) preserved.set(fn, registers);
+  }
+  const after = freshRegisters(comparison, preserved);
   const guards = new Map<number, Guard>();
-  for (const { fn, live } of changed) {
-    if (!live) continue;
-    const bodies = [{ address: live.entry, size: live.size }, ...(live.current ? [live.current] : [])];
-    for (const { address, size } of bodies) {
-      const effects = before.effectsAt(address, size);
-      if (!effects) continue;
-      const calls = effects.filter(({ flow, target }) => flow === 'call' && byEntry.has(address + target));
-      if (calls.length === 0) continue;
-      const behind = liveBehindCalls(effects, ({ flow, target }) =>
-        flow === 'call' ? before.callee(address + target) : CALLER_SAVED,
-      );
-      const relies = calls.some(({ offset, target }) => {
-        const callee = byEntry.get(address + target)!;
-        const grown = after.clobbered(callee.fn) & ~before.clobbered(callee.live!.entry, callee.live!.size);
-        return (grown & (behind.get(offset) ?? 0) & CALLER_SAVED) !== 0;
-      });
-      if (relies) guards.set(address, { start: address, length: size, name: fn.symbol.name });
+  for (const reliance of reliances)
+    if (grown(after, reliance) !== 0) guards.set(reliance.caller.start, reliance.caller);
+  return { preserved, guards: [...guards.values()] };
+}
+
+/** May code that uses the stack be put between callers and a function? */
+function canStandBefore(
+  fn: ObjectFunction,
+  conventions: ReadonlyMap<string, CallingConvention>,
+  registers: number,
+): boolean {
+  const convention = conventions.get(fn.symbol.name);
+  return (
+    convention !== undefined &&
+    convention.inRegisters &&
+    (convention.returnsVoid || (registers & RESULTS) === 0)
+  );
+}
+
+function relianceOfOldCode(comparison: UnitComparison, before: LiveRegisters): Reliance[] {
+  const found: Reliance[] = [];
+  for (const { fn, live, status } of comparison.functions) {
+    // Unchanged and never patched: its code and that of its callees are of one mind.
+    if (!live || (status !== 'changed' && live.versions.length === 0)) continue;
+    const original = { address: live.entry, size: live.size };
+    for (const body of [original, ...live.versions]) {
+      const effects = before.effectsAt(body.address, body.size);
+      // A version was compiled for the original callees or for one of their versions: which, is not known.
+      const used = (callee: LiveFunction): number =>
+        body === original ? before.usedByOriginal(callee) : before.used(callee);
+      const callees = new Map<number, { fn: ObjectFunction; used: number }>();
+      for (const { flow, target, offset } of effects ?? []) {
+        const callee = flow === 'call' ? before.functionAt(body.address + target) : undefined;
+        if (callee?.live) callees.set(offset, { fn: callee.fn, used: used(callee.live) });
+      }
+      if (!effects || callees.size === 0) continue;
+      const behind = liveBehindCalls(effects, ({ offset }) => callees.get(offset)?.used ?? CALLER_SAVED);
+      const caller = { start: body.address, length: body.size, name: fn.symbol.name };
+      let wide: number | undefined;
+      for (const [offset, callee] of callees) {
+        const registers = (behind.get(offset) ?? 0) & CALLER_SAVED & ~callee.used;
+        if (registers === 0) continue;
+        wide ??= wideVectors(before.bytes(body));
+        found.push({ caller, callee: callee.fn, registers, wide: wide & registers });
+      }
     }
   }
-  return [...guards.values()];
+  return found;
+}
+
+/** What one function uses itself, and whom it calls. */
+interface Use<K> {
+  own: number;
+  callees: K[];
+  /** What its callers find as it was all the same. */
+  kept: number;
+}
+
+/** Registers that functions use with all that they call: the least fixed point, for recursion's sake. */
+function withCallees<K>(uses: ReadonlyMap<K, Use<K>>): Map<K, number> {
+  const all = new Map<K, number>([...uses].map(([key, { own, kept }]) => [key, own & ~kept]));
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const [key, { own, callees, kept }] of uses) {
+      const used = callees.reduce((union, callee) => union | (all.get(callee) ?? CALLER_SAVED), own) & ~kept;
+      if (used === all.get(key)) continue;
+      all.set(key, used);
+      changed = true;
+    }
+  }
+  return all;
 }
 
 /** Caller-saved registers that live functions certainly use, as their callers in the unit were told. */
 class LiveRegisters {
-  private readonly known = new Map<number, number>();
   private readonly decoded = new Map<number, RegisterEffects[] | undefined>();
+  private readonly entries: { start: number; end: number; fn: ObjectFunction; live: LiveFunction }[];
+  private readonly originals: ReadonlyMap<LiveFunction, number>;
+  private readonly always = new Map<LiveFunction, number>();
 
-  constructor(private readonly comparison: UnitComparison) {}
+  constructor(private readonly comparison: UnitComparison) {
+    this.entries = comparison.functions
+      .flatMap(({ fn, live }) => (live ? [{ start: live.entry, end: live.entry + live.size, fn, live }] : []))
+      .sort((a, b) => a.start - b.start);
+    this.originals = withCallees(
+      new Map(
+        this.entries.map(({ live }) => [
+          live,
+          this.use({ address: live.entry, size: live.size, preserved: 0 }),
+        ]),
+      ),
+    );
+  }
+
+  usedByOriginal(fn: LiveFunction): number {
+    return this.originals.get(fn) ?? CALLER_SAVED;
+  }
+
+  /** What its original and every version of it use. */
+  used(fn: LiveFunction): number {
+    let used = this.always.get(fn);
+    if (used === undefined) {
+      used = this.usedByOriginal(fn);
+      for (const version of fn.versions) {
+        const { own, callees, kept } = this.use(version);
+        used &= callees.reduce((union, callee) => union | this.usedByOriginal(callee), own) & ~kept;
+      }
+      this.always.set(fn, used);
+    }
+    return used;
+  }
+
+  bytes({ address, size }: Pick<Body, 'address' | 'size'>): Uint8Array {
+    return this.comparison.live.bytes(address, size) ?? new Uint8Array();
+  }
 
   effectsAt(address: number, size: number): RegisterEffects[] | undefined {
     if (!this.decoded.has(address)) {
@@ -58,56 +183,72 @@ class LiveRegisters {
     return this.decoded.get(address);
   }
 
-  clobbered(address: number, size: number): number {
-    const known = this.known.get(address);
-    if (known !== undefined) return known;
-    this.known.set(address, 0);
-    let used = 0;
-    for (const { writes, flow, target } of this.effectsAt(address, size) ?? []) {
-      used |= writes;
-      const outside = target < 0 || target >= size;
-      if (flow === 'indirect-call') used |= CALLER_SAVED;
-      if (flow === 'call' || (flow === 'jump' && outside)) used |= this.callee(address + target);
+  /** The function of the unit that an address lies in: branches into an unlikely part lead behind its start. */
+  functionAt(address: number): { fn: ObjectFunction; live: LiveFunction } | undefined {
+    let low = 0;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.entries[middle]!.start <= address) low = middle + 1;
+      else high = middle;
     }
-    this.known.set(address, used & CALLER_SAVED);
-    return used & CALLER_SAVED;
+    const entry = this.entries[low - 1];
+    return entry && address < entry.end ? entry : undefined;
   }
 
-  /** Of a function of another unit or a library nothing is known to the compiler: it may use them all. */
-  callee(address: number): number {
-    const own = this.comparison.functions.find(({ live }) => live?.entry === address);
-    return own?.live ? this.clobbered(own.live.entry, own.live.size) : CALLER_SAVED;
+  private use({ address, size, preserved }: Body): Use<LiveFunction> {
+    const use: Use<LiveFunction> = { own: 0, callees: [], kept: preserved };
+    for (const { writes, flow, target } of this.effectsAt(address, size) ?? []) {
+      use.own |= writes & CALLER_SAVED;
+      const leaves =
+        flow === 'call' || ((flow === 'jump' || flow === 'branch') && (target < 0 || target >= size));
+      const callee = leaves ? this.functionAt(address + target)?.live : undefined;
+      if (callee) use.callees.push(callee);
+      // Of a function of another unit or a library nothing is known to the compiler: it may use them all.
+      else if (leaves || flow === 'indirect-call') use.own |= CALLER_SAVED;
+    }
+    return use;
   }
 }
 
 /** Caller-saved registers that the new functions may use. */
-class FreshRegisters {
-  private readonly known = new Map<ObjectFunction, number>();
-
-  constructor(private readonly comparison: UnitComparison) {}
-
-  clobbered(fn: ObjectFunction): number {
-    const known = this.known.get(fn);
-    if (known !== undefined) return known;
-    this.known.set(fn, 0);
-    const { object } = this.comparison;
-    let used = 0;
+function freshRegisters(
+  { object, functions }: UnitComparison,
+  preserved: ReadonlyMap<ObjectFunction, number>,
+): Map<ObjectFunction, number> {
+  const uses = new Map<ObjectFunction, Use<ObjectFunction>>();
+  for (const { fn } of functions) {
+    const use: Use<ObjectFunction> = { own: 0, callees: [], kept: preserved.get(fn) ?? 0 };
+    uses.set(fn, use);
+    let leavesByPointer = false;
     for (const { writes, flow } of registerEffects(object.code(fn))) {
-      used |= writes;
-      if (flow === 'indirect-call') used |= CALLER_SAVED;
+      use.own |= writes & CALLER_SAVED;
+      leavesByPointer ||= flow === 'indirect-call' || (flow === 'indirect-jump' && !hasJumpTable(object, fn));
     }
+    if (leavesByPointer) use.own |= CALLER_SAVED;
     for (const relocation of object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size)) {
       const symbol = object.symbol(relocation.symbol);
       const section = object.sectionOf(symbol);
-      const isCode = section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0;
-      if (isCode) {
+      if (section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0) {
         const target =
           object.functionAt(section, symbol.value + relocation.addend + 4) ??
           object.functionAt(section, symbol.value);
-        used |= target ? this.clobbered(target) : CALLER_SAVED;
-      } else if (relocation.type === abi.R_X86_64_PLT32) used |= CALLER_SAVED;
+        if (target) use.callees.push(target);
+        else use.own |= CALLER_SAVED;
+      } else if (relocation.type === abi.R_X86_64_PLT32) use.own |= CALLER_SAVED;
     }
-    this.known.set(fn, used & CALLER_SAVED);
-    return used & CALLER_SAVED;
   }
+  return withCallees(uses);
+}
+
+/** Does a function use data that names places in it (a switch, computed gotos)? Its indirect jumps then stay inside. */
+function hasJumpTable(object: ObjectFile, fn: ObjectFunction): boolean {
+  return object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size).some(({ symbol }) => {
+    const table = object.sectionOf(object.symbol(symbol));
+    return (
+      table !== undefined &&
+      (table.flags & abi.SHF_EXECINSTR) === 0 &&
+      object.relocations(table).some((entry) => object.sectionOf(object.symbol(entry.symbol)) === fn.section)
+    );
+  });
 }

@@ -2,16 +2,8 @@
 // compare/layout.ts does that. One walk registers what is named; the layout of a type, and the key by which two
 // types are the same, are worked out only for what is asked. Must not judge which difference is a hazard.
 import * as dw from '../dwarf/constants';
-import {
-  afterLeb,
-  Die,
-  type Dwarf,
-  number64,
-  skipAttributes,
-  skipTree,
-  uleb,
-  type UnitHeader,
-} from '../dwarf/dies';
+import { Die, type Dwarf, number64, skipAttributes, skipTree, type UnitHeader } from '../dwarf/dies';
+import { afterLeb, uleb } from '../elf/leb128';
 import type { ElfFile } from '../elf/file';
 import * as elfConstants from '../elf/constants';
 import { HotPatchError } from '../model/errors';
@@ -99,7 +91,9 @@ export interface VariableEntry {
   line: number;
 }
 
-interface FunctionEntry {
+/** Addresses of the types that a function takes and returns. */
+export interface FunctionEntry {
+  /** Undefined: void. */
   returns: number | undefined;
   parameters: number[];
   variadic: boolean;
@@ -282,19 +276,31 @@ export class UnitTypes {
    * More than one when several functions share the name. */
   signatures(): ReadonlyMap<string, readonly string[]> {
     if (this.signatureMap) return this.signatureMap;
-    const symbols = this.localSymbols();
     const result = new Map<string, string[]>();
+    for (const [name, entries] of this.prototypes()) {
+      const keys = entries.map((entry) => {
+        let key = this.key(entry.returns) + (entry.variadic ? '(...' : '(');
+        for (const parameter of entry.parameters) key += `${this.key(parameter)},`;
+        return key;
+      });
+      result.set(name, [...new Set(keys)]);
+    }
+    this.signatureMap = result;
+    return result;
+  }
+
+  /** As signatures(), with the types themselves. */
+  prototypes(): ReadonlyMap<string, readonly FunctionEntry[]> {
+    const symbols = this.localSymbols();
+    const result = new Map<string, FunctionEntry[]>();
     for (const { types, symbol, name, address, section } of this.code) {
       const entry = this.functions.get(types);
       if (!entry) continue;
-      let key = this.key(entry.returns) + (entry.variadic ? '(...' : '(');
-      for (const parameter of entry.parameters) key += `${this.key(parameter)},`;
       const linkName = symbol ?? symbols.get(place(section, address)) ?? name;
       const others = result.get(linkName);
-      if (!others) result.set(linkName, [key]);
-      else if (!others.includes(key)) others.push(key);
+      if (!others) result.set(linkName, [entry]);
+      else if (!others.includes(entry)) others.push(entry);
     }
-    this.signatureMap = result;
     return result;
   }
 

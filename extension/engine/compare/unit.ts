@@ -3,10 +3,13 @@
 // are the same when every instruction is and every relocated field refers to the same live thing.
 // Reads both sides; decides nothing about whether a difference may be patched in.
 import * as abi from '../elf/constants';
+import { readExceptionTable, typeEntry } from '../elf/exception_table';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
+import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
 import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../x86/instructions';
 import { Correlation, isNumbered, stem } from './correlate';
+import { sameExceptionTables } from './exception_tables';
 import type { Image, LiveImage, LiveSymbol } from './live_image';
 import { readReference } from './references';
 
@@ -18,7 +21,17 @@ export interface LiveFunction {
   image: Image;
   name: string;
   /** The body that runs now when it was redirected. */
-  current: { address: number; size: number } | undefined;
+  current: Body | undefined;
+  /** All bodies but the original that threads may still be running, the current one among them. */
+  versions: readonly Body[];
+}
+
+/** A version of a redirected function. */
+export interface Body {
+  address: number;
+  size: number;
+  /** Caller-saved registers that its callers find as they were, because code before it keeps them. */
+  preserved: number;
 }
 
 export type FunctionStatus =
@@ -47,8 +60,8 @@ export interface OwnedCode {
   isEdited: (fn: ObjectFunction) => boolean;
 }
 
-/** Versions of redirected functions, from the runtime's status: entry → body that runs now. */
-export type CurrentBodies = ReadonlyMap<number, { address: number; size: number }>;
+/** Versions of redirected functions, from the runtime's status, by entry. */
+export type Bodies = ReadonlyMap<number, Pick<LiveFunction, 'current' | 'versions'>>;
 
 /** Something the fresh code refers to, that can only be judged when all functions have their counterparts. */
 type Expectation =
@@ -77,6 +90,7 @@ export class UnitComparison {
   private readonly variables = new Map<ElfSymbol, LiveSymbol | undefined>();
   private readonly votes = new Map<ElfSymbol, Map<number, number>>();
   private readonly anchors = new Map<number, number[]>();
+  private unwind: Unwind | undefined;
 
   /**
    * @param owned entries of functions in the process that came from this unit's object (from its debug information).
@@ -85,7 +99,7 @@ export class UnitComparison {
   constructor(
     readonly object: ObjectFile,
     readonly live: LiveImage,
-    private readonly currentBodies: CurrentBodies,
+    private readonly bodies: Bodies,
     private readonly owned: () => OwnedCode | undefined,
   ) {
     this.correlation = new Correlation(object, live, () => owned()?.entries);
@@ -253,7 +267,7 @@ export class UnitComparison {
 
   private homesOf(fn: ObjectFunction): LiveFunction[] {
     const homes = new Map<number, LiveFunction>();
-    const redirected = new Set([...this.currentBodies.values()].map((body) => body.address));
+    const redirected = new Set([...this.bodies.values()].map(({ current }) => current?.address));
     for (const alias of [fn.symbol, ...fn.aliases.filter((other) => other !== fn.symbol)])
       for (const candidate of this.correlation.candidates(alias)) {
         // A body that some entry jumps to is a version, not a place that callers know.
@@ -264,7 +278,8 @@ export class UnitComparison {
           size: candidate.size,
           image: candidate.image,
           name: candidate.name,
-          current: this.currentBodies.get(candidate.address),
+          current: this.bodies.get(candidate.address)?.current,
+          versions: this.bodies.get(candidate.address)?.versions ?? [],
         });
       }
     return [...homes.values()];
@@ -277,7 +292,9 @@ export class UnitComparison {
 
   private versions: Set<number> | undefined;
   private versionAddresses(): Set<number> {
-    return (this.versions ??= new Set(this.live.patches.flatMap((patch) => patch.fixTargets ?? [])));
+    return (this.versions ??= new Set(
+      this.live.patches.flatMap((patch) => patch.fixes.map(({ body }) => body)),
+    ));
   }
 
   private holds(expectations: readonly Expectation[]): boolean {
@@ -327,6 +344,11 @@ export class UnitComparison {
   private compareCode(fn: ObjectFunction, image: Image, address: number, size: number): Match {
     const live = image.bytes(address, size);
     if (!live) return DIFFERENT;
+    const match = this.compareText(fn, live, address);
+    return match.equal && this.sameHandlers(fn, image, address, size, match) ? match : DIFFERENT;
+  }
+
+  private compareText(fn: ObjectFunction, live: Buffer, address: number): Match {
     const fresh = this.object.code(fn);
     const relocations = this.object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size);
     const distances = this.distances(fn, fresh, relocations);
@@ -337,6 +359,42 @@ export class UnitComparison {
       if (verdict === 'reference') return DIFFERENT;
     }
     return this.compareInstructions(fn, fresh, live, address, relocations, distances);
+  }
+
+  /** Are exceptions handled alike? Adds to the expectations of the match. */
+  private sameHandlers(
+    fn: ObjectFunction,
+    image: Image,
+    address: number,
+    size: number,
+    { offsets, expectations }: Match,
+  ): boolean {
+    const tables = exceptionTables(image.elf);
+    if (!tables) return true;
+    const fresh = (this.unwind ??= readUnwind(this.object)).exceptionTable(fn);
+    const place = tables.get(address - image.bias);
+    if (!fresh || place === undefined) return !fresh === (place === undefined);
+    const home = image.sectionAt(place + image.bias);
+    const one = readExceptionTable(this.object.elf.data(fresh.section), fresh.offset);
+    const two = home && readExceptionTable(image.elf.data(home), place - home.address);
+    // Not written by a compiler that is known: nothing can be said.
+    if (!home || !one || !two) return true;
+    if (one.typeEncoding !== two.typeEncoding) return false;
+    return sameExceptionTables({
+      fresh: one,
+      live: two,
+      position: (offset) => (!offsets ? offset : offset === fn.size ? size : offsets.get(offset)),
+      sameType: (type, other) => {
+        const entry = typeEntry(one, type);
+        const there = typeEntry(two, other);
+        const at = image.bias + home.address + there.at;
+        const bytes = two.bytes.subarray(there.at, there.at + there.size);
+        const relocation = this.object.relocationsIn(fresh.section, entry.at, entry.at + entry.size)[0];
+        // `catch (...)`
+        if (!relocation) return bytes.every((byte) => byte === 0);
+        return this.samePointer(fresh.section, relocation, image, bytes, entry.at, at, false, expectations);
+      },
+    });
   }
 
   private distances(fn: ObjectFunction, fresh: Buffer, relocations: readonly Relocation[]): Uint8Array {

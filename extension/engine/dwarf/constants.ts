@@ -60,6 +60,7 @@ export const DW_AT_data_member_location = 0x38;
 export const DW_AT_decl_file = 0x3a;
 export const DW_AT_decl_line = 0x3b;
 export const DW_AT_declaration = 0x3c;
+export const DW_AT_calling_convention = 0x36;
 export const DW_AT_encoding = 0x3e;
 export const DW_AT_external = 0x3f;
 export const DW_AT_import = 0x18;

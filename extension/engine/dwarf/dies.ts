@@ -2,6 +2,7 @@
 // attributes of single entries. Entries that nobody asks for are skipped by their abbreviation. Must not
 // interpret what an entry says about the program; units.ts and compare/ do.
 import type { ElfFile } from '../elf/file';
+import { afterLeb, sleb, uleb } from '../elf/leb128';
 import { HotPatchError } from '../model/errors';
 import * as dw from './constants';
 import { DebugSections, type DebugSection } from './sections';
@@ -797,39 +798,6 @@ export function skipTree(
       if (child.hasChildren) depth++;
     }
   }
-  return at;
-}
-
-/** Unsigned LEB128 (7.6). */
-export function uleb(bytes: Buffer, at: number): number {
-  let byte = bytes[at++] ?? 0;
-  if (byte < 0x80) return byte;
-  let value = byte & 0x7f;
-  let factor = 128;
-  do {
-    byte = bytes[at++] ?? 0;
-    value += (byte & 0x7f) * factor;
-    factor *= 128;
-  } while (byte >= 0x80);
-  return value;
-}
-
-/** Signed LEB128 (7.6). */
-export function sleb(bytes: Buffer, at: number): number {
-  let value = 0;
-  let factor = 1;
-  let byte: number;
-  do {
-    byte = bytes[at++] ?? 0;
-    value += (byte & 0x7f) * factor;
-    factor *= 128;
-  } while (byte >= 0x80);
-  return byte & 0x40 ? value - factor : value;
-}
-
-/** Position behind a LEB128 value. */
-export function afterLeb(bytes: Buffer, at: number): number {
-  while ((bytes[at++] ?? 0) >= 0x80);
   return at;
 }
 

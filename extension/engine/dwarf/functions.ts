@@ -2,7 +2,8 @@
 // shown at a line. Walks all entries of the unit: for the unit that was edited, not for a module.
 import type { ElfFile } from '../elf/file';
 import * as dw from './constants';
-import { afterLeb, Die, Dwarf, reading, skipAttributes, uleb, type UnitHeader } from './dies';
+import { afterLeb, uleb } from '../elf/leb128';
+import { Die, Dwarf, reading, skipAttributes, type UnitHeader } from './dies';
 import { readLineRows, readLineTable, type LineRow } from './lines';
 import { entriesOf } from './split';
 import { headerOf, type Unit } from './units';

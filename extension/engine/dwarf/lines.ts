@@ -3,7 +3,8 @@
 // compilation directory; they are not looked up on disk here.
 import { isAbsolute, normalize, resolve } from 'node:path';
 import * as dw from './constants';
-import { afterLeb, number64, sleb, uleb, type Dwarf } from './dies';
+import { afterLeb, sleb, uleb } from '../elf/leb128';
+import { number64, type Dwarf } from './dies';
 
 /** Prologue of one line table: enough to name files and to run its program. */
 export interface LineTable {

@@ -18,14 +18,16 @@ import {
   type Guard,
   write64,
 } from './patch_note';
+import { type RegisterKeeper, registerKeeper } from '../x86/register_keeper';
 import type { ImportResolver } from './imports';
 import { isRelative, type Chunk, type Locate, type Selection, type Target } from './select';
 import { debugSections } from './debug_info';
+import { plainCie, plainFde } from './eh_frame';
 import { DynamicTables } from './dynamic';
 import { type OutputSection, type OutputSymbol, PAGE, writeElf } from './write_elf';
 
 /** A function to redirect; the linker fills in where its new version is. */
-export type PlannedFix = Omit<Fix, 'target' | 'targetSize'> & { fn: ObjectFunction };
+export type PlannedFix = Omit<Fix, 'target' | 'targetSize' | 'body'> & { fn: ObjectFunction };
 
 export interface LinkInput {
   selection: Selection;
@@ -59,16 +61,21 @@ export class Link {
   private readonly slots = new Map<string, number>();
   private slotBytes = 0;
   private readonly chunkOffsets = new Map<Chunk, number>();
+  /** What stands before redirected functions. */
+  private readonly keepers = new Map<ObjectFunction, RegisterKeeper>();
   private readonly dynamic: DynamicTables;
   private readonly sections: LayoutSection[];
   private readonly names = new Map<string, number>();
   private nameBytes = 0;
   private base = 0;
   private frames: Buffer = Buffer.alloc(0);
+  private readonly keeperFrames: { at: number; fn: ObjectFunction }[] = [];
   private frameFields: { at: number; object: ObjectFile; relocation: Relocation; fn: ObjectFunction }[] = [];
 
   constructor(private readonly input: LinkInput) {
     this.dynamic = new DynamicTables(input.imports);
+    for (const { fn, preserved } of input.fixes)
+      if (preserved !== 0) this.keepers.set(fn, registerKeeper(preserved));
     this.collectIndirections();
     this.frames = this.collectFrames();
     for (const text of [
@@ -203,6 +210,17 @@ export class Link {
         pieces[pieces.length - 1]!.writeUInt32LE(fdeStart + 4 - start, 4);
       }
     }
+    if (this.keepers.size > 0) {
+      const start = at;
+      pieces.push(plainCie());
+      at += pieces[pieces.length - 1]!.length;
+      for (const [fn, keeper] of this.keepers) {
+        const fde = plainFde(at + 4 - start, keeper.code.length, keeper.frame);
+        this.keeperFrames.push({ at: at + 8, fn });
+        pieces.push(fde);
+        at += fde.length;
+      }
+    }
     if (pieces.length === 0) return Buffer.alloc(0);
     return Buffer.concat([...pieces, Buffer.alloc(4)]);
   }
@@ -225,6 +243,7 @@ export class Link {
       const chunks = typeof size === 'number' ? [] : size;
       let bytes = typeof size === 'number' ? size : 0;
       for (const chunk of chunks) {
+        bytes += this.keeperOf(chunk)?.code.length ?? 0;
         bytes = Math.ceil(bytes / chunk.alignment) * chunk.alignment;
         this.chunkOffsets.set(chunk, bytes);
         bytes += chunk.end - chunk.start;
@@ -317,8 +336,18 @@ export class Link {
       chunk.object.elf.data(chunk.section).copy(bytes, at, chunk.start, chunk.end);
       for (const relocation of this.input.selection.relocationsOf(chunk))
         this.apply(bytes, at + relocation.offset - chunk.start, chunk, relocation);
+      const keeper = this.keeperOf(chunk);
+      if (keeper) {
+        const start = at - keeper.code.length;
+        keeper.code.copy(bytes, start);
+        bytes.writeInt32LE(keeper.code.length - keeper.callField - 4, start + keeper.callField);
+      }
     }
     return bytes;
+  }
+
+  private keeperOf(chunk: Chunk): RegisterKeeper | undefined {
+    return chunk.fn && this.keepers.get(chunk.fn);
   }
 
   private apply(bytes: Buffer, at: number, chunk: Chunk, relocation: Relocation): void {
@@ -532,6 +561,10 @@ export class Link {
       else if (relocation.type === abi.R_X86_64_PC64) write64signed(bytes, at, value - (start + at));
       else bytes.writeUInt32LE(value >>> 0, at);
     }
+    for (const { at, fn } of this.keeperFrames) {
+      const code = this.input.selection.codeOf(fn)!.address - this.keepers.get(fn)!.code.length;
+      bytes.writeInt32LE(code - (start + at), at);
+    }
     return bytes;
   }
 
@@ -565,9 +598,10 @@ export class Link {
   private fixTable(): Buffer {
     return Buffer.concat(
       this.input.fixes.map((fix) => {
-        const code = this.input.selection.codeOf(fix.fn)!;
+        const body = this.input.selection.codeOf(fix.fn)!.address;
+        const before = this.keepers.get(fix.fn)?.code.length ?? 0;
         return encodeFix(
-          { ...fix, target: code.address, targetSize: fix.fn.size },
+          { ...fix, target: body - before, targetSize: before + fix.fn.size, body },
           this.nameAddress(fix.symbol),
         );
       }),
@@ -596,6 +630,16 @@ export class Link {
       });
       for (const chunk of this.input.selection.chunks) {
         if (chunk.object !== object) continue;
+        const keeper = this.keeperOf(chunk);
+        if (keeper)
+          symbols.push({
+            name: `${chunk.fn!.symbol.name}.keep`,
+            value: chunk.address - keeper.code.length,
+            size: keeper.code.length,
+            type: abi.STT_FUNC,
+            binding: abi.STB_LOCAL,
+            section: sectionOf(chunk),
+          });
         for (const symbol of object.symbolsIn(chunk.section)) {
           if (symbol.value < chunk.start || symbol.value >= chunk.end || symbol.type === abi.STT_NOTYPE)
             continue;

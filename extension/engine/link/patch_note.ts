@@ -24,6 +24,10 @@ export interface Fix {
   original: Buffer;
   /** Size of the old function, for the stack scan. */
   oldSize: number;
+  /** The function itself, where code that keeps registers stands before it; else the target. */
+  body: number;
+  /** The registers that the code before the body keeps (x86/registers.ts). */
+  preserved: number;
 }
 
 /** Code that must not be running, nor be returned into, at the moment of patching. */
@@ -92,6 +96,8 @@ export function encodeFix(fix: Fix, name: number): Buffer {
   original.copy(bytes, 48);
   bytes.writeUInt32LE(original.length, 64);
   bytes.writeUInt32LE(fix.oldSize, 68);
+  bytes.writeUInt32LE(fix.body - fix.target, 72);
+  bytes.writeUInt32LE(fix.preserved >>> 0, 76);
   return bytes;
 }
 
@@ -103,8 +109,10 @@ export function encodeGuard(guard: Guard, name: number): Buffer {
   return bytes;
 }
 
-/** Entries and targets of a patch file's fixes; empty when it has no such note. */
-export function readFixes(elf: ElfFile): { entry: number; target: number }[] {
+export type WrittenFix = Pick<Fix, 'entry' | 'target' | 'body' | 'preserved'>;
+
+/** A patch file's fixes, as far as later saves ask for them; empty when it has no such note. */
+export function readFixes(elf: ElfFile): WrittenFix[] {
   const read64 = (bytes: Buffer, at: number): number =>
     bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
   for (const segment of elf.segments) {
@@ -115,10 +123,16 @@ export function readFixes(elf: ElfFile): { entry: number; target: number }[] {
     const count = note.readUInt32LE(60);
     const table = elf.loaded(read64(note, 64), count * FIX_SIZE);
     if (!table) return [];
-    return Array.from({ length: count }, (_, i) => ({
-      entry: read64(table, i * FIX_SIZE),
-      target: read64(table, i * FIX_SIZE + 16),
-    }));
+    return Array.from({ length: count }, (_, i) => {
+      const fix = table.subarray(i * FIX_SIZE);
+      const target = read64(fix, 16);
+      return {
+        entry: read64(fix, 0),
+        target,
+        body: target + fix.readUInt32LE(72),
+        preserved: fix.readInt32LE(76),
+      };
+    });
   }
   return [];
 }

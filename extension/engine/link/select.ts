@@ -8,9 +8,9 @@ import type { LiveImage } from '../compare/live_image';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
+import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
 import { distancesToEnd } from '../x86/instructions';
-import { readUnwind, type Unwind } from './eh_frame';
 import type { ImportResolver } from './imports';
 
 /** How a function that is in the patch is reached. */

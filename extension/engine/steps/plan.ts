@@ -79,8 +79,12 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     else plan.fixes.push(...fixes.fixes);
   }
   // Without debug information it is not known how the code was compiled: as it is by default.
-  if (plan.fixes.length > 0 && options.producers?.live.mayUseIpaRa !== false)
-    plan.guards = registerHazards(comparison);
+  if (plan.fixes.length > 0 && options.producers?.live.mayUseIpaRa !== false) {
+    const redirected = plan.fixes.map(({ fn }) => fn);
+    const hazards = registerHazards(comparison, layout?.conventions ?? new Map(), redirected);
+    plan.guards = hazards.guards;
+    for (const fix of plan.fixes) fix.preserved = hazards.preserved.get(fix.fn) ?? 0;
+  }
   return plan;
 }
 
@@ -263,6 +267,7 @@ function fixesOf(
       boundaries: shape.boundaries,
       original,
       oldSize: size,
+      preserved: 0,
     });
   }
   return { fixes };

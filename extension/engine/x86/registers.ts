@@ -18,8 +18,8 @@ export const CALLER_SAVED = 0xffff_0fc7 | 0;
 
 /** Arguments are passed in rdi rsi rdx rcx r8 r9 and xmm0–xmm7. */
 const ARGUMENTS = 0x00ff_03c6;
-/** Results are returned in rax rdx xmm0. */
-const RESULTS = 0x0001_0005;
+/** Results are returned in rax rdx xmm0 xmm1. */
+export const RESULTS = 0x0003_0005;
 
 export interface RegisterEffects {
   offset: number;
@@ -80,6 +80,29 @@ export function registerEffects(code: Uint8Array): RegisterEffects[] {
   factory.free();
   decoder.free();
   return effects;
+}
+
+/** Vector registers that code uses beyond their lower 128 bits. */
+export function wideVectors(code: Uint8Array): number {
+  const decoder = new Decoder(64, code, DecoderOptions.None);
+  const factory = new InstructionInfoFactory();
+  const instruction = new Instruction();
+  let wide = 0;
+  while (decoder.canDecode) {
+    decoder.decodeOut(instruction);
+    const info = factory.info(instruction);
+    for (const used of info.usedRegisters() as UsedRegister[]) {
+      // A VEX-encoded write of 128 bits clears the rest, and iced names that the write of a ymm or zmm register.
+      const reads = used.access === OpAccess.Read || used.access === OpAccess.CondRead;
+      if (used.register >= Register.YMM0 && reads) wide |= bitOf(used.register);
+      used.free();
+    }
+    info.free();
+  }
+  instruction.free();
+  factory.free();
+  decoder.free();
+  return wide;
 }
 
 /**

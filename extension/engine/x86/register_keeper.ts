@@ -1,0 +1,94 @@
+// Code that calls a function and leaves caller-saved registers as they were. A caller that was compiled while its callee
+// used few registers (gcc -fipa-ra) may keep values in the others; a new version that uses them is entered through
+// such a piece of code. Bytes and call frame information only; what is to be kept is decided by the comparison.
+// Register sets are those of registers.ts. Encodings: Intel SDM volume 2; DWARF 5, section 6.4.2.
+
+/** Length of `call rel32`. */
+const CALL = 5;
+
+/** DWARF numbers of the general registers end at 15; the CFA is counted from this one (psABI, figure 3.36). */
+const DW_CFA_advance_loc = 0x40;
+const DW_CFA_advance_loc1 = 0x02;
+const DW_CFA_advance_loc2 = 0x03;
+const DW_CFA_def_cfa_offset = 0x0e;
+
+export interface RegisterKeeper {
+  /** Ends where the called function's own code may begin. */
+  code: Buffer;
+  /** Offset of the call's rel32 field, which counts from the field's end. */
+  callField: number;
+  /** Call frame instructions behind those of a CIE that has the CFA at rsp + 8, unpadded. */
+  frame: Buffer;
+}
+
+/**
+ * Saves a set of registers on the stack, calls, restores and returns. The stack is aligned at the call as the psABI
+ * demands. Arguments on the stack would not be found by the callee: callers see to it that there are none.
+ * @param registers mask of caller-saved registers (registers.ts); vector registers are kept to 128 bits
+ */
+export function registerKeeper(registers: number): RegisterKeeper {
+  const general = range(0, 16).filter((register) => registers & (1 << register));
+  const vectors = range(0, 16).filter((register) => registers & (1 << (16 + register)));
+  const code: number[] = [];
+  const frame: number[] = [];
+  let moved = 0;
+  /** The CFA lies 8 bytes above the stack pointer at the entry. */
+  let depth = 8;
+  const emit = (...bytes: number[]): void => void code.push(...bytes);
+  const grow = (bytes: number): void => {
+    depth += bytes;
+    frame.push(...advance(code.length - moved), DW_CFA_def_cfa_offset, ...uleb(depth));
+    moved = code.length;
+  };
+  const space = vectors.length * 16 + (general.length % 2 === 0 ? 8 : 0);
+  for (const register of general) {
+    // push, pop
+    emit(...(register < 8 ? [0x50 + register] : [0x41, 0x50 + register - 8]));
+    grow(8);
+  }
+  if (space > 0) {
+    // sub rsp, space; add rsp, space
+    emit(0x48, 0x81, 0xec, ...int32(space));
+    grow(space);
+  }
+  vectors.forEach((register, i) => emit(...moveVector(0x11, register, i * 16)));
+  emit(0xe8, 0, 0, 0, 0);
+  const callField = code.length - CALL + 1;
+  vectors.forEach((register, i) => emit(...moveVector(0x10, register, i * 16)));
+  if (space > 0) {
+    emit(0x48, 0x81, 0xc4, ...int32(space));
+    grow(-space);
+  }
+  for (const register of general.reverse()) {
+    emit(...(register < 8 ? [0x58 + register] : [0x41, 0x58 + register - 8]));
+    grow(-8);
+  }
+  emit(0xc3);
+  return { code: Buffer.from(code), callField, frame: Buffer.from(frame) };
+}
+
+/** `movups [rsp + displacement]` to (10) or from (11) a vector register. */
+function moveVector(opcode: number, register: number, displacement: number): number[] {
+  const rex = register >= 8 ? [0x44] : [];
+  return [...rex, 0x0f, opcode, 0x84 | ((register & 7) << 3), 0x24, ...int32(displacement)];
+}
+
+function advance(bytes: number): number[] {
+  if (bytes < 0x40) return [DW_CFA_advance_loc | bytes];
+  if (bytes < 0x100) return [DW_CFA_advance_loc1, bytes];
+  return [DW_CFA_advance_loc2, bytes & 0xff, bytes >> 8];
+}
+
+function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, i) => start + i);
+}
+
+function int32(value: number): number[] {
+  return [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >> 24) & 0xff];
+}
+
+function uleb(value: number): number[] {
+  const bytes: number[] = [];
+  for (; value >= 0x80; value >>>= 7) bytes.push((value & 0x7f) | 0x80);
+  return [...bytes, value];
+}
