@@ -328,6 +328,30 @@ describe('an edit takes effect', () => {
   );
 
   it(
+    'of a lambda in an inline function of a unit that has no other functions',
+    inSession(async (session) => {
+      session.write(
+        'scale.h',
+        `#include <functional>
+         struct Scale {
+           std::function<long(long)> of;
+           __attribute__((noinline)) explicit Scale(long by) : of([by](long n) { return n * by; }) {}
+         };`,
+      );
+      session.write('other.cc', '#include "scale.h"\nScale other(7);\n');
+      const unit = await Unit.start(
+        session,
+        '#include "scale.h"\nextern Scale other;\nlong value(long n) { return other.of(n); }',
+        { sources: ['other.cc'] },
+      );
+      assert.equal(await unit.value(3), 21);
+      session.edit('scale.h', 'return n * by;', 'return n * by + 1;');
+      await session.patch('scale.h');
+      assert.equal(await unit.value(3), 22);
+    }),
+  );
+
+  it(
     'in a header, over all units that include it',
     inSession(async (session) => {
       session.write('shared.h', 'inline long factor(long n) { return n + 1; }\n');

@@ -100,6 +100,40 @@ function forEachSubprogram(dwarf: Dwarf, header: UnitHeader, visit: (die: Die) =
   }
 }
 
+/**
+ * Files that the code of a unit was written in: also of functions whose entries do not say (a closure's operator() has
+ * no line of its own), and of what was inlined into them.
+ * @returns for a section of the relocatable file, an offset and a length: the files of that code, that of its first
+ *   instruction first
+ * @throws HotPatchError `unsupported-object` when the information is malformed.
+ */
+export function codeFiles(
+  elf: ElfFile,
+  unit: Unit,
+): (section: number, start: number, size: number) => string[] {
+  const bySection = new Map<number | undefined, LineRow[]>();
+  const table = reading(elf.path, () => lineTableOf(elf, unit));
+  if (table)
+    for (const row of reading(elf.path, () => readLineRows(Dwarf.of(elf), table))) {
+      const rows = bySection.get(row.section);
+      if (rows) rows.push(row);
+      else bySection.set(row.section, [row]);
+    }
+  return (section, start, size) => {
+    const rows = (bySection.get(section) ?? []).filter(
+      ({ address }) => address >= start && address < start + size,
+    );
+    const files = rows.sort((a, b) => a.address - b.address).map(({ file }) => table?.files[file]);
+    return [...new Set(files)].filter((file) => file !== undefined);
+  };
+}
+
+function lineTableOf(elf: ElfFile, unit: Unit): ReturnType<typeof readLineTable> {
+  const dwarf = Dwarf.of(elf);
+  const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
+  return offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);
+}
+
 /** Sets `endLine` from the rows of the line table that lie in each function's code. */
 function addEndLines(
   elf: ElfFile,
@@ -107,8 +141,7 @@ function addEndLines(
   functions: { place: FunctionPlace; file: number; size: number }[],
 ): void {
   const dwarf = Dwarf.of(elf);
-  const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
-  const table = offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);
+  const table = lineTableOf(elf, unit);
   if (!table) return;
   const bySection = new Map<number | undefined, LineRow[]>();
   for (const row of readLineRows(dwarf, table)) {

@@ -106,16 +106,19 @@ export function compare(save: Save, module: LiveModule, live: LiveProcess, unit:
   const { object } = unit;
   const saved = new Set([object.source, ...save.request.files.map(realPath)]);
   const isEdited = (fn: ObjectFunction): boolean => {
-    const name = fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, '');
-    // Lambdas and other entities of a function (Itanium C++ ABI, 5.1.6: `_ZZ`) have no file of their own there.
-    const place = name.startsWith('_ZZ') ? undefined : unit.places().get(name);
-    return place !== undefined && place.line > 0 && saved.has(realPath(place.file));
+    const files = unit.writtenIn(fn);
+    // What a library makes of a lambda (std::function's handler) has the lambda's code in it.
+    const own = LOCAL_ENTITY.test(fn.symbol.name) ? files : files.slice(0, 1);
+    return own.some((file) => saved.has(realPath(file)));
   };
   return new UnitComparison(object, live.image, live.bodies, () => {
     const owned = ownedCode(module, object.source);
     return owned && { ...owned, isEdited };
   });
 }
+
+/** Names that mention something declared in a function, e.g. a lambda (Itanium C++ ABI, 5.1.6: `Z <encoding> E`). */
+const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
 
 function realPath(file: string): string {
   try {

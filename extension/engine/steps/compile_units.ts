@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveTarget } from '../context';
-import { functionLines, type FunctionPlace } from '../dwarf/functions';
+import { codeFiles, functionLines, type FunctionPlace } from '../dwarf/functions';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
-import { ObjectFile } from '../elf/object';
+import { ObjectFile, type ObjectFunction } from '../elf/object';
 import type { Save } from './save';
 
 /** A unit, compiled and read. */
@@ -16,6 +16,8 @@ export interface FreshUnit {
   object: ObjectFile;
   /** Where its functions and variables are declared; read when the first message needs it. */
   places: () => Map<string, FunctionPlace>;
+  /** The files that a function's code was written in, its own first; none when the compiler did not say. */
+  writtenIn: (fn: ObjectFunction) => string[];
   producer: () => Producer | undefined;
 }
 
@@ -64,10 +66,16 @@ export function readUnit(compiled: CompiledUnit): FreshUnit {
   const elf = ElfFile.parse(compiled.object, readFileSync(compiled.object));
   const object = new ObjectFile(elf, compiled.source);
   let places: Map<string, FunctionPlace> | undefined;
+  let files: ReturnType<typeof codeFiles> | undefined;
   return {
     compiled,
     object,
     places: () => (places ??= placesOf(elf)),
+    writtenIn: (fn) => {
+      const unit = readUnits(elf)[0];
+      files ??= unit ? codeFiles(elf, unit) : () => [];
+      return files(fn.section.index, fn.offset, fn.size);
+    },
     producer: () => {
       const unit = readUnits(elf)[0];
       return unit && parseProducer(unit.producer);
