@@ -211,6 +211,35 @@ describe('a save is patched with a warning', () => {
       const warning = result.warnings.find(({ code }) => code === 'initializer-kept');
       assert.ok(warning, JSON.stringify(result.warnings));
       assert.match(warning.message, /count/);
+      assert.equal(warning.line, 1);
+    }),
+  );
+
+  it(
+    'when a constant changed that other files read',
+    inSession(async (session) => {
+      session.write('reader.cc', 'extern const long limit;\nlong read_elsewhere() { return limit; }\n');
+      const unit = await Unit.start(
+        session,
+        `extern const long limit;
+         const long limit = 5;
+         static const long scale = 2;
+         long read_elsewhere();
+         long value(long n) { return n == 0 ? read_elsewhere() : limit * scale; }`,
+        { sources: ['reader.cc'] },
+      );
+      assert.deepEqual([await unit.value(0), await unit.value(1)], [5, 10]);
+      const { warnings } = await unit.editAndPatch('limit = 5', 'limit = 6');
+      assert.deepEqual([await unit.value(0), await unit.value(1)], [5, 12]);
+      const [warning, ...others] = warnings;
+      assert.deepEqual(others, []);
+      assert.equal(warning?.code, 'constant-kept');
+      assert.match(warning.message, /limit/);
+      assert.equal(warning.line, 2);
+      const back = await unit.editAndPatch('limit = 6', 'limit = 5', 'reverted');
+      assert.deepEqual(back.warnings, []);
+      // A constant of its own file has no other readers.
+      assert.deepEqual((await unit.editAndPatch('scale = 2', 'scale = 3')).warnings, []);
     }),
   );
 

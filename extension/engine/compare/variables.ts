@@ -1,5 +1,5 @@
-// What a save changes about variables that exist: their size (refused), their initialiser (a warning: the value is
-// kept), or a new one whose constructor would have to run (refused). Part of the safety checks, with layout.ts,
+// What a save changes about variables that exist: their size (refused), their initialiser or, of a constant that other
+// files can read, its value (a warning: the value is kept), or a new one whose constructor would have to run (refused). Part of the safety checks, with layout.ts,
 // which knows types; this one only needs symbols, so it also works without debug information.
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
@@ -36,6 +36,18 @@ function variables(comparison: UnitComparison): { symbol: ElfSymbol; section: Se
   });
 }
 
+/** Constants that other units may refer to, of another value than in the process. Those of headers (in groups) are not
+ * among them: all units that include the header are compared. */
+function changedConstants(comparison: UnitComparison): ElfSymbol[] {
+  const { object, live } = comparison;
+  return object.symbols.filter((symbol) => {
+    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0 || symbol.binding === abi.STB_LOCAL) return false;
+    const section = object.sectionOf(symbol);
+    if (!section || !isConstant(section) || object.inGroup(section)) return false;
+    return live.module.global(symbol.name) !== undefined && !comparison.constant(section, symbol);
+  });
+}
+
 export function checkVariables(
   comparison: UnitComparison,
   locate: Locate,
@@ -60,6 +72,13 @@ export function checkVariables(
       });
     }
   }
+  for (const symbol of changedConstants(comparison))
+    warnings.push({
+      code: 'constant-kept',
+      message: `The value of the constant ${symbol.name} changed: functions of this file use the new one, other files that read it keep the old one`,
+      symbol: symbol.name,
+      ...locate(object, symbol.name),
+    });
   for (const { fn, status } of comparison.functions) {
     if (!isInitialiser(fn) || (status !== 'changed' && status !== 'new')) continue;
     let constructs = false;

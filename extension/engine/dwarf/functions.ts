@@ -1,5 +1,5 @@
-// Where the functions of one unit are declared and have their code, so that problems and patched functions can be
-// shown at a line. Walks all entries of the unit: for the unit that was edited, not for a module.
+// Where the functions and variables of one unit are declared and have their code, so that problems and patched functions
+// can be shown at a line. Walks all entries of the unit: for the unit that was edited, not for a module.
 import type { ElfFile } from '../elf/file';
 import * as dw from './constants';
 import { afterLeb, uleb } from '../elf/leb128';
@@ -8,7 +8,7 @@ import { readLineRows, readLineTable, type LineRow } from './lines';
 import { entriesOf } from './split';
 import { headerOf, type Unit } from './units';
 
-/** Where a function is declared, and where its code is. */
+/** Where a function (or a variable) is declared, and where its code is. */
 export interface FunctionPlace {
   /** Linkage name where it has one (C++), otherwise its name. */
   symbol: string;
@@ -44,24 +44,8 @@ function readFunctions(elf: ElfFile, unit: Unit, endLines: boolean): FunctionPla
   const places: FunctionPlace[] = [];
   const code: { place: FunctionPlace; file: number; size: number }[] = [];
   const origin = new Die(dwarf);
-  forEachSubprogram(dwarf, header, (die) => {
-    let symbol: string | undefined;
-    let name: string | undefined;
-    let file: number | undefined;
-    let line: number | undefined;
-    // A definition outside its class, and a copy of an inline function, leave to the entry they refer to what
-    // they do not say themselves (2.13, 3.3.8).
-    for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
-      symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);
-      name ??= entry.string(dw.DW_AT_name);
-      // The two belong together, but an entry may give a line alone when the file is that of its declaration.
-      line ??= entry.number(dw.DW_AT_decl_line);
-      // A file number counts in the table of its own unit; of another one (LTO) it says nothing here.
-      if (entry.unit === header) file ??= entry.number(dw.DW_AT_decl_file);
-      const next: number | undefined =
-        entry.reference(dw.DW_AT_abstract_origin) ?? entry.reference(dw.DW_AT_specification);
-      entry = next === undefined ? undefined : dwarf.die(next, origin);
-    }
+  forEachEntry(dwarf, header, dw.DW_TAG_subprogram, (die) => {
+    const { symbol, name, file, line } = declarationOf(die, header, origin);
     if (name === undefined && symbol === undefined) return;
     const low = die.addressOf(dw.DW_AT_low_pc);
     const place: FunctionPlace = {
@@ -82,8 +66,59 @@ function readFunctions(elf: ElfFile, unit: Unit, endLines: boolean): FunctionPla
   return places;
 }
 
-/** Calls back for each DW_TAG_subprogram of a unit, wherever it is nested. The entry is reused. */
-function forEachSubprogram(dwarf: Dwarf, header: UnitHeader, visit: (die: Die) => void): void {
+/**
+ * The variables of a unit that have a name for the linker, with the line of their definition.
+ * @throws HotPatchError as functionLines does.
+ */
+export function variableLines(elf: ElfFile, unit: Unit): FunctionPlace[] {
+  return reading(elf.path, () => {
+    const { dwarf, header, file: fileOf } = entriesOf(elf, unit);
+    const places: FunctionPlace[] = [];
+    const origin = new Die(dwarf);
+    forEachEntry(dwarf, header, dw.DW_TAG_variable, (die) => {
+      if (!die.has(dw.DW_AT_location)) return;
+      const { symbol, name, file, line } = declarationOf(die, header, origin);
+      if (name === undefined) return;
+      // C++ leaves the linkage name of static variables out (Itanium C++ ABI, 5.1.3: `L` for internal linkage).
+      for (const known of symbol === undefined ? [name, `_ZL${name.length}${name}`] : [symbol])
+        places.push({
+          symbol: known,
+          name,
+          file: (file === undefined ? undefined : fileOf(header, file)) ?? unit.path,
+          line: line ?? 0,
+        });
+    });
+    return places;
+  });
+}
+
+interface Declaration {
+  symbol: string | undefined;
+  name: string | undefined;
+  file: number | undefined;
+  line: number | undefined;
+}
+
+/** A definition outside its class, and a copy of an inline function, leave to the entry they refer to what they do not
+ * say themselves (2.13, 3.3.8). */
+function declarationOf(die: Die, header: UnitHeader, origin: Die): Declaration {
+  const found: Declaration = { symbol: undefined, name: undefined, file: undefined, line: undefined };
+  for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
+    found.symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);
+    found.name ??= entry.string(dw.DW_AT_name);
+    // The two belong together, but an entry may give a line alone when the file is that of its declaration.
+    found.line ??= entry.number(dw.DW_AT_decl_line);
+    // A file number counts in the table of its own unit; of another one (LTO) it says nothing here.
+    if (entry.unit === header) found.file ??= entry.number(dw.DW_AT_decl_file);
+    const next: number | undefined =
+      entry.reference(dw.DW_AT_abstract_origin) ?? entry.reference(dw.DW_AT_specification);
+    entry = next === undefined ? undefined : die.dwarf.die(next, origin);
+  }
+  return found;
+}
+
+/** Calls back for each entry of a unit with that tag, wherever it is nested. The entry is reused. */
+function forEachEntry(dwarf: Dwarf, header: UnitHeader, tag: number, visit: (die: Die) => void): void {
   const abbreviations = dwarf.abbreviations(header);
   const { bytes } = header;
   const die = new Die(dwarf);
@@ -92,7 +127,7 @@ function forEachSubprogram(dwarf: Dwarf, header: UnitHeader, visit: (die: Die) =
     const code = uleb(bytes, at);
     const abbreviation = code === 0 ? undefined : abbreviations[code];
     if (!abbreviation) at = afterLeb(bytes, at);
-    else if (abbreviation.tag === dw.DW_TAG_subprogram) {
+    else if (abbreviation.tag === tag) {
       die.read(header, at);
       visit(die);
       at = die.next;

@@ -32,6 +32,7 @@ export const ERROR_TABLE = {
   'out-of-reach': { title: 'No free address range within reach of the module', hint: 'Restart the program, or patch fewer functions at once.' },
   'unsupported-relocation': { title: 'The object uses a relocation that is not supported', hint: 'Please report it with the compile command.' },
   'unsupported-construct': { title: 'The edit uses something that cannot be added to a running process', hint: 'See the message for what was found.' },
+  'constant-kept': { title: 'The value of a constant that other files can read changed; they keep the old one', hint: 'Restart the program if other files read it; functions of this file use the new value.' },
   'initializer-kept': { title: 'The initialiser of an existing variable changed; its present value is kept', hint: 'Assign the value in code, or restart the program.' },
   'layout-unchecked': { title: 'Type layouts could not be compared', hint: 'Build the program with -g so that a changed struct is noticed before it is patched in.' },
   'old-code-stays': { title: 'A running function never returns to pick up its new version', hint: 'Threads already inside it keep running its old code until they leave it.' },

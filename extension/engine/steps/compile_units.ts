@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveTarget } from '../context';
-import { codeFiles, functionLines, type FunctionPlace } from '../dwarf/functions';
+import { codeFiles, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
@@ -14,8 +14,10 @@ import type { Save } from './save';
 export interface FreshUnit {
   compiled: CompiledUnit;
   object: ObjectFile;
-  /** Where its functions and variables are declared; read when the first message needs it. */
+  /** Where its functions are declared; read when the first message needs it. */
   places: () => Map<string, FunctionPlace>;
+  /** The same for its variables. */
+  variables: () => Map<string, FunctionPlace>;
   /** The files that a function's code was written in, its own first; none when the compiler did not say. */
   writtenIn: (fn: ObjectFunction) => string[];
   producer: () => Producer | undefined;
@@ -66,11 +68,13 @@ export function readUnit(compiled: CompiledUnit): FreshUnit {
   const elf = ElfFile.parse(compiled.object, readFileSync(compiled.object));
   const object = new ObjectFile(elf, compiled.source);
   let places: Map<string, FunctionPlace> | undefined;
+  let variables: Map<string, FunctionPlace> | undefined;
   let files: ReturnType<typeof codeFiles> | undefined;
   return {
     compiled,
     object,
-    places: () => (places ??= placesOf(elf)),
+    places: () => (places ??= placesOf(elf, functionLines)),
+    variables: () => (variables ??= placesOf(elf, variableLines)),
     writtenIn: (fn) => {
       const unit = readUnits(elf)[0];
       files ??= unit ? codeFiles(elf, unit) : () => [];
@@ -83,10 +87,10 @@ export function readUnit(compiled: CompiledUnit): FreshUnit {
   };
 }
 
-function placesOf(elf: ElfFile): Map<string, FunctionPlace> {
+function placesOf(elf: ElfFile, read: typeof variableLines): Map<string, FunctionPlace> {
   const places = new Map<string, FunctionPlace>();
   for (const unit of readUnits(elf))
-    for (const place of functionLines(elf, unit)) {
+    for (const place of read(elf, unit)) {
       const known = places.get(place.symbol);
       if (!known || (known.address === undefined && place.address !== undefined))
         places.set(place.symbol, place);

@@ -82,7 +82,8 @@ export class Save {
   }
 
   readonly locate: Locate = (object, symbol) => {
-    const place = this.fresh.get(object)?.places().get(symbol);
+    const unit = this.fresh.get(object);
+    const place = unit?.places().get(symbol) ?? unit?.variables().get(symbol);
     return place
       ? { file: place.file, ...(place.line > 0 && { line: place.line }) }
       : { file: object.source };
