@@ -6,6 +6,7 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
 import { write64 } from './patch_note';
+import { emptyAbsentRanges } from './range_lists';
 import type { Chunk, Selection } from './select';
 import type { OutputSection } from './write_elf';
 
@@ -44,16 +45,29 @@ export function debugSections(selection: Selection): OutputSection[] {
     offsets.set(section, offset);
     sizes.set(section.name, offset + object.elf.data(section).length);
   }
-  return [...sizes].map(([name, size]) => {
-    const content = Buffer.allocUnsafe(size);
-    for (const { object, section } of inputs) {
-      if (section.name !== name) continue;
-      const at = offsets.get(section)!;
-      object.elf.data(section).copy(content, at);
-      relocate(content.subarray(at), object, section, offsets, selection);
-    }
-    return { name, type: abi.SHT_PROGBITS, flags: 0, alignment: 1, address: 0, size, content };
-  });
+  const contents = new Map([...sizes].map(([name, size]) => [name, Buffer.allocUnsafe(size)]));
+  const pieces = new Map<ObjectFile, Map<string, Buffer>>(objects.map((object) => [object, new Map()]));
+  for (const { object, section } of inputs) {
+    const data = object.elf.data(section);
+    const at = offsets.get(section)!;
+    const piece = contents.get(section.name)!.subarray(at, at + data.length);
+    data.copy(piece);
+    relocate(piece, object, section, offsets, selection);
+    pieces.get(object)!.set(section.name, piece);
+  }
+  for (const piece of pieces.values()) {
+    const lists = piece.get('.debug_rnglists');
+    if (lists) emptyAbsentRanges(lists, piece.get('.debug_addr'));
+  }
+  return [...contents].map(([name, content]) => ({
+    name,
+    type: abi.SHT_PROGBITS,
+    flags: 0,
+    alignment: 1,
+    address: 0,
+    size: content.length,
+    content,
+  }));
 }
 
 function relocate(

@@ -1,0 +1,78 @@
+// Range lists of DWARF 5 (2.17.3, 7.25) in a patch: the ranges of code that the patch does not have become empty. Left
+// as they are they would begin at address 0, and lldb, which keeps one range from the lowest to the highest address of
+// a unit with a size of 32 bits (DWARFDebugAranges.h), would no longer find the unit of an address in the patch.
+// Changes lengths in place; their encodings stay as long as they were.
+
+const DW_RLE_end_of_list = 0x00;
+const DW_RLE_base_addressx = 0x01;
+const DW_RLE_startx_endx = 0x02;
+const DW_RLE_startx_length = 0x03;
+const DW_RLE_offset_pair = 0x04;
+const DW_RLE_base_address = 0x05;
+const DW_RLE_start_end = 0x06;
+const DW_RLE_start_length = 0x07;
+
+const ADDRESS = 8;
+/** Sizes of the headers of .debug_addr and .debug_rnglists, with lengths and offsets of 32 bits (7.27, 7.28). */
+const ADDRESSES_HEADER = 8;
+const LISTS_HEADER = 12;
+
+/**
+ * @param lists one object's .debug_rnglists, relocated
+ * @param addresses its .debug_addr, relocated; both have 0 for what is not in the patch
+ */
+export function emptyAbsentRanges(lists: Buffer, addresses: Buffer | undefined): void {
+  const isAbsent = (bytes: Buffer | undefined, at: number): boolean =>
+    bytes !== undefined && at + ADDRESS <= bytes.length && bytes.readBigUInt64LE(at) === 0n;
+  for (let start = 0; start + LISTS_HEADER <= lists.length;) {
+    const end = Math.min(lists.length, start + 4 + lists.readUInt32LE(start));
+    let at = start + LISTS_HEADER + 4 * lists.readUInt32LE(start + 8);
+    while (at < end) {
+      const kind = lists[at++]!;
+      if (kind === DW_RLE_startx_length) {
+        const index = uleb(lists, at);
+        if (isAbsent(addresses, ADDRESSES_HEADER + index.value * ADDRESS)) clear(lists, index.end);
+      } else if (kind === DW_RLE_start_length && isAbsent(lists, at)) clear(lists, at + ADDRESS);
+      at = operandsEnd(lists, kind, at);
+    }
+    start = end;
+  }
+}
+
+/** Where the entry whose operands begin at `at` ends. */
+function operandsEnd(bytes: Buffer, kind: number, at: number): number {
+  switch (kind) {
+    case DW_RLE_end_of_list:
+      return at;
+    case DW_RLE_base_addressx:
+      return uleb(bytes, at).end;
+    case DW_RLE_startx_endx:
+    case DW_RLE_startx_length:
+    case DW_RLE_offset_pair:
+      return uleb(bytes, uleb(bytes, at).end).end;
+    case DW_RLE_base_address:
+      return at + ADDRESS;
+    case DW_RLE_start_end:
+      return at + 2 * ADDRESS;
+    case DW_RLE_start_length:
+      return uleb(bytes, at + ADDRESS).end;
+    default:
+      return bytes.length; // of a later version of DWARF: nothing behind it can be told
+  }
+}
+
+/** An unsigned LEB128 number (7.6). */
+function uleb(bytes: Buffer, start: number): { value: number; end: number } {
+  let value = 0;
+  for (let at = start, scale = 1; at < bytes.length; at++, scale *= 128) {
+    value += (bytes[at]! & 0x7f) * scale;
+    if (bytes[at]! < 0x80) return { value, end: at + 1 };
+  }
+  return { value, end: bytes.length };
+}
+
+/** Makes it 0, in as many bytes. */
+function clear(bytes: Buffer, start: number): void {
+  const { end } = uleb(bytes, start);
+  for (let at = start; at < end; at++) bytes[at]! &= 0x80;
+}
