@@ -52,18 +52,26 @@ void handle_parking(int, siginfo_t *, void *context) {
   errno = saved;
 }
 
-/** SIGURG is ignored by default, and debuggers pass it on without a stop; else a free real-time signal. */
-int parking_signal() {
-  static int signal;
-  if (signal != 0) return signal;
+bool has_handler(int signal, std::uintptr_t handler) {
   KernelAction action{};
-  const bool urgent_is_free =
-      kernel_action(SIGURG, nullptr, &action) && action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL);
-  const int chosen = urgent_is_free ? SIGURG : free_realtime_signal();
+  return kernel_action(signal, nullptr, &action) && action.handler == handler;
+}
+
+/** One that the debugger passes on without a stop: gdb does so with SIGURG, which is ignored by default, and stops at
+ * real-time signals; lldb the other way round. */
+int parking_signal() {
+  static int realtime;
+  const auto ours = reinterpret_cast<std::uintptr_t>(&handle_parking);
+  const auto none = reinterpret_cast<std::uintptr_t>(SIG_DFL);
+  if (!is_lldb(tracer())) {
+    if (has_handler(SIGURG, ours)) return SIGURG;
+    if (has_handler(SIGURG, none) && install_handler(SIGURG, handle_parking)) return SIGURG;
+  }
+  if (realtime != 0 && has_handler(realtime, ours)) return realtime;
+  const int free = free_realtime_signal();
   // The handler stays: a signal that arrives late must not meet the default action.
-  if (chosen == 0 || !install_handler(chosen, handle_parking)) return 0;
-  signal = chosen;
-  return signal;
+  realtime = free != 0 && install_handler(free, handle_parking) ? free : 0;
+  return realtime;
 }
 
 bool is_parked(int tid) {

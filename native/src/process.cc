@@ -65,6 +65,13 @@ int tracer() {
   return line != nullptr ? std::atoi(line + sizeof "\nTracerPid:" - 1) : 0;
 }
 
+bool is_lldb(int tracer) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/comm", tracer);
+  Buffer name;
+  return read_file(path, name, 64) && std::strncmp(name.begin(), "lldb", 4) == 0;
+}
+
 std::uint64_t start_time(int pid) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", pid);

@@ -30,6 +30,9 @@ private:
 /** The tid of the debugger that is attached to the process, or 0. */
 int tracer();
 
+/** Whether that debugger is lldb (or its server, which is what traces), by its name. */
+bool is_lldb(int tracer);
+
 /** Start time in clock ticks since boot (field 22 of /proc/PID/stat), or 0 when there is no such process. */
 std::uint64_t start_time(int pid);
 
