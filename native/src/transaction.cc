@@ -12,6 +12,10 @@
 // Between closing and the tail stand the two questions that need the entries closed: has every thread left the
 // tails, and is no guarded caller active. The answer no undoes the first bytes, and nothing has happened.
 //
+// A debugger's own breakpoint over an entry that stays redirected is left there: its int3 stands for the e9, which is
+// the same before and after, so only the tail is written. Where the first byte changes, or where a breakpoint lies
+// over the tail, the debugger would put back what it found: the transaction is refused.
+//
 // Two variants. A thread that blocks SIGTRAP would be killed by the int3: then entries are closed by `jmp .` (two
 // bytes, stored at once), where the first instruction is that long. Under a debugger, which takes every int3 for
 // its own affair, the same, or else all threads are parked by signal.
@@ -42,6 +46,7 @@ struct Write {
   Version *to;
   std::uint8_t before[arch::jump_length], after[arch::jump_length];
   bool replaces_original; // only there can a thread stand inside the bytes: a jump is one instruction
+  bool keeps_first;       // a debugger's breakpoint over the first byte
 
   std::uintptr_t address() const { return function->trampoline(); }
   /** Whether `jmp .` can close the entry: no thread can stand on its second byte. */
@@ -52,6 +57,20 @@ struct Write {
 
 bool read_entry(const Function &function, std::uint8_t *bytes, std::size_t offset, std::size_t length) {
   return read_memory(function.entry + offset, bytes, length) == length;
+}
+
+/** Whether the entry holds what it should; a debugger's breakpoints may lie over bytes that are not written. */
+bool is_as_expected(Write &write, const std::uint8_t *live, const std::uint8_t *expected) {
+  const Function &function = *write.function;
+  for (std::uint32_t i = 0; i < function.original_length; i++) {
+    if (live[i] == expected[i]) continue;
+    if (live[i] != arch::breakpoint || tracer() == 0) return false;
+    const bool is_written = i >= function.jump_offset && i < function.jump_offset + arch::jump_length;
+    if (!is_written) continue;
+    if (i != function.jump_offset || write.before[0] != write.after[0]) return false;
+    write.keeps_first = true;
+  }
+  return true;
 }
 
 /** What is to be written, and that the entries hold what they should. Leaves out what is current already. */
@@ -70,7 +89,7 @@ bool plan(const List<Change> &changes, List<Write> &writes, PageProtection &page
     std::memcpy(expected, function.original, sizeof expected);
     std::memcpy(expected + function.jump_offset, write.before, sizeof write.before);
     if (!read_entry(function, live, 0, function.original_length) ||
-        std::memcmp(live, expected, function.original_length) != 0) {
+        !is_as_expected(write, live, expected)) {
       return fail(failure, Code::original_differs, 0, function.symbol, "the bytes at %s (%#lx) are not those expected",
                   function.symbol, static_cast<unsigned long>(function.entry));
     }
@@ -102,6 +121,11 @@ int thread_without_trap() {
 }
 
 bool choose_method(const List<Write> &writes, const PageProtection &pages, Method &method, Failure &failure) {
+  for (const Write &write : writes) {
+    if (!write.keeps_first) continue;
+    method = Method::parked; // the other two write the first byte
+    return true;
+  }
   const char *too_short = "";
   const bool can_hold = all_can_hold(writes, too_short) && !pages.through_memory_file();
   if (tracer() != 0) {
@@ -195,7 +219,8 @@ bool write_entries(const List<Write> &writes, PageProtection &pages, const List<
     const Guard *active = nullptr;
     const bool clear = guards_clear(guards, 0, active);
     for (const Write &write : writes) {
-      if (clear) pages.write(write.address(), write.after, arch::jump_length);
+      const std::size_t first = write.keeps_first ? 1 : 0;
+      if (clear) pages.write(write.address() + first, write.after + first, arch::jump_length - first);
     }
     synchronize_processors();
     unpark_threads();

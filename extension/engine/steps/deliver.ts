@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
-import { isBreakpoint } from '../x86/instructions';
+import { hasBreakpoint, JUMP_SIZE } from '../x86/instructions';
 import type { ModulePlan } from './compare_units';
 import { isEmpty, placeFor, type PatchFile } from './link_patches';
 import type { Save } from './save';
@@ -99,17 +99,18 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
   }
 }
 
-/** A debugger that has a breakpoint at an entry will put back the byte that it found there, and with it destroy any
- * jump that is written meanwhile. Waits until its user has removed it.
+/** A debugger that has a breakpoint in the bytes where the jump goes will put back the byte that it found there, and
+ * with it destroy any jump that is written meanwhile. Waits until its user has removed it.
  * @returns whether there was one, so that it is worth another try */
 async function breakpointsRemoved(save: Save, pid: number, patches: readonly PatchFile[]): Promise<boolean> {
+  const { processes } = save.context;
   const fixes = patches.flatMap(({ plan, linked }) =>
     linked ? plan.units.flatMap((unit) => unit.fixes) : [],
   );
   const held = (): (typeof fixes)[number] | undefined =>
-    save.context.processes.isTraced(pid)
-      ? fixes.find(({ entry, jumpOffset }) =>
-          isBreakpoint(save.context.processes.readMemory(pid, entry + jumpOffset, 1)),
+    processes.isTraced(pid)
+      ? fixes.find(({ entry, jumpOffset, boundaries }) =>
+          hasBreakpoint(processes.readMemory(pid, entry + jumpOffset, JUMP_SIZE), boundaries),
         )
       : undefined;
   const first = held();

@@ -124,9 +124,12 @@ export function entryLandingPad(bytes: Uint8Array): 0 | 4 {
   return bytes[0] === 0xf3 && bytes[1] === 0x0f && bytes[2] === 0x1e && bytes[3] === 0xfa ? 4 : 0;
 }
 
-/** `int3`, which debuggers put over the first byte of an instruction. */
-export function isBreakpoint(bytes: Uint8Array): boolean {
-  return bytes[0] === 0xcc;
+const INT3 = 0xcc;
+
+/** Whether there is an `int3`, which debuggers put over the first byte of an instruction.
+ * @param boundaries bit i: an instruction begins at byte i */
+export function hasBreakpoint(bytes: Uint8Array, boundaries: number): boolean {
+  return bytes.some((byte, i) => byte === INT3 && (boundaries & (1 << i)) !== 0);
 }
 
 /** Size of the jump that redirects a function: `e9 rel32`. */
