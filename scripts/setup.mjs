@@ -16,6 +16,7 @@ const PACKAGE_OF = {
   ld: 'binutils',
   cmake: 'cmake',
   gdb: 'gdb',
+  lldb: 'lldb',
   'clang++': 'clang',
   bear: 'bear',
   'dpkg-source': 'dpkg-dev',
@@ -28,7 +29,7 @@ const PACKAGE_OF = {
   '/usr/include/sndfile.h': 'libsndfile1-dev',
 };
 export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
-export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'clang++', 'pkg-config'];
+export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config'];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
   ...['bear', 'dpkg-source', 'pkg-config', 'meson', 'ninja'],

@@ -1,54 +1,16 @@
 // Real gdb and our patches in the same process: neither spoils the other's work. Everything is said in gdb's own
 // commands and read from its own answers and from the program's output.
 import { strict as assert } from 'node:assert';
-import { readdir, watch } from 'node:fs/promises';
-import { join } from 'node:path';
-import { gdbSignalName } from '../../extension/debug/signal_pass';
+import { passCommand } from '../../extension/debug/signal_pass';
 import { Gdb } from '../support/debuggers';
-import { controlDirectory, readMemory } from '../support/memory';
+import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
-import { inSession, Unit, type Session } from '../support/session';
-
-const source = `
-struct Box { int size; long content; };
-static long calls;
-__attribute__((noinline)) static long scaled(const Box &box, long n) {
-  long factor = 3;
-  long sum = box.content * factor + n;
-  calls++;
-  return sum;
-}
-__attribute__((noinline)) long unpatched(long n) {
-  Box box{1, n};
-  long result = scaled(box, n);
-  return result + 1;
-}
-long value(long n) { return unpatched(n) - 1; }
-`;
-
-/** The unit in a running program, and the signal at which the runtime is rung for. */
-async function start(session: Session, flags: string[]): Promise<Unit> {
-  const unit = await Unit.start(session, source, { flags });
-  assert.equal(await unit.value(2), 8);
-  return unit;
-}
+import { inSession, type Unit } from '../support/session';
+import { entryOf, requestWaits, runtimeSignal, start } from './traced_unit';
 
 /** gdb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
-async function attach({ session, program }: Unit): Promise<Gdb> {
-  const running = JSON.parse((await session.hotPatch('ps', '--json')).stdout) as {
-    pid: number;
-    runtime?: { signal: number };
-  }[];
-  const { signal } = running.find(({ pid }) => pid === program.pid)!.runtime!;
-  return Gdb.attach(program.pid, `handle ${gdbSignalName(signal)} nostop noprint pass`);
-}
-
-/** Resolves when the engine's request lies in the control directory: it is taken from there when the process runs. */
-async function unitWaits({ session, program }: Unit): Promise<void> {
-  const requests = join(controlDirectory(session.path('run'), program.pid)!, 'requests');
-  const changes = watch(requests)[Symbol.asyncIterator]();
-  while (!(await readdir(requests)).some((name) => !name.startsWith('.'))) await changes.next();
-  await changes.return?.();
+async function attach(unit: Unit): Promise<Gdb> {
+  return Gdb.attach(unit.program.pid, passCommand('gdb', await runtimeSignal(unit)));
 }
 
 for (const flags of [
@@ -59,7 +21,7 @@ for (const flags of [
     it(
       'stops at a line of the patched file, shows frames on both sides and locals, and finishes',
       inSession(async (session) => {
-        const unit = await start(session, flags);
+        const unit = await start(session, { flags });
         await unit.editAndPatch('factor = 3', 'factor = 5');
         const gdb = await attach(unit);
         try {
@@ -89,9 +51,29 @@ for (const flags of [
     );
 
     it(
+      'that was there before the patch stops in the patched code at a line where it had a breakpoint',
+      inSession(async (session) => {
+        const unit = await start(session, { flags });
+        const gdb = await attach(unit);
+        try {
+          await gdb.run('break unit.cc:8');
+          await gdb.resume();
+          await unit.editAndPatch('factor = 3', 'factor = 5');
+          const answer = unit.value(2);
+          assert.match((await gdb.stop()).record, /reason="breakpoint-hit".*func="scaled/);
+          assert.match(await gdb.run('info locals'), /sum = 12/);
+          await gdb.resume();
+          assert.equal(await answer, 12);
+        } finally {
+          await gdb.end();
+        }
+      }),
+    );
+
+    it(
       'keeps its breakpoint at an entry, which a save waits for, and takes it away without harm to the trampoline',
       inSession(async (session) => {
-        const unit = await start(session, flags);
+        const unit = await start(session, { flags });
         const gdb = await attach(unit);
         let entry = '';
         try {
@@ -119,14 +101,37 @@ for (const flags of [
     );
 
     it(
+      'keeps its breakpoint at an entry that is redirected already while a save leads it elsewhere',
+      inSession(async (session) => {
+        const unit = await start(session, { flags });
+        const entry = entryOf(await unit.editAndPatch('factor = 3', 'factor = 5'));
+        const gdb = await attach(unit);
+        try {
+          await gdb.run(`break *${entry}`);
+          await gdb.resume();
+          await unit.editAndPatch('factor = 5', 'factor = 7');
+          assert.equal(readMemory(unit.program.pid, entry, 1), 'cc');
+          const answer = unit.value(2);
+          assert.match((await gdb.stop()).record, /reason="breakpoint-hit"/);
+          await gdb.resume();
+          assert.equal(await answer, 16);
+        } finally {
+          await gdb.end();
+        }
+        assert.equal(readMemory(unit.program.pid, entry, 1), 'e9');
+        assert.equal(await unit.value(3), 24);
+      }),
+    );
+
+    it(
       'that holds the process makes a save wait, and the save is applied when it lets go',
       inSession(async (session) => {
-        const unit = await start(session, flags);
+        const unit = await start(session, { flags });
         const gdb = await attach(unit);
         try {
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
-          await unitWaits(unit);
+          await requestWaits(unit);
           await gdb.resume();
           await saved;
           assert.equal(await unit.value(2), 12);

@@ -1,4 +1,4 @@
-// Real debuggers as a user drives them: gdb through its machine interface. Commands are given
+// Real debuggers as a user drives them: gdb through its machine interface, lldb through its prompt. Commands are given
 // in their own words; what is waited for is a stop or the end of a command, never time.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -63,7 +63,9 @@ class Dialogue {
     if (this.child.exitCode !== null) return;
     for (const line of farewell) this.send(line);
     this.child.stdin!.end();
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), patience);
     await this.ended;
+    clearTimeout(timer);
   }
 }
 
@@ -132,5 +134,76 @@ export class Gdb {
     const state = this.dialogue.lines.findLast((line) => /^\*(running|stopped)/.test(line));
     if (state?.startsWith('*running')) await this.interrupt();
     await this.dialogue.end('-target-detach', '-gdb-exit');
+  }
+}
+
+export class Lldb {
+  private readonly dialogue = new Dialogue('lldb', ['--no-lldbinit', '--no-use-colors']);
+  private marks = 0;
+  private running = false;
+
+  /** The program is named before it is attached to: lldb 14 drops the symbol files of JITs when it only learns by
+   * attaching which program it is. */
+  static async attach(program: string, pid: number, ...before: string[]): Promise<Lldb> {
+    const lldb = new Lldb();
+    try {
+      await lldb.run(`target create ${program}`);
+      lldb.dialogue.send(`process attach --pid ${pid}`);
+      await lldb.stop();
+      for (const command of before) await lldb.run(command);
+      return lldb;
+    } catch (error) {
+      await lldb.end();
+      throw error;
+    }
+  }
+
+  /** A command of lldb's prompt; what it prints. It must succeed. */
+  async run(command: string): Promise<string> {
+    const text = await this.ask(command);
+    const error = /^error: .*$/m.exec(text);
+    if (error) throw new Error(`lldb: ${command}: ${error[0]}`);
+    return text;
+  }
+
+  private async ask(command: string): Promise<string> {
+    const mark = `mark-${++this.marks}`;
+    this.dialogue.send(command);
+    // Not a command: what lldb says about it comes after the answer.
+    this.dialogue.send(mark);
+    return (await this.dialogue.until(new RegExp(`'${mark}' is not a valid command`)))
+      .slice(0, -1)
+      .join('\n');
+  }
+
+  /** Lets the process run; resolves when it does. */
+  async resume(): Promise<void> {
+    this.dialogue.send('process continue');
+    await this.dialogue.until(/Process \d+ resuming/);
+    this.running = true;
+  }
+
+  /** Runs on until the current function has returned; why it stopped, in lldb's words. */
+  finish(): Promise<string> {
+    this.dialogue.send('finish');
+    return this.stop();
+  }
+
+  /** The next time the process stops; why. */
+  async stop(): Promise<string> {
+    const reason = (await this.dialogue.until(/stop reason = /)).at(-1)!;
+    this.running = false;
+    // Threads that stopped with it are told in the same breath.
+    await this.run('process status');
+    return reason;
+  }
+
+  /** Detaches: the process lives on. lldb refuses to interrupt a process of which it has not yet heard that it runs. */
+  async end(): Promise<void> {
+    while (this.running) {
+      this.dialogue.send('process interrupt');
+      this.running = /Process \d+ is running/.test(await this.ask('process status'));
+    }
+    await this.dialogue.end('process detach', 'quit');
   }
 }

@@ -1,0 +1,147 @@
+// Real lldb and our patches in the same process, as gdb.test.ts does it with gdb; and with code of clang, whose debug
+// information names addresses by their number in a table.
+import { strict as assert } from 'node:assert';
+import { passCommand } from '../../extension/debug/signal_pass';
+import { Lldb } from '../support/debuggers';
+import { readMemory } from '../support/memory';
+import { cli } from '../support/paths';
+import { inSession, type Unit } from '../support/session';
+import { entryOf, requestWaits, runtimeSignal, start } from './traced_unit';
+
+/** lldb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
+async function attach(unit: Unit): Promise<Lldb> {
+  const { session, program } = unit;
+  return Lldb.attach(session.path('program'), program.pid, passCommand('lldb', await runtimeSignal(unit)));
+}
+
+for (const options of [
+  { flags: ['-O0', '-g'] },
+  { flags: ['-O2', '-g'] },
+  { flags: ['-O0', '-g'], compiler: 'clang++' },
+])
+  describe(`lldb, ${[options.compiler ?? 'g++', ...options.flags].join(' ')}`, () => {
+    it(
+      'stops at a line of the patched file, shows frames on both sides and locals, and finishes',
+      inSession(async (session) => {
+        const unit = await start(session, options);
+        await unit.editAndPatch('factor = 3', 'factor = 5');
+        const lldb = await attach(unit);
+        try {
+          await lldb.run('breakpoint set --file unit.cc --line 8');
+          await lldb.resume();
+          const answer = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1\.\d/);
+          assert.match(
+            await lldb.run('thread backtrace'),
+            /frame #0: .*JIT\(0x.*scaled\(.*unit\.cc:[789][\s\S]*frame #1: .*program`unpatched\(.*unit\.cc:[\s\S]*main/,
+          );
+          assert.match(await lldb.run('frame variable'), /\(long\) sum = 12/);
+          await lldb.run('breakpoint delete --force');
+          assert.match(await lldb.finish(), /stop reason = step out/);
+          assert.match(await lldb.run('thread backtrace'), /frame #0: .*program`unpatched\(/);
+          await lldb.resume();
+          assert.equal(await answer, 12);
+        } finally {
+          await lldb.end();
+        }
+        assert.equal(await unit.value(2), 12);
+      }),
+    );
+
+    it(
+      'that was there before the patch stops in the patched code at a line where it had a breakpoint',
+      inSession(async (session) => {
+        const unit = await start(session, options);
+        const lldb = await attach(unit);
+        try {
+          await lldb.run('breakpoint set --file unit.cc --line 8');
+          await lldb.resume();
+          await unit.editAndPatch('factor = 3', 'factor = 5');
+          const answer = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1\.\d/);
+          assert.match(await lldb.run('thread backtrace'), /frame #0: .*JIT\(0x.*scaled\(/);
+          assert.match(await lldb.run('frame variable'), /\(long\) sum = 12/);
+          await lldb.resume();
+          assert.equal(await answer, 12);
+        } finally {
+          await lldb.end();
+        }
+      }),
+    );
+
+    it(
+      'keeps its breakpoint at an entry, which a save waits for, and takes it away without harm to the trampoline',
+      inSession(async (session) => {
+        const unit = await start(session, options);
+        const lldb = await attach(unit);
+        let entry = '';
+        try {
+          const scaled = await lldb.run('image lookup --verbose --regex --symbol scaled program');
+          entry = /range = \[(0x[0-9a-f]+)-/.exec(scaled)![1]!;
+          await lldb.run(`breakpoint set --address ${entry}`);
+          await lldb.resume();
+          session.edit(unit.file, 'factor = 3', 'factor = 5');
+          const saved = await session.startCommand(process.execPath, [cli, 'patch', session.path(unit.file)]);
+          await saved.errorLine(/breakpoint at the entry of .*scaled/);
+          const answer = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1\.1/);
+          assert.match(
+            await lldb.run('thread backtrace'),
+            /frame #0: .*program`.*scaled\([\s\S]*frame #1: .*unpatched\(/,
+          );
+          await lldb.run('breakpoint delete --force');
+          await lldb.resume();
+          // It was called before the breakpoint was removed.
+          assert.equal(await answer, 8);
+          assert.equal(await saved.exit(), 0);
+          assert.equal(await unit.value(3), 18);
+        } finally {
+          await lldb.end();
+        }
+        assert.equal(readMemory(unit.program.pid, entry, 1), 'e9');
+        assert.equal(await unit.value(4), 24);
+      }),
+    );
+
+    it(
+      'keeps its breakpoint at an entry that is redirected already while a save leads it elsewhere',
+      inSession(async (session) => {
+        const unit = await start(session, options);
+        const entry = entryOf(await unit.editAndPatch('factor = 3', 'factor = 5'));
+        const lldb = await attach(unit);
+        try {
+          await lldb.run(`breakpoint set --address ${entry}`);
+          await lldb.resume();
+          await unit.editAndPatch('factor = 5', 'factor = 7');
+          assert.equal(readMemory(unit.program.pid, entry, 1), 'cc');
+          const answer = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1\.1/);
+          await lldb.resume();
+          assert.equal(await answer, 16);
+        } finally {
+          await lldb.end();
+        }
+        assert.equal(readMemory(unit.program.pid, entry, 1), 'e9');
+        assert.equal(await unit.value(3), 24);
+      }),
+    );
+
+    it(
+      'that holds the process makes a save wait, and the save is applied when it lets go',
+      inSession(async (session) => {
+        const unit = await start(session, options);
+        const lldb = await attach(unit);
+        try {
+          session.edit(unit.file, 'factor = 3', 'factor = 5');
+          const saved = session.patch(unit.file);
+          await requestWaits(unit);
+          await lldb.resume();
+          await saved;
+          assert.equal(await unit.value(2), 12);
+        } finally {
+          await lldb.end();
+        }
+        assert.equal(await unit.value(2), 12);
+      }),
+    );
+  });
