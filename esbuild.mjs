@@ -70,12 +70,12 @@ const nativePackages = (place) => ({
   },
 });
 
-/** The disassembler is a bundle of its own, which the extension loads when it is first needed. */
-const separateDisassembly = {
-  name: 'separate disassembly',
+/** The disassembler is a bundle of its own, which is loaded when it is first needed. */
+const separateDisassembler = {
+  name: 'separate disassembler',
   setup(context) {
-    context.onResolve({ filter: /\/disassembly$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './disassembly.js', external: true } : undefined,
+    context.onResolve({ filter: /\/disassembler$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './disassembler.js', external: true } : undefined,
     );
   },
 };
@@ -129,10 +129,12 @@ for (const [source, target] of Object.entries(packageFiles)) {
 await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
   external: ['vscode'],
-  plugins: [nativePackages(), separateDisassembly],
+  plugins: [nativePackages(), separateDisassembler],
 });
-await bundleProgram('extension/workbench/views/disassembly.ts', 'disassembly.js');
-await bundleProgram('extension/debug/server.ts', 'debug_adapter.js');
+await bundleProgram('extension/engine/x86/disassembler.ts', 'disassembler.js');
+await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
+  plugins: [nativePackages(), separateDisassembler],
+});
 await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
 await bundleProgram('extension/workbench/syntax/thread.ts', 'syntax_thread.js');
 await bundleTests();

@@ -1,10 +1,13 @@
 // Machine code around an address as DAP's `disassemble` wants it: exactly so many instructions, before the address
-// too, which x86 does not make easy. Memory is passed in; the decoder (iced-x86, wasm) is loaded by the first use.
+// too, which x86 does not make easy. Memory is passed in; the disassembler is loaded by the first use.
 import type { DebugProtocol } from '@vscode/debugprotocol';
+import type { Disassembled } from '../engine/x86/disassembler';
 
 /** Longest instruction, bytes (Intel SDM vol. 2, 2.3.11). */
 const LONGEST = 15;
 const PAGE = 0x1000;
+
+const disassembler = () => import('../engine/x86/disassembler');
 
 /** Bytes at an address; fewer where memory ends. */
 export type ReadMemory = (address: number, length: number) => Buffer;
@@ -28,47 +31,16 @@ export function readMapped(
   return Buffer.concat(parts);
 }
 
-interface Decoded {
-  address: number;
-  length: number;
-  text: string;
-}
-
-/** Instructions of `bytes` from `start`, until `limit` of them or the end. */
-async function decode(bytes: Buffer, start: number, limit: number): Promise<Decoded[]> {
-  const { Code, Decoder, DecoderOptions, Formatter, FormatterSyntax } = await import('iced-x86');
-  const decoder = new Decoder(64, bytes, DecoderOptions.None);
-  const formatter = new Formatter(FormatterSyntax.Intel);
-  formatter.hexPrefix = '0x';
-  formatter.hexSuffix = '';
-  formatter.uppercaseHex = false;
-  formatter.branchLeadingZeros = false;
-  formatter.spaceAfterOperandSeparator = true;
-  try {
-    decoder.ip = BigInt(start);
-    const found: Decoded[] = [];
-    while (decoder.canDecode && found.length < limit) {
-      const instruction = decoder.decode();
-      const text = instruction.code === Code.INVALID ? '(bad)' : formatter.format(instruction);
-      found.push({ address: Number(instruction.ip), length: instruction.length, text });
-      instruction.free();
-    }
-    return found;
-  } finally {
-    formatter.free();
-    decoder.free();
-  }
-}
-
 /** Instructions that lie before an address: decoded from far enough before it, from where an instruction ends there. */
-async function before(read: ReadMemory, address: number, count: number): Promise<Decoded[]> {
+async function before(read: ReadMemory, address: number, count: number): Promise<Disassembled[]> {
+  const { disassemble: decode } = await disassembler();
   const distance = Math.min(address, count * LONGEST);
   for (let back = distance; back > Math.max(0, distance - LONGEST); back--) {
     const bytes = read(address - back, back);
     if (bytes.length < back) continue;
-    const found = await decode(bytes, address - back, Infinity);
+    const found = decode(bytes, address - back);
     const last = found.at(-1);
-    if (last && last.address + last.length === address && last.text !== '(bad)') return found.slice(-count);
+    if (last && last.address + last.length === address && last.text !== undefined) return found.slice(-count);
   }
   return [];
 }
@@ -85,11 +57,12 @@ export async function disassemble(
   count: number,
   symbolAt: (address: number) => string | undefined,
 ): Promise<DebugProtocol.DisassembledInstruction[]> {
+  const { disassemble: decode } = await disassembler();
   const earlier = offset < 0 ? await before(read, address, -offset) : [];
   const last = offset + count;
   const length = Math.max(0, last) * LONGEST;
   const bytes = length > 0 ? read(address, length) : Buffer.alloc(0);
-  const later = await decode(bytes, address, Math.max(0, last));
+  const later = decode(bytes, address, Math.max(0, last));
   const wanted: DebugProtocol.DisassembledInstruction[] = [];
   for (let index = offset; index < last; index++) {
     const found = index < 0 ? earlier.at(index) : later[index];
@@ -99,7 +72,7 @@ export async function disassemble(
 }
 
 function shown(
-  { address, length, text }: Decoded,
+  { address, length, text = '(bad)' }: Disassembled,
   read: ReadMemory,
   symbolAt: (address: number) => string | undefined,
 ): DebugProtocol.DisassembledInstruction {

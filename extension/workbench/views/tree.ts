@@ -83,9 +83,12 @@ async function tooltipOf(node: TreeNode): Promise<vscode.MarkdownString | undefi
   const markdown = new vscode.MarkdownString(node.tooltip);
   const code = node.target?.code ?? [];
   if (code.length > 0) {
-    const { disassemble } = await import('./disassembly');
+    const { disassemble } = await import('../../engine/x86/disassembler');
     for (const { title, address, bytes } of code) {
-      markdown.appendMarkdown(`\n\n${title}:\n`).appendCodeblock(disassemble(bytes, address), 'asm');
+      const instructions = disassemble(Buffer.from(bytes, 'hex'), Number(address));
+      // The last one may be only a beginning.
+      const lines = instructions.map((one) => `0x${one.address.toString(16)}  ${one.text ?? '…'}`);
+      markdown.appendMarkdown(`\n\n${title}:\n`).appendCodeblock(lines.join('\n'), 'asm');
     }
   }
   return markdown.value === '' ? undefined : markdown;
