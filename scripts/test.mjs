@@ -1,6 +1,6 @@
 // `npm test [SUITE…] [-- --grep TEXT]`: sets everything up, then runs mocha over dist/test and ends with one line
 // `N passed, N failed`. A suite is a folder or file under test/, e.g. `engine` or `engine/state`; without one, all
-// run but those that have a command of their own (test:programs).
+// run but those that have a command of their own (test:programs, soak).
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const { values: options, positionals: suites } = parseArgs({
   allowPositionals: true,
 });
 /** Suites that only run when they are named. */
-const separate = ['programs'];
+const separate = ['programs', 'soak'];
 
 process.chdir(root);
 setUp(suites.some((suite) => suite.startsWith('programs')) ? PROGRAM_COMMANDS : TEST_COMMANDS);
@@ -36,7 +36,7 @@ const { default: Mocha } = await import('mocha');
 const jobs = Number(options.jobs ?? Math.min(2, availableParallelism()));
 const mocha = new Mocha({
   reporter: 'spec',
-  timeout: suites.some((suite) => suite.startsWith('programs')) ? 0 : 120_000,
+  timeout: suites.some((suite) => separate.includes(suite.split('/')[0])) ? 0 : 120_000,
   parallel: jobs > 1 && files.length > 1,
   jobs,
   grep: options.grep,

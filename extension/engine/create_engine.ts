@@ -1,12 +1,13 @@
 // Builds an Engine from its parts: the one place where the effects (files, compiler, processes) and the pipeline
 // meet. Wires; whatever is more than one call is in the part it belongs to.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
 import { createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
 import { createIncludeSearch, readSource } from './compile/includes';
+import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
 import { HotPatchError, toProblem } from './model/errors';
@@ -28,7 +29,7 @@ const RUNTIME = 'libhot_fix.so';
 
 export function createEngine(options: EngineOptions = {}): Engine {
   const log = options.log ?? (() => undefined);
-  const temporaryDirectory = mkdtempSync(join(options.temporaryDirectory ?? tmpdir(), 'hot-patch-'));
+  const temporaryDirectory = createTemporaryDirectory(options.temporaryDirectory ?? tmpdir());
   const removeTemporaries = (): void => rmSync(temporaryDirectory, { recursive: true, force: true });
   // Nothing is left behind either when the process ends without dispose.
   process.once('exit', removeTemporaries);
