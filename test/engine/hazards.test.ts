@@ -185,4 +185,32 @@ describe('a running program is not corrupted', () => {
       await unit.editAndBeRefused('long first; long second;', 'long second; long first;', 'layout-changed');
     }),
   );
+
+  it(
+    'by a type of a header that its unit did not use until now, and that was laid out anew meanwhile',
+    inSession(async (session) => {
+      session.write(
+        'player.h',
+        'namespace game { struct Player { long health; long score; }; }\nextern game::Player *player;\n',
+      );
+      session.write(
+        'player.cc',
+        '#include "player.h"\ngame::Player *player = new game::Player{100, 7};\nlong score() { return player->score; }\n',
+      );
+      const unit = await Unit.start(
+        session,
+        '#include "player.h"\nlong score();\nlong value(long n) { return n + score(); }\n',
+        { sources: ['player.cc'] },
+      );
+      assert.equal(await unit.value(1), 8);
+      await unit.editAndPatch('n + score()', 'n + score() + player->health');
+      assert.equal(await unit.value(1), 108);
+      await unit.editAndPatch(' + player->health', '', 'reverted');
+      // Not saved through Hot Patch: as after a refusal that was read away, or before the editor was started.
+      session.edit('player.h', 'long health; long score;', 'long score; long health;');
+      const { refusals } = await unit.editAndBeRefused('n + score()', 'n + player->score', 'layout-changed');
+      assert.match(refusals[0]!.message, /game::Player/);
+      assert.match(refusals[0]!.file ?? '', /player\.h$/);
+    }),
+  );
 });

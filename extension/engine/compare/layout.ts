@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import * as dw from '../dwarf/constants';
 import type { UnitHeader } from '../dwarf/dies';
 import { entriesOf } from '../dwarf/split';
-import { readUnits, type Unit } from '../dwarf/units';
+import { findDefinitions } from '../dwarf/definitions';
+import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
@@ -28,9 +29,15 @@ export interface LayoutComparison {
 export interface LayoutCache {
   units: Map<number, Side>;
   results: Map<string, { digest: string; result: LayoutComparison }>;
+  /** Units that define types which others do not use, by qualified name; undefined: there is none. */
+  definitions: Map<string, Unit | undefined>;
 }
 
-export const newLayoutCache = (): LayoutCache => ({ units: new Map(), results: new Map() });
+export const newLayoutCache = (): LayoutCache => ({
+  units: new Map(),
+  results: new Map(),
+  definitions: new Map(),
+});
 
 export interface LayoutOptions {
   /** Remembers live units between saves. */
@@ -102,10 +109,14 @@ function compareSides(
   const fresher = loadSide(fresh.elf, freshUnit, true);
   const problems = new Map<string, Problem>();
   const signatures = new Map<string, boolean>();
+  const cache = options.cache ?? newLayoutCache();
+  const sideOf = (unit: Unit): Side => {
+    const side = cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false);
+    cache.units.set(unit.offset, side);
+    return side;
+  };
   for (const unit of live.units) {
-    const known = options.cache?.units.get(unit.offset);
-    const older = known ?? loadSide(live.elf, unit, false);
-    options.cache?.units.set(unit.offset, older);
+    const older = sideOf(unit);
     for (const problem of compareUnits(older, fresher, options)) problems.set(problem.message, problem);
     const before = older.types.signatures();
     for (const [symbol, now] of fresher.types.signatures()) {
@@ -115,10 +126,50 @@ function compareSides(
       signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
     }
   }
+  const known = live.units.map((unit) => sideOf(unit).types.types);
+  const unknown = [...fresher.types.types].filter(([name]) => !known.some((types) => types.has(name)));
+  for (const [unit, names] of definedElsewhere(live, fresher, unknown, cache.definitions))
+    for (const problem of compareTypes(sideOf(unit), fresher, names)) problems.set(problem.message, problem);
   const conventions = new Map<string, CallingConvention>();
   for (const [name, [entry, ...others]] of fresher.types.prototypes())
     if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
   return { problems: [...problems.values()], warnings: [], signatures, conventions };
+}
+
+/** Types in the system's headers stay as they are while a program is built and runs. */
+const SYSTEM_HEADER = /^\/usr\/|\/include\/c\+\+\//;
+
+/**
+ * Units that define what the live unit did not use until now (compilers leave it out of the debug information), by the
+ * names that they define. Only types of the program's headers: what a source file defines is its own.
+ */
+function definedElsewhere(
+  live: { elf: ElfFile; units: readonly Unit[] },
+  fresher: Side,
+  types: readonly (readonly [string, TypeEntry])[],
+  definitions: LayoutCache['definitions'],
+): Map<Unit, Set<string>> {
+  const byHeader = new Map<string, string[]>();
+  const sources = new Set(live.units.map(({ path }) => path));
+  for (const [name, { unit, file, local }] of types) {
+    const header = local ? undefined : fresher.file(unit, file);
+    if (header === undefined || sources.has(header) || SYSTEM_HEADER.test(header)) continue;
+    byHeader.set(header, [...(byHeader.get(header) ?? []), name]);
+  }
+  const found = new Map<Unit, Set<string>>();
+  for (const [header, names] of byHeader) {
+    const wanted = names.filter((name) => !definitions.has(name));
+    if (wanted.length > 0) {
+      const units = unitsIncluding(live.elf, header).map(({ unit }) => unit);
+      const places = findDefinitions(live.elf, units, wanted);
+      for (const name of wanted) definitions.set(name, places.get(name));
+    }
+    for (const name of names) {
+      const unit = definitions.get(name);
+      if (unit) found.set(unit, (found.get(unit) ?? new Set()).add(name));
+    }
+  }
+  return found;
 }
 
 function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
@@ -141,18 +192,23 @@ interface ChangedType {
   differences: Difference[];
 }
 
-function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Problem[] {
-  const then = older.types;
-  const now = fresher.types;
-  const problems: Problem[] = [];
-  const place = (unit: UnitHeader, file: number, line: number): Partial<Problem> => {
-    const path = fresher.file(unit, file);
+type Place = (unit: UnitHeader, file: number, line: number) => Partial<Problem>;
+
+const placesIn =
+  (side: Side): Place =>
+  (unit, file, line) => {
+    const path = side.file(unit, file);
     return { ...(path === undefined ? {} : { file: path }), ...(line > 0 ? { line } : {}) };
   };
 
+/** @param names of the types to compare; all by default */
+function compareTypes(older: Side, fresher: Side, names?: ReadonlySet<string>): Problem[] {
+  const then = older.types;
+  const now = fresher.types;
+  const place = placesIn(fresher);
   const changed = new Map<string, ChangedType>();
   for (const [name, entry] of now.types) {
-    const before = then.types.get(name);
+    const before = names && !names.has(name) ? undefined : then.types.get(name);
     if (!before) continue;
     let differences = typeDifferences(then, before, now, entry);
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
@@ -160,14 +216,18 @@ function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Probl
       differences = typeDifferences(then, twin, now, entry);
     if (differences.length > 0) changed.set(name, { name, now: entry, differences });
   }
-  for (const { name, now: entry, differences } of rootCauses(now, changed)) {
-    const [first] = differences;
-    problems.push({
-      code: 'layout-changed',
-      message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
-      ...place(entry.unit, entry.file, first?.line || entry.line),
-    });
-  }
+  return rootCauses(now, changed).map(({ name, now: entry, differences }) => ({
+    code: 'layout-changed',
+    message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
+    ...place(entry.unit, entry.file, differences[0]?.line || entry.line),
+  }));
+}
+
+function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Problem[] {
+  const then = older.types;
+  const now = fresher.types;
+  const problems = compareTypes(older, fresher);
+  const place = placesIn(fresher);
 
   for (const [name, { value, entry, line }] of now.looseEnumerators) {
     const before = then.looseEnumerators.get(name);
