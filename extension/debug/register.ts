@@ -5,11 +5,20 @@ import { basename } from 'node:path';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { builtPrograms } from '../workbench/commands/start_program';
+import type { PatchableProcess } from '../engine/model/result';
 import { debugType } from '../workbench/contributions';
 import type { Session } from '../workbench/session/session';
 import { HotPatchDebugSession } from './adapter';
 import type { PatchAccess } from './patch_access';
-import { foreignDebugTypes, isStopBy, passExpression, processOf, type Stopped } from './signal_pass';
+import {
+  foreignDebugTypes,
+  isStopBy,
+  passExpression,
+  processOf,
+  USUAL_SIGNAL,
+  withPassSetup,
+  type Stopped,
+} from './signal_pass';
 
 export interface Debugging extends vscode.Disposable {
   /** Is the process one that a session of ours started? */
@@ -39,6 +48,7 @@ export function registerDebugging(session: Session): Debugging {
     vscode.debug.registerDebugConfigurationProvider(debugType, provider, Initial),
     vscode.debug.registerDebugConfigurationProvider(debugType, provider, Dynamic),
     vscode.debug.registerDebugAdapterTrackerFactory(debugType, watchStarts),
+    vscode.debug.registerDebugConfigurationProvider('cppdbg', passFromTheBeginning(session)),
     ...foreignDebugTypes.map((type) =>
       vscode.debug.registerDebugAdapterTrackerFactory(type, {
         createDebugAdapterTracker: (debugSession: vscode.DebugSession) => passSignal(session, debugSession),
@@ -125,41 +135,80 @@ export async function pickProcess(session: Session): Promise<string | undefined>
   return chosen?.description;
 }
 
-/** Tells the debugger to pass the runtime's signal on as soon as the process is known: when it is attached to, or at
- * the first stop; a stop that was for that signal is undone. */
+/** Sessions of cpptools begin with the signal passed on. */
+function passFromTheBeginning(session: Session): vscode.DebugConfigurationProvider {
+  return {
+    resolveDebugConfigurationWithSubstitutedVariables: async (_folder, configuration) => {
+      const processes = await session.engine.processes();
+      const attached = processOf(configuration, undefined, processes, tracerOf);
+      return withPassSetup(configuration, attached?.runtime?.signal ?? USUAL_SIGNAL);
+    },
+  };
+}
+
+/** Tells the debugger to pass the runtime's signal on: before the program runs the usual one; that of the process as
+ * soon as its runtime is known, and again at a stop, for those debuggers that take no commands while it runs. A stop
+ * that was for that signal is undone. */
 function passSignal(session: Session, debugSession: vscode.DebugSession): vscode.DebugAdapterTracker {
   const { type, configuration } = debugSession;
+  const passed = new Set<number>();
+  const tried = new Set<number>();
   let announced: number | undefined;
-  let told: number | undefined;
-  const tell = async (stopped?: Stopped & { threadId?: number }): Promise<void> => {
-    const process = processOf(configuration, announced, await session.engine.processes(), tracerOf);
+  const processIn = (processes: readonly PatchableProcess[]) =>
+    processOf(configuration, announced, processes, tracerOf);
+
+  /** @param frame MIEngine wants one that it has shown; others do without */
+  const pass = async (signal: number, frame?: () => Promise<number | undefined>): Promise<void> => {
+    const expression = passExpression(type, configuration, signal);
+    if (passed.has(signal) || expression === undefined) return;
+    const frameId = await frame?.();
+    const context = { context: 'repl', ...(frameId !== undefined && { frameId }) };
+    await debugSession.customRequest('evaluate', { expression, ...context });
+    passed.add(signal);
+    session.log.info(`${type}: ${expression}`);
+  };
+  const passAtStop = async (stopped: StoppedBody): Promise<void> => {
+    const process = processIn(await session.engine.processes());
     if (!process?.runtime) return;
     const { signal } = process.runtime;
-    const expression = passExpression(type, configuration, signal);
-    if (told !== process.pid && expression !== undefined) {
-      await debugSession.customRequest('evaluate', { expression, context: 'repl' });
-      told = process.pid;
-      session.log.info(`${type}: ${expression}`);
-    }
-    if (stopped && isStopBy(signal, stopped))
-      await debugSession.customRequest('continue', { threadId: stopped.threadId ?? process.pid });
+    const threadId = stopped.threadId ?? process.pid;
+    await pass(signal, async () => {
+      const top = { threadId, startFrame: 0, levels: 1 };
+      const { stackFrames } = (await debugSession.customRequest('stackTrace', top)) as {
+        stackFrames: { id: number }[];
+      };
+      return stackFrames[0]?.id;
+    });
+    if (isStopBy(signal, stopped)) await debugSession.customRequest('continue', { threadId });
   };
+  const attempt = (work: Promise<void>): void =>
+    void work.catch((error: unknown) =>
+      session.log.info(`${type} was not told about the runtime's signal: ${String(error)}`),
+    );
+
+  const watch = session.store.subscribe(({ processes = [] }) => {
+    const process = processIn(processes);
+    if (!process?.runtime || tried.has(process.runtime.signal)) return;
+    tried.add(process.runtime.signal);
+    attempt(pass(process.runtime.signal));
+  });
   return {
     onDidSendMessage: (message: {
       type: string;
       event?: string;
-      body?: Stopped & { threadId?: number; systemProcessId?: number };
+      body?: StoppedBody & { systemProcessId?: number };
     }) => {
       if (message.type !== 'event') return;
       if (message.event === 'process') announced = message.body?.systemProcessId;
-      if (message.event !== 'initialized' && message.event !== 'stopped') return;
-      tell(message.event === 'stopped' ? message.body : undefined).catch((error: unknown) =>
-        // A debugger takes no commands while its process runs: the next stop is as good.
-        session.log.info(`${type} was not told about the runtime's signal: ${String(error)}`),
-      );
+      if (message.event === 'initialized') attempt(pass(USUAL_SIGNAL));
+      if (message.event === 'stopped' && message.body) attempt(passAtStop(message.body));
     },
+    onExit: () => watch.dispose(),
+    onWillStopSession: () => watch.dispose(),
   };
 }
+
+type StoppedBody = Stopped & { threadId?: number };
 
 function tracerOf(pid: number): number {
   try {

@@ -7,12 +7,16 @@ import type { PatchableProcess } from '../engine/model/result';
 const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 
-/** Debug types whose sessions are told, and how each takes a command of its debugger. */
+/** What a runtime chooses that is not told otherwise: the last one that the program does not handle. */
+export const USUAL_SIGNAL = SIGRTMAX;
+
+/** Debug types whose sessions are told, and how each takes a command of its debugger in `evaluate` (context `repl`):
+ * MIEngine's `-exec`; the escape of lldb-dap, which takes anything else for an expression. */
 const SPEECH: Readonly<Record<string, { debugger: 'gdb' | 'lldb'; prefix: string }>> = {
   cppdbg: { debugger: 'gdb', prefix: '-exec ' },
   gdb: { debugger: 'gdb', prefix: '' },
   lldb: { debugger: 'lldb', prefix: '' },
-  'lldb-dap': { debugger: 'lldb', prefix: '' },
+  'lldb-dap': { debugger: 'lldb', prefix: '`' },
 };
 export const foreignDebugTypes = Object.keys(SPEECH);
 
@@ -52,6 +56,25 @@ export function passExpression(
   if (!speech) return undefined;
   const isLldb = speech.debugger === 'lldb' || (debugType === 'cppdbg' && configuration['MIMode'] === 'lldb');
   return speech.prefix + passCommand(isLldb ? 'lldb' : 'gdb', signal);
+}
+
+/** The configuration of a session of cpptools (debug type cppdbg) with the command among those that its gdb begins with:
+ * once the program runs it takes none. Others are returned as they are. */
+export function withPassSetup<Configuration extends Readonly<Record<string, unknown>>>(
+  configuration: Configuration,
+  signal: number,
+): Configuration {
+  if (configuration['type'] !== 'cppdbg' || configuration['MIMode'] === 'lldb') return configuration;
+  const present: unknown = configuration['setupCommands'];
+  const command = {
+    description: "Hot Patch: its runtime's signal does not stop the session",
+    text: passCommand('gdb', signal),
+    ignoreFailures: true,
+  };
+  return {
+    ...configuration,
+    setupCommands: [...(Array.isArray(present) ? (present as unknown[]) : []), command],
+  };
 }
 
 /** The body of DAP's `stopped` event, as far as it matters. */

@@ -98,6 +98,43 @@ export class Gdb {
     }
   }
 
+  /** Starts a program as cpptools does: its `setupCommands` word for word, then `-exec-run`. */
+  static async launch(program: string, env: NodeJS.ProcessEnv, setupCommands: string[]): Promise<Gdb> {
+    const gdb = new Gdb();
+    try {
+      await gdb.run(`file ${program}`);
+      for (const [name, value] of Object.entries(env)) await gdb.run(`set environment ${name} ${value}`);
+      for (const command of setupCommands) {
+        const token = ++gdb.commands;
+        gdb.dialogue.send(`${token}${command}`);
+        await gdb.dialogue.until(new RegExp(`^${token}\\^done`));
+      }
+      const token = ++gdb.commands;
+      gdb.dialogue.send(`${token}-exec-run`);
+      await gdb.dialogue.until(new RegExp(`^${token}\\^running`));
+      return gdb;
+    } catch (error) {
+      await gdb.end();
+      throw error;
+    }
+  }
+
+  /** A line that the program prints: into gdb's own output, as it was started by it. */
+  async printed(line: RegExp): Promise<string> {
+    return (await this.dialogue.until(line)).at(-1)!;
+  }
+
+  /** Why the process has stopped so far. */
+  get stops(): string[] {
+    return this.dialogue.lines.filter((line) => line.startsWith('*stopped'));
+  }
+
+  /** Ends the program with gdb. */
+  async kill(): Promise<void> {
+    await this.interrupt();
+    await this.dialogue.end('-interpreter-exec console "kill"', '-gdb-exit');
+  }
+
   /** A command of gdb's prompt; what it prints. It must succeed. */
   async run(command: string): Promise<string> {
     const token = ++this.commands;
