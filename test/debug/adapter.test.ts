@@ -32,6 +32,8 @@ class Client extends DebugClient {
   private readonly output: string[] = [];
   private wake: (() => void) | undefined;
   pid = 0;
+  /** Of the terminal that the adapter asked for. */
+  terminalKind: string | undefined;
 
   constructor(readonly session: Session) {
     super(process.execPath, join(dist, 'debug_adapter.js'), 'hotPatch', session.options);
@@ -53,6 +55,7 @@ class Client extends DebugClient {
       inner.dispatch = (body) => {
         const request = JSON.parse(body) as DebugProtocol.RunInTerminalRequest;
         if (request.type !== 'request') return dispatch(body);
+        this.terminalKind = request.arguments.kind;
         const [command, ...args] = request.arguments.args;
         this.session.startCommand(command!, args).then((program) => {
           const answer = {
@@ -110,8 +113,8 @@ class Client extends DebugClient {
   }
 }
 
-async function build(session: Session): Promise<void> {
-  session.write('unit.cc', source);
+async function build(session: Session, unit = source): Promise<void> {
+  session.write('unit.cc', unit);
   session.write('main.cc', readFileSync(join(samples, 'driver', 'main.cc'), 'utf8'));
   await session.build({ sources: ['main.cc', 'unit.cc'], flags: ['-O1', '-g'] });
 }
@@ -260,6 +263,24 @@ describe('the debug adapter', () => {
   );
 
   it(
+    'restarts a program that was built again without its patches, which it has by itself',
+    inClient(async (client, session) => {
+      await client.begin({ program: session.path('program'), cwd: session.directory });
+      await client.ready();
+      session.edit('unit.cc', 'n * 3', 'n * 5');
+      await client.console('patch unit.cc');
+      await build(session, session.read('unit.cc'));
+      const again = client.waitForEvent('process');
+      await client.restartRequest({});
+      await again;
+      await client.prints('The program was built again');
+      await client.ready();
+      await client.value(2, 110);
+      assert.equal(await client.console('where'), 'Nothing is patched.');
+    }),
+  );
+
+  it(
     'ends the program on terminate, and tells its exit status',
     inClient(async (client, session) => {
       await client.begin({ program: session.path('program') });
@@ -323,30 +344,32 @@ describe('the debug adapter', () => {
     }),
   );
 
-  it(
-    'runs the program in a terminal that the client opens, where a pause is no business of its shell',
-    inClient(async (client, session) => {
-      const opened = client.terminal();
-      const begun = client.begin({
-        program: session.path('program'),
-        cwd: session.directory,
-        console: 'integratedTerminal',
-        env: { COLOUR: 'blue' },
-      });
-      const terminal = await opened;
-      await begun;
-      await terminal.line('ready');
-      assert.equal(await terminal.ask('pid'), String(client.pid));
-      assert.match(readFileSync(`/proc/${client.pid}/environ`, 'latin1'), /(^|\0)COLOUR=blue\0/);
-      await client.ready();
-      const stopped = client.waitForEvent('stopped');
-      await client.pauseRequest({ threadId: client.pid });
-      await stopped;
-      await client.continueRequest({ threadId: client.pid });
-      assert.equal(await terminal.ask('2'), '106');
-      const exited = client.waitForEvent('exited');
-      terminal.endInput();
-      assert.equal(((await exited) as DebugProtocol.ExitedEvent).body.exitCode, 0);
-    }),
-  );
+  for (const kind of ['integrated', 'external'])
+    it(
+      `runs the program in an ${kind} terminal that the client opens, where a pause is no business of its shell`,
+      inClient(async (client, session) => {
+        const opened = client.terminal();
+        const begun = client.begin({
+          program: session.path('program'),
+          cwd: session.directory,
+          console: `${kind}Terminal`,
+          env: { COLOUR: 'blue' },
+        });
+        const terminal = await opened;
+        await begun;
+        assert.equal(client.terminalKind, kind);
+        await terminal.line('ready');
+        assert.equal(await terminal.ask('pid'), String(client.pid));
+        assert.match(readFileSync(`/proc/${client.pid}/environ`, 'latin1'), /(^|\0)COLOUR=blue\0/);
+        await client.ready();
+        const stopped = client.waitForEvent('stopped');
+        await client.pauseRequest({ threadId: client.pid });
+        await stopped;
+        await client.continueRequest({ threadId: client.pid });
+        assert.equal(await terminal.ask('2'), '106');
+        const exited = client.waitForEvent('exited');
+        terminal.endInput();
+        assert.equal(((await exited) as DebugProtocol.ExitedEvent).body.exitCode, 0);
+      }),
+    );
 });
