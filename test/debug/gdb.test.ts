@@ -6,8 +6,8 @@ import { Gdb } from '../support/debuggers';
 import { runtimeEnvironment } from '../support/hot_patch';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
-import { inSession, type Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, start } from './traced_unit';
+import { inSession, Unit } from '../support/session';
+import { entryOf, requestWaits, runtimeSignal, shortPrologue, start } from './traced_unit';
 
 /** gdb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Gdb> {
@@ -143,6 +143,31 @@ for (const flags of [
       }),
     );
   });
+
+describe('gdb', () => {
+  it(
+    'whose breakpoint lies over the jump, at the line behind the prologue, leaves the jump as it is',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, shortPrologue, { flags: ['-O0', '-g', '-fcf-protection=none'] });
+      assert.equal(await unit.value(0), 3);
+      const entry = entryOf(await unit.editAndPatch('+= 3', '+= 5'));
+      const jump = readMemory(unit.program.pid, entry, 5);
+      const gdb = await attach(unit);
+      try {
+        await gdb.run('break unit.cc:4');
+        await gdb.resume();
+        const answer = unit.value(0);
+        assert.match((await gdb.stop()).record, /reason="breakpoint-hit".*func="next"/);
+        await gdb.resume();
+        assert.equal(await answer, 8);
+      } finally {
+        await gdb.end();
+      }
+      assert.equal(readMemory(unit.program.pid, entry, 5), jump);
+      assert.equal(await unit.value(0), 13);
+    }),
+  );
+});
 
 const clock = `
 #include <unistd.h>

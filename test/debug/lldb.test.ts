@@ -5,8 +5,8 @@ import { passCommand } from '../../extension/debug/signal_pass';
 import { Lldb } from '../support/debuggers';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
-import { inSession, type Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, start } from './traced_unit';
+import { inSession, Unit } from '../support/session';
+import { entryOf, requestWaits, runtimeSignal, shortPrologue, start } from './traced_unit';
 
 /** lldb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Lldb> {
@@ -145,3 +145,29 @@ for (const options of [
       }),
     );
   });
+
+describe('lldb', () => {
+  it(
+    'whose breakpoint lies over the jump, at the line behind the prologue, leaves the jump as it is',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, shortPrologue, { flags: ['-O0', '-g', '-fcf-protection=none'] });
+      assert.equal(await unit.value(0), 3);
+      const entry = entryOf(await unit.editAndPatch('+= 3', '+= 5'));
+      const jump = readMemory(unit.program.pid, entry, 5);
+      const lldb = await attach(unit);
+      try {
+        await lldb.run('breakpoint set --file unit.cc --line 4');
+        await lldb.resume();
+        const answer = unit.value(0);
+        assert.match(await lldb.stop(), /stop reason = breakpoint 1/);
+        assert.match(await lldb.run('thread backtrace'), /frame #0: .*JIT\(0x.*next\(/);
+        await lldb.resume();
+        assert.equal(await answer, 8);
+      } finally {
+        await lldb.end();
+      }
+      assert.equal(readMemory(unit.program.pid, entry, 5), jump);
+      assert.equal(await unit.value(0), 13);
+    }),
+  );
+});

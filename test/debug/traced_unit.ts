@@ -24,6 +24,15 @@ __attribute__((noinline)) long unpatched(long n) {
 long value(long n) { return unpatched(n) - 1; }
 `;
 
+/** A function whose second line begins at its fifth byte when it is not optimised: `push %rbp; mov %rsp,%rbp`. */
+export const shortPrologue = `
+static long calls;
+__attribute__((noinline)) static long next() {
+  return calls += 3;
+}
+long value(long) { return next(); }
+`;
+
 /** The unit in a running program. */
 export async function start(session: Session, options: UnitOptions): Promise<Unit> {
   const unit = await Unit.start(session, source, options);

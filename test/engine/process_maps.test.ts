@@ -90,9 +90,23 @@ describe('the place for a patch', () => {
   ];
 
   it('of an executable is below it', () => {
-    const place = findGap(space(...usual), program, 8192)!;
+    const crowd = mapping(program.start - GIB, program.start - 2 ** 24);
+    const place = findGap(space(crowd, ...usual), program, 8192)!;
     assert.ok(place + 8192 < program.start && program.start - place < 2 ** 20);
     assert.equal(place % 4096, 0);
+  });
+
+  it('is where displacements of jumps end in the byte of a breakpoint, if there is room', () => {
+    for (const module of [program, library]) {
+      const withoutStack = usual.slice(0, -1);
+      const place = findGap(space(...withoutStack), module, 8192)!;
+      for (const target of [place, place + 8191])
+        for (const entry of [module.start, module.end - 1]) {
+          const jump = Buffer.alloc(4);
+          jump.writeInt32LE(target - (entry + 5));
+          assert.equal(jump[3], 0xcc);
+        }
+    }
   });
 
   it('goes on below earlier patches', () => {

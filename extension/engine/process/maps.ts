@@ -87,7 +87,7 @@ const REACH = 2 * GIB - 1 * MIB;
  *
  * Executables: below them (the heap grows above). Shared libraries: beside them, away from where the kernel puts
  * the next mappings. Executables that are not position independent have absolute 32-bit addresses in their code:
- * in the low 2 GiB, from the top downwards.
+ * in the low 2 GiB, from the top downwards. All others: where breakpoints do least harm, if there is room.
  * @param avoid further ranges to keep out of, e.g. one that the runtime found taken.
  * @returns a page-aligned address, or undefined when there is none. */
 export function findGap(
@@ -109,10 +109,25 @@ export function findGap(
     ...avoid,
   ];
   const reserved = growthZones(space, module);
+  const harmless = module.positionIndependent ? breakpointZone(module, reach) : { start: 0, end: 0 };
   return (
+    closest(freeRanges(harmless, [...taken, ...reserved]), need, module) ??
     closest(freeRanges(reach, [...taken, ...reserved]), need, module) ??
     closest(freeRanges(reach, taken), need, module)
   );
+}
+
+/** Where the displacement of a jump from anywhere in the module ends in 0xcc: that is `int3`, which a debugger puts
+ * over the fifth byte of an entry for a breakpoint on the line behind `push %rbp; mov %rsp,%rbp`. It takes the line's
+ * address from the original code's debug information, also when a jump lies there, and then changes nothing. */
+function breakpointZone({ start, end }: Range, reach: Range): Range {
+  const lowest = -0x3400_0000; // 0xcc000000 as a signed number
+  const highest = -0x3300_0001; // 0xccffffff
+  const jumpEnds = { first: start + 5, last: end + 4 + 5 }; // behind an endbr64, at most
+  return {
+    start: Math.max(reach.start, jumpEnds.last + lowest),
+    end: Math.min(reach.end, jumpEnds.first + highest + 1),
+  };
 }
 
 /** Ranges that are free but likely to be wanted by the process itself. */

@@ -125,11 +125,13 @@ export function entryLandingPad(bytes: Uint8Array): 0 | 4 {
 }
 
 const INT3 = 0xcc;
+const JUMP = 0xe9;
 
-/** Whether there is an `int3`, which debuggers put over the first byte of an instruction.
+/** Whether there is an `int3`, which debuggers put over the first byte of an instruction, in original code: a jump may
+ * have that byte in its displacement.
  * @param boundaries bit i: an instruction begins at byte i */
 export function hasBreakpoint(bytes: Uint8Array, boundaries: number): boolean {
-  return bytes.some((byte, i) => byte === INT3 && (boundaries & (1 << i)) !== 0);
+  return bytes[0] !== JUMP && bytes.some((byte, i) => byte === INT3 && (boundaries & (1 << i)) !== 0);
 }
 
 /** Size of the jump that redirects a function: `e9 rel32`. */
