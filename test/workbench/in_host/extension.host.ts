@@ -4,7 +4,9 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { Command, extensionId, Setting } from '../../../extension/workbench/contributions';
+import type { HotPatchApi } from '../../../extension/debug/api';
+import type { PatchResult, ProcessStatus } from '../../../extension/engine/model/result';
+import { Command, debugType, extensionId, Setting } from '../../../extension/workbench/contributions';
 
 const folder = process.env['HOT_PATCH_TEST_FOLDER']!;
 const unit = vscode.Uri.file(join(folder, 'unit.c'));
@@ -58,6 +60,32 @@ const replace = (from: string, to: string) =>
     assert.ok(at >= 0, `no ${from} in ${document.getText()}`);
     edits.replace(unit, new vscode.Range(document.positionAt(at), document.positionAt(at + from.length)), to);
   });
+
+const api = () => vscode.extensions.getExtension<HotPatchApi>(extensionId)!.exports;
+
+/** The debug session that begins when this is done. */
+async function started(start: () => Thenable<unknown>): Promise<vscode.DebugSession> {
+  const beginning = new Promise<vscode.DebugSession>((resolve) => {
+    const subscription = vscode.debug.onDidStartDebugSession((session) => {
+      subscription.dispose();
+      resolve(session);
+    });
+  });
+  await start();
+  return beginning;
+}
+
+async function ended(session: vscode.DebugSession): Promise<void> {
+  const ending = new Promise<void>((resolve) => {
+    const subscription = vscode.debug.onDidTerminateDebugSession((one) => {
+      if (one.id !== session.id) return;
+      subscription.dispose();
+      resolve();
+    });
+  });
+  await vscode.debug.stopDebugging(session);
+  await ending;
+}
 
 describe('the extension', () => {
   before(async () => {
@@ -144,6 +172,72 @@ describe('the extension', () => {
       (maps) => maps.includes('libhot_fix'),
     );
     for (const execution of vscode.tasks.taskExecutions) execution.terminate();
+  });
+
+  it('starts a program in a terminal, under a debug session', async () => {
+    const configuration = {
+      ...{ type: debugType, request: 'launch', name: 'in a terminal', console: 'integratedTerminal' },
+      program: join(folder, 'program'),
+    };
+    const session = await started(() => vscode.debug.startDebugging(undefined, configuration));
+    await until(
+      'asked',
+      () => vscode.window.terminals.map(({ name }) => name),
+      (names) => names.some((name) => name.includes('program')),
+    );
+    await ended(session);
+  });
+
+  it('attaches to the process that is picked, and leaves it running', async () => {
+    const configuration = {
+      ...{ type: debugType, request: 'attach', name: 'picked', processId: '${command:pickProcess}' },
+    };
+    const session = await started(async () => {
+      const starting = vscode.debug.startDebugging(undefined, configuration);
+      let isStarted = false;
+      void starting.then(() => (isStarted = true));
+      // The list is there when there is something to accept.
+      await until(
+        'asked',
+        () => vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem'),
+        () => isStarted,
+      );
+    });
+    const { pid } = (await session.customRequest('hotPatch.status')) as ProcessStatus;
+    assert.deepEqual(
+      (await api().processes()).map((process) => process.pid),
+      [pid],
+    );
+    await ended(session);
+    process.kill(pid, 0);
+  });
+
+  it('gives other extensions patches, their results and the way back', async () => {
+    const configuration = vscode.workspace.getConfiguration();
+    await configuration.update(Setting.onSave, 'never', vscode.ConfigurationTarget.Global);
+    await (await replace('n * 3', 'n * 5')).save();
+    const [running] = await api().processes();
+    const told: PatchResult[] = [];
+    const subscription = api().onDidPatch((result) => told.push(result));
+    const patched = await api().patch([unit.fsPath]);
+    assert.equal(patched.outcome, 'patched');
+    assert.deepEqual(
+      patched.processes.map(({ pid }) => pid),
+      [running!.pid],
+    );
+    const { functions } = await api().status(running!.pid);
+    assert.deepEqual(
+      functions.map(({ name, version }) => [name, version]),
+      [['value', 2]],
+    );
+    assert.equal((await api().revert(running!.pid)).outcome, 'reverted');
+    assert.deepEqual(
+      told.map(({ outcome }) => outcome),
+      ['patched', 'reverted'],
+    );
+    subscription.dispose();
+    await (await replace('n * 5', 'n * 3')).save();
+    await configuration.update(Setting.onSave, undefined, vscode.ConfigurationTarget.Global);
   });
 
   it('puts what a report needs on the clipboard, without source text', async () => {
