@@ -56,8 +56,10 @@ export interface CompileRequest {
 export interface CompileContext {
   /** Usable entries of a source file, the most likely first. Which one made the live module is for the
    * comparison to find out.
+   * @param builtIn directories in which the running code was compiled, or that hold the running module: databases are
+   *   looked for there as well, and above.
    * Throws HotPatchError: file-not-found, no-compile-database, bad-compile-database, no-compile-command. */
-  entriesFor(source: string): CompileEntry[];
+  entriesFor(source: string, builtIn?: readonly string[]): CompileEntry[];
   /** Compiles with the entry's own command, for comparison and patching. Objects of earlier calls are kept until
    * the engine is disposed of, or the same entry and flags are compiled again.
    * Throws CompileError (compile/compiler.ts; code compile-failed or compiler-not-found, with diagnostics),

@@ -1,7 +1,10 @@
 // Compile databases as build systems really write them. Each form is put in the place of the plain one after the
 // build; the edit must be patched all the same.
 import { strict as assert } from 'node:assert';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { samples } from '../support/paths';
+import type { Program } from '../support/program';
 import { inSession, Unit, type CompileCommand, type Session } from '../support/session';
 
 const source = `#ifndef SCALE
@@ -207,6 +210,56 @@ describe('a compile database', () => {
       session.edit('src/deep/part.cc', 'n + 1', 'n + 2');
       await session.patch(session.path('src/deep/part.cc'));
       assert.equal(await unit.value(1), 3);
+    }),
+  );
+});
+
+describe('a compile database in a directory of any name', () => {
+  /** Sources here, the build in a directory beside them, as CMake does it; the program runs. */
+  async function outOfTree(session: Session): Promise<Program> {
+    session.write('sources/unit.cc', source);
+    session.write('sources/main.cc', readFileSync(join(samples, 'driver', 'main.cc'), 'utf8'));
+    const place = session.path('any-name-at-all');
+    mkdirSync(place);
+    const commands = ['unit', 'main'].map((name) => {
+      const file = session.path('sources', `${name}.cc`);
+      const output = `${name}.o`;
+      return { directory: place, file, output, arguments: ['g++', '-O2', '-g', '-c', file, '-o', output] };
+    });
+    for (const {
+      arguments: [compiler, ...args],
+    } of commands)
+      await session.run(compiler!, args, place);
+    await session.run('g++', ['unit.o', 'main.o', '-o', 'program'], place);
+    session.writeDatabase(commands, 'any-name-at-all');
+    return session.start('any-name-at-all/program');
+  }
+
+  it(
+    'is found where the running code was compiled',
+    inSession(async (session) => {
+      const program = await outOfTree(session);
+      const [report] = await session.check('sources/unit.cc');
+      assert.equal(report!.verdict, 'ready');
+      session.edit('sources/unit.cc', 'return n * SCALE', 'return 7000 + n * SCALE');
+      await session.patch('sources/unit.cc');
+      assert.ok(Number(await program.ask('1')) > 7000);
+    }),
+  );
+
+  it(
+    'goes before one beside the sources that is of another build',
+    inSession(async (session) => {
+      const program = await outOfTree(session);
+      const text = session.read('any-name-at-all/compile_commands.json');
+      const here = JSON.stringify(session.path('any-name-at-all'));
+      const debug = text.replaceAll(here, JSON.stringify(session.path('build'))).replaceAll('"-O2"', '"-O0"');
+      mkdirSync(session.path('build'));
+      session.write('build/compile_commands.json', debug);
+      const [report] = await session.check('sources/unit.cc');
+      assert.equal(report!.directory, session.path('any-name-at-all'));
+      assert.equal(report!.verdict, 'ready');
+      assert.ok(program.running);
     }),
   );
 });

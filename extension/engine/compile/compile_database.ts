@@ -41,24 +41,29 @@ export function createCompileDatabases({
 }: Pick<EngineOptions, 'buildDirectories' | 'roots'>): CompileDatabases {
   const load = createLoader();
 
-  const databasesOf = (file: string): Database[] => {
+  const databasesOf = (file: string, builtIn: readonly string[] = []): Database[] => {
     const paths =
       buildDirectories.length > 0
         ? buildDirectories.map((path) => (basename(path) === NAME ? resolve(path) : resolve(path, NAME)))
-        : [...candidates(file, roots), ...candidates(realPath(file), roots)];
+        : [
+            ...candidates(file, roots),
+            ...candidates(realPath(file), roots),
+            ...builtIn.flatMap((directory) => ancestors(directory).map((path) => join(path, NAME))),
+          ];
     const unique = [...new Map(paths.map((path) => [realPath(path), path])).values()];
     return unique.flatMap((path) => load(path) ?? []);
   };
 
   return {
-    entriesFor(path) {
+    entriesFor(path, builtIn = []) {
       const file = resolve(path);
       if (!statSync(file, { throwIfNoEntry: false }))
         throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
       const source = realPath(file);
-      const databases = databasesOf(file);
+      const databases = databasesOf(file, builtIn);
       if (databases.length === 0) {
-        const where = buildDirectories.length > 0 ? `in ${buildDirectories.join(', ')}` : `above ${file}`;
+        const above = [file, ...builtIn].join(' or ');
+        const where = buildDirectories.length > 0 ? `in ${buildDirectories.join(', ')}` : `above ${above}`;
         throw new HotPatchError('no-compile-database', `No ${NAME} was found ${where}`, { file });
       }
       const names = new Set([basename(file), basename(source)]);
@@ -69,7 +74,7 @@ export function createCompileDatabases({
         const raw = likely.some(ofFile) ? likely : all;
         return raw.filter(ofFile).map((entry) => toEntry(entry, database));
       });
-      const usable = rank(found);
+      const usable = rank(found, builtIn);
       if (usable.length === 0)
         throw new HotPatchError(
           'no-compile-command',
@@ -109,6 +114,13 @@ function candidates(file: string, roots: readonly string[]): string[] {
     }
     if (directory === root || directory === dirname(directory)) return found;
   }
+}
+
+/** A directory and those above it. */
+function ancestors(directory: string): string[] {
+  const found = [resolve(directory)];
+  for (let above = dirname(found[0]!); above !== found.at(-1); above = dirname(above)) found.push(above);
+  return found;
 }
 
 function subdirectories(directory: string): string[] {
@@ -244,15 +256,18 @@ function commandOf(raw: RawEntry, source: string): string[] {
 }
 
 /** Commands that compile before those that only preprocess and the like, which stay only when there is no other;
- * among equals those whose object exists, then the order of the databases. Repetitions are dropped. */
-function rank(entries: readonly CompileEntry[]): CompileEntry[] {
+ * among equals those that ran where the running code was compiled, then those whose object exists, then the order of
+ * the databases. Repetitions are dropped. */
+function rank(entries: readonly CompileEntry[], builtIn: readonly string[]): CompileEntry[] {
   const kindOf = (entry: CompileEntry): CommandKind => kinds.get(entry)?.() ?? 'compile';
   const real = entries.filter((entry) => kindOf(entry) === 'compile');
   const usable = real.length > 0 ? real : entries;
   const built = (entry: CompileEntry): boolean =>
     entry.output !== undefined && statSync(entry.output, { throwIfNoEntry: false }) !== undefined;
   const unique = new Map(usable.map((entry) => [JSON.stringify([entry.directory, entry.arguments]), entry]));
-  return [...unique.values()].sort((a, b) => Number(built(b)) - Number(built(a)));
+  const likelihood = (entry: CompileEntry): number =>
+    2 * Number(builtIn.includes(entry.directory)) + Number(built(entry));
+  return [...unique.values()].sort((a, b) => likelihood(b) - likelihood(a));
 }
 
 function readText(path: string): string | undefined {

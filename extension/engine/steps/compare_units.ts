@@ -13,7 +13,7 @@ import { unitsOf, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
-import { type FreshUnit, readUnit } from './compile_units';
+import { buildDirectoriesOf, type FreshUnit, readUnit } from './compile_units';
 import { planUnit, type UnitPlan } from './plan';
 import type { Save } from './save';
 
@@ -88,7 +88,8 @@ async function chooseCommand(
 ): Promise<{ unit: FreshUnit; comparison: UnitComparison }> {
   let best = { unit: first, comparison: compare(save, module, live, first) };
   if (agreement(best.comparison) > 0.5) return best;
-  for (const entry of save.context.compile.entriesFor(first.compiled.source).slice(1)) {
+  const { source } = first.compiled;
+  for (const entry of save.context.compile.entriesFor(source, buildDirectoriesOf(module, source)).slice(1)) {
     let unit: FreshUnit;
     try {
       unit = readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }));

@@ -1,11 +1,12 @@
 // The steps `find-command`, `compile` and `read`: from the units that a save concerns to their objects, made by the
 // build's own commands. Looks at no process.
 import { readFileSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
-import type { CompiledUnit, CompileEntry, LiveTarget } from '../context';
+import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { codeFiles, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer, type Producer } from '../dwarf/producer';
-import { readUnits } from '../dwarf/units';
+import { readUnits, unitsOf } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
 import { ObjectFile, type ObjectFunction } from '../elf/object';
 import type { Save } from './save';
@@ -29,16 +30,31 @@ export async function compileUnits(
   save: Save,
   targets: readonly LiveTarget[],
 ): Promise<Map<string, FreshUnit>> {
-  const sources = new Set(
-    targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units.map(({ source }) => source))),
-  );
+  const builtIn = new Map<string, Set<string>>();
+  for (const { modules } of targets)
+    for (const { module, units } of modules)
+      for (const { source } of units) {
+        const directories = builtIn.get(source) ?? new Set();
+        for (const directory of buildDirectoriesOf(module, source)) directories.add(directory);
+        builtIn.set(source, directories);
+      }
   const entries = await save.step('find-command', () =>
-    Promise.resolve([...sources].map((source) => save.context.compile.entriesFor(source)[0]!)),
+    Promise.resolve(
+      [...builtIn].map(
+        ([source, directories]) => save.context.compile.entriesFor(source, [...directories])[0]!,
+      ),
+    ),
   );
   const compiled = await save.step('compile', () => compileAll(save, entries));
   return save.step('read', () =>
     Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
   );
+}
+
+/** Where the running code was compiled (DW_AT_comp_dir), and where the module lies: the build may be anywhere. */
+export function buildDirectoriesOf(module: LiveModule, source: string): string[] {
+  const units = unitsOf(module.elf, source).map(({ unit }) => unit.compDir);
+  return [...new Set([...units, dirname(module.path)])].filter((directory) => isAbsolute(directory));
 }
 
 /** All of them, so that every unit's messages are shown; fails with the first failure. */
