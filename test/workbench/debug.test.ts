@@ -6,7 +6,10 @@ import { useWorkbench } from './host/use_workbench';
 import { shows } from './host/workbench';
 
 describe('a debug session', () => {
-  const world = useWorkbench(buildService, { folder: 'service', size: { width: 1400, height: 900 } });
+  const world = useWorkbench((session) => buildService(session), {
+    folder: 'service',
+    size: { width: 1400, height: 900 },
+  });
   let client: Client;
   let pid = 0;
   after(() => client?.close());
@@ -79,5 +82,29 @@ describe('a debug session', () => {
     await toolbar(/Stop/).click();
     await workbench.page.locator('.debug-toolbar').first().waitFor({ state: 'hidden' });
     assert.throws(() => process.kill(pid, 0));
+  });
+
+  it('is offered for each program that was built, to start at once and in a new launch.json', async () => {
+    const { workbench } = world;
+    await workbench.command('Debug: Select and Start Debugging');
+    await workbench.pick('Hot Patch...');
+    await workbench.pick('Hot Patch: service');
+    await workbench.status(/service \(\d+\)/);
+    await toolbar(/Stop/).click();
+    await workbench.page.locator('.debug-toolbar').first().waitFor({ state: 'hidden' });
+    await workbench.command('Debug: Add Configuration...');
+    await workbench.pick('Hot Patch');
+    await workbench.page.locator('.tab.active[data-resource-name="launch.json"]').waitFor();
+    const text = world.session.read('service/.vscode/launch.json').replace(/^\s*\/\/.*$/gm, '');
+    const { configurations } = JSON.parse(text) as {
+      configurations: { type: string; request: string; program?: string; processId?: string }[];
+    };
+    assert.deepEqual(
+      configurations.map(({ type, request, program, processId }) => [type, request, program ?? processId]),
+      [
+        ['hotPatch', 'launch', '${workspaceFolder}/build/service'],
+        ['hotPatch', 'attach', '${command:pickProcess}'],
+      ],
+    );
   });
 });

@@ -6,7 +6,10 @@ import { isGone, shows } from './host/workbench';
 import { buildService, Client } from './service';
 
 describe('saving a file of the sample service', () => {
-  const world = useWorkbench(buildService, { folder: 'service', size: { width: 1400, height: 860 } });
+  const world = useWorkbench((session) => buildService(session), {
+    folder: 'service',
+    size: { width: 1400, height: 860 },
+  });
   let pid = 0;
   let client: Client;
   after(() => {

@@ -6,10 +6,11 @@ import { createInterface } from 'node:readline';
 import { samples } from '../support/paths';
 import type { Session } from '../support/session';
 
-/** The folder is named as the sample is: it is what screenshots show. */
-export async function buildService(session: Session): Promise<void> {
+/** The folder is named as the sample is: it is what screenshots show.
+ * @param definitions of CMake variables */
+export async function buildService(session: Session, ...definitions: string[]): Promise<void> {
   cpSync(join(samples, 'service'), session.path('service'), { recursive: true });
-  await session.run('cmake', ['-S', 'service', '-B', 'service/build']);
+  await session.run('cmake', ['-S', 'service', '-B', 'service/build', ...definitions]);
   await session.run('cmake', ['--build', 'service/build']);
 }
 

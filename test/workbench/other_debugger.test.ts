@@ -1,0 +1,119 @@
+// A debug session of another extension, with a real lldb behind it, and saves at the same time: the session is not
+// stopped by the runtime's signal, breakpoints hold in patched code, and a process that is stopped is patched when it
+// goes on. The extension is made here: its debug type is that of LLVM's own, its adapter the one that Debian packages.
+import { strict as assert } from 'node:assert';
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { runtimeEnvironment } from '../support/hot_patch';
+import type { Session } from '../support/session';
+import { buildService, Client } from './service';
+import { useWorkbench } from './host/use_workbench';
+import { shows } from './host/workbench';
+
+/** `lldb-dap`, or `lldb-vscode` as it was called before LLVM 18, with or without its version. */
+function lldbDap(): string {
+  const names = ['lldb-dap', 'lldb-vscode'].flatMap((name) => [
+    name,
+    ...[22, 21, 20, 19, 18, 17, 16, 15, 14].map((version) => `${name}-${version}`),
+  ]);
+  const places = (process.env['PATH'] ?? '').split(delimiter);
+  const found = names.flatMap((name) => places.map((place) => join(place, name))).find(isProgram);
+  assert.ok(found, 'lldb has no debug adapter here');
+  return found;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function prepare(session: Session, home: string): Promise<void> {
+  await buildService(session, '-DCMAKE_BUILD_TYPE=Debug');
+  const debuggers = [{ type: 'lldb-dap', label: 'LLDB', program: lldbDap(), languages: ['cpp'] }];
+  const neighbour = join(home, 'extensions', 'test.neighbour-0.0.1');
+  mkdirSync(neighbour, { recursive: true });
+  writeFileSync(
+    join(neighbour, 'package.json'),
+    JSON.stringify({
+      ...{ name: 'neighbour', publisher: 'test', version: '0.0.1', engines: { vscode: '*' } },
+      contributes: { debuggers, breakpoints: [{ language: 'cpp' }] },
+    }),
+  );
+  const env = Object.entries(runtimeEnvironment()).map(([name, value]) => `${name}=${value}`);
+  const program = session.path('service', 'build', 'service');
+  const configuration = { type: 'lldb-dap', request: 'launch', name: 'lldb', program, env };
+  session.write(
+    'service/.vscode/launch.json',
+    JSON.stringify({ version: '0.2.0', configurations: [configuration] }),
+  );
+}
+
+describe('beside a debug session of another extension', () => {
+  const world = useWorkbench(prepare, {
+    folder: 'service',
+    size: { width: 1400, height: 900 },
+  });
+  let client: Client;
+  after(() => client?.close());
+
+  const toolbar = (name: RegExp) =>
+    world.workbench.page
+      .locator('.debug-toolbar .action-label')
+      .and(world.workbench.page.getByRole('button', { name }));
+
+  it('a save is live at once, and does not stop the session', async () => {
+    const { workbench } = world;
+    await workbench.openFile('shop.cc');
+    await workbench.status('no process');
+    await workbench.page.keyboard.press('F5');
+    const line = workbench.page.locator('.repl .monaco-list-row', { hasText: 'listening on' });
+    await shows(line);
+    client = await Client.connect(Number(/pid (\d+)/.exec(await line.first().innerText())![1]));
+    await workbench.status(/service \(\d+\)/);
+    await workbench.replace('each = 2.5', 'each = 3.5');
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    assert.match(await client.ask('order Ann 2'), /2 for 7/);
+    await shows(toolbar(/Pause/));
+  });
+
+  it('a breakpoint in the patched function is hit, and a save waits until the debugger continues', async () => {
+    const { workbench } = world;
+    await workbench.select('return each');
+    await workbench.page.keyboard.press('F9');
+    // The debugger has the breakpoint some time after it is to be seen.
+    const stop = shows(toolbar(/Continue/)).then(() => 'stopped');
+    let answer = client.ask('order Ann 2');
+    while ((await Promise.race([stop, answer])) !== 'stopped') answer = client.ask('order Ann 2');
+    await workbench.page.keyboard.press('Control+Shift+D');
+    const expanded = async (view: string, row: string, inside: RegExp) => {
+      const rows = workbench.page.locator(`.${view} .monaco-list-row`);
+      await rows.filter({ hasText: row }).first().click();
+      await workbench.page.keyboard.press('ArrowRight');
+      await shows(rows.filter({ hasText: inside }));
+    };
+    await expanded('debug-call-stack', 'breakpoint 1', /price_of/);
+    await expanded('debug-variables', 'Locals', /each.*3\.5/s);
+    await workbench.replace('each = 3.5', 'each = 4.5');
+    await workbench.save();
+    await workbench.status('Waiting for the debugger to continue');
+    await workbench.screenshot('other-debugger');
+    await workbench.select('return each');
+    await workbench.page.keyboard.press('F9');
+    await workbench.page.keyboard.press('F5');
+    assert.match(await answer, /2 for 7/);
+    await workbench.status(/live in \d+ ms/);
+    assert.match(await client.ask('order Ann 2'), /2 for 9/);
+  });
+
+  it('the debugger ends the program as ever', async () => {
+    const { workbench } = world;
+    await toolbar(/Stop/).click();
+    await workbench.page.locator('.debug-toolbar').first().waitFor({ state: 'hidden' });
+    await workbench.status('service has ended');
+  });
+});
