@@ -43,7 +43,9 @@ async function prepare(session: Session, home: string): Promise<void> {
       contributes: { debuggers, breakpoints: [{ language: 'cpp' }] },
     }),
   );
-  const env = Object.entries(runtimeEnvironment()).map(([name, value]) => `${name}=${value}`);
+  // A signal at which lldb stops, unless it is told otherwise.
+  const variables = { ...runtimeEnvironment(), HOT_FIX_SIGNAL: 'USR1' };
+  const env = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   const program = session.path('service', 'build', 'service');
   const configuration = { type: 'lldb-dap', request: 'launch', name: 'lldb', program, env };
   session.write(
