@@ -213,4 +213,66 @@ describe('a running program is not corrupted', () => {
       assert.match(refusals[0]!.file ?? '', /player\.h$/);
     }),
   );
+
+  for (const flags of [
+    ['-O0', '-g', '-std=c++20'],
+    ['-O2', '-g', '-std=c++20'],
+  ])
+    it(
+      `by a coroutine that is suspended in the old version (${flags[0]})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          `#include <coroutine>
+           #include <exception>
+           #include <vector>
+           struct Counter {
+             struct promise_type {
+               long current = 0;
+               Counter get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+               std::suspend_always initial_suspend() noexcept { return {}; }
+               std::suspend_always final_suspend() noexcept { return {}; }
+               std::suspend_always yield_value(long value) { current = value; return {}; }
+               void return_void() {}
+               void unhandled_exception() { std::terminate(); }
+             };
+             std::coroutine_handle<promise_type> handle;
+           };
+           Counter counter(long start) {
+             for (long i = start;; i++) co_yield i;
+           }
+           static std::vector<Counter> counters;
+           /* 0: start another one; n: the next value of the n-th */
+           long value(long n) {
+             if (n == 0) { counters.push_back(counter(1000 * static_cast<long>(counters.size() + 1))); return 0; }
+             auto handle = counters[static_cast<std::size_t>(n - 1)].handle;
+             handle.resume();
+             return handle.promise().current;
+           }`,
+          { flags },
+        );
+        await unit.value(0);
+        assert.deepEqual([await unit.value(1), await unit.value(1)], [1000, 1001]);
+        await unit.editAndPatch(
+          'for (long i = start;; i++) co_yield i;',
+          'long seen[40] = {}; co_yield -1; for (long i = start;; i += 10) { seen[i % 40]++; co_yield i + seen[i % 40]; }',
+        );
+        assert.deepEqual([await unit.value(1), await unit.value(1)], [1002, 1003]);
+        await unit.value(0);
+        assert.deepEqual([await unit.value(2), await unit.value(2), await unit.value(2)], [-1, 2001, 2011]);
+        await session.patch(unit.file, 'unchanged');
+        await unit.editAndPatch('co_yield -1;', 'co_yield -2; co_yield -3;');
+        await unit.value(0);
+        assert.deepEqual([await unit.value(3), await unit.value(3), await unit.value(3)], [-2, -3, 3001]);
+        assert.deepEqual([await unit.value(1), await unit.value(2)], [1004, 2021]);
+        await unit.editAndPatch(
+          /long seen\[40\].*\n/,
+          'for (long i = start;; i++) co_yield i;\n',
+          'reverted',
+        );
+        await unit.value(0);
+        assert.deepEqual([await unit.value(4), await unit.value(4)], [4000, 4001]);
+        assert.deepEqual([await unit.value(1), await unit.value(2), await unit.value(3)], [1005, 2031, 3011]);
+      }),
+    );
 });

@@ -16,6 +16,16 @@ export function stem(name: string): string {
   return name.replace(/\.\d+(?=\.|$)/g, '.#');
 }
 
+/** Name of the function that a part belongs to, undefined when the name is of no part. `.cold`: what is seldom run; the
+ * others: gcc's (named by the type of their frame) and clang's bodies of coroutines, which the function only starts. */
+export function ownerOf(name: string): string | undefined {
+  const whole = name.replace(/\.cold(\.\d+)?$/, '');
+  const coroutine =
+    /\d(_Z\w+)\.Frame\.(?:actor|destroy)$/.exec(whole) ?? /^(.+)\.(?:resume|destroy|cleanup)$/.exec(whole);
+  const owner = coroutine?.[1] ?? whole;
+  return owner === name ? undefined : owner;
+}
+
 export class Correlation {
   /** Local symbols of this unit in the module. */
   private readonly moduleGroup: readonly LiveSymbol[];

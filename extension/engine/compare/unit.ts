@@ -8,7 +8,7 @@ import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
 import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../x86/instructions';
-import { Correlation, isNumbered, stem } from './correlate';
+import { Correlation, isNumbered, ownerOf, stem } from './correlate';
 import { sameExceptionTables } from './exception_tables';
 import type { Image, LiveImage, LiveSymbol } from './live_image';
 import { readReference } from './references';
@@ -75,6 +75,14 @@ interface Match {
   offsets: Map<number, number> | undefined;
 }
 
+/** A function in the process that a fresh one may be, compared with it. */
+interface Home {
+  live: LiveFunction;
+  /** With the body that runs now. */
+  current: Match;
+  original: Match;
+}
+
 const DIFFERENT: Match = { equal: false, expectations: [], offsets: undefined };
 
 /** Names whose address is their identity; what they hold follows from the type, which the layout check compares. */
@@ -129,11 +137,12 @@ export class UnitComparison {
       return (
         this.sameConstant(section, symbol, candidate.address, expectations) &&
         this.holds(expectations) &&
-        // Labels inside a function that is replaced belong to the new version (jump tables, computed gotos).
+        // Labels inside a function that is replaced belong to the new version (jump tables, computed gotos), and so
+        // do its parts (clang's table of a coroutine's functions).
         expectations.every(
           (expected) =>
             expected.kind !== 'function' ||
-            expected.offset === 0 ||
+            (expected.offset === 0 && !this.parentOf(expected.target)) ||
             this.of(expected.target).status === 'same',
         )
       );
@@ -151,10 +160,7 @@ export class UnitComparison {
   // --- functions ---------------------------------------------------------------------------------------------
 
   private compareAll(): void {
-    const pending: {
-      fn: ObjectFunction;
-      tried: { live: LiveFunction; current: Match; original: Match }[];
-    }[] = [];
+    const pending: { fn: ObjectFunction; tried: Home[] }[] = [];
     for (const fn of this.object.functions) {
       const homes = this.homesOf(fn);
       const tried = homes.map((live) => {
@@ -170,7 +176,7 @@ export class UnitComparison {
     }
     // Functions whose code agrees choose first, so that numbered twins do not take each other's place.
     const taken = new Set<number>();
-    const chosen = new Map<ObjectFunction, { live: LiveFunction; current: Match; original: Match }>();
+    const chosen = new Map<ObjectFunction, Home>();
     for (const wanted of ['current', 'original', 'any'] as const) {
       for (const { fn, tried } of pending) {
         if (chosen.has(fn)) continue;
@@ -190,6 +196,19 @@ export class UnitComparison {
       if (pick) this.matches.set(fn, pick.current.equal ? pick.current : pick.original);
     }
     this.countVotes([...chosen.values()].flatMap((pick) => [pick.current, pick.original]));
+    // Code may agree with several homes (a coroutine's parts in the module and in patches): the right one is that which
+    // refers to the homes that the others chose.
+    for (const { fn, tried } of pending) {
+      const pick = chosen.get(fn);
+      const fits = ({ current, original }: Home): boolean =>
+        [current, original].some((match) => match.equal && this.holds(match.expectations));
+      if (!pick || tried.length < 2 || fits(pick)) continue;
+      const better = tried.find((option) => !taken.has(option.live.entry) && fits(option));
+      if (!better) continue;
+      chosen.set(fn, better);
+      this.of(fn).live = better.live;
+      this.matches.set(fn, better.current.equal ? better.current : better.original);
+    }
     for (const { fn } of pending) {
       const compared = this.of(fn);
       const pick = chosen.get(fn);
@@ -199,10 +218,7 @@ export class UnitComparison {
     this.childrenDecideForParents();
   }
 
-  private judge(
-    fn: ObjectFunction,
-    pick: { live: LiveFunction; current: Match; original: Match },
-  ): FunctionStatus {
+  private judge(fn: ObjectFunction, pick: Home): FunctionStatus {
     if (pick.current.equal && this.holds(pick.current.expectations)) return 'same';
     if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
     // The live copy of an inline function may be another unit's, compiled in another context. That unit decides.
@@ -245,24 +261,27 @@ export class UnitComparison {
     ));
   }
 
-  /** `foo.cold` belongs to `foo`: they are compiled, compared and replaced as one. */
+  /** `foo.cold` belongs to `foo`, and so do the parts of a coroutine: they are compiled, compared and replaced as one. */
   private childrenDecideForParents(): void {
-    for (const compared of this.functions) {
+    const children = this.functions.flatMap((compared) => {
       const parent = this.parentOf(compared.fn);
-      if (!parent) continue;
-      const above = this.of(parent);
-      if (this.foreign.has(parent)) compared.status = 'same';
-      else if (compared.status === 'changed' || compared.status === 'new') {
-        if (above.status === 'same' || above.status === 'original') above.status = 'changed';
-      } else if (above.status === 'changed' || above.status === 'new') compared.status = 'changed';
+      return parent ? [{ compared, parent: this.of(parent) }] : [];
+    });
+    const differs = ({ status }: ComparedFunction): boolean => status === 'changed' || status === 'new';
+    for (const { compared, parent } of children) {
+      if (this.foreign.has(parent.fn)) compared.status = 'same';
+      else if (differs(compared) && !differs(parent)) parent.status = 'changed';
     }
+    for (const { compared, parent } of children)
+      if (!this.foreign.has(parent.fn) && differs(parent) && !differs(compared)) compared.status = 'changed';
   }
 
-  /** The function whose unlikely part this is. */
+  /** The function whose part this is. Nobody else knows its address but, of a coroutine's parts, the coroutines that
+   * are suspended: they were laid out for the old code, and end in it. */
   parentOf(fn: ObjectFunction): ObjectFunction | undefined {
-    const match = /^(.*)\.cold(\.\d+)?$/.exec(fn.symbol.name);
-    if (!match) return undefined;
-    return this.object.functions.find((other) => other.aliases.some((alias) => alias.name === match[1]));
+    const owner = ownerOf(fn.symbol.name);
+    if (owner === undefined) return undefined;
+    return this.object.functions.find((other) => other.aliases.some((alias) => alias.name === owner));
   }
 
   private homesOf(fn: ObjectFunction): LiveFunction[] {

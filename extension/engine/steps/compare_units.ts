@@ -2,6 +2,7 @@
 // the differences (plan.ts). Writes nothing.
 import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { ownerOf } from '../compare/correlate';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../compare/layout';
 import { readLiveProcess, type LiveProcess } from '../compare/live_process';
 import { type OwnedCode, UnitComparison } from '../compare/unit';
@@ -227,5 +228,6 @@ function isNamed(symbol: string, demangled: string, wanted: string): boolean {
 }
 
 function isPartOf(fn: ObjectFunction, symbols: ReadonlySet<string>): boolean {
-  return symbols.has(fn.symbol.name.replace(/\.(cold|part|isra|constprop)\b.*$/, ''));
+  const owner = ownerOf(fn.symbol.name) ?? fn.symbol.name;
+  return symbols.has(owner.replace(/\.(part|isra|constprop)\b.*$/, ''));
 }
