@@ -259,6 +259,7 @@ describe('of several processes', () => {
 
 describe('the control directories', () => {
   const uid = process.getuid!();
+  const hasWorker = () => true;
   const identity = (pid: number, startTime: number) =>
     JSON.stringify({ protocol: 1, version: '9', pid, startTime, signal: 10, workerTid: pid });
 
@@ -284,12 +285,12 @@ describe('the control directories', () => {
     'are found by pid and start time',
     inDirectory((base, put) => {
       const directory = put(100, identity(100, 7));
-      const found = findRuntimes(uid, [base], () => 7);
+      const found = findRuntimes(uid, [base], () => 7, hasWorker);
       assert.deepEqual(
         [...found],
         [[100, { version: '9', protocol: 1, signal: 10, workerTid: 100, controlDirectory: directory }]],
       );
-      assert.equal(findRuntimes(uid, [base], () => 8).size, 0, 'another process has that pid now');
+      assert.equal(findRuntimes(uid, [base], () => 8, hasWorker).size, 0, 'another process has that pid now');
     }),
   );
 
@@ -298,11 +299,11 @@ describe('the control directories', () => {
     inDirectory((base, put) => {
       const gone = put(100, identity(100, 7));
       const starting = put(101, 'half-writ');
-      findRuntimes(uid, [base], (pid) => (pid === 101 ? 1 : undefined));
+      findRuntimes(uid, [base], (pid) => (pid === 101 ? 1 : undefined), hasWorker);
       assert.deepEqual([existsSync(gone), existsSync(starting)], [false, true]);
       const other = JSON.stringify({ ...(JSON.parse(identity(100, 7)) as object), pidNamespace: 'pid:[1]' });
       const container = put(100, other);
-      findRuntimes(uid, [base], () => undefined);
+      findRuntimes(uid, [base], () => undefined, hasWorker);
       assert.ok(existsSync(container), 'its process cannot be seen from here');
     }),
   );
@@ -313,7 +314,7 @@ describe('the control directories', () => {
       chmodSync(put(100, identity(100, 7)), 0o777);
       const real = put(200, identity(201, 7));
       symlinkSync(real, join(base, `hot_fix-${uid}`, '201'));
-      const found = findRuntimes(uid, [base], () => 7);
+      const found = findRuntimes(uid, [base], () => 7, hasWorker);
       assert.deepEqual([...found.keys()], []);
     }),
   );

@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { exitStatus, patch, ps } from '../support/hot_patch';
 import { inSession, Session, Unit } from '../support/session';
+import { until } from '../support/until';
 
 const source = 'static long calls = 0;\nlong value(long n) { calls++; return n * 2 + calls; }\n';
 
@@ -87,6 +88,28 @@ describe('hot-patch ps', () => {
       assert.equal(processes.find(({ pid }) => pid === program.pid)?.state, 'ready');
       assert.notEqual(processes.find(({ pid }) => pid === plain.pid)?.state, 'ready');
       assert.match((await session.hotPatch('ps')).stdout, new RegExp(`\\b${program.pid}\\b.*program`));
+    }),
+  );
+
+  it(
+    'lists a process that runs another program now as what that is: with a runtime of its own, or without',
+    inSession(async (session) => {
+      session.copySample('family');
+      session.write('unit.c', 'long value(long n) { return n * 2; }\n');
+      for (const output of ['first', 'second'])
+        await session.build({ sources: ['main.c', 'unit.c'], output, flags: ['-g', '-O0'] });
+      const program = await session.start('first');
+      // A preloaded runtime appears some 20 ms after its program.
+      const isListed = (name: string, state: string) =>
+        until(
+          async () => (await ps(session.options)).find(({ pid }) => pid === program.pid),
+          (found) => found?.name === name && found.state === state,
+        );
+      await isListed('first', 'ready');
+      assert.equal(await program.ask(`exec ${session.path('second')}`), 'ready');
+      await isListed('second', 'ready');
+      assert.equal(await program.ask(`exec-plain ${session.path('first')}`), 'ready');
+      await isListed('first', 'no-runtime');
     }),
   );
 

@@ -68,11 +68,13 @@ function own(path: string, uid: number): boolean {
 
 /** The runtimes that announced themselves under `bases`, by pid. Directories of processes that are gone are
  * removed; `startTimeOf` gives the start time of a live process. One whose pid is in use again is left to that
- * process's own runtime, which may be creating its directory at this very moment. */
+ * process's own runtime, which may be creating its directory at this very moment.
+ * @param hasWorker whether that thread of a process is a runtime's: `exec` keeps pid and start time, and ends it */
 export function findRuntimes(
   uid: number,
   bases: readonly string[],
   startTimeOf: (pid: number) => number | undefined,
+  hasWorker: (pid: number, workerTid: number) => boolean,
 ): Map<number, NonNullable<PatchableProcess['runtime']>> {
   const runtimes = new Map<number, NonNullable<PatchableProcess['runtime']>>();
   for (const base of bases) {
@@ -89,6 +91,7 @@ export function findRuntimes(
       if (startTime === undefined) remove(controlDirectory, uid);
       if (identity.startTime !== startTime) continue;
       const { version, protocol, signal, workerTid } = identity;
+      if (!hasWorker(pid, workerTid)) continue;
       runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory });
     }
   }

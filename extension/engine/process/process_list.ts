@@ -100,6 +100,7 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
       ownUid,
       bases,
       (pid) => live.get(pid)?.stat.startTime ?? readStat(pid)?.startTime,
+      (pid, tid) => tryRead(`/proc/${pid}/task/${tid}/comm`) === 'hot_fix\n',
     );
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
