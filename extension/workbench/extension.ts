@@ -24,6 +24,7 @@ import { Operations } from './session/operations';
 import { watchProcesses } from './session/process_watch';
 import { runtimeDirectory } from './session/runtime_library';
 import { watchSaves } from './session/save_watch';
+import { saveVersions } from './session/saved_versions';
 import type { Session } from './session/session';
 import { setting } from './settings';
 import { Store } from './state/store';
@@ -118,6 +119,8 @@ function startSession(
   const isSeen = () => tree.visible || setting(Setting.codeLens);
   let builds: readonly string[] = [];
   const folders = () => [...workspaceFolders(), ...builds];
+  const versions =
+    context.storageUri && saveVersions(store, join(context.storageUri.fsPath, 'versions'), warn);
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
   const session: Session = {
@@ -154,7 +157,7 @@ function startSession(
 
   context.subscriptions.push(
     { dispose: () => parser.dispose() },
-    ...[databases, documents, processes, files, saves],
+    ...[databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(() => void lookForDatabases()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(Setting.runtimeDirectory)) void lookForDatabases();
@@ -167,7 +170,9 @@ function startSession(
     offerToBringOver(store, operations, (pid) => debugging.isOf(pid)),
     debugging,
   );
-  ending = async () => engine.dispose();
+  ending = async () => {
+    await Promise.all([engine.dispose(), versions?.written()]);
+  };
   return session;
 }
 

@@ -1,5 +1,5 @@
 // Command hotPatch.compare (code lens): a diff of the source that runs against the file. The left side is a virtual
-// document of scheme `hot-patch-version` with the text of the delivered version, kept for this session.
+// document of scheme `hot-patch-version` with the text of the delivered version.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
@@ -38,7 +38,7 @@ export async function compare(
   const known = running.find((one) => one.source !== undefined);
   if (!source || !known?.source) {
     void vscode.window.showInformationMessage(
-      'Hot Patch: the source of the running version is not known in this session.',
+      'Hot Patch: the source of the running version is not known: it was not patched in from this workspace.',
     );
     return;
   }

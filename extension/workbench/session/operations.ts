@@ -24,7 +24,8 @@ export interface Versions {
 }
 
 export class Operations {
-  private lastId = 0;
+  /** Entries of the history are kept for the next window, where they must not meet their own numbers. */
+  private lastId = Date.now();
   private readonly queue: OperationQueue;
   private readonly listeners = new Set<(result: PatchResult) => void>();
 

@@ -7,7 +7,7 @@ import type {
   ProcessStatus,
   Step,
 } from '../../engine/model/result';
-import type { Action, Environment, ProcessKey, Selection } from './state';
+import type { Action, Delivered, Environment, HistoryEntry, ProcessKey, Selection } from './state';
 
 export type Event =
   | { readonly type: 'environment'; readonly environment: Partial<Environment> }
@@ -31,6 +31,12 @@ export type Event =
       readonly text: string;
     }
   | { readonly type: 'selection'; readonly selection: Selection }
+  /** What was known of processes that are followed, before the window was reloaded. */
+  | {
+      readonly type: 'versions-restored';
+      readonly delivered: ReadonlyMap<string, Delivered>;
+      readonly history: readonly HistoryEntry[];
+    }
   | { readonly type: 'lost-dismissed' }
   | {
       readonly type: 'operation-started';

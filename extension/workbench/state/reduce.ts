@@ -55,6 +55,12 @@ export function reduce(state: State, event: Event): State {
       };
     case 'selection':
       return { ...state, selection: event.selection };
+    case 'versions-restored':
+      return {
+        ...state,
+        delivered: new Map([...event.delivered, ...state.delivered]),
+        history: [...state.history, ...event.history].sort((a, b) => b.id - a.id).slice(0, HISTORY_LENGTH),
+      };
     case 'lost-dismissed':
       return { ...state, lost: [] };
     case 'operation-started':

@@ -29,7 +29,7 @@ export interface State {
   readonly lost: readonly LostProcess[];
   readonly reports: readonly Report[];
   readonly history: readonly HistoryEntry[];
-  /** The source of every version that was delivered in this session. */
+  /** The source of every version that was delivered from this workspace. */
   readonly delivered: ReadonlyMap<string, Delivered>;
 }
 
@@ -97,6 +97,7 @@ export interface Report {
 }
 
 export interface HistoryEntry {
+  /** Ascending, also from one window to the next. */
   readonly id: number;
   /** Unix milliseconds. */
   readonly at: number;

@@ -7,7 +7,7 @@ import { root } from '../../support/paths';
 import { CodeServer, type CodeServerOptions } from './code_server';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 60_000;
 export const ARGUMENTS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
@@ -38,9 +38,14 @@ export class Workbench {
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(server.url(options.folder, options.extension ?? root));
-    await page.locator('.monaco-workbench .activitybar').waitFor();
-    await page.locator('.statusbar-item').first().waitFor();
-    return new Workbench(page, browser, server);
+    const workbench = new Workbench(page, browser, server);
+    await workbench.isStarted();
+    return workbench;
+  }
+
+  private async isStarted(): Promise<void> {
+    await this.page.locator('.monaco-workbench .activitybar').waitFor();
+    await this.page.locator('.statusbar-item').first().waitFor();
   }
 
   async close(): Promise<void> {
@@ -50,23 +55,18 @@ export class Workbench {
 
   /** Runs a command from the palette by its title; it must be offered there. */
   async command(title: string): Promise<void> {
-    await this.persistently(async (timeout) => {
-      await this.page.keyboard.press('F1');
-      await this.page.locator('.quick-input-widget input').fill(`>${title}`, { timeout });
-      await this.page
-        .locator('.quick-input-list .monaco-list-row', { hasText: title })
-        .first()
-        .click({ timeout });
-    });
+    await this.quickInput('F1', `>${title}`);
+    await this.pick(title);
+    await this.page.locator('.quick-input-widget input[value^=">"]').waitFor({ state: 'hidden' });
   }
 
   /** Whether the palette offers a command. */
   async offers(title: string): Promise<boolean> {
-    await this.page.keyboard.press('F1');
-    await this.page.locator('.quick-input-widget input').fill(`>${title}`);
+    await this.quickInput('F1', `>${title}`);
     await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
     const rows = await this.page.locator('.quick-input-list .monaco-list-row').allInnerTexts();
     await this.page.keyboard.press('Escape');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
     return rows.some((row) => row.includes(title));
   }
 
@@ -76,38 +76,44 @@ export class Workbench {
   }
 
   async openFile(name: string): Promise<void> {
-    await this.persistently(async (timeout) => {
-      await this.page.keyboard.press('Control+P');
-      await this.page.locator('.quick-input-widget input').fill(name, { timeout });
-      await this.page
-        .locator('.quick-input-list .monaco-list-row', { hasText: name })
-        .first()
-        .click({ timeout });
-      await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor({ timeout });
-      await this.page.locator('.editor-instance .view-line').first().waitFor({ timeout });
-    });
+    await this.quickInput('Control+P', name);
+    await this.pick(name);
+    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    await this.page.locator('.editor-instance .view-line').first().waitFor();
   }
 
-  /** Clicks a lens and waits for what it shows. */
+  /** Opens the quick input and types. A key that is pressed while the workbench is still starting is lost. */
+  private async quickInput(key: string, text: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input').first();
+    await this.untilSeen(() => this.page.keyboard.press(key), input);
+    await input.fill(text);
+  }
+
+  /** Clicks a lens and waits for what it shows. VS Code draws lenses anew as others come: a click may be lost. */
   async clickLens(text: string, effect: Locator): Promise<void> {
-    await this.persistently(async (timeout) => {
-      await this.lens(text).first().click({ timeout });
-      await effect.first().waitFor({ timeout });
-    });
+    await this.untilSeen(() => this.lens(text).first().click(), effect);
   }
 
-  /** Does something as a person would, who tries again. While the workbench is settling it may take the focus from
-   * the quick input, which closes it, and draw a lens anew under the pointer, so that a click is lost. */
-  private async persistently(act: (timeout: number) => Promise<void>): Promise<void> {
-    const attempts = 4;
-    for (let attempt = 1; attempt < attempts; attempt++) {
+  /** Acts as a person would: once more when nothing comes of it. */
+  private async untilSeen(act: () => Promise<void>, effect: Locator): Promise<void> {
+    const attempts = 6;
+    for (let attempt = 1; ; attempt++) {
+      await act();
       try {
-        return await act(10_000);
-      } catch {
-        await this.page.keyboard.press('Escape');
+        return await effect.first().waitFor({ timeout: PATIENCE_MS / attempts });
+      } catch (error) {
+        if (attempt === attempts) throw error;
       }
     }
-    await act(45_000);
+  }
+
+  /** Reloads the window as its user would. */
+  async reload(): Promise<void> {
+    const loaded = this.page.waitForEvent('load');
+    await this.quickInput('F1', '>Developer: Reload Window');
+    await this.pick('Reload Window');
+    await loaded;
+    await this.isStarted();
   }
 
   /** Finds text in the active editor and types other text over it. */
@@ -117,17 +123,19 @@ export class Workbench {
   }
 
   async select(text: string): Promise<void> {
-    await this.page
-      .locator('.editor-instance .monaco-editor')
-      .first()
-      .click({ position: { x: 300, y: 100 } });
+    // Not by a click: where one can be aimed at, a lens may be.
+    await this.page.locator('.editor-instance .monaco-editor .native-edit-context').first().focus();
     await this.page.keyboard.press('Control+Home');
-    await this.page.keyboard.press('Control+F');
-    const find = this.page.locator('.find-widget.visible textarea[aria-label="Find"]');
+    const widget = this.page.locator('.find-widget.visible');
+    const find = widget.locator('textarea[aria-label="Find"]');
+    await this.untilSeen(() => this.page.keyboard.press('Control+F'), find);
+    // So that the count is of this text, not of the one before.
+    await find.fill('');
+    await widget.locator('.matchesCount', { hasText: 'No results' }).waitFor();
     await find.fill(text);
-    await this.page.locator('.find-widget.visible .matchesCount', { hasText: /^\d+ of/ }).waitFor();
+    await widget.locator('.matchesCount', { hasText: /^\d+ of/ }).waitFor();
     await this.page.keyboard.press('Escape');
-    await this.page.locator('.find-widget.visible').waitFor({ state: 'hidden' });
+    await widget.waitFor({ state: 'hidden' });
   }
 
   async save(): Promise<void> {
