@@ -92,8 +92,8 @@ describe('trouble', () => {
     const { workbench, session } = world;
     await program.stop();
     await workbench.status('program has ended');
-    await workbench.screenshot('ended');
     await isGone(workbench.lens(/Version/));
+    await workbench.screenshot('ended');
     program = await session.start();
     await workbench.status(`program (${program.pid})`);
   });

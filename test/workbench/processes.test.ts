@@ -71,6 +71,8 @@ describe('two processes of one program', () => {
     await entries.nth(2).hover();
     await entries.nth(2).locator('[aria-label*="Go Back to This State"]').click();
     await shows(entries.filter({ hasText: 'Went back' }));
+    await workbench.status(/went back in \d+ ms/);
+    await shows(workbench.lens(/Version 1 live/));
     assert.deepEqual(await values(), ['30', '30']);
     await workbench.screenshot('history');
   });

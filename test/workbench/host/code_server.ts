@@ -130,6 +130,8 @@ const SETTINGS = {
   'window.commandCenter': false,
   'window.title': '${activeEditorShort}',
   'files.autoSave': 'off',
+  // A workbench that is still settling takes the focus from the quick input, which no user is that fast to see.
+  'workbench.quickOpen.closeOnFocusLost': false,
   // Not listed: objects, and the control directories of the processes under test.
   'files.exclude': { '**/*.o': true, '**/run': true },
 };

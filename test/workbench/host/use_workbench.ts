@@ -32,6 +32,10 @@ export function useWorkbench(
       ...options,
     });
   });
+  beforeEach(function () {
+    // Each wait has a patience of its own; a test has several.
+    this.currentTest!.timeout(300_000);
+  });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
       await workbench?.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`);

@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { HotPatchApi } from '../../../extension/debug/api';
 import type { PatchResult, ProcessStatus } from '../../../extension/engine/model/result';
@@ -11,7 +12,7 @@ import { Command, debugType, extensionId, Setting } from '../../../extension/wor
 const folder = process.env['HOT_PATCH_TEST_FOLDER']!;
 const unit = vscode.Uri.file(join(folder, 'unit.c'));
 
-/** Asks again at every event until the answer is the wanted one. */
+/** Asks again at every event, or now and then where none tells, until the answer is the wanted one. */
 async function until<T>(
   event: vscode.Event<unknown> | 'asked',
   ask: () => Promise<T> | T,
@@ -20,7 +21,7 @@ async function until<T>(
   for (;;) {
     const answer = await ask();
     if (isWanted(answer)) return answer;
-    if (event === 'asked') await new Promise((resolve) => setImmediate(resolve));
+    if (event === 'asked') await setTimeout(20);
     else
       await new Promise<void>((resolve) => {
         const subscription = event(() => {
