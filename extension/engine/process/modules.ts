@@ -159,8 +159,11 @@ export function createModuleCache(): ModuleCache {
     ];
     for (const path of through) {
       try {
-        const file = fileOf(path, statSync(path));
-        return { file, rebuilt: mapped.deleted && path === mapped.path };
+        const stats = statSync(path);
+        const file = fileOf(path, stats);
+        const isOther = () =>
+          path === mapped.path || isOtherBuild(`/proc/${pid}/root${mapped.path}`, stats, file.buildId);
+        return { file, rebuilt: mapped.deleted && isOther() };
       } catch {
         continue; // not ELF, not there, no permission: the next way, else not a module that can be patched
       }
