@@ -1,5 +1,6 @@
 // Follows the workspace's processes that have the runtime as they start, fork, exec and end, and what their runtimes
-// report. Processes of other projects are other windows' affair. One look a second, never two at a time, none while an operation is under way (which reports by itself).
+// report. Processes of other projects are other windows' affair. One look a second, never two at a time, none while an
+// operation is under way (which reports by itself).
 import type { PatchableProcess } from '../../engine/model/result';
 import type { AsyncEngine } from '../engine_thread/client';
 import { processKey, type ProcessKey } from '../state/state';
@@ -30,7 +31,8 @@ export function watchProcesses(
   let timer: NodeJS.Timeout | undefined;
   let disposed = false;
   let active: Promise<void> | undefined;
-  let problem: string | undefined;
+  /** What was last said of each process, and of looking for them (''). */
+  const troubles = new Map<string, string>();
   let others: string | undefined;
   const reported = new Map<ProcessKey, string>();
 
@@ -48,12 +50,19 @@ export function watchProcesses(
       if (others !== (others = rest.join(' '))) othersChanged();
       const present = new Set(processes.map(processKey));
       for (const key of reported.keys()) if (!present.has(key)) reported.delete(key);
-      await Promise.all(processes.map((process) => lookAt(process, count)));
-      problem = undefined;
+      for (const key of troubles.keys()) if (key !== '' && !present.has(key)) troubles.delete(key);
+      const readable = processes.filter((process) => process.state !== 'other-user');
+      await Promise.all(readable.map((process) => lookAt(process, count)));
+      troubles.delete('');
     } catch (error) {
-      // The same trouble every second is one line in the log.
-      if (problem !== String(error)) log(`looking for processes: ${(problem = String(error))}`);
+      say('', `looking for processes: ${String(error)}`);
     }
+  }
+
+  /** The same trouble every second is one line in the log. */
+  function say(key: string, trouble: string): void {
+    if (troubles.get(key) !== trouble) log(trouble);
+    troubles.set(key, trouble);
   }
 
   async function lookAt(process: PatchableProcess, count: boolean): Promise<void> {
@@ -63,6 +72,7 @@ export function watchProcesses(
     const refresh = count || isSilent || (inOldCode && isSeen());
     try {
       const status = await engine().status(process.pid, { refresh });
+      troubles.delete(key);
       const text = JSON.stringify(status);
       if (text === reported.get(key) && !isSilent) return;
       reported.set(key, text);
@@ -70,7 +80,7 @@ export function watchProcesses(
         store.dispatch({ type: 'status', key, status, answered: refresh });
     } catch (error) {
       if (refresh && !isSilent) store.dispatch({ type: 'silent', key });
-      log(`status of ${process.name} (${process.pid}): ${String(error)}`);
+      say(key, `status of ${process.name} (${process.pid}): ${String(error)}`);
     }
   }
 

@@ -40,7 +40,8 @@ export interface Environment {
   readonly database: boolean | undefined;
 }
 
-/** pid and start time: a reused pid is another process. */
+/** pid, start time and the runtime's thread: a reused pid is another process, and so is one that runs another program
+ * now, whose patches have ended with what it ran before. */
 export type ProcessKey = string;
 
 export type Selection =
@@ -134,8 +135,12 @@ export const initialState: State = {
   delivered: new Map(),
 };
 
-export function processKey(process: { pid: number; startTime: number }): ProcessKey {
-  return `${process.pid}@${process.startTime}`;
+export function processKey({
+  pid,
+  startTime,
+  runtime,
+}: Pick<PatchableProcess, 'pid' | 'startTime' | 'runtime'>): ProcessKey {
+  return `${pid}@${startTime}${runtime ? `#${runtime.workerTid}` : ''}`;
 }
 
 /** A function of a process. `address` is the function's entry as the runtime spells it. */

@@ -1,4 +1,4 @@
-/* The driver that can also fork (the child serves on, the parent only waits) and run another program in its place,
+/* The driver that can also fork (the child serves on, the parent only waits, the child outlives it) and run another program in its place,
  * with the runtime preloaded again or without it. */
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ static void run(char *program) {
 int main(void) {
   char line[4096];
   char *program;
+  int is_child = 0;
   signal(SIGCHLD, SIG_IGN);
   puts("ready");
   fflush(stdout);
@@ -30,6 +31,7 @@ int main(void) {
       if (fork() != 0) {
         for (;;) pause();
       }
+      is_child = 1;
       printf("%d\n", (int)getpid());
     } else if ((program = after(line, "exec ")) != NULL) {
       run(program);
@@ -41,5 +43,7 @@ int main(void) {
     }
     fflush(stdout);
   }
+  /* The pipe ends with the process that was started with it. */
+  while (is_child) pause();
   return 0;
 }

@@ -1,0 +1,125 @@
+// How often processes are looked at, and that nothing is left of those that have ended. The engine and the clock are
+// the test's own; following.test.ts has the real ones.
+import { strict as assert } from 'node:assert';
+import { mock } from 'node:test';
+import type { PatchableProcess, PatchedFunction } from '../../extension/engine/model/result';
+import type { AsyncEngine } from '../../extension/workbench/engine_thread/client';
+import { watchProcesses } from '../../extension/workbench/session/process_watch';
+import { Store } from '../../extension/workbench/state/store';
+import { initialState } from '../../extension/workbench/state/state';
+import { file, patchedFunction, process, result, status } from './fixtures';
+
+const turns = async () => {
+  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+};
+
+describe('the processes of a workspace', () => {
+  let running: PatchableProcess[] = [];
+  let live: PatchedFunction[] = [];
+  let looks = 0;
+  let underWay = 0;
+  let answer: Promise<void> | undefined;
+  const engine = {
+    async processes() {
+      assert.equal(++underWay, 1, 'two looks at a time');
+      looks++;
+      await answer;
+      underWay--;
+      return running;
+    },
+    status: (pid: number) => Promise.resolve(status(live, pid)),
+  } as unknown as AsyncEngine;
+  let store: Store;
+  let messages: string[];
+  let watch: ReturnType<typeof watchProcesses>;
+
+  beforeEach(() => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    [running, live, looks, underWay, answer, messages] = [[], [], 0, 0, undefined, []];
+    store = new Store();
+    const log = (message: string) => void messages.push(message);
+    const folders = () => ['/project'];
+    watch = watchProcesses(
+      () => engine,
+      store,
+      folders,
+      () => true,
+      () => undefined,
+      log,
+    );
+  });
+  afterEach(() => {
+    watch.dispose();
+    mock.timers.reset();
+  });
+  const seconds = async (count: number) => {
+    for (let second = 0; second < count; second++) {
+      mock.timers.tick(1000);
+      await turns();
+    }
+  };
+
+  it('are looked at once a second, and not again while a look takes longer', async () => {
+    await seconds(10);
+    assert.ok(looks >= 9 && looks <= 11, `${looks} looks in 10 seconds`);
+    let finish = () => undefined as void;
+    answer = new Promise((resolve) => (finish = resolve));
+    looks = 0;
+    await seconds(10);
+    assert.equal(looks, 1);
+    finish();
+    await turns();
+    await seconds(1);
+    assert.equal(looks, 2);
+  });
+
+  it('are left alone while an operation is under way, which reports by itself', async () => {
+    await seconds(1);
+    store.dispatch({ type: 'operation-started', id: 1, action: 'save', files: [file] });
+    looks = 0;
+    await seconds(5);
+    assert.equal(looks, 0);
+  });
+
+  it('leave nothing behind when they end, however many there were', async () => {
+    const patched = (pid: number) => {
+      const statuses = new Map([[`${pid}@${1000 + pid}#${pid + 1}`, status([patchedFunction()], pid)]]);
+      const texts = new Map([[file, `text ${pid}`]]);
+      const ended = result({ processes: [{ pid, exe: '/project/service', functions: [patchedFunction()] }] });
+      store.dispatch({ type: 'matches', file, processes: [process(pid)] });
+      store.dispatch({ type: 'operation-started', id: pid, action: 'save', files: [file] });
+      store.dispatch({
+        type: 'operation-finished',
+        ...{ id: pid, at: pid, result: ended, statuses, texts, whole: true },
+      });
+    };
+    for (let pid = 1; pid <= 300; pid++) {
+      [running, live] = [[process(pid)], []];
+      await seconds(1);
+      assert.equal(store.state.statuses.size, 1);
+      live = [patchedFunction()];
+      patched(pid);
+      assert.equal(store.state.delivered.size, 1);
+    }
+    running = [];
+    await seconds(1);
+    const { history, lost } = store.state;
+    assert.ok(history.length <= 200, 'the history is a list of the last ones');
+    assert.deepEqual(
+      lost.map(({ pid }) => pid),
+      [300],
+    );
+    assert.deepEqual(
+      { ...store.state, history: [], lost: [] },
+      { ...initialState, processes: [], matches: new Map([[file, []]]) },
+    );
+    assert.deepEqual(messages, []);
+  });
+
+  it('that cannot be read are one line in the log, not one a second', async () => {
+    engine.status = () => Promise.reject(new Error('no permission'));
+    running = [process(7)];
+    await seconds(5);
+    assert.deepEqual(messages, ['status of service (7): Error: no permission']);
+  });
+});
