@@ -21,7 +21,7 @@ export interface FunctionTarget {
 }
 
 const VERDICTS: Record<string, string> = {
-  'flags-differ': '$(warning) Hot Patch: built with other flags than the running program',
+  'flags-differ': '$(warning) Hot Patch: the running program was built with other flags',
   'no-command': '$(warning) Hot Patch: no compile command for this file',
   'other-build': '$(warning) Hot Patch: the running program is of another build',
   'compile-failed': '$(error) Hot Patch: does not compile',
