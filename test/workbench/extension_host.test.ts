@@ -17,7 +17,8 @@ describe('in the extension host', function () {
     session.copySample('driver');
     session.write('unit.c', 'long value(long n) {\n  return n * 2;\n}\n');
     await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
-    const task = { label: 'run with hot patch', type: 'hotPatch', program: session.path('program') };
+    const program = '${workspaceFolder}/program';
+    const task = { label: 'run with hot patch', type: 'hotPatch', program };
     session.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: [task] }));
     await session.start();
     const results = await runInHost({

@@ -1,11 +1,18 @@
 // Commands of the welcome views: hotPatch.chooseBuildDirectory and hotPatch.copyCMakeLines.
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { Setting } from '../contributions';
+import type { Session } from '../session/session';
 
-const CMAKE_LINES = `find_package(hot_fix REQUIRED)
+/** @param sources of the runtime, which are its CMake package too */
+function cmakeLines(sources: string): string {
+  return `# The package is installed once, from ${sources}: cmake -S … -B …, cmake --build …, cmake --install ….
+# Or, in place of find_package: add_subdirectory("${sources}" hot_fix)
+find_package(hot_fix REQUIRED)
 target_link_libraries(your_program PRIVATE hot_fix::hot_fix)
 # and in main(): #include <hot_fix.h>, init_hot_fix_signal();
 `;
+}
 
 export async function chooseBuildDirectory(): Promise<void> {
   const [folder] = vscode.workspace.workspaceFolders ?? [];
@@ -22,7 +29,7 @@ export async function chooseBuildDirectory(): Promise<void> {
   await vscode.workspace.getConfiguration().update(Setting.buildDirectory, chosen.fsPath, target);
 }
 
-export async function copyCMakeLines(): Promise<void> {
-  await vscode.env.clipboard.writeText(CMAKE_LINES);
+export async function copyCMakeLines({ context }: Session): Promise<void> {
+  await vscode.env.clipboard.writeText(cmakeLines(join(context.extensionPath, 'native')));
   void vscode.window.showInformationMessage('Hot Patch: the CMake lines are on the clipboard.');
 }

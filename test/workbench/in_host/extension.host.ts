@@ -1,9 +1,11 @@
 // What other extensions and VS Code itself are given: commands, lenses, diagnostics, tasks, and the settings that
 // change them. Runs in the extension host, on the small program of extension_host.test.ts.
 import { strict as assert } from 'node:assert';
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import * as vscode from 'vscode';
 import type { HotPatchApi } from '../../../extension/debug/api';
 import type { PatchResult, ProcessStatus } from '../../../extension/engine/model/result';
@@ -86,6 +88,23 @@ async function ended(session: vscode.DebugSession): Promise<void> {
   });
   await vscode.debug.stopDebugging(session);
   await ending;
+}
+
+/** A project with the CMake lines in it, built: what `cmake` and the compiler say when they fail is the message. */
+async function build(lines: string): Promise<void> {
+  const directory = join(folder, 'cmake');
+  mkdirSync(directory);
+  const project = `cmake_minimum_required(VERSION 3.14)\nproject(built C)\nadd_executable(your_program main.c)\n`;
+  writeFileSync(join(directory, 'CMakeLists.txt'), project + lines);
+  writeFileSync(
+    join(directory, 'main.c'),
+    '#include <hot_fix.h>\nint main(void) { return init_hot_fix_signal(); }\n',
+  );
+  for (const args of [
+    ['-S', '.', '-B', 'build'],
+    ['--build', 'build', '-j2'],
+  ])
+    await promisify(execFile)('cmake', args, { cwd: directory });
 }
 
 describe('the extension', () => {
@@ -239,6 +258,15 @@ describe('the extension', () => {
     subscription.dispose();
     await (await replace('n * 5', 'n * 3')).save();
     await configuration.update(Setting.onSave, undefined, vscode.ConfigurationTarget.Global);
+  });
+
+  it('copies CMake lines that build the runtime into a program', async function () {
+    this.timeout(240_000);
+    await vscode.commands.executeCommand(Command.copyCMakeLines);
+    const lines = await vscode.env.clipboard.readText();
+    assert.match(lines, /^find_package\(hot_fix REQUIRED\)$/m);
+    const [inPlace] = /add_subdirectory\(.*\)$/m.exec(lines)!;
+    await build(lines.replace('find_package(hot_fix REQUIRED)', inPlace));
   });
 
   it('puts what a report needs on the clipboard, without source text', async () => {
