@@ -1,6 +1,6 @@
 // Questions that several views ask of the state, answered in one place. Pure.
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
-import { isSameFunction } from '../syntax/names';
+import { sourceNames } from '../syntax/names';
 import type { SourceFunction } from '../syntax/functions';
 import { functionKey, processKey, versionKey, type Delivered, type ProcessKey, type State } from './state';
 
@@ -28,10 +28,8 @@ export interface RunningFunction {
 
 /** Patched functions, in all processes, that are this function of the file. */
 export function runningFunctions(state: State, file: string, source: SourceFunction): RunningFunction[] {
-  const all = patchedFunctions(state).filter(
-    (running) =>
-      isSameFunction(running.function.name, source.name) &&
-      (running.function.file === undefined || running.function.file === file),
+  const all = (functionsByName(state).get(source.name) ?? []).filter(
+    (running) => running.function.file === undefined || running.function.file === file,
   );
   const distances = all.map((running) =>
     Math.abs((running.function.line ?? source.nameLine + 1) - source.nameLine - 1),
@@ -45,6 +43,24 @@ export function runningFunctions(state: State, file: string, source: SourceFunct
     distances[all.indexOf(running)]! < distances[all.indexOf(best)]! ? running : best,
   );
   return candidates.filter((running) => running.function.symbol === nearest.function.symbol);
+}
+
+const indexes = new WeakMap<State, ReadonlyMap<string, RunningFunction[]>>();
+
+/** Each of the hundreds of functions of a file is looked up at every key press. */
+function functionsByName(state: State): ReadonlyMap<string, RunningFunction[]> {
+  const known = indexes.get(state);
+  if (known) return known;
+  const index = new Map<string, RunningFunction[]>();
+  for (const running of patchedFunctions(state)) {
+    for (const name of sourceNames(running.function.name)) {
+      const same = index.get(name);
+      if (same) same.push(running);
+      else index.set(name, [running]);
+    }
+  }
+  indexes.set(state, index);
+  return index;
 }
 
 export function patchedFunctions(state: State): RunningFunction[] {

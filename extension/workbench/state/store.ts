@@ -27,3 +27,8 @@ export class Store {
     return { dispose: () => void this.listeners.delete(listener) };
   }
 }
+
+/** Whether a view of these parts has something new to show. */
+export function isChanged(state: State, previous: State, parts: readonly (keyof State)[]): boolean {
+  return parts.some((part) => state[part] !== previous[part]);
+}

@@ -43,11 +43,13 @@ export function readableName(demangled: string): string {
   return demangled.replace(STRING, 'std::string');
 }
 
+/** How a source may spell the function of a name from the symbol table. */
+export function sourceNames(demangled: string): string[] {
+  const name = qualifiedName(demangled);
+  return name.startsWith(`${ANONYMOUS}::`) ? [name, name.slice(ANONYMOUS.length + 2)] : [name];
+}
+
 /** Does a name from the symbol table mean the function that the source spells like this? */
 export function isSameFunction(demangled: string, sourceName: string): boolean {
-  const name = qualifiedName(demangled);
-  return (
-    name === sourceName ||
-    (name.startsWith(`${ANONYMOUS}::`) && sourceName === name.slice(ANONYMOUS.length + 2))
-  );
+  return sourceNames(demangled).includes(sourceName);
 }

@@ -1,30 +1,34 @@
 // Code lens on functions: what lens_content.ts finds, for the functions that the parser's thread finds in unsaved
-// text. Setting hotPatch.codeLens turns it off. Decides nothing.
+// text. VS Code has those in sight resolved: of hundreds in a file, few are converted at a key press. Setting
+// hotPatch.codeLens turns it off. Decides nothing.
 import * as vscode from 'vscode';
 import { languages, Setting } from '../contributions';
 import { setting } from '../settings';
-import type { Store } from '../state/store';
+import { isChanged, type Store } from '../state/store';
 import type { Documents } from './documents';
-import { lensesOf } from './lens_content';
+import { lensesOf, type Lens } from './lens_content';
+
+class ContentLens extends vscode.CodeLens {
+  constructor(readonly content: Lens) {
+    super(new vscode.Range(content.line, 0, content.line, 0));
+  }
+}
 
 export function showCodeLens(store: Store, documents: Documents): vscode.Disposable {
   const changed = new vscode.EventEmitter<void>();
-  const provider: vscode.CodeLensProvider = {
+  const provider: vscode.CodeLensProvider<ContentLens> = {
     onDidChangeCodeLenses: changed.event,
     async provideCodeLenses(document, token) {
       const isMatched = store.state.matches.has(document.uri.fsPath);
       if (!isMatched || !setting(Setting.codeLens, document)) return [];
       const functions = (await documents.functions(document)) ?? [];
       if (token.isCancellationRequested) return [];
-      return lensesOf(store.state, document.uri.fsPath, functions).map(
-        (lens) =>
-          new vscode.CodeLens(new vscode.Range(lens.line, 0, lens.line, 0), {
-            title: lens.title,
-            tooltip: lens.tooltip,
-            command: lens.command,
-            arguments: [...lens.parameters],
-          }),
-      );
+      return lensesOf(store.state, document.uri.fsPath, functions).map((lens) => new ContentLens(lens));
+    },
+    resolveCodeLens(codeLens) {
+      const { title, tooltip, command, parameters } = codeLens.content;
+      codeLens.command = { title, tooltip, command, arguments: [...parameters] };
+      return codeLens;
     },
   };
   return vscode.Disposable.from(
@@ -35,10 +39,10 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
     ),
     store.subscribe((state, previous) => {
       // VS Code asks by itself when the text changes.
-      const same = (['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'] as const).every(
-        (part) => state[part] === previous[part],
-      );
-      if (!same) changed.fire();
+      if (
+        isChanged(state, previous, ['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'])
+      )
+        changed.fire();
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(Setting.codeLens)) changed.fire();

@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import { setting } from '../settings';
-import type { Store } from '../state/store';
+import { isChanged, type Store } from '../state/store';
 import { isSource, type Documents } from './documents';
 import { marksOf, type FunctionMark } from './function_marks';
 
@@ -50,7 +50,12 @@ export function showDecorations(
   renderAll();
   return vscode.Disposable.from(
     ...Object.values(types),
-    store.subscribe(renderAll),
+    store.subscribe((state, previous) => {
+      if (
+        isChanged(state, previous, ['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'])
+      )
+        renderAll();
+    }),
     documents.onDidParse(renderAll),
     vscode.window.onDidChangeVisibleTextEditors(renderAll),
     vscode.workspace.onDidChangeConfiguration((event) => {

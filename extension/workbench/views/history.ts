@@ -1,8 +1,8 @@
 // View `hotPatch.history`: the log of patches (history_nodes.ts). Its inline action goes back to the state that an
-// entry left (commands/restore.ts).
+// entry left (commands/revert.ts).
 import * as vscode from 'vscode';
 import { View } from '../contributions';
-import type { Store } from '../state/store';
+import { isChanged, type Store } from '../state/store';
 import { historyOf, type HistoryNode } from './history_nodes';
 
 export function showHistory(store: Store): vscode.Disposable {
@@ -28,13 +28,7 @@ export function showHistory(store: Store): vscode.Disposable {
     changed,
     vscode.window.createTreeView(View.history, { treeDataProvider: provider }),
     store.subscribe((state, previous) => {
-      if (
-        state.history !== previous.history ||
-        state.statuses !== previous.statuses ||
-        state.processes !== previous.processes
-      ) {
-        changed.fire(undefined);
-      }
+      if (isChanged(state, previous, ['history', 'statuses', 'processes'])) changed.fire(undefined);
     }),
   );
 }

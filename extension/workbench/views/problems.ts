@@ -1,5 +1,5 @@
 // Diagnostic collection `hotPatch`: what problem_items.ts finds. The code of a refusal links to its section of
-// TROUBLESHOOTING.md (commands/troubleshoot.ts). Decides nothing.
+// TROUBLESHOOTING.md (commands/show.ts). Decides nothing.
 import * as vscode from 'vscode';
 import { Command } from '../contributions';
 import type { Store } from '../state/store';

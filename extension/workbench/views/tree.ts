@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { View } from '../contributions';
 import type { State } from '../state/state';
-import type { Store } from '../state/store';
+import { isChanged, type Store } from '../state/store';
 import { treeOf, type TreeNode } from './tree_nodes';
 
 const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
@@ -19,15 +19,22 @@ export interface Tree extends vscode.Disposable {
 }
 
 export function showTree(store: Store): Tree {
-  let roots = treeOf(store.state);
-  let shown = JSON.stringify(roots);
+  /** Of the state as it is, once they are asked for: a tree that nobody sees costs nothing. */
+  let roots: readonly TreeNode[] | undefined;
   const parents = new Map<string, TreeNode>();
   const changed = new vscode.EventEmitter<undefined>();
-  index(roots, parents);
+  const current = (): readonly TreeNode[] => {
+    if (!roots) {
+      roots = treeOf(store.state);
+      parents.clear();
+      index(roots, parents);
+    }
+    return roots;
+  };
 
   const provider: vscode.TreeDataProvider<TreeNode> = {
     onDidChangeTreeData: changed.event,
-    getChildren: (node) => [...(node?.children ?? roots)],
+    getChildren: (node) => [...(node?.children ?? current())],
     getParent: (node) => parents.get(node.id),
     getTreeItem: itemOf,
     resolveTreeItem: async (item, node) => {
@@ -39,14 +46,10 @@ export function showTree(store: Store): Tree {
     treeDataProvider: provider,
     showCollapseAll: true,
   });
-  const subscription = store.subscribe((state) => {
-    const next = treeOf(state);
-    const text = JSON.stringify(next);
+  const subscription = store.subscribe((state, previous) => {
+    if (!isChanged(state, previous, ['processes', 'selection', 'statuses', 'lost'])) return;
     view.badge = badgeOf(state);
-    if (text === shown) return;
-    [roots, shown] = [next, text];
-    parents.clear();
-    index(roots, parents);
+    roots = undefined;
     changed.fire(undefined);
   });
 
@@ -56,7 +59,7 @@ export function showTree(store: Store): Tree {
     },
     async reveal(isMeant) {
       await vscode.commands.executeCommand(`${View.trampolines}.focus`);
-      const node = find(roots, isMeant);
+      const node = find(current(), isMeant);
       if (node) await view.reveal(node, { select: true, focus: true, expand: 2 });
     },
     dispose: () => void vscode.Disposable.from(view, changed, subscription).dispose(),

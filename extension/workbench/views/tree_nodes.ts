@@ -60,6 +60,7 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
   const functions = state.statuses.get(key)?.functions ?? [];
   const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
   const modules = [...new Set(functions.map((f) => f.module))].sort();
+  const labels = labelsOf(functions);
   const target = { key, pid: process.pid, name: process.name };
   return {
     id: key,
@@ -89,7 +90,7 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
             target,
             children: functions
               .filter((f) => f.module === module)
-              .map((f) => functionNode(key, process.pid, f, labelOf(f, functions))),
+              .map((f) => functionNode(key, process.pid, f, labels.get(f)!)),
           })),
   };
 }
@@ -119,10 +120,16 @@ function processTooltip(process: PatchableProcess): string {
 }
 
 /** Parameters only where they tell overloads apart. */
-function labelOf(f: PatchedFunction, all: readonly PatchedFunction[]): string {
-  const name = qualifiedName(f.name);
-  const overloads = all.filter((other) => qualifiedName(other.name) === name);
-  return overloads.length > 1 ? readableName(f.name) : name;
+function labelsOf(functions: readonly PatchedFunction[]): ReadonlyMap<PatchedFunction, string> {
+  const names = functions.map((f) => qualifiedName(f.name));
+  const seen = new Set<string>();
+  const overloaded = new Set(names.filter((name) => seen.size === seen.add(name).size));
+  return new Map(
+    functions.map((f, index) => {
+      const name = names[index]!;
+      return [f, overloaded.has(name) ? readableName(f.name) : name];
+    }),
+  );
 }
 
 function functionNode(key: ProcessKey, pid: number, f: PatchedFunction, label: string): TreeNode {
