@@ -24,9 +24,12 @@ describe('a program that forks', () => {
     await workbench.openFile('unit.c');
     await workbench.showView();
     await workbench.status(`program (${program.pid})`);
+    const beforeTheFirst = workbench.welcome('Each patch is listed here');
+    await shows(beforeTheFirst);
     await workbench.replace('n * 2', 'n * 3');
     await workbench.save();
     await workbench.status(/live in \d+ ms/);
+    await isGone(beforeTheFirst);
     child = Number(await program.ask('fork'));
     await shows(rowOf(program.pid));
     await shows(rowOf(child));

@@ -1,4 +1,4 @@
-// The log of patches of this session, newest first, as plain nodes. Pure; history.ts shows it.
+// The log of patches, newest first, as plain nodes. Pure; history.ts shows it.
 import { basename } from 'node:path';
 import { TreeItemKind } from '../contributions';
 import { shortList } from '../state/queries';

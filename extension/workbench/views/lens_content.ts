@@ -20,11 +20,12 @@ export interface FunctionTarget {
   readonly line: number;
 }
 
+/** VS Code trims a blank behind an icon. */
 const VERDICTS: Record<string, string> = {
-  'flags-differ': '$(warning) Hot Patch: the running program was built with other flags',
-  'no-command': '$(warning) Hot Patch: no compile command for this file',
-  'other-build': '$(warning) Hot Patch: the running program is of another build',
-  'compile-failed': '$(error) Hot Patch: does not compile',
+  'flags-differ': '$(warning)\u00a0Hot Patch: the running program was built with other flags',
+  'no-command': '$(warning)\u00a0Hot Patch: no compile command for this file',
+  'other-build': '$(warning)\u00a0Hot Patch: the running program is of another build',
+  'compile-failed': '$(error)\u00a0Hot Patch: does not compile',
 };
 
 export function lensesOf(state: State, file: string, functions: readonly SourceFunction[]): Lens[] {
