@@ -31,7 +31,11 @@ export function createApi(
   return {
     version: 1,
     onDidPatch: results.event,
-    processes: async () => (await active().engine.processes()).filter(({ runtime }) => runtime !== undefined),
+    processes: async () => {
+      const { processes, store } = active();
+      await processes.look();
+      return [...(store.state.processes ?? [])];
+    },
     status: async (pid) => active().engine.status(pid),
     patch: async (files, pids) => active().operations.patch({ action: 'patch', files, pids }),
     revert: async (pid) => active().operations.revert('revert', [{ pid, functions: 'all' }]),
