@@ -298,7 +298,7 @@ async function revert(engine: Engine, command: Extract<Command, { name: 'revert'
 
 /** Becomes the program: nothing of ours stays between it and the terminal, and its pid is the one started. */
 async function run(engine: Engine, program: string[]): Promise<number> {
-  const environment = engine.runEnvironment(process.env);
+  const environment = engine.runEnvironment(process.env, program[0]!);
   await engine.dispose();
   const errno = await replaceProcess(program, environment);
   const reason =

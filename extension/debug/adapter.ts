@@ -183,7 +183,7 @@ export class HotPatchDebugSession extends DebugSession {
     if (!statSync(start.program, { throwIfNoEntry: false })?.isFile())
       throw new Error(`${start.program} is not there: build it first.`);
     const base = mergedEnvironment(process.env, start.env);
-    const env = args.runtime === 'embedded' ? base : await this.access.runEnvironment(base);
+    const env = args.runtime === 'embedded' ? base : await this.access.runEnvironment(base, start.program);
     const where = args.console ?? 'internalConsole';
     if (where === 'internalConsole') {
       const piped = withLineBuffering(env);

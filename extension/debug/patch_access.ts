@@ -8,8 +8,8 @@ export type FunctionVersions = 'all' | { address: string; version: number }[];
 export interface PatchAccess {
   processes(): Promise<PatchableProcess[]>;
   status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
-  /** `base` with what brings the runtime into a program. */
-  runEnvironment(base: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv>;
+  /** `base` with what brings the runtime into that program. */
+  runEnvironment(base: NodeJS.ProcessEnv, program: string): Promise<NodeJS.ProcessEnv>;
   /** `bring-over`: to a process that was started again. */
   patch(files: string[], pid: number, reason: 'patch' | 'bring-over'): Promise<PatchResult>;
   revert(pid: number, functions: FunctionVersions): Promise<PatchResult>;
@@ -27,7 +27,7 @@ export function directAccess(engine: Engine): PatchAccess {
   return {
     processes: () => engine.processes(),
     status: (pid, options) => engine.status(pid, options),
-    runEnvironment: (base) => Promise.resolve(engine.runEnvironment(base)),
+    runEnvironment: (base, program) => Promise.resolve(engine.runEnvironment(base, program)),
     patch: async (files, pid) => told(await engine.patch({ files, target: { kind: 'pid', pids: [pid] } })),
     revert: async (pid, functions) => told(await engine.revert({ pids: [pid], functions })),
     onResult(listener) {

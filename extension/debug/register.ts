@@ -63,7 +63,7 @@ function accessOf(session: Session): PatchAccess {
   return {
     processes: () => session.engine.processes(),
     status: (pid, options) => session.engine.status(pid, options),
-    runEnvironment: (base) => session.engine.runEnvironment(base),
+    runEnvironment: (base, program) => session.engine.runEnvironment(base, program),
     patch: (files, pid, reason) => session.operations.patch({ action: reason, files, pids: [pid] }),
     revert: (pid, functions) => session.operations.revert('revert', [{ pid, functions }]),
     onResult: (listener) => session.operations.onResult(listener),

@@ -2,7 +2,7 @@
 // meet. Wires; whatever is more than one call is in the part it belongs to.
 import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
 import { createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
@@ -23,9 +23,8 @@ import { createModuleCache } from './process/modules';
 import { prepareSignals } from './process/native';
 import { createPatchPlaces } from './process/patch_places';
 import { createProcessList } from './process/process_list';
+import { runEnvironment } from './process/run_environment';
 import { readRunState } from './process/run_state';
-
-const RUNTIME = 'libhot_fix.so';
 
 export function createEngine(options: EngineOptions = {}): Engine {
   const log = options.log ?? (() => undefined);
@@ -151,8 +150,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withPlaces(answer.status);
     },
-    runEnvironment: (base) =>
-      runEnvironment(base, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),
+    runEnvironment: (base, program) =>
+      runEnvironment(base, program, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),
     dispose: () => {
       process.off('exit', removeTemporaries);
       cache.dispose();
@@ -170,19 +169,4 @@ function asProblem({ error }: Answer): Problem {
   if (!error) return { code: 'internal', message: 'The runtime failed without saying why' };
   const { code, message, symbol } = error;
   return { code, message, ...(symbol !== null && { symbol }) };
-}
-
-/** LD_PRELOAD with the runtime before what is there already (ld.so(8)).
- * Throws HotPatchError file-not-found. */
-export function runEnvironment(base: NodeJS.ProcessEnv, directory: string): NodeJS.ProcessEnv {
-  const library = resolve(directory, RUNTIME);
-  if (!existsSync(library))
-    throw new HotPatchError('file-not-found', `The runtime ${library} does not exist`, { file: library });
-  if (/[\s:]/.test(library))
-    // ld.so splits LD_PRELOAD at blanks and colons and knows no quoting.
-    throw new HotPatchError(
-      'unsupported-construct',
-      `${library} cannot be preloaded: its path has a blank or colon`,
-    );
-  return { ...base, LD_PRELOAD: [library, base['LD_PRELOAD']].filter(Boolean).join(delimiter) };
 }

@@ -53,7 +53,7 @@ export interface Engine {
   /** `refresh`: have the runtime count the threads in old code again; otherwise what it last wrote. */
   status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
   /** Environment with which a program gets the runtime (LD_PRELOAD and so on), on top of `base`. */
-  runEnvironment(base: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
+  runEnvironment(base: NodeJS.ProcessEnv, program: string): NodeJS.ProcessEnv;
   /** Removes temporary files. Running processes keep their patches. */
   dispose(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 // started by `hot-patch run`.
 import { strict as assert } from 'node:assert';
 import { exitStatus, patch, ps } from '../support/hot_patch';
+import { cli } from '../support/paths';
 import { inSession, Session, Unit } from '../support/session';
 import { until } from '../support/until';
 
@@ -133,13 +134,7 @@ describe('hot-patch run', () => {
     inSession(async (session) => {
       const { program } = await Unit.start(session, source);
       await program.stop();
-      const { root } = await import('../support/paths');
-      const run = await session.startCommand(process.execPath, [
-        `${root}/dist/cli.js`,
-        'run',
-        '--',
-        session.path('program'),
-      ]);
+      const run = await session.startCommand(process.execPath, [cli, 'run', '--', session.path('program')]);
       await run.line('ready');
       assert.equal(await run.ask('10'), '21');
       session.edit('unit.cc', 'n * 2', 'n * 3');
@@ -147,6 +142,42 @@ describe('hot-patch run', () => {
       assert.equal(await run.ask('10'), '32');
       run.endInput();
       assert.equal(await run.exit(), 0);
+    }),
+  );
+
+  it(
+    'starts a program that AddressSanitizer watches, which is patched and watched on',
+    inSession(async (session) => {
+      session.write(
+        'unit.cc',
+        `#include <cstdio>
+         #include <cstdlib>
+         __attribute__((noinline)) long at(long n) { long values[4] = {1, 2, 3, 4}; return values[n & 3]; }
+         int main() {
+           char line[64];
+           puts("ready"); fflush(stdout);
+           while (fgets(line, sizeof line, stdin)) { printf("%ld\\n", at(atol(line))); fflush(stdout); }
+         }`,
+      );
+      await session.build({
+        sources: ['unit.cc'],
+        flags: ['-O1', '-g', '-fsanitize=address'],
+        linkFlags: ['-fsanitize=address'],
+      });
+      const program = await session.startCommand(process.execPath, [
+        cli,
+        'run',
+        '--',
+        session.path('program'),
+      ]);
+      assert.equal(await program.line(), 'ready');
+      assert.equal(await program.ask('2'), '3');
+      session.edit('unit.cc', 'values[n & 3]', 'values[n]');
+      await session.patch('unit.cc');
+      assert.equal(await program.ask('3'), '4');
+      program.send('4');
+      assert.match(await program.errorLine(/AddressSanitizer/), /stack-buffer-overflow/);
+      assert.notEqual(await program.exit(), 0);
     }),
   );
 

@@ -56,7 +56,7 @@ async function taskOf(
   scope: vscode.WorkspaceFolder | vscode.TaskScope,
 ): Promise<vscode.Task> {
   const program = definition.program;
-  const env = onlyStrings(await session.engine.runEnvironment(process.env));
+  const env = onlyStrings(await session.engine.runEnvironment(process.env, program));
   const cwd = definition.cwd ?? vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? dirname(program);
   const execution = new vscode.ProcessExecution(program, [...(definition.args ?? [])], { cwd, env });
   const task = new vscode.Task(definition, scope, basename(program), 'Hot Patch', execution, []);

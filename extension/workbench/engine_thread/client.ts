@@ -93,7 +93,7 @@ export function startEngine(
     load: (pid, file) => ask('load', [pid, file]),
     revert: (request) => ask('revert', [request]),
     status: (pid, options) => ask('status', [pid, options]),
-    runEnvironment: (base) => ask('runEnvironment', [base]),
+    runEnvironment: (base, program) => ask('runEnvironment', [base, program]),
     dispose: async () => {
       const last = worker;
       if (!last) return;
