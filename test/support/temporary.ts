@@ -6,6 +6,8 @@ import { join } from 'node:path';
 
 const present = new Set<string>();
 
+// Each test file is a bundle with a copy of this one, and a process runs many of them.
+process.setMaxListeners(0);
 process.on('exit', () => {
   for (const directory of present) removeTemporaryDirectory(directory);
 });
