@@ -22,7 +22,7 @@ const usesRegisters = `
 /** A thread that never leaves a loop, which calls `tick` and keeps its values in registers meanwhile. */
 async function startLoop(
   session: Session,
-  { parameters, argument }: { parameters: string; argument: string },
+  { parameters, argument, body = '' }: { parameters: string; argument: string; body?: string },
 ): Promise<Program> {
   session.write(
     'loop.c',
@@ -30,10 +30,11 @@ async function startLoop(
      #include <pthread.h>
      #include <stdio.h>
      static volatile long ticks;
+     static volatile long sink;
      static volatile int corrupted;
      static long loop(long a, long b, long c, long d, double x);
      static int loopFrame(void *address) { long past = (char *)address - (char *)loop; return past > 0 && past < 2000; }
-     __attribute__((noinline)) static void tick(${parameters}) { ticks++; }
+     __attribute__((noinline)) static void tick(${parameters}) { ticks++; ${body} }
      __attribute__((noinline)) static long loop(long a, long b, long c, long d, double x) {
        long e = a * 3, f = b * 5, g = c * 7, h = d * 9;
        double y = x * 3;
@@ -68,7 +69,7 @@ describe('a running program is not corrupted', () => {
     'by a callee that uses registers an active caller counts on (-fipa-ra)',
     inSession(async (session) => {
       const program = await startLoop(session, { parameters: 'void', argument: '' });
-      session.edit('loop.c', '{ ticks++; }', `{ ticks++; ${usesRegisters} }`);
+      session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
       const { processes } = await session.patch('loop.c');
       // The loop's own code changed as well, but it is the old one that runs, and goes on calling the new tick.
       assert.equal(processes[0]!.functions.find(({ symbol }) => symbol === 'loop')?.activeThreads, 1);
@@ -88,17 +89,33 @@ describe('a running program is not corrupted', () => {
     }),
   );
 
+  const seven = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  const onTheStack = {
+    parameters: seven.map((name) => `long ${name}`).join(', '),
+    argument: seven.map((_, i) => `i + ${i}`).join(', '),
+  };
+
   it(
     'by such a callee when nothing can be put before it, because arguments lie on the stack: it waits, then is refused',
     inSession(async (session) => {
-      const seven = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-      const program = await startLoop(session, {
-        parameters: seven.map((name) => `long ${name}`).join(', '),
-        argument: seven.map((_, i) => `i + ${i}`).join(', '),
-      });
-      session.edit('loop.c', '{ ticks++; }', `{ ticks++; ${usesRegisters} }`);
+      const program = await startLoop(session, { ...onTheStack, body: `sink = ${seven.join(' + ')};` });
+      session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
       const result = await session.refused('loop.c', 'caller-active');
       assert.match(result.refusals[0]!.message, /loop/);
+      assert.equal(await program.ask('how'), 'well');
+    }),
+  );
+
+  it(
+    'by such a callee when the compiler made a clone of it, which old code goes on calling in its old version',
+    inSession(async (session) => {
+      const program = await startLoop(session, onTheStack);
+      session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
+      const { changed } = await session.patch('loop.c');
+      assert.ok(
+        changed.some(({ symbol }) => symbol.startsWith('tick.')),
+        JSON.stringify(changed),
+      );
       assert.equal(await program.ask('how'), 'well');
     }),
   );

@@ -25,10 +25,14 @@ export interface RegisterHazards {
   guards: Guard[];
 }
 
+/** A function as code of the process reaches it: in its new version, or, where old code goes on calling the old one,
+ * in that. */
+type Reached = ObjectFunction | LiveFunction;
+
 /** A caller's old code, and what it keeps in registers across a call. */
 interface Reliance {
   caller: Guard;
-  callee: ObjectFunction;
+  callee: Reached;
   /** Live behind the call, and not used by the callee that the caller was compiled for. */
   registers: number;
   /** Of them, vector registers that the caller uses beyond their lower 128 bits. */
@@ -43,12 +47,19 @@ export function registerHazards(
   redirected: readonly ObjectFunction[],
 ): RegisterHazards {
   const before = new LiveRegisters(comparison);
-  const reliances = relianceOfOldCode(comparison, before);
+  const entered = new Set(redirected);
+  const fromOldCode = ({ fn, live }: { fn: ObjectFunction; live: LiveFunction }): Reached =>
+    entered.has(fn) || comparison.of(fn).status !== 'changed' ? fn : live;
+  const reliances = relianceOfOldCode(comparison, before, fromOldCode);
   const preserved = new Map<ObjectFunction, number>();
   if (reliances.length === 0) return { preserved, guards: [] };
-  const grown = (after: ReadonlyMap<ObjectFunction, number>, { callee, registers }: Reliance): number =>
-    (after.get(callee) ?? 0) & registers;
-  const plain = freshRegisters(comparison, preserved);
+  const grown = (after: ReadonlyMap<Reached, number>, { callee, registers }: Reliance): number =>
+    (after.get(callee) ?? CALLER_SAVED) & registers;
+  const registersAfter = (): Map<Reached, number> =>
+    withCallees(
+      new Map<Reached, Use<Reached>>([...freshUses(comparison, preserved), ...before.uses(fromOldCode)]),
+    );
+  const plain = registersAfter();
   const wanted = reliances.reduce((union, reliance) => union | grown(plain, reliance), 0);
   const wide = reliances.reduce((union, reliance) => union | reliance.wide, 0);
   if (wanted === 0) return { preserved, guards: [] };
@@ -57,7 +68,7 @@ export function registerHazards(
     const registers = (plain.get(fn) ?? 0) & ~before.used(live!) & wanted & ~wide;
     if (registers !== 0 && canStandBefore(fn, conventions, registers)) preserved.set(fn, registers);
   }
-  const after = freshRegisters(comparison, preserved);
+  const after = registersAfter();
   const guards = new Map<number, Guard>();
   for (const reliance of reliances)
     if (grown(after, reliance) !== 0) guards.set(reliance.caller.start, reliance.caller);
@@ -78,7 +89,11 @@ function canStandBefore(
   );
 }
 
-function relianceOfOldCode(comparison: UnitComparison, before: LiveRegisters): Reliance[] {
+function relianceOfOldCode(
+  comparison: UnitComparison,
+  before: LiveRegisters,
+  fromOldCode: (callee: { fn: ObjectFunction; live: LiveFunction }) => Reached,
+): Reliance[] {
   const found: Reliance[] = [];
   for (const { fn, live, status } of comparison.functions) {
     // Unchanged and never patched: its code and that of its callees are of one mind.
@@ -89,10 +104,10 @@ function relianceOfOldCode(comparison: UnitComparison, before: LiveRegisters): R
       // A version was compiled for the original callees or for one of their versions: which, is not known.
       const used = (callee: LiveFunction): number =>
         body === original ? before.usedByOriginal(callee) : before.used(callee);
-      const callees = new Map<number, { fn: ObjectFunction; used: number }>();
+      const callees = new Map<number, { reached: Reached; used: number }>();
       for (const { flow, target, offset } of effects ?? []) {
         const callee = flow === 'call' ? before.functionAt(body.address + target) : undefined;
-        if (callee?.live) callees.set(offset, { fn: callee.fn, used: used(callee.live) });
+        if (callee) callees.set(offset, { reached: fromOldCode(callee), used: used(callee.live) });
       }
       if (!effects || callees.size === 0) continue;
       const behind = liveBehindCalls(effects, ({ offset }) => callees.get(offset)?.used ?? CALLER_SAVED);
@@ -102,7 +117,7 @@ function relianceOfOldCode(comparison: UnitComparison, before: LiveRegisters): R
         const registers = (behind.get(offset) ?? 0) & CALLER_SAVED & ~callee.used;
         if (registers === 0) continue;
         wide ??= wideVectors(before.bytes(body));
-        found.push({ caller, callee: callee.fn, registers, wide: wide & registers });
+        found.push({ caller, callee: callee.reached, registers, wide: wide & registers });
       }
     }
   }
@@ -171,6 +186,16 @@ class LiveRegisters {
     return used;
   }
 
+  /** The originals, each with the functions as old code reaches them. */
+  uses(
+    reach: (callee: { fn: ObjectFunction; live: LiveFunction }) => Reached,
+  ): [LiveFunction, Use<Reached>][] {
+    return this.entries.map(({ live }) => {
+      const { own, callees, kept } = this.use({ address: live.entry, size: live.size, preserved: 0 });
+      return [live, { own, callees: callees.map((callee) => reach(this.functionAt(callee.entry)!)), kept }];
+    });
+  }
+
   bytes({ address, size }: Pick<Body, 'address' | 'size'>): Uint8Array {
     return this.comparison.live.bytes(address, size) ?? new Uint8Array();
   }
@@ -212,13 +237,13 @@ class LiveRegisters {
 }
 
 /** Caller-saved registers that the new functions may use. */
-function freshRegisters(
+function freshUses(
   { object, functions }: UnitComparison,
   preserved: ReadonlyMap<ObjectFunction, number>,
-): Map<ObjectFunction, number> {
-  const uses = new Map<ObjectFunction, Use<ObjectFunction>>();
+): Map<ObjectFunction, Use<Reached>> {
+  const uses = new Map<ObjectFunction, Use<Reached>>();
   for (const { fn } of functions) {
-    const use: Use<ObjectFunction> = { own: 0, callees: [], kept: preserved.get(fn) ?? 0 };
+    const use: Use<Reached> = { own: 0, callees: [], kept: preserved.get(fn) ?? 0 };
     uses.set(fn, use);
     let leavesByPointer = false;
     for (const { writes, flow } of registerEffects(object.code(fn))) {
@@ -238,7 +263,7 @@ function freshRegisters(
       } else if (relocation.type === abi.R_X86_64_PLT32) use.own |= CALLER_SAVED;
     }
   }
-  return withCallees(uses);
+  return uses;
 }
 
 /** Does a function use data that names places in it (a switch, computed gotos)? Its indirect jumps then stay inside. */
