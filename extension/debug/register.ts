@@ -120,13 +120,22 @@ function configurations(session: Session): vscode.DebugConfigurationProvider {
 export async function pickProcess(session: Session): Promise<string | undefined> {
   const found = async () => {
     const processes = (await session.engine.processes()).filter(({ runtime }) => runtime !== undefined);
-    return processes.map(({ pid, name, commandLine, exe }) => ({
-      label: name,
-      description: String(pid),
-      detail: commandLine.join(' ') || exe,
-    }));
+    await session.processes.look();
+    const ours = new Set((session.store.state.processes ?? []).map(({ pid }) => pid));
+    const items = (listed: typeof processes) =>
+      listed.map(({ pid, name, commandLine, exe }) => ({
+        label: name,
+        description: String(pid),
+        detail: commandLine.join(' ') || exe,
+      }));
+    const others = processes.filter(({ pid }) => !ours.has(pid));
+    const separator = { label: 'Not of this workspace', kind: vscode.QuickPickItemKind.Separator };
+    return [
+      ...items(processes.filter(({ pid }) => ours.has(pid))),
+      ...(others.length > 0 ? [separator, ...items(others)] : []),
+    ];
   };
-  const chosen = await vscode.window.showQuickPick(found(), {
+  const chosen: vscode.QuickPickItem | undefined = await vscode.window.showQuickPick(found(), {
     title: 'Process to attach to',
     placeHolder: 'Processes that have the hot_fix runtime',
     matchOnDescription: true,
