@@ -8,9 +8,12 @@ import { Image, LiveImage, requireSymbols } from './live_image';
 import type { Bodies, Body, LiveFunction } from './unit';
 
 const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
-const patchImages = new Map<string, { image: Image; close: () => void }>();
+/** By file, the one that was asked for longest ago first. */
+const patchImages = new Map<string, { image: Image; close: () => void; asked: number }>();
 /** Patch indexes are small, but an editor runs all day. */
 const KEPT_PATCHES = 512;
+/** One that was asked for in this time (milliseconds) may be in use by a save. */
+const IN_USE = 10 * 60 * 1000;
 
 export interface LiveProcess {
   image: LiveImage;
@@ -59,15 +62,20 @@ function moduleImage(module: LiveModule): Image {
 
 function patchImage(file: string, loadedAt: number, id: number): Image {
   const key = `${file}@${loadedAt}`;
+  const now = Date.now();
   const known = patchImages.get(key);
-  if (known) return known.image;
+  if (known) {
+    patchImages.delete(key);
+    patchImages.set(key, { ...known, asked: now });
+    return known.image;
+  }
   const elf = ElfFile.open(file);
   const image = new Image(elf, 0, file, id);
-  for (const [oldest, { close }] of patchImages) {
-    if (patchImages.size < KEPT_PATCHES) break;
+  for (const [oldest, { close, asked }] of patchImages) {
+    if (patchImages.size < KEPT_PATCHES || now - asked < IN_USE) break;
     close();
     patchImages.delete(oldest);
   }
-  patchImages.set(key, { image, close: () => elf.close() });
+  patchImages.set(key, { image, close: () => elf.close(), asked: now });
   return image;
 }
