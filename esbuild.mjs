@@ -136,6 +136,6 @@ await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
   plugins: [nativePackages(), separateDisassembler],
 });
 await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
-await bundleProgram('extension/workbench/syntax/thread.ts', 'syntax_thread.js');
+await bundleProgram('extension/workbench/documents/thread.ts', 'parser_thread.js');
 await bundleTests();
 buildRuntime();

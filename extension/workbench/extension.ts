@@ -9,12 +9,14 @@ import { loadPatch } from './commands/load_patch';
 import { patchFile, patchFunction } from './commands/patch_function';
 import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
 import { selectProcess } from './commands/select_process';
-import { createApi, type HotPatchApi } from '../debug/api';
-import { pickProcess, registerDebugging } from '../debug/register';
 import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
 import * as show from './commands/show';
 import { provideTasks, startProgram } from './commands/start_program';
 import { Command, Setting } from './contributions';
+import { createApi, type HotPatchApi } from './debugging/api';
+import { pickProcess, registerDebugging } from './debugging/register';
+import { followDocuments } from './documents/documents';
+import { startParser } from './documents/parser';
 import { startEngine, type AsyncEngine } from './engine_thread/client';
 import type { ThreadOptions } from './engine_thread/messages';
 import { offerToBringOver } from './session/bring_over';
@@ -28,16 +30,14 @@ import { saveVersions } from './session/saved_versions';
 import type { Session } from './session/session';
 import { setting } from './settings';
 import { Store } from './state/store';
-import { startParser } from './syntax/parser';
 import { showCodeLens } from './views/code_lens';
 import { setContextKeys } from './views/context_keys';
 import { showDecorations } from './views/decorations';
-import { followDocuments } from './views/documents';
 import { showHistory } from './views/history';
 import type { FunctionTarget } from './views/lens_content';
 import { showProblems } from './views/problems';
 import { showStatusBar } from './views/status_bar';
-import { showTree } from './views/tree';
+import { showTree, type Tree } from './views/tree';
 
 /** Results of patches, for other extensions. */
 const results = new vscode.EventEmitter<PatchResult>();
@@ -45,7 +45,8 @@ const results = new vscode.EventEmitter<PatchResult>();
 const comparedTexts = new Map<string, string>();
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- VS Code passes commands what their menus and lenses hold. */
-const COMMANDS: Record<Command, (session: Session, ...parameters: any[]) => unknown> = {
+type Commands = Record<Command, (session: Session, ...parameters: any[]) => unknown>;
+const commandsWith = (tree: Tree): Commands => ({
   [Command.patchFunction]: patchFunction,
   [Command.patchFile]: patchFile,
   [Command.revertFunction]: revertFunction,
@@ -53,7 +54,7 @@ const COMMANDS: Record<Command, (session: Session, ...parameters: any[]) => unkn
   [Command.useVersion]: useVersion,
   [Command.startProgram]: startProgram,
   [Command.selectProcess]: selectProcess,
-  [Command.showTrampolines]: show.showTrampolines,
+  [Command.showTrampolines]: (_session, target?: FunctionTarget) => show.showTrampolines(tree, target),
   [Command.showLog]: ({ log }) => log.show(true),
   [Command.copyDiagnostics]: copyDiagnostics,
   [Command.loadPatch]: loadPatch,
@@ -68,7 +69,7 @@ const COMMANDS: Record<Command, (session: Session, ...parameters: any[]) => unkn
   [Command.pickProcess]: pickProcess,
   [Command.showCause]: show.showCause,
   [Command.troubleshoot]: show.troubleshoot,
-};
+});
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 export function activate(context: vscode.ExtensionContext): HotPatchApi {
@@ -83,7 +84,7 @@ export function activate(context: vscode.ExtensionContext): HotPatchApi {
   store.dispatch({ type: 'environment', environment: { platform, trusted: vscode.workspace.isTrusted } });
   const tree = showTree(store);
   context.subscriptions.push(log, tree, showStatusBar(store), setContextKeys(store), showHistory(store));
-  for (const [command, run] of Object.entries(COMMANDS)) {
+  for (const [command, run] of Object.entries(commandsWith(tree))) {
     context.subscriptions.push(
       vscode.commands.registerCommand(command, (...parameters: unknown[]) =>
         session ? run(session, ...parameters) : sayWhyNot(context, store),
@@ -101,7 +102,7 @@ function startSession(
   context: vscode.ExtensionContext,
   log: vscode.LogOutputChannel,
   store: Store,
-  tree: Session['tree'],
+  tree: Tree,
 ): Session {
   const databases = watchCompileDatabases();
   const bundle = (name: string) => join(context.extensionPath, 'dist', name);
@@ -111,7 +112,7 @@ function startSession(
   let engine = newEngine(options);
   const current = () => engine;
 
-  const parser = startParser(bundle('syntax_thread.js'), (error) => log.error(`parser: ${error.message}`));
+  const parser = startParser(bundle('parser_thread.js'), (error) => log.error(`parser: ${error.message}`));
   const documents = followDocuments(parser);
   const warn = (message: string) => log.warn(message);
   const operations = new Operations(current, store, savedText, (message) => log.info(message));
@@ -124,7 +125,7 @@ function startSession(
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
   const session: Session = {
-    ...{ context, log, store, operations, documents, tree, saves, processes, files, databases },
+    ...{ context, log, store, operations, documents, saves, processes, files, databases },
     get engine(): AsyncEngine {
       return engine;
     },

@@ -1,6 +1,6 @@
 // Which name in the text is which name in the symbol table: the cases that demangled names have.
 import { strict as assert } from 'node:assert';
-import { isSameFunction, qualifiedName } from '../../extension/workbench/syntax/names';
+import { isSameFunction, qualifiedName } from '../../extension/workbench/state/function_names';
 
 describe('the name within a demangled name', () => {
   for (const [demangled, expected] of [

@@ -1,7 +1,7 @@
 // The parser's thread finds the functions of unsaved text, and keeps up with what is typed.
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
-import { startParser, type SyntaxParser } from '../../extension/workbench/syntax/parser';
+import { startParser, type SyntaxParser } from '../../extension/workbench/documents/parser';
 import { dist } from '../support/paths';
 
 const SOURCE = `#include <vector>
@@ -31,7 +31,7 @@ int declared(int);
 describe('functions in a text', () => {
   let parser: SyntaxParser;
   before(() => {
-    parser = startParser(join(dist, 'syntax_thread.js'), (error) => {
+    parser = startParser(join(dist, 'parser_thread.js'), (error) => {
       throw error;
     });
   });

@@ -3,8 +3,8 @@
 // the file.
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
-import type { SourceFunction } from '../syntax/functions';
-import { isSource } from '../views/documents';
+import type { SourceFunction } from '../state/source_function';
+import { isSource } from '../documents/source_files';
 import type { FunctionTarget } from '../views/lens_content';
 import { tellFailure } from './tell';
 

@@ -3,14 +3,15 @@
 import * as vscode from 'vscode';
 import { TreeItemKind } from '../contributions';
 import type { Session } from '../session/session';
-import { isSameFunction } from '../syntax/names';
+import { isSameFunction } from '../state/function_names';
 import { problemItems } from '../views/problem_items';
 import type { FunctionTarget } from '../views/lens_content';
+import type { Tree } from '../views/tree';
 import type { TreeNode } from '../views/tree_nodes';
 import { documentOf } from './patch_function';
 
-export async function showTrampolines(session: Session, target?: FunctionTarget): Promise<void> {
-  await session.tree.reveal((node) => {
+export async function showTrampolines(tree: Tree, target?: FunctionTarget): Promise<void> {
+  await tree.reveal((node) => {
     const isFunction =
       node.kind === TreeItemKind.patchedFunction || node.kind === TreeItemKind.originalFunction;
     return isFunction && (target === undefined || isSameFunction(node.target?.name ?? '', target.name));

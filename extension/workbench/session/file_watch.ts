@@ -9,7 +9,7 @@ import { setting } from '../settings';
 import { targetsOf } from '../state/queries';
 import { processKey } from '../state/state';
 import type { Store } from '../state/store';
-import { isSource } from '../views/documents';
+import { isSource } from '../documents/source_files';
 
 export interface FileWatch extends vscode.Disposable {
   /** Checks a file again, whatever the setting. */

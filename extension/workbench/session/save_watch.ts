@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import { setting } from '../settings';
-import { isSource } from '../views/documents';
+import { isSource } from '../documents/source_files';
 import { counts, type Save } from './save_policy';
 
 /** How long after the last write of a Save All the next one may begin. */

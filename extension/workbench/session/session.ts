@@ -1,9 +1,8 @@
-// What every command and view is given: the state, the engine, and the few things that act. Made in extension.ts.
+// What every command is given: the state, the engine, and the few things that act. Made in extension.ts. Knows no view.
 import type * as vscode from 'vscode';
+import type { Documents } from '../documents/documents';
 import type { AsyncEngine } from '../engine_thread/client';
 import type { Store } from '../state/store';
-import type { Documents } from '../views/documents';
-import type { Tree } from '../views/tree';
 import type { CompileDatabases } from './compile_database';
 import type { FileWatch } from './file_watch';
 import type { Operations } from './operations';
@@ -17,7 +16,6 @@ export interface Session {
   readonly engine: AsyncEngine;
   readonly operations: Operations;
   readonly documents: Documents;
-  readonly tree: Tree;
   readonly saves: SaveWatch;
   readonly processes: ProcessWatch;
   readonly files: FileWatch;

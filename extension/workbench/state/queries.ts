@@ -1,7 +1,7 @@
 // Questions that several views ask of the state, answered in one place. Pure.
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
-import { sourceNames } from '../syntax/names';
-import type { SourceFunction } from '../syntax/functions';
+import { sourceNames } from './function_names';
+import type { SourceFunction } from './source_function';
 import { functionKey, processKey, versionKey, type Delivered, type ProcessKey, type State } from './state';
 
 /** Processes that answer, the chosen ones only when some are chosen. */

@@ -1,7 +1,7 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
 import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
-import { readableName } from '../syntax/names';
+import { readableName } from './function_names';
 import type { Event } from './events';
 import {
   functionKey,

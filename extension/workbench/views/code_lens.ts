@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { languages, Setting } from '../contributions';
 import { setting } from '../settings';
 import { isChanged, type Store } from '../state/store';
-import type { Documents } from './documents';
+import type { Documents } from '../documents/documents';
 import { lensesOf, type Lens } from './lens_content';
 
 class ContentLens extends vscode.CodeLens {

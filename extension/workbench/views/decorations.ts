@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import { setting } from '../settings';
 import { isChanged, type Store } from '../state/store';
-import { isSource, type Documents } from './documents';
+import type { Documents } from '../documents/documents';
+import { isSource } from '../documents/source_files';
 import { marksOf, type FunctionMark } from './function_marks';
 
 export function showDecorations(

@@ -1,7 +1,7 @@
 // Which functions of a file are marked in its margin: those whose running version is patched in, and those whose
 // running version differs from the text. Pure; decorations.ts shows it.
-import { isSameFunction } from '../syntax/names';
-import type { SourceFunction } from '../syntax/functions';
+import { isSameFunction } from '../state/function_names';
+import type { SourceFunction } from '../state/source_function';
 import { runningFunctions, runningSource, targetsOf } from '../state/queries';
 import type { State } from '../state/state';
 

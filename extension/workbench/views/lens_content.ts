@@ -1,7 +1,7 @@
 // What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
 // `Compare` once it is patched; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
 import { Command } from '../contributions';
-import type { SourceFunction } from '../syntax/functions';
+import type { SourceFunction } from '../state/source_function';
 import { plural, runningFunctions, runningSource, targetsOf, type RunningFunction } from '../state/queries';
 import { versionKey, type State } from '../state/state';
 

@@ -11,7 +11,7 @@ import type {
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { plural, targetProcesses } from '../state/queries';
-import { qualifiedName, readableName } from '../syntax/names';
+import { qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State } from '../state/state';
 import { escapeMarkdown } from './markdown';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import { extensionId } from '../../../extension/workbench/contributions';
-import type { HotPatchApi } from '../../../extension/debug/api';
+import type { HotPatchApi } from '../../../extension/workbench/debugging/api';
 import { slicesOf } from './slices';
 
 const folder = process.env['HOT_PATCH_TEST_FOLDER']!;

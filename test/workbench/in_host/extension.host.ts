@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
-import type { HotPatchApi } from '../../../extension/debug/api';
+import type { HotPatchApi } from '../../../extension/workbench/debugging/api';
 import type { PatchResult, ProcessStatus } from '../../../extension/engine/model/result';
 import { Command, debugType, extensionId, Setting } from '../../../extension/workbench/contributions';
 

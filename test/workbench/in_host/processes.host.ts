@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import type { HotPatchApi } from '../../../extension/debug/api';
+import type { HotPatchApi } from '../../../extension/workbench/debugging/api';
 import { extensionId } from '../../../extension/workbench/contributions';
 import { until } from '../../support/until';
 

@@ -1,7 +1,8 @@
 // The functions of a text, asked for from the extension host and found by the parser's thread (thread.ts). Sends
 // what was typed, never the whole text again; the host's own share of a key press is one small message.
 import { Worker } from 'node:worker_threads';
-import type { FromParser, Grammar, SourceFunction, TextChange, ToParser } from './functions';
+import type { SourceFunction } from '../state/source_function';
+import type { FromParser, Grammar, TextChange, ToParser } from './messages';
 
 export interface SyntaxParser {
   /** Takes over a document; `version` counts up with every change. */

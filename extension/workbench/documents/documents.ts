@@ -1,9 +1,10 @@
 // The open C and C++ documents and the functions in them: feeds the parser's thread what is opened and typed, and
 // keeps the functions of earlier texts that are compared with. Shared by the code lens and the decorations.
 import * as vscode from 'vscode';
-import { languages } from '../contributions';
-import type { Grammar, SourceFunction } from '../syntax/functions';
-import type { SyntaxParser } from '../syntax/parser';
+import type { SourceFunction } from '../state/source_function';
+import type { Grammar } from './messages';
+import type { SyntaxParser } from './parser';
+import { isSource } from './source_files';
 
 export interface Documents extends vscode.Disposable {
   /** The functions of the document as it is now; undefined when it was closed meanwhile. */
@@ -13,10 +14,6 @@ export interface Documents extends vscode.Disposable {
   /** The functions of an earlier text of a file; undefined at first, and `onDidParse` when they are known. */
   ofText(file: string, text: string): readonly SourceFunction[] | undefined;
   readonly onDidParse: vscode.Event<void>;
-}
-
-export function isSource(document: vscode.TextDocument): boolean {
-  return document.uri.scheme === 'file' && (languages as readonly string[]).includes(document.languageId);
 }
 
 export function followDocuments(parser: SyntaxParser): Documents {

@@ -4,7 +4,8 @@
 import { join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { Language, Parser, type Node, type Point, type Tree } from 'web-tree-sitter';
-import type { FromParser, Grammar, SourceFunction, TextChange, ToParser } from './functions';
+import type { SourceFunction } from '../state/source_function';
+import type { FromParser, Grammar, TextChange, ToParser } from './messages';
 
 interface Document {
   grammar: Grammar;

@@ -1,20 +1,5 @@
-// What is known of a function in unsaved text: its name with its scopes, its lines, and a hash of its text. Made by
-// the parser's thread (thread.ts); the views find the lines of a running function with it. Plain data.
-
-export interface SourceFunction {
-  /** With namespaces and classes, without parameters and template arguments. */
-  readonly name: string;
-  /** 0-based, as VS Code counts. */
-  readonly startLine: number;
-  readonly endLine: number;
-  /** Where the name stands. */
-  readonly nameLine: number;
-  readonly nameColumn: number;
-  readonly nameLength: number;
-  readonly parameters: number;
-  /** Of the text from its first to its last character. */
-  readonly hash: number;
-}
+// What the extension host and the parser's thread say to each other. Plain data, because it is copied between threads.
+import type { SourceFunction } from '../state/source_function';
 
 export type Grammar = 'c' | 'cpp';
 

@@ -1,15 +1,10 @@
-// The debug adapter's place in VS Code, and the only file of this folder that acts on it: the inline adapter,
-// configurations for the programs that were built, the process picker, and the tracker that keeps other debuggers'
-// sessions from stopping at the runtime's signal.
+// Joins the debug adapter (extension/debug) to VS Code: the inline adapter, configurations for the programs that were
+// built, the process picker, and the tracker that keeps other debuggers' sessions from stopping at the runtime's signal.
 import { basename } from 'node:path';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { builtPrograms } from '../workbench/commands/start_program';
-import type { PatchableProcess } from '../engine/model/result';
-import { debugType } from '../workbench/contributions';
-import type { Session } from '../workbench/session/session';
-import { HotPatchDebugSession } from './adapter';
-import type { PatchAccess } from './patch_access';
+import { HotPatchDebugSession } from '../../debug/adapter';
+import type { PatchAccess } from '../../debug/patch_access';
 import {
   foreignDebugTypes,
   isStopBy,
@@ -18,7 +13,11 @@ import {
   USUAL_SIGNAL,
   withPassSetup,
   type Stopped,
-} from './signal_pass';
+} from '../../debug/signal_pass';
+import type { PatchableProcess } from '../../engine/model/result';
+import { debugType } from '../contributions';
+import { builtPrograms } from '../session/built_programs';
+import type { Session } from '../session/session';
 
 export interface Debugging extends vscode.Disposable {
   /** Is the process one that a session of ours started? */
@@ -86,7 +85,7 @@ function configurations(session: Session): vscode.DebugConfigurationProvider {
   };
   return {
     provideDebugConfigurations: async (folder) => {
-      const programs = await builtPrograms(session);
+      const programs = await builtPrograms(session.databases);
       const inFolder = (program: string) =>
         folder && program.startsWith(`${folder.uri.fsPath}/`)
           ? program.replace(folder.uri.fsPath, '${workspaceFolder}')
@@ -96,7 +95,7 @@ function configurations(session: Session): vscode.DebugConfigurationProvider {
     /** F5 without a launch.json: the program that was built, or a choice of them. */
     resolveDebugConfiguration: async (_folder, configuration) => {
       if (configuration.type || configuration.request || configuration.name) return configuration;
-      const programs = await builtPrograms(session);
+      const programs = await builtPrograms(session.databases);
       const items = programs.map((program) => ({
         label: basename(program),
         description: vscode.workspace.asRelativePath(program),

@@ -1,8 +1,8 @@
 // What the extension offers to other extensions: `vscode.extensions.getExtension('hot-patch.hot-patch').exports`.
 // Versioned and small; everything in it is plain data of the engine.
 import type * as vscode from 'vscode';
-import type { PatchableProcess, PatchResult, ProcessStatus } from '../engine/model/result';
-import type { Session } from '../workbench/session/session';
+import type { PatchableProcess, PatchResult, ProcessStatus } from '../../engine/model/result';
+import type { Session } from '../session/session';
 
 export interface HotPatchApi {
   readonly version: 1;
