@@ -126,12 +126,12 @@ function buildRuntime() {
 for (const [source, target] of Object.entries(packageFiles)) {
   put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
 }
-await bundleProgram('extension/cli.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
+await bundleProgram('extension/command_line/main.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
   external: ['vscode'],
   plugins: [nativePackages(), separateDisassembler],
 });
-await bundleProgram('extension/engine/x86/disassembler.ts', 'disassembler.js');
+await bundleProgram('extension/engine/arch/x86_64/disassembler.ts', 'disassembler.js');
 await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
   plugins: [nativePackages(), separateDisassembler],
 });

@@ -1,13 +1,13 @@
 // Machine code around an address as DAP's `disassemble` wants it: exactly so many instructions, before the address
 // too, which x86 does not make easy. Memory is passed in; the disassembler is loaded by the first use.
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { Disassembled } from '../engine/x86/disassembler';
+import type { Disassembled } from '../engine/arch/x86_64/disassembler';
 
 /** Longest instruction, bytes (Intel SDM vol. 2, 2.3.11). */
 const LONGEST = 15;
 const PAGE = 0x1000;
 
-const disassembler = () => import('../engine/x86/disassembler');
+const disassembler = () => import('../engine/arch/x86_64/disassembler');
 
 /** Bytes at an address; fewer where memory ends. */
 export type ReadMemory = (address: number, length: number) => Buffer;

@@ -5,9 +5,9 @@ import type { EngineContext } from './context';
 import type { Target } from './engine';
 import { toProblem } from './model/errors';
 import type { CheckReport, Problem } from './model/result';
-import { comparePlans } from './steps/compare_units';
-import { compileUnits } from './steps/compile_units';
-import { Save } from './steps/save';
+import { comparePlans } from './save/compare';
+import { compileUnits } from './save/compile';
+import { Save } from './save/progress';
 
 /** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing. */
 export async function checkFiles(

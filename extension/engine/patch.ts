@@ -4,11 +4,11 @@
 import type { EngineContext } from './context';
 import type { PatchRequest } from './engine';
 import type { PatchResult } from './model/result';
-import { comparePlans } from './steps/compare_units';
-import { compileUnits } from './steps/compile_units';
-import { deliver } from './steps/deliver';
-import { isAnythingNew, isEmpty, linkPatches } from './steps/link_patches';
-import { Save } from './steps/save';
+import { comparePlans } from './save/compare';
+import { compileUnits } from './save/compile';
+import { deliver } from './save/deliver';
+import { isAnythingNew, isEmpty, linkPatches } from './save/link';
+import { Save } from './save/progress';
 
 export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
   const save = new Save(context, request);

@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compareLayouts, newLayoutCache, type LayoutComparison } from '../../extension/engine/compare/layout';
+import { compareLayouts, newLayoutCache, type LayoutComparison } from '../../extension/engine/types/layout';
 import { unitsOf } from '../../extension/engine/dwarf/units';
 import { ElfFile } from '../../extension/engine/elf/file';
 import type { Problem } from '../../extension/engine/model/result';

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import type { RuntimeClient } from '../../extension/engine/context';
 import { HotPatchError } from '../../extension/engine/model/errors';
 import type { PatchableProcess } from '../../extension/engine/model/result';
-import { createRuntimeClient, requestText } from '../../extension/engine/process/control';
+import { createRuntimeClient, requestText } from '../../extension/engine/process/runtime_client';
 import { createDemangler } from '../../extension/engine/process/demangle';
 import { readStat } from '../../extension/engine/process/process_list';
 import { parseRunState } from '../../extension/engine/process/run_state';

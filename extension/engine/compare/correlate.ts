@@ -4,7 +4,7 @@
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
-import type { Image, LiveImage, LiveSymbol } from './live_image';
+import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 
 /** Does a compiler count this name (`name.12`, `foo.part.0.cold`), so that the number may differ next time? */
 export function isNumbered(name: string): boolean {

@@ -6,7 +6,7 @@
 // so that the runtime applies the patch only while it is on no stack. Reads code, decides nothing else.
 import * as abi from '../elf/constants';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
-import type { Guard } from '../link/patch_note';
+import type { Guard } from '../patch_format/note';
 import {
   CALLER_SAVED,
   liveBehindCalls,
@@ -14,8 +14,8 @@ import {
   registerEffects,
   RESULTS,
   wideVectors,
-} from '../x86/registers';
-import type { CallingConvention } from './calling_convention';
+} from '../arch/x86_64/registers';
+import type { CallingConvention } from '../types/calling_convention';
 import type { Body, LiveFunction, UnitComparison } from './unit';
 
 export interface RegisterHazards {

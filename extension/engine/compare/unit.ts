@@ -7,10 +7,10 @@ import { readExceptionTable, typeEntry } from '../elf/exception_table';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
-import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../x86/instructions';
+import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../arch/x86_64/instructions';
 import { Correlation, isNumbered, ownerOf, stem } from './correlate';
 import { sameExceptionTables } from './exception_tables';
-import type { Image, LiveImage, LiveSymbol } from './live_image';
+import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 import { readReference } from './references';
 
 /** A function in the process: where callers enter it, and the bodies it has had. */

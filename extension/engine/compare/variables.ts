@@ -3,7 +3,7 @@
 // which knows types; this one only needs symbols, so it also works without debug information.
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
-import type { LiveSymbol } from './live_image';
+import type { LiveSymbol } from '../live/live_image';
 import { isConstant, type ObjectFunction } from '../elf/object';
 import type { Locate } from '../link/select';
 import type { Problem } from '../model/result';

@@ -5,8 +5,8 @@
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
-import { write64 } from './patch_note';
-import { emptyAbsentRanges } from './range_lists';
+import { write64 } from '../patch_format/note';
+import { emptyAbsentRanges } from '../dwarf/range_lists';
 import type { Chunk, Selection } from './select';
 import type { OutputSection } from './write_elf';
 

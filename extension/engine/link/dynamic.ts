@@ -3,7 +3,7 @@
 // functions nor chunks.
 import * as abi from '../elf/constants';
 import type { ImportResolver } from './imports';
-import { write64 } from './patch_note';
+import { write64 } from '../patch_format/note';
 
 interface Table {
   name: string;

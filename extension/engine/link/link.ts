@@ -2,7 +2,7 @@
 // every relocation, and writes an ET_DYN that the runtime maps (docs/PROTOCOL.md, section 4). Sixth step of a save.
 // Because everything is placed absolutely, references to live `static` data are ordinary link-time constants and only
 // library symbols are left to the process's loader. Pure: addresses in, bytes out.
-import type { LiveImage } from '../compare/live_image';
+import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
@@ -17,8 +17,8 @@ import {
   type Fix,
   type Guard,
   write64,
-} from './patch_note';
-import { type RegisterKeeper, registerKeeper } from '../x86/register_keeper';
+} from '../patch_format/note';
+import { type RegisterKeeper, registerKeeper } from '../arch/x86_64/register_keeper';
 import type { ImportResolver } from './imports';
 import { isRelative, type Chunk, type Locate, type Selection, type Target } from './select';
 import { debugSections } from './debug_info';

@@ -4,13 +4,13 @@
 // Allocates no addresses and writes no bytes.
 import type { UnitComparison } from '../compare/unit';
 import { isTableRelative, mergeablePiece } from '../compare/unit';
-import type { LiveImage } from '../compare/live_image';
+import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
-import { distancesToEnd } from '../x86/instructions';
+import { distancesToEnd } from '../arch/x86_64/instructions';
 import type { ImportResolver } from './imports';
 
 /** How a function that is in the patch is reached. */

@@ -2,7 +2,7 @@
 // Last step of the link. Places nothing: every section comes with its final address, file offsets follow from it.
 import * as abi from '../elf/constants';
 import { Strings } from './dynamic';
-import { write64 } from './patch_note';
+import { write64 } from '../patch_format/note';
 
 export const PAGE = 4096;
 const HEADER = 64;

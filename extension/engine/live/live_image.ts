@@ -5,7 +5,7 @@
 import * as abi from '../elf/constants';
 import type { ElfFile, ElfSymbol, Section } from '../elf/file';
 import { cString } from '../elf/file';
-import { readFixes, type WrittenFix } from '../link/patch_note';
+import { readFixes, type WrittenFix } from '../patch_format/note';
 import { HotPatchError } from '../model/errors';
 
 export interface LiveSymbol {

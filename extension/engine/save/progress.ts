@@ -14,8 +14,8 @@ import type {
   ProcessResult,
   Step,
 } from '../model/result';
-import type { ModulePlan } from './compare_units';
-import type { FreshUnit } from './compile_units';
+import type { ModulePlan } from './compare';
+import type { FreshUnit } from './compile';
 
 /** Codes that mean: the edit was understood and is not safe. All others are failures. */
 const REFUSALS: ReadonlySet<string> = new Set<Problem['code']>([

@@ -3,17 +3,17 @@
 // Decides only; compiles, reads processes and writes nothing.
 import { registerHazards } from '../compare/register_hazards';
 import { checkVariables, isInitialiser } from '../compare/variables';
-import type { LayoutComparison } from '../compare/layout';
+import type { LayoutComparison } from '../types/layout';
 import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
 import * as abi from '../elf/constants';
 import type { ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/link';
-import type { Guard } from '../link/patch_note';
+import type { Guard } from '../patch_format/note';
 import type { Locate, Role, SelectedUnit } from '../link/select';
 import type { Problem } from '../model/result';
-import { entryShape, JUMP_SIZE } from '../x86/instructions';
+import { entryShape, JUMP_SIZE } from '../arch/x86_64/instructions';
 
 export interface UnitPlan extends SelectedUnit {
   fixes: PlannedFix[];

@@ -8,10 +8,10 @@ import { ImportResolver } from '../link/imports';
 import { IndirectAccessNeeded, Link, type PlannedFix } from '../link/link';
 import { Selection } from '../link/select';
 import { findGap } from '../process/maps';
-import { compare, type ModulePlan } from './compare_units';
-import { readUnit } from './compile_units';
+import { compare, type ModulePlan } from './compare';
+import { readUnit } from './compile';
 import type { UnitPlan } from './plan';
-import type { Save } from './save';
+import type { Save } from './progress';
 
 export interface PatchFile {
   plan: ModulePlan;

@@ -8,7 +8,7 @@ import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, PatchedFunction, ProcessStatus } from '../model/result';
 import { PROTOCOL_VERSION } from './control_directory';
 import { errorCode, readMemory } from './memory';
-import { signalThread } from './native';
+import { signalThread } from './system_calls';
 import { readStat } from './process_list';
 import { readRunState, type RunState } from './run_state';
 import { parseAnswer, parseStatus } from './status';

@@ -6,10 +6,10 @@ import { setTimeout } from 'node:timers/promises';
 import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
-import { hasBreakpoint, JUMP_SIZE } from '../x86/instructions';
-import type { ModulePlan } from './compare_units';
-import { isEmpty, placeFor, type PatchFile } from './link_patches';
-import type { Save } from './save';
+import { hasBreakpoint, JUMP_SIZE } from '../arch/x86_64/instructions';
+import type { ModulePlan } from './compare';
+import { isEmpty, placeFor, type PatchFile } from './link';
+import type { Save } from './progress';
 
 const PLACEMENT_TRIES = 4;
 /** How long to wait for a caller that relies on old code to return, and how often to look. */

@@ -3,24 +3,17 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { constants } from 'node:os';
-import { version } from '../package.json';
-import { HELP, parseCommand, UsageError, type Command } from './command_line/arguments';
-import { watchSaves } from './command_line/saves';
-import {
-  checkText,
-  diagnosticText,
-  problemText,
-  processesText,
-  resultText,
-  statusText,
-} from './command_line/text';
-import { createEngine } from './engine/create_engine';
-import type { Engine, PatchRequest, Target } from './engine/engine';
-import { HotPatchError, toProblem } from './engine/model/errors';
-import type { ErrorCode } from './engine/model/error_table';
-import type { CheckReport, PatchResult, Problem, ProcessStatus } from './engine/model/result';
-import { hasDebugInformation } from './engine/process/modules';
-import { replaceProcess } from './engine/process/native';
+import { version } from '../../package.json';
+import { HELP, parseCommand, UsageError, type Command } from './arguments';
+import { watchSaves } from './saves';
+import { checkText, diagnosticText, problemText, processesText, resultText, statusText } from './text';
+import { createEngine } from '../engine/create_engine';
+import type { Engine, PatchRequest, Target } from '../engine/engine';
+import { HotPatchError, toProblem } from '../engine/model/errors';
+import type { ErrorCode } from '../engine/model/error_table';
+import type { CheckReport, PatchResult, Problem, ProcessStatus } from '../engine/model/result';
+import { hasDebugInformation } from '../engine/process/modules';
+import { replaceProcess } from '../engine/process/system_calls';
 
 const DONE = 0;
 const COMPILE_ERROR = 1;

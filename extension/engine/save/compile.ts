@@ -9,7 +9,7 @@ import { parseProducer, type Producer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
 import { ObjectFile, type ObjectFunction } from '../elf/object';
-import type { Save } from './save';
+import type { Save } from './progress';
 
 /** A unit, compiled and read. */
 export interface FreshUnit {

@@ -3,8 +3,8 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
-import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../compare/layout';
-import { readLiveProcess, type LiveProcess } from '../compare/live_process';
+import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../types/layout';
+import { readLiveProcess, type LiveProcess } from '../live/module_image';
 import { type OwnedCode, UnitComparison } from '../compare/unit';
 import { hasResized } from '../compare/variables';
 import type { LiveModule, LiveTarget } from '../context';
@@ -14,9 +14,9 @@ import { unitsOf, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
-import { buildDirectoriesOf, type FreshUnit, readUnit } from './compile_units';
+import { buildDirectoriesOf, type FreshUnit, readUnit } from './compile';
 import { planUnit, type UnitPlan } from './plan';
-import type { Save } from './save';
+import type { Save } from './progress';
 
 /** What a save does to one module of one process. */
 export interface ModulePlan {
