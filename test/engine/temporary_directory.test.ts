@@ -1,8 +1,7 @@
 // What an engine compiles lies in a directory of its own, which also goes when the engine was killed.
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, utimesSync } from 'node:fs';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createTemporaryDirectory } from '../../extension/engine/compile/temporary_directory';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/temporary';

@@ -16,7 +16,8 @@ import {
   wideVectors,
 } from '../arch/x86_64/registers';
 import type { CallingConvention } from '../types/calling_convention';
-import type { Body, LiveFunction, UnitComparison } from './unit';
+import type { Body, LiveFunction } from '../live/functions';
+import type { UnitComparison } from './unit';
 
 export interface RegisterHazards {
   /** Registers that new functions must leave as they are, by function. */

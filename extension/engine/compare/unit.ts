@@ -7,32 +7,13 @@ import { readExceptionTable, typeEntry } from '../elf/exception_table';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
+import { isTableRelative, mergeablePiece } from '../elf/mergeable';
 import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../arch/x86_64/instructions';
 import { Correlation, isNumbered, ownerOf, stem } from './correlate';
 import { sameExceptionTables } from './exception_tables';
+import type { Bodies, LiveFunction } from '../live/functions';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 import { readReference } from './references';
-
-/** A function in the process: where callers enter it, and the bodies it has had. */
-export interface LiveFunction {
-  /** Original entry: the module's, or that of the patch that introduced the function. */
-  entry: number;
-  size: number;
-  image: Image;
-  name: string;
-  /** The body that runs now when it was redirected. */
-  current: Body | undefined;
-  /** All bodies but the original that threads may still be running, the current one among them. */
-  versions: readonly Body[];
-}
-
-/** A version of a redirected function. */
-export interface Body {
-  address: number;
-  size: number;
-  /** Caller-saved registers that its callers find as they were, because code before it keeps them. */
-  preserved: number;
-}
 
 export type FunctionStatus =
   /** What runs now is what was compiled. */
@@ -59,9 +40,6 @@ export interface OwnedCode {
   /** Is an inline function written in this unit's source, or in another file that is being saved? */
   isEdited: (fn: ObjectFunction) => boolean;
 }
-
-/** Versions of redirected functions, from the runtime's status, by entry. */
-export type Bodies = ReadonlyMap<number, Pick<LiveFunction, 'current' | 'versions'>>;
 
 /** Something the fresh code refers to, that can only be judged when all functions have their counterparts. */
 type Expectation =
@@ -882,30 +860,4 @@ function lastNonZero(bytes: Buffer, start: number, end: number): number {
   let stop = end;
   while (stop > start && bytes[stop - 1] === 0) stop--;
   return stop;
-}
-
-/** Entries of a relative lookup table (clang: `reltable.name`, offsets of strings from the table) count from the table's
- * start; those of language-specific exception data, and everything with a named target, from the field itself. */
-export function isTableRelative(section: Section, target: ElfSymbol): boolean {
-  const unnamed = target.type === abi.STT_SECTION || target.name.startsWith('.L');
-  return unnamed && !section.name.startsWith('.gcc_except_table') && section.name !== '.eh_frame';
-}
-
-/** The string or constant of a mergeable section that an offset points into (gABI, SHF_MERGE and SHF_STRINGS). */
-export function mergeablePiece(
-  section: Section,
-  data: Buffer,
-  offset: number,
-): { start: number; end: number } | undefined {
-  if (offset < 0 || offset >= data.length) return undefined;
-  const width = Math.max(section.entrySize, 1);
-  if (!(section.flags & abi.SHF_STRINGS)) {
-    const start = offset - (offset % width);
-    return { start, end: Math.min(start + width, data.length) };
-  }
-  // The tail of a string is a string: what counts is from the offset to the terminator.
-  for (let end = offset; end + width <= data.length; end += width)
-    if (data.subarray(end, end + width).every((byte) => byte === 0))
-      return { start: offset, end: end + width };
-  return undefined;
 }

@@ -4,8 +4,7 @@
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
-import { isConstant, type ObjectFunction } from '../elf/object';
-import type { Locate } from '../link/select';
+import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
 import type { UnitComparison } from './unit';
 

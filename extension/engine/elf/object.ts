@@ -25,6 +25,9 @@ export interface Place {
   symbol: ElfSymbol | undefined;
 }
 
+/** Names a place in the source for a message; debug information knows it, the object file alone does not. */
+export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
+
 export class ObjectFile {
   readonly symbols: readonly ElfSymbol[];
   /** Name of the FILE symbol, e.g. `app.cc`; empty when the compiler wrote none. */

@@ -1,7 +1,7 @@
 // Names that the patch binds through the process's own loader: what the module imports already, and what the other
 // modules of the process export. Tells with which version to ask for them, and whether they are functions.
 // Reads dynamic symbol tables; binds nothing (the runtime does, in the process).
-import { readExports } from '../live/live_image';
+import { readExports } from '../elf/symbol_versions';
 import type { LiveModule } from '../context';
 import * as abi from '../elf/constants';
 import type { Image } from '../live/live_image';

@@ -5,7 +5,7 @@
 import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
-import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import {
   GUARD_SIZE,
@@ -20,7 +20,7 @@ import {
 } from '../patch_format/note';
 import { type RegisterKeeper, registerKeeper } from '../arch/x86_64/register_keeper';
 import type { ImportResolver } from './imports';
-import { isRelative, type Chunk, type Locate, type Selection, type Target } from './select';
+import { isRelative, type Chunk, type Selection, type Target } from './select';
 import { debugSections } from './debug_info';
 import { plainCie, plainFde } from './eh_frame';
 import { DynamicTables } from './dynamic';

@@ -3,11 +3,11 @@
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
 import type { UnitComparison } from '../compare/unit';
-import { isTableRelative, mergeablePiece } from '../compare/unit';
+import { isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
-import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
+import { isConstant, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
 import { distancesToEnd } from '../arch/x86_64/instructions';
@@ -47,9 +47,6 @@ export interface SelectedUnit {
   /** Functions to put into the patch, and how they are reached. */
   roles: Map<ObjectFunction, Role>;
 }
-
-/** Names a place in the source for a message; the pipeline knows debug information, this step does not. */
-export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
 
 export class Selection {
   readonly chunks: Chunk[] = [];

@@ -5,7 +5,7 @@ import type { LiveModule } from '../context';
 import { ElfFile } from '../elf/file';
 import type { ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
-import type { Bodies, Body, LiveFunction } from '../compare/unit';
+import type { Bodies, Body, LiveFunction } from './functions';
 
 const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
 /** By file, the one that was asked for longest ago first. */

@@ -1,32 +1,22 @@
 // The steps `compare` and `layout`: each fresh unit against the code and the types of the process, and what follows from
 // the differences (plan.ts). Writes nothing.
-import { realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../types/layout';
-import { readLiveProcess, type LiveProcess } from '../live/module_image';
-import { type OwnedCode, UnitComparison } from '../compare/unit';
+import { readLiveProcess } from '../live/module_image';
+import type { UnitComparison } from '../compare/unit';
 import { hasResized } from '../compare/variables';
 import type { LiveModule, LiveTarget } from '../context';
-import { functionLines } from '../dwarf/functions';
 import { parseProducer, type Producer } from '../dwarf/producer';
-import { unitsOf, type Unit } from '../dwarf/units';
+import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
-import { buildDirectoriesOf, type FreshUnit, readUnit } from './compile';
-import { planUnit, type UnitPlan } from './plan';
+import { agreement, chooseCommand } from './choose_command';
+import { liveUnits } from './compare_unit';
+import { planUnit } from './plan';
 import type { Save } from './progress';
-
-/** What a save does to one module of one process. */
-export interface ModulePlan {
-  target: LiveTarget;
-  module: LiveModule;
-  live: LiveProcess;
-  /** Address ranges of all patches the process ever had: one whose code was unmapped may be gone back to. */
-  occupied: { start: number; end: number }[];
-  units: UnitPlan[];
-}
+import type { FreshUnit, ModulePlan } from './unit';
 
 export async function comparePlans(
   save: Save,
@@ -78,95 +68,6 @@ export async function comparePlans(
     }
   }
   return plans;
-}
-
-/** Compares; with several commands for one source, uses the one that comes closest to the running code. */
-async function chooseCommand(
-  save: Save,
-  module: LiveModule,
-  live: LiveProcess,
-  first: FreshUnit,
-): Promise<{ unit: FreshUnit; comparison: UnitComparison }> {
-  let best = { unit: first, comparison: compare(save, module, live, first) };
-  if (agreement(best.comparison) > 0.5) return best;
-  const { source } = first.compiled;
-  for (const entry of save.context.compile.entriesFor(source, buildDirectoriesOf(module, source)).slice(1)) {
-    let unit: FreshUnit;
-    try {
-      unit = readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }));
-    } catch (thrown) {
-      save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);
-      continue;
-    }
-    const comparison = compare(save, module, live, unit);
-    if (agreement(comparison) > agreement(best.comparison)) best = { unit, comparison };
-  }
-  return best;
-}
-
-export function compare(save: Save, module: LiveModule, live: LiveProcess, unit: FreshUnit): UnitComparison {
-  const { object } = unit;
-  const saved = new Set([object.source, ...save.request.files.map(realPath)]);
-  const isEdited = (fn: ObjectFunction): boolean => {
-    const files = unit.writtenIn(fn);
-    // What a library makes of a lambda (std::function's handler) has the lambda's code in it.
-    const own = LOCAL_ENTITY.test(fn.symbol.name) ? files : files.slice(0, 1);
-    return own.some((file) => saved.has(realPath(file)));
-  };
-  return new UnitComparison(object, live.image, live.bodies, () => {
-    const owned = ownedCode(module, object.source);
-    return owned && { ...owned, isEdited };
-  });
-}
-
-/** Names that mention something declared in a function, e.g. a lambda (Itanium C++ ABI, 5.1.6: `Z <encoding> E`). */
-const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
-
-function realPath(file: string): string {
-  try {
-    return realpathSync(file);
-  } catch {
-    return file;
-  }
-}
-
-/** Part of the functions that are in the process and are as they are there. */
-function agreement(comparison: UnitComparison): number {
-  const known = comparison.functions.filter(({ live }) => live !== undefined);
-  if (known.length === 0) return 0;
-  return known.filter(({ status }) => status === 'same' || status === 'original').length / known.length;
-}
-
-type UnitCode = Omit<OwnedCode, 'isEdited'>;
-const ownedCache = new WeakMap<ElfFile, Map<string, UnitCode | undefined>>();
-
-/** What a unit brought to the process, by its debug information. */
-function ownedCode(module: LiveModule, source: string): UnitCode | undefined {
-  let bySource = ownedCache.get(module.elf);
-  if (!bySource) ownedCache.set(module.elf, (bySource = new Map<string, UnitCode | undefined>()));
-  const key = `${source}@${module.bias}`;
-  if (bySource.has(key)) return bySource.get(key);
-  const units = liveUnits(module, source);
-  const owned: UnitCode | undefined = units[0] && {
-    entries: new Set(
-      units.flatMap((unit) =>
-        functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),
-      ),
-    ),
-    functionSections: parseProducer(units[0].producer).options.includes('-ffunction-sections'),
-  };
-  bySource.set(key, owned);
-  return owned;
-}
-
-function liveUnits({ elf }: Pick<LiveModule, 'elf'>, source: string): Unit[] {
-  try {
-    return unitsOf(elf, source).map(({ unit }) => unit);
-  } catch (thrown) {
-    // Compressed in a way that cannot be read: as if there were none, which the layout check reports.
-    if (thrown instanceof HotPatchError) return [];
-    throw thrown;
-  }
 }
 
 function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {

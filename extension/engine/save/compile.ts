@@ -5,24 +5,12 @@ import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { codeFiles, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
-import { parseProducer, type Producer } from '../dwarf/producer';
+import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
-import { ObjectFile, type ObjectFunction } from '../elf/object';
+import { ObjectFile } from '../elf/object';
 import type { Save } from './progress';
-
-/** A unit, compiled and read. */
-export interface FreshUnit {
-  compiled: CompiledUnit;
-  object: ObjectFile;
-  /** Where its functions are declared; read when the first message needs it. */
-  places: () => Map<string, FunctionPlace>;
-  /** The same for its variables. */
-  variables: () => Map<string, FunctionPlace>;
-  /** The files that a function's code was written in, its own first; none when the compiler did not say. */
-  writtenIn: (fn: ObjectFunction) => string[];
-  producer: () => Producer | undefined;
-}
+import type { FreshUnit } from './unit';
 
 /** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
  * when the comparison needs another one. */

@@ -7,9 +7,9 @@ import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
 import { hasBreakpoint, JUMP_SIZE } from '../arch/x86_64/instructions';
-import type { ModulePlan } from './compare';
-import { isEmpty, placeFor, type PatchFile } from './link';
+import { isEmpty, placeFor } from './link';
 import type { Save } from './progress';
+import type { ModulePlan, PatchFile } from './unit';
 
 const PLACEMENT_TRIES = 4;
 /** How long to wait for a caller that relies on old code to return, and how often to look. */

@@ -8,22 +8,12 @@ import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
 import * as abi from '../elf/constants';
-import type { ObjectFunction } from '../elf/object';
+import type { Locate, ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/link';
-import type { Guard } from '../patch_format/note';
-import type { Locate, Role, SelectedUnit } from '../link/select';
+import type { Role } from '../link/select';
 import type { Problem } from '../model/result';
 import { entryShape, JUMP_SIZE } from '../arch/x86_64/instructions';
-
-export interface UnitPlan extends SelectedUnit {
-  fixes: PlannedFix[];
-  /** Code that must not be running when the fixes are applied. */
-  guards: Guard[];
-  /** Entries that go back to the original. */
-  reverts: ComparedFunction[];
-  problems: Problem[];
-  warnings: Problem[];
-}
+import type { UnitPlan } from './unit';
 
 export interface PlanOptions {
   layout: LayoutComparison | undefined;
@@ -45,6 +35,9 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     roles: new Map(),
     fixes: [],
     guards: [],
+    // Without debug information it is not known how the code was compiled: as it is by default.
+    conventions:
+      options.producers?.live.mayUseIpaRa === false ? undefined : (layout?.conventions ?? new Map()),
     reverts: [],
     problems: [],
     warnings: [],
@@ -78,14 +71,20 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     if ('problem' in fixes) plan.problems.push(fixes.problem);
     else plan.fixes.push(...fixes.fixes);
   }
-  // Without debug information it is not known how the code was compiled: as it is by default.
-  if (plan.fixes.length > 0 && options.producers?.live.mayUseIpaRa !== false) {
-    const redirected = plan.fixes.map(({ fn }) => fn);
-    const hazards = registerHazards(comparison, layout?.conventions ?? new Map(), redirected);
-    plan.guards = hazards.guards;
-    for (const fix of plan.fixes) fix.preserved = hazards.preserved.get(fix.fn) ?? 0;
-  }
-  return plan;
+  return { ...plan, ...keepRegisters(plan) };
+}
+
+/** The fixes, with the registers that each is to keep for callers that are running, and who must not be running where
+ * that cannot be. Depends on the code of the object: to be asked again of another one. */
+export function keepRegisters({
+  comparison,
+  conventions,
+  fixes,
+}: Pick<UnitPlan, 'comparison' | 'conventions' | 'fixes'>): Pick<UnitPlan, 'fixes' | 'guards'> {
+  if (fixes.length === 0 || !conventions) return { fixes, guards: [] };
+  const redirected = fixes.map(({ fn }) => fn);
+  const { preserved, guards } = registerHazards(comparison, conventions, redirected);
+  return { fixes: fixes.map((fix) => ({ ...fix, preserved: preserved.get(fix.fn) ?? 0 })), guards };
 }
 
 /** Says why the object is not of the running build; undefined when it may well be. */

@@ -1,9 +1,8 @@
 // One save on its way: its timings, messages and results, gathered by the steps and turned into the result at the end.
-// Knows the shape of the result and nothing of what the steps do.
+// Knows the data of a save (unit.ts) and the shape of the result, and none of the steps.
 import type { EngineContext, LiveTarget, RuntimeClient } from '../context';
 import type { PatchRequest } from '../engine';
-import type { ObjectFile, ObjectFunction } from '../elf/object';
-import type { Locate } from '../link/select';
+import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { toProblem } from '../model/errors';
 import type {
   ChangedFunction,
@@ -14,8 +13,7 @@ import type {
   ProcessResult,
   Step,
 } from '../model/result';
-import type { ModulePlan } from './compare';
-import type { FreshUnit } from './compile';
+import type { FreshUnit, ModulePlan } from './unit';
 
 /** Codes that mean: the edit was understood and is not safe. All others are failures. */
 const REFUSALS: ReadonlySet<string> = new Set<Problem['code']>([

@@ -1,0 +1,67 @@
+// Compiles the units of a patch once more so that they reach a library's data through the GOT: from where the patch lies
+// that data is out of reach of a PC-relative operand. What changed is known already and stays what it is.
+import { CompileError } from '../compile/compiler';
+import { IndirectAccessNeeded } from '../link/link';
+import { compareUnit } from './compare_unit';
+import { readUnit } from './compile';
+import { keepRegisters } from './plan';
+import type { Save } from './progress';
+import type { Linked, ModulePlan, UnitPlan } from './unit';
+
+/** The library's data is too far to be addressed directly: go through the GOT (gcc 12 and later; clang; any). */
+const INDIRECT_FLAGS = [
+  ['-mno-direct-extern-access'],
+  ['-fno-direct-access-external-data'],
+  ['-fPIC', '-fno-semantic-interposition'],
+];
+
+/** The same functions from objects that reach library data through the GOT; what changed is known already. */
+export async function linkIndirect(
+  save: Save,
+  plan: ModulePlan,
+  link: () => Linked,
+  cause: IndirectAccessNeeded,
+): Promise<Linked | undefined> {
+  const direct = [...plan.units];
+  let failure: unknown = cause;
+  for (const extraFlags of INDIRECT_FLAGS) {
+    save.context.log('info', `${cause.message}: compiling again with ${extraFlags.join(' ')}`);
+    try {
+      plan.units = await Promise.all(direct.map((unit) => recompiled(save, plan, unit, extraFlags)));
+      return plan.units.some(({ fixes }) => fixes.length > 0) ? link() : undefined;
+    } catch (thrown) {
+      // A compiler that does not know the option, or one that it does not help: the next may.
+      if (!(thrown instanceof IndirectAccessNeeded) && !(thrown instanceof CompileError)) throw thrown;
+      if (thrown instanceof IndirectAccessNeeded) failure = thrown;
+    }
+  }
+  throw failure;
+}
+
+async function recompiled(
+  save: Save,
+  plan: ModulePlan,
+  unit: UnitPlan,
+  extraFlags: string[],
+): Promise<UnitPlan> {
+  if (unit.roles.size === 0) return unit;
+  const { entry } = save.fresh.get(unit.comparison.object)!.compiled;
+  const again = readUnit(
+    await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
+  );
+  save.fresh.set(again.object, again);
+  const comparison = compareUnit(save, plan.module, plan.live, again);
+  const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
+  const roles: UnitPlan['roles'] = new Map();
+  for (const [fn, role] of unit.roles) {
+    const twin = byName.get(fn.symbol.name);
+    // What an earlier save brought in this way runs already.
+    if (twin && comparison.of(twin).status !== 'same') roles.set(twin, role);
+  }
+  const fixes = unit.fixes.flatMap((fix) => {
+    const fn = byName.get(fix.fn.symbol.name);
+    return fn && roles.has(fn) ? [{ ...fix, fn }] : [];
+  });
+  // Through the GOT the code may use other registers.
+  return { ...unit, comparison, roles, ...keepRegisters({ ...unit, comparison, fixes }) };
+}

@@ -1,0 +1,62 @@
+// The data of a save, as one step hands it to the next: fresh units, what is planned for each module of each process,
+// and the patch files that come of it. Data only: imports none of the steps.
+import type { ComparedFunction } from '../compare/unit';
+import type { CompiledUnit, LiveModule, LiveTarget } from '../context';
+import type { FunctionPlace } from '../dwarf/functions';
+import type { Producer } from '../dwarf/producer';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { Link, PlannedFix } from '../link/link';
+import type { SelectedUnit } from '../link/select';
+import type { LiveProcess } from '../live/module_image';
+import type { Problem } from '../model/result';
+import type { Guard } from '../patch_format/note';
+import type { LayoutComparison } from '../types/layout';
+
+/** A unit, compiled and read. */
+export interface FreshUnit {
+  compiled: CompiledUnit;
+  object: ObjectFile;
+  /** Where its functions are declared; read when the first message needs it. */
+  places: () => Map<string, FunctionPlace>;
+  /** The same for its variables. */
+  variables: () => Map<string, FunctionPlace>;
+  /** The files that a function's code was written in, its own first; none when the compiler did not say. */
+  writtenIn: (fn: ObjectFunction) => string[];
+  producer: () => Producer | undefined;
+}
+
+export interface UnitPlan extends SelectedUnit {
+  fixes: PlannedFix[];
+  /** Code that must not be running when the fixes are applied. */
+  guards: Guard[];
+  /** How the functions are called, where callers may count on registers that a callee did not use; else undefined. */
+  conventions: LayoutComparison['conventions'] | undefined;
+  /** Entries that go back to the original. */
+  reverts: ComparedFunction[];
+  problems: Problem[];
+  warnings: Problem[];
+}
+
+/** What a save does to one module of one process. */
+export interface ModulePlan {
+  target: LiveTarget;
+  module: LiveModule;
+  live: LiveProcess;
+  /** Address ranges of all patches the process ever had: one whose code was unmapped may be gone back to. */
+  occupied: { start: number; end: number }[];
+  units: UnitPlan[];
+}
+
+export interface PatchFile {
+  plan: ModulePlan;
+  /** Undefined when only reverts are to be made. */
+  linked: Linked | undefined;
+  reverts: number[];
+}
+
+/** A link and what it made for one place; for another it is written again. */
+export interface Linked {
+  link: Link;
+  start: number;
+  bytes: Buffer;
+}
