@@ -112,7 +112,7 @@ function startSession(
   let engine = newEngine(options);
   const current = () => engine;
 
-  const parser = startParser(bundle('parser_thread.js'), (error) => log.error(`parser: ${error.message}`));
+  const parser = startParser(bundle('parser_thread.js'), (message) => log.error(message));
   const documents = followDocuments(parser);
   const warn = (message: string) => log.warn(message);
   const operations = new Operations(current, store, savedText, (message) => log.info(message));

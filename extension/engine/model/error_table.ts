@@ -54,6 +54,7 @@ export const ERROR_TABLE = {
   'runtime-timeout': { title: 'The runtime in the process did not answer', hint: 'Is the process stopped in a debugger or suspended? The request is withdrawn; save again.' },
   'out-of-memory': { title: 'The runtime could not get memory', hint: 'Nothing was changed.' },
   'unsupported-platform': { title: 'Hot Patch works on Linux (x86-64)', hint: 'Use it in a Linux machine, container, WSL or over Remote-SSH.' },
+  'engine-restarted': { title: 'The engine gave no sign and was started again', hint: 'Nothing is known of what was under way: look at the tree, then save again. The log says what it was doing.' },
   'internal': { title: 'Hot Patch met a condition it did not expect', hint: 'Please report it with the log.' },
 } as const;
 

@@ -25,7 +25,10 @@ export function followDocuments(parser: SyntaxParser): Documents {
   const start = (document: vscode.TextDocument) => {
     if (open.has(nameOf(document))) return;
     open.add(nameOf(document));
-    parser.open(nameOf(document), document.languageId as Grammar, document.version, document.getText());
+    parser.open(nameOf(document), document.languageId as Grammar, () => ({
+      version: document.version,
+      text: document.getText(),
+    }));
   };
   const end = (document: vscode.TextDocument) => {
     earlier.delete(document.uri.fsPath);

@@ -30,4 +30,6 @@ export interface FromParser {
   readonly document: string;
   readonly version: number;
   readonly functions: readonly SourceFunction[];
+  /** Why there are none. */
+  readonly error?: string;
 }

@@ -18,14 +18,23 @@ const port = parentPort!;
 const documents = new Map<string, Document>();
 const languages = new Map<Grammar, Promise<Language>>();
 const ready = Parser.init({ locateFile: (name: string) => join(__dirname, name) });
-let queue: Promise<void> = ready;
+let queue: Promise<void> = Promise.resolve();
 
 port.on('message', (message: ToParser) => {
   // One after the other: a change counts from the text that the change before it left.
-  queue = queue.then(() => handle(message));
+  queue = queue.then(() => handle(message)).catch((error: unknown) => fail(message, error));
 });
 
+/** A text that cannot be parsed has no functions; the messages after it are not its victims. */
+function fail(message: ToParser, error: unknown): void {
+  if (message.type === 'close') return;
+  const { document, version } = message;
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  port.postMessage({ document, version, functions: [], error: reason } satisfies FromParser);
+}
+
 async function handle(message: ToParser): Promise<void> {
+  await ready;
   switch (message.type) {
     case 'close':
       documents.get(message.document)?.tree?.delete();

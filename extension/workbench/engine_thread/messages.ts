@@ -14,6 +14,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type ToThread =
   | { readonly type: 'call'; readonly id: number; readonly method: Method; readonly parameters: unknown[] }
   | { readonly type: 'abort'; readonly id: number }
+  /** To be answered by `alive` at once: the thread's event loop turns. */
+  | { readonly type: 'ping' }
   | { readonly type: 'dispose' };
 
 export type FromThread =
@@ -21,4 +23,4 @@ export type FromThread =
   | { readonly type: 'error'; readonly id: number; readonly message: string }
   | { readonly type: 'progress'; readonly id: number; readonly event: ProgressEvent }
   | { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
-  | { readonly type: 'disposed' };
+  | { readonly type: 'alive' };

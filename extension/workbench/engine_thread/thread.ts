@@ -21,11 +21,11 @@ port.on('message', (message: ToThread) => {
     case 'abort':
       running.get(message.id)?.abort();
       return;
+    case 'ping':
+      send({ type: 'alive' });
+      return;
     case 'dispose':
-      void engine.dispose().finally(() => {
-        send({ type: 'disposed' });
-        port.close();
-      });
+      void engine.dispose().finally(() => port.close());
   }
 });
 
