@@ -1,7 +1,6 @@
 // Is the memory of the running process laid out as the freshly compiled code expects? Compares types, variables
 // and function signatures of the live unit with those of the new object, by their debug information, and refuses
 // what would misread objects that exist already. Looks at no code, and changes nothing.
-import { createHash } from 'node:crypto';
 import * as dw from '../dwarf/constants';
 import type { UnitHeader } from '../dwarf/dies';
 import { entriesOf } from '../dwarf/split';
@@ -25,17 +24,16 @@ export interface LayoutComparison {
   conventions: Map<string, CallingConvention>;
 }
 
-/** What was worked out for live units, and the last result for each; one for each build id, kept by the caller. */
+/** What was worked out for live units; one for each build id, kept by the caller. Nothing of a fresh object is kept: what
+ * one says depends on more than its debug sections (their relocations, the .dwo file beside it). */
 export interface LayoutCache {
   units: Map<number, Side>;
-  results: Map<string, { digest: string; result: LayoutComparison }>;
   /** Units that define types which others do not use, by qualified name; undefined: there is none. */
   definitions: Map<string, Unit | undefined>;
 }
 
 export const newLayoutCache = (): LayoutCache => ({
   units: new Map(),
-  results: new Map(),
   definitions: new Map(),
 });
 
@@ -59,15 +57,8 @@ export function compareLayouts(
   fresh: { elf: ElfFile },
   options: LayoutOptions = {},
 ): LayoutComparison {
-  const { cache } = options;
-  const identity = live.units.map(({ offset }) => offset).join();
   try {
-    const digest = cache ? digestOf(fresh.elf) : '';
-    const previous = cache?.results.get(identity);
-    if (previous?.digest === digest && cache) return previous.result;
-    const result = compareSides(live, fresh, options);
-    cache?.results.set(identity, { digest, result });
-    return result;
+    return compareSides(live, fresh, options);
   } catch (error) {
     // A RangeError is a read beyond the end of a malformed section.
     if (error instanceof HotPatchError || error instanceof RangeError) return unchecked(live, error.message);
@@ -80,15 +71,6 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   const message = `Types could not be compared with those of the running process: ${reason}.`;
   const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
   return { problems: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
-}
-
-/** Equal for objects with the same debug information: then nothing needs to be compared again. */
-function digestOf(elf: ElfFile): string {
-  const hash = createHash('sha1');
-  for (const section of elf.sections)
-    if (/^\.debug_(info|types|abbrev|str|str_offsets)(\.dwo)?$/.test(section.name))
-      hash.update(elf.data(section));
-  return hash.digest('hex');
 }
 
 /** The types of one unit, and where its file numbers lead. */
