@@ -1,0 +1,249 @@
+// Is the code of a fresh function the code that is live at some address? Byte by byte, else instruction by instruction,
+// with the relocated fields left to reference_comparison.ts; then exception tables. Part of the comparison of unit.ts.
+// Chooses no counterparts: what refers to other functions becomes an expectation.
+import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../arch/x86_64/instructions';
+import * as abi from '../elf/constants';
+import { readExceptionTable, typeEntry } from '../elf/exception_table';
+import type { Relocation } from '../elf/file';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
+import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
+import type { Image } from '../live/live_image';
+import { sameExceptionTables } from './exception_tables';
+import { DIFFERENT, type Expectation, type Match } from './match';
+import type { ReferenceComparison } from './reference_comparison';
+import { readReference } from './references';
+
+export class CodeComparison {
+  private unwind: Unwind | undefined;
+
+  constructor(
+    private readonly object: ObjectFile,
+    private readonly references: ReferenceComparison,
+  ) {}
+
+  /** Compares a function with the live bytes at an address. */
+  compare(fn: ObjectFunction, image: Image, address: number, size: number): Match {
+    const live = image.bytes(address, size);
+    if (!live) return DIFFERENT;
+    const match = this.compareText(fn, live, address);
+    return match.equal && this.sameHandlers(fn, image, address, size, match) ? match : DIFFERENT;
+  }
+
+  private compareText(fn: ObjectFunction, live: Buffer, address: number): Match {
+    const fresh = this.object.code(fn);
+    const relocations = this.object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size);
+    const distances = this.distances(fn, fresh, relocations);
+    if (fresh.length === live.length) {
+      const expectations: Expectation[] = [];
+      const verdict = this.compareBytes(fn, fresh, live, address, relocations, distances, expectations);
+      if (verdict === 'equal') return { equal: true, expectations, offsets: undefined };
+      if (verdict === 'reference') return DIFFERENT;
+    }
+    return this.compareInstructions(fn, fresh, live, address, relocations, distances);
+  }
+
+  /** Are exceptions handled alike? Adds to the expectations of the match. */
+  private sameHandlers(
+    fn: ObjectFunction,
+    image: Image,
+    address: number,
+    size: number,
+    { offsets, expectations }: Match,
+  ): boolean {
+    const tables = exceptionTables(image.elf);
+    if (!tables) return true;
+    const fresh = (this.unwind ??= readUnwind(this.object)).exceptionTable(fn);
+    const place = tables.get(address - image.bias);
+    if (!fresh || place === undefined) return !fresh === (place === undefined);
+    const home = image.sectionAt(place + image.bias);
+    const one = readExceptionTable(this.object.elf.data(fresh.section), fresh.offset);
+    const two = home && readExceptionTable(image.elf.data(home), place - home.address);
+    // Not written by a compiler that is known: nothing can be said.
+    if (!home || !one || !two) return true;
+    if (one.typeEncoding !== two.typeEncoding) return false;
+    return sameExceptionTables({
+      fresh: one,
+      live: two,
+      position: (offset) => (!offsets ? offset : offset === fn.size ? size : offsets.get(offset)),
+      sameType: (type, other) => {
+        const entry = typeEntry(one, type);
+        const there = typeEntry(two, other);
+        const at = image.bias + home.address + there.at;
+        const bytes = two.bytes.subarray(there.at, there.at + there.size);
+        const relocation = this.object.relocationsIn(fresh.section, entry.at, entry.at + entry.size)[0];
+        // `catch (...)`
+        if (!relocation) return bytes.every((byte) => byte === 0);
+        return this.references.constants.samePointer(
+          fresh.section,
+          relocation,
+          image,
+          bytes,
+          entry.at,
+          at,
+          false,
+          expectations,
+        );
+      },
+    });
+  }
+
+  private distances(fn: ObjectFunction, fresh: Buffer, relocations: readonly Relocation[]): Uint8Array {
+    // Only references to sections need it: a symbol says itself what is meant.
+    const needed = relocations.some(
+      (relocation) =>
+        relocation.type === abi.R_X86_64_PC32 &&
+        this.object.symbol(relocation.symbol).type === abi.STT_SECTION,
+    );
+    if (!needed) return new Uint8Array(relocations.length).fill(4);
+    return distancesToEnd(
+      fresh,
+      relocations.map((relocation) => relocation.offset - fn.offset),
+    );
+  }
+
+  /** The quick way: same length, byte by byte with the relocated fields left out. */
+  private compareBytes(
+    fn: ObjectFunction,
+    fresh: Buffer,
+    live: Buffer,
+    address: number,
+    relocations: readonly Relocation[],
+    distances: Uint8Array,
+    expectations: Expectation[],
+  ): 'equal' | 'bytes' | 'reference' {
+    let at = 0;
+    for (let i = 0; i < relocations.length; i++) {
+      const relocation = relocations[i]!;
+      const field = relocation.offset - fn.offset;
+      const reference = readReference(relocation, fresh, field, live, field, address);
+      if (!reference) return 'bytes';
+      if (reference.start > at && fresh.compare(live, at, reference.start, at, reference.start) !== 0)
+        return 'bytes';
+      if (!this.references.sameReference(relocation, reference, distances[i]!, expectations))
+        return 'reference';
+      at = Math.max(at, reference.end);
+      i += reference.covers;
+    }
+    return fresh.compare(live, at, live.length, at, fresh.length) === 0 ? 'equal' : 'bytes';
+  }
+
+  /** The thorough way: instruction by instruction, padding left out, so that the assembler's choice between short
+   * and near jumps (which depends on what shares the section) makes no difference. */
+  private compareInstructions(
+    fn: ObjectFunction,
+    fresh: Buffer,
+    live: Buffer,
+    address: number,
+    relocations: readonly Relocation[],
+    distances: Uint8Array,
+  ): Match {
+    const a = decode(fresh);
+    const b = decode(live);
+    const expectations: Expectation[] = [];
+    const offsets = new Map<number, number>();
+    const branches: { fresh: number; live: number }[] = [];
+    let i = 0;
+    let j = 0;
+    let next = 0;
+    for (;;) {
+      i = skipPadding(a, i, offsets, j < b.count ? b.offsets[j]! : live.length);
+      j = skipPadding(b, j);
+      if (i >= a.count || j >= b.count) break;
+      if (a.kinds[i]! & INVALID || b.kinds[j]! & INVALID) return DIFFERENT;
+      const start = a.offsets[i]!;
+      const end = start + a.lengths[i]!;
+      const liveStart = b.offsets[j]!;
+      const liveEnd = liveStart + b.lengths[j]!;
+      offsets.set(start, liveStart);
+      while (next < relocations.length && relocations[next]!.offset - fn.offset < start) next++;
+      const relocation = relocations[next];
+      const field = relocation ? relocation.offset - fn.offset : -1;
+      if (relocation && field < end) {
+        if (
+          a.kinds[i]! & BRANCH &&
+          b.kinds[j]! & BRANCH &&
+          a.codes[i] === b.codes[j] &&
+          isBranchField(relocation, field, end)
+        ) {
+          // A direct branch to a symbol: the live one may be short when both were in one section.
+          const target = address + b.targets[j]!;
+          const reference = { start: 0, end: 0, covers: 0, kind: 'address', value: target - 4 } as const;
+          if (!this.references.sameReference(relocation, reference, 4, expectations)) return DIFFERENT;
+          next++;
+          i++;
+          j++;
+          continue;
+        }
+        // Relocated fields sit equally far from the end of their instruction.
+        const liveField = liveEnd - (end - field);
+        const reference = readReference(relocation, fresh, field, live, liveField, address);
+        if (
+          !reference ||
+          !this.references.sameReference(relocation, reference, distances[next]!, expectations)
+        )
+          return DIFFERENT;
+        const second = relocations[next + 1];
+        if (reference.covers === 0 && second && second.offset - fn.offset < end) {
+          // Two fields in one instruction (`movl $symbol, variable(%rip)`).
+          const secondAt = second.offset - fn.offset;
+          const other = readReference(second, fresh, secondAt, live, liveEnd - (end - secondAt), address);
+          if (!other || !this.references.sameReference(second, other, distances[next + 1]!, expectations))
+            return DIFFERENT;
+          next++;
+        } else if (
+          reference.covers === 0 &&
+          (reference.kind !== 'target' || liveEnd - liveStart === end - start)
+        ) {
+          const before = Math.max(reference.start, liveStart) - liveStart;
+          if (fresh.compare(live, liveStart, liveStart + before, start, start + before) !== 0)
+            return DIFFERENT;
+          const behind = Math.min(reference.end, liveEnd);
+          if (fresh.compare(live, behind, liveEnd, start + (behind - liveStart), end) !== 0) return DIFFERENT;
+        }
+        next++;
+        i++;
+        j++;
+        // Rewritten TLS sequences and `jmp foo; nop` span several instructions on both sides.
+        if (reference.covers) {
+          const liveStop = reference.end;
+          const freshStop = liveStop - liveField + field;
+          while (i < a.count && a.offsets[i]! < freshStop) i++;
+          while (j < b.count && b.offsets[j]! < liveStop) j++;
+          next += reference.covers;
+        }
+        continue;
+      }
+      if (a.kinds[i]! & BRANCH && b.kinds[j]! & BRANCH) {
+        if (a.codes[i] !== b.codes[j]) return DIFFERENT;
+        branches.push({ fresh: a.targets[i]!, live: b.targets[j]! });
+      } else if (
+        end - start !== liveEnd - liveStart ||
+        fresh.compare(live, liveStart, liveEnd, start, end) !== 0
+      )
+        return DIFFERENT;
+      i++;
+      j++;
+    }
+    if (i < a.count || j < b.count) return DIFFERENT;
+    offsets.set(fresh.length, live.length);
+    for (const branch of branches) if (offsets.get(branch.fresh) !== branch.live) return DIFFERENT;
+    return { equal: true, expectations, offsets };
+  }
+}
+
+function skipPadding(decoded: Decoded, from: number, offsets?: Map<number, number>, live?: number): number {
+  let i = from;
+  while (i < decoded.count && decoded.kinds[i]! & PADDING) {
+    // A loop head may be aligned: branches to the padding in front of it mean what follows it.
+    if (offsets && live !== undefined && !offsets.has(decoded.offsets[i]!))
+      offsets.set(decoded.offsets[i]!, live);
+    i++;
+  }
+  return i;
+}
+
+function isBranchField(relocation: Relocation, field: number, end: number): boolean {
+  return (
+    (relocation.type === abi.R_X86_64_PC32 || relocation.type === abi.R_X86_64_PLT32) && field === end - 4
+  );
+}

@@ -1,0 +1,148 @@
+// Does a relocated field of fresh code or data refer to the same live thing? Takes what references.ts read from the live
+// bytes and compares it with the relocation's symbol. What depends on the counterparts of other functions and of
+// numbered variables is left as an expectation, to be judged when they are known (unit.ts).
+import * as abi from '../elf/constants';
+import type { ElfSymbol, Relocation } from '../elf/file';
+import { isConstant, type ObjectFile } from '../elf/object';
+import type { LiveImage } from '../live/live_image';
+import { ConstantComparison } from './constants';
+import { isNumbered } from './correlate';
+import type { Expectation } from './match';
+import type { LiveReference } from './references';
+import type { VariableVotes } from './votes';
+
+export class ReferenceComparison {
+  readonly constants: ConstantComparison;
+
+  constructor(
+    private readonly object: ObjectFile,
+    private readonly live: LiveImage,
+    private readonly variables: VariableVotes,
+  ) {
+    this.constants = new ConstantComparison(object, live, (...target) => this.sameTarget(...target));
+  }
+
+  /** @param distance from the field to the end of its instruction, which a PC-relative one counts from */
+  sameReference(
+    relocation: Relocation,
+    reference: LiveReference,
+    distance: number,
+    expectations: Expectation[],
+  ): boolean {
+    const symbol = this.object.symbol(relocation.symbol);
+    switch (reference.kind) {
+      case 'nothing':
+        return true;
+      case 'thread-offset':
+        return this.sameThreadLocal(symbol, relocation.addend, reference.value, true, expectations);
+      case 'module-offset':
+        // In an executable the linker turned it into an offset from the thread pointer.
+        return (
+          this.sameThreadLocal(symbol, relocation.addend, reference.value, true, expectations) ||
+          this.sameThreadLocal(symbol, relocation.addend, reference.value, false, expectations)
+        );
+      case 'slot':
+        return this.sameSlot(symbol, relocation, reference.slot, expectations);
+      case 'target':
+        return this.sameTarget(symbol, 0, reference.value, expectations);
+      case 'address': {
+        const relative = relocation.type === abi.R_X86_64_PC32 || relocation.type === abi.R_X86_64_PLT32;
+        const beyond = relative ? distance : 0;
+        return this.sameTarget(symbol, relocation.addend + beyond, reference.value + beyond, expectations);
+      }
+    }
+  }
+
+  /** Does symbol + offset of the object lie at that address of the process? */
+  private sameTarget(
+    symbol: ElfSymbol,
+    offset: number,
+    address: number,
+    expectations: Expectation[],
+  ): boolean {
+    const section = this.object.sectionOf(symbol);
+    if (!section) {
+      if (symbol.section === abi.SHN_ABS) return symbol.value + offset === address;
+      return this.sameName(symbol, offset, address);
+    }
+    const at = symbol.value + offset;
+    if (section.flags & abi.SHF_EXECINSTR) {
+      const target = this.object.functionAt(section, at);
+      if (!target) return this.live.symbolsAt(address).some((live) => live.name === symbol.name);
+      expectations.push({ kind: 'function', target, offset: at - target.offset, address });
+      return true;
+    }
+    if (section.flags & abi.SHF_TLS)
+      return this.sameThreadLocal(symbol, offset, address, false, expectations);
+    if (isConstant(section)) return this.constants.sameConstantAt(section, at, address, expectations);
+    const place = this.object.place(section, at);
+    // The image of an automatic array's initialiser has no name; gcc puts it into .data when it holds addresses.
+    if (!place.symbol) return this.constants.sameConstantAt(section, at, address, expectations);
+    expectations.push({ kind: 'variable', symbol: place.symbol, offset: at - place.symbol.value, address });
+    return true;
+  }
+
+  /** An undefined (or common) symbol: the same name in the process, as a definition or behind a PLT stub. */
+  private sameName(symbol: ElfSymbol, offset: number, address: number): boolean {
+    const global = this.live.global(symbol.name);
+    if (global && global.address + offset === address) return true;
+    if (offset === 0 && this.live.stubTarget(address) === symbol.name) return true;
+    if (this.live.symbolsAt(address - offset).some((live) => live.name === symbol.name)) return true;
+    // Names that the linker defines or versions (`stdout@GLIBC_2.2.5`) and undefined weak ones, which are 0.
+    if (this.live.symbolsAt(address - offset).some((live) => live.name.startsWith(`${symbol.name}@`)))
+      return true;
+    return symbol.binding === abi.STB_WEAK && !global && address - offset === 0;
+  }
+
+  private sameSlot(
+    symbol: ElfSymbol,
+    relocation: Relocation,
+    slot: number,
+    expectations: Expectation[],
+  ): boolean {
+    const image = this.live.imageAt(slot);
+    if (!image) return false;
+    const held = image.dynamicAt(slot);
+    if (relocation.type === abi.R_X86_64_GOTTPOFF || relocation.type === abi.R_X86_64_TLSGD) {
+      if (held?.name) return held.name === symbol.name;
+      // The slot of a local symbol: its offset is the addend (TPOFF64), or lies in the next word (DTPMOD64).
+      if (held?.type === abi.R_X86_64_TPOFF64)
+        return this.sameThreadLocal(symbol, 0, held.addend, false, expectations);
+      const word = image.bytes(slot + (relocation.type === abi.R_X86_64_TLSGD ? 8 : 0), 8);
+      if (!word) return false;
+      const value = word.readUInt32LE(0) + word.readInt32LE(4) * 0x1_0000_0000;
+      return this.sameThreadLocal(symbol, 0, value, relocation.type === abi.R_X86_64_GOTTPOFF, expectations);
+    }
+    const pointer = image.pointerAt(slot);
+    if (!pointer) return false;
+    if ('name' in pointer) return pointer.name === symbol.name;
+    return this.sameTarget(symbol, 0, pointer.address, expectations);
+  }
+
+  /** @param fromThreadPointer the value counts from the thread pointer, else from the module's TLS image */
+  private sameThreadLocal(
+    symbol: ElfSymbol,
+    offset: number,
+    value: number,
+    fromThreadPointer: boolean,
+    expectations: Expectation[],
+  ): boolean {
+    const tls = this.live.module.tls;
+    if (!tls) return false;
+    const base = fromThreadPointer ? Math.ceil(tls.size / tls.alignment) * tls.alignment : 0;
+    const section = this.object.sectionOf(symbol);
+    const wanted = value + base;
+    if (!section) {
+      const live = this.live.module.global(symbol.name);
+      return live?.type === abi.STT_TLS && live.address + offset === wanted;
+    }
+    const place = this.object.place(section, symbol.value + offset);
+    if (!place.symbol) return false;
+    const delta = place.offset - place.symbol.value;
+    const live = this.variables.variable(place.symbol);
+    if (live && live.address + delta === wanted) return true;
+    if (!isNumbered(place.symbol.name)) return false;
+    expectations.push({ kind: 'variable', symbol: place.symbol, offset: delta, address: wanted });
+    return true;
+  }
+}
