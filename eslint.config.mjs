@@ -1,12 +1,24 @@
-// Lint rules. The one that carries the architecture: extension/engine never imports vscode (nor the layers
-// above it), and only one file touches koffi.
+// Lint rules. The one that carries the architecture is `layers`: it holds every import against scripts/layers.mjs.
+import { relative } from 'node:path';
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
+import { objection } from './scripts/layers.mjs';
 
-const koffiOnly = { name: 'koffi', message: 'Only extension/engine/process/system_calls.ts touches koffi.' };
-const layersAbove = {
-  group: ['**/workbench/**', '**/debug/**', '**/cli', '**/cli.*'],
-  message: 'The engine knows nothing of the layers above it.',
+const layers = {
+  create(context) {
+    const path = relative(`${import.meta.dirname}/extension`, context.filename);
+    const check = (node) => {
+      if (typeof node.source?.value !== 'string') return;
+      const message = objection(path, node.source.value);
+      if (message) context.report({ node, message });
+    };
+    return {
+      ImportDeclaration: check,
+      ImportExpression: check,
+      ExportNamedDeclaration: check,
+      ExportAllDeclaration: check,
+    };
+  },
 };
 
 export default tseslint.config(
@@ -23,35 +35,21 @@ export default tseslint.config(
       ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }],
-      'no-restricted-imports': ['error', { paths: [koffiOnly] }],
       'no-empty': ['error', { allowEmptyCatch: false }],
       eqeqeq: 'error',
     },
   },
   {
-    files: ['extension/engine/**/*.ts', 'extension/command_line/**/*.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          paths: [
-            koffiOnly,
-            { name: 'vscode', message: 'The engine and the command line never import vscode.' },
-          ],
-          patterns: [layersAbove],
-        },
-      ],
-    },
+    files: ['extension/**/*.ts'],
+    plugins: { hotPatch: { rules: { layers } } },
+    rules: { 'hotPatch/layers': 'error' },
   },
+  { files: ['**/*.mjs', '**/*.cjs', '**/*.d.mts'], ...tseslint.configs.disableTypeChecked },
   {
-    files: ['extension/engine/process/system_calls.ts'],
-    rules: { 'no-restricted-imports': ['error', { paths: [{ name: 'vscode' }], patterns: [layersAbove] }] },
-  },
-  { files: ['**/*.mjs'], ...tseslint.configs.disableTypeChecked },
-  {
-    files: ['**/*.mjs'],
+    files: ['**/*.mjs', '**/*.cjs'],
     languageOptions: {
       globals: {
+        exports: 'readonly',
         console: 'readonly',
         process: 'readonly',
         setTimeout: 'readonly',

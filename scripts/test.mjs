@@ -3,6 +3,7 @@
 // run but those that have a command of their own (test:programs, soak).
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, PROGRAM_COMMANDS, root, setUp, TEST_COMMANDS } from './setup.mjs';
@@ -33,6 +34,8 @@ if (files.some((path) => path.startsWith('workbench/'))) {
 if (files.length === 0) fail(`No tests match ${suites.join(' ')}`);
 
 const { default: Mocha } = await import('mocha');
+const hooks = join(root, 'scripts', 'test_hooks.cjs');
+const { mochaHooks } = createRequire(import.meta.url)(hooks);
 const jobs = Number(options.jobs ?? Math.min(2, availableParallelism()));
 const mocha = new Mocha({
   reporter: 'spec',
@@ -40,17 +43,23 @@ const mocha = new Mocha({
   parallel: jobs > 1 && files.length > 1,
   jobs,
   grep: options.grep,
-  // A shared build machine may stall a browser for longer than any patience; what is broken fails twice.
-  retries: process.env.CI ? 1 : 0,
   forbidOnly: Boolean(process.env.CI),
+  rootHooks: jobs > 1 && files.length > 1 ? undefined : mochaHooks,
+  require: [hooks],
 });
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --enable-source-maps`.trim();
 process.setSourceMapsEnabled(true);
 for (const file of files) mocha.addFile(join(built, file));
 
+/** Tests that passed only at the second try: more than two of them are no stalled machine any more. */
+const retried = [];
 const runner = mocha.run((failures) => {
+  for (const title of retried) console.log(`RETRIED ${title}`);
+  const tooMany = retried.length > 2;
+  if (tooMany) console.log(`${retried.length} tests had to be retried, more than two`);
   const passes = runner.stats.passes;
   if (runner.stats.pending > 0) console.log(`${runner.stats.pending} skipped`);
   console.log(`${passes} passed, ${failures} failed`);
-  process.exitCode = failures > 0 || passes === 0 ? 1 : 0;
+  process.exitCode = failures > 0 || passes === 0 || tooMany ? 1 : 0;
 });
+runner.on('retry', (test) => retried.push(test.fullTitle()));

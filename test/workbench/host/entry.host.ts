@@ -7,18 +7,25 @@ import Mocha from 'mocha';
 export interface HostResult {
   title: string;
   error?: string;
+  /** Why the first try failed, when there was a second. */
+  firstError?: string;
 }
 
 export async function run(): Promise<void> {
   const folder = process.env['HOT_PATCH_HOST_TESTS']!;
-  // As scripts/test.mjs does it outside of VS Code.
+  // A second try in CI, as scripts/test_hooks.cjs gives it outside of VS Code.
   const mocha = new Mocha({ timeout: 60_000, retries: process.env['CI'] ? 1 : 0 });
   for (const name of readdirSync(folder)) if (name.endsWith('.host.js')) mocha.addFile(join(folder, name));
   const results: HostResult[] = [];
+  const firstErrors = new Map<string, string>();
   await new Promise<void>((resolve) => {
     mocha
       .run(() => resolve())
-      .on('pass', (test) => results.push({ title: test.fullTitle() }))
+      .on('retry', (test: Mocha.Test, error: Error) => firstErrors.set(test.fullTitle(), error.stack ?? error.message))
+      .on('pass', (test) => {
+        const title = test.fullTitle();
+        results.push({ title, firstError: firstErrors.get(title) });
+      })
       .on('fail', (test, error: Error) =>
         results.push({ title: test.fullTitle(), error: error.stack ?? error.message }),
       );
