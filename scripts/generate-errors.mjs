@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const source = new URL('../native/include/hot_fix_errors.def', import.meta.url);
 const target = new URL('../extension/engine/model/error_table.ts', import.meta.url);
 
-const row = /^HOT_FIX_ERROR\((\w+), "([^"]*)", "((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\)$/;
+const row =
+  /^HOT_FIX_ERROR\(\w+, "([^"]*)", (refused|failed|environment|warning), ([0-4]), (problems|compiler|status), "((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\)$/;
 const quote = (text) => `'${text.replace(/\\"/g, '"').replace(/'/g, "\\'")}'`;
 const rows = readFileSync(source, 'utf8')
   .split('\n')
@@ -13,14 +14,15 @@ const rows = readFileSync(source, 'utf8')
   .map((line) => {
     const match = row.exec(line);
     if (!match) throw new Error(`unreadable row: ${line}`);
-    return { code: match[2], title: match[3], hint: match[4] };
+    const [, code, kind, exit, shown, title, hint] = match;
+    return { code, kind, exit, shown, title, hint };
   });
 
 const text = `// Generated from native/include/hot_fix_errors.def by scripts/generate-errors.mjs. Do not edit.
 // Every failure a user can meet: its code (also the anchor in TROUBLESHOOTING.md), title and what to do.
 /* prettier-ignore */
 export const ERROR_TABLE = {
-${rows.map((r) => `  '${r.code}': { title: ${quote(r.title)}, hint: ${quote(r.hint)} },`).join('\n')}
+${rows.map((r) => `  '${r.code}': { kind: '${r.kind}', exit: ${r.exit}, shown: '${r.shown}', title: ${quote(r.title)}, hint: ${quote(r.hint)} },`).join('\n')}
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

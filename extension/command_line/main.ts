@@ -1,16 +1,22 @@
-// The command line: arguments in, calls of the engine, text or JSON and an exit status out (section 10 of the
-// design). One function a command; the same engine as in the editor, and nothing decided here that it decides.
+// The command line: arguments in, calls of the engine, text or JSON and an exit status out.
+// One function a command; the same engine as in the editor, and nothing decided here that it decides.
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { constants } from 'node:os';
 import { version } from '../../package.json';
 import { HELP, parseCommand, UsageError, type Command } from './arguments';
 import { watchSaves } from './saves';
-import { checkText, diagnosticText, problemText, processesText, resultText, statusText } from './text';
+import {
+  checkText,
+  diagnosticText,
+  problemText,
+  processesText,
+  resultText,
+  statusText,
+} from '../engine/model/text';
 import { createEngine } from '../engine/create_engine';
 import type { Engine, PatchRequest, Target } from '../engine/engine';
-import { HotPatchError, toProblem } from '../engine/model/errors';
-import type { ErrorCode } from '../engine/model/error_table';
+import { ERROR_TABLE, HotPatchError, toProblem } from '../engine/model/errors';
 import type { CheckReport, PatchResult, Problem, ProcessStatus } from '../engine/model/result';
 import { hasDebugInformation } from '../engine/process/modules';
 import { replaceProcess } from '../engine/process/system_calls';
@@ -22,25 +28,11 @@ const NO_PROCESS = 3;
 const RUNTIME_FAILED = 4;
 const USAGE = 64;
 
-/** Exit statuses of codes that say what kind of failure it is by themselves. */
-const STATUS_OF_CODE: Partial<Record<ErrorCode, number>> = {
-  'compile-failed': COMPILE_ERROR,
-  'compiler-not-found': COMPILE_ERROR,
-  'no-compile-database': COMPILE_ERROR,
-  'bad-compile-database': COMPILE_ERROR,
-  'no-compile-command': COMPILE_ERROR,
-  'file-not-found': COMPILE_ERROR,
-  'no-process': NO_PROCESS,
-  'several-processes': NO_PROCESS,
-  'no-runtime': NO_PROCESS,
-  'process-gone': NO_PROCESS,
-  'other-user': NO_PROCESS,
-};
-
 function exitStatusOf({ outcome, refusals }: Pick<PatchResult, 'outcome' | 'refusals'>): number {
   if (outcome !== 'refused' && outcome !== 'failed') return DONE;
-  const known = refusals.flatMap(({ code }) => STATUS_OF_CODE[code] ?? []);
-  return known[0] ?? (outcome === 'refused' ? REFUSED : RUNTIME_FAILED);
+  const [first] = refusals;
+  if (outcome === 'failed' && first) return ERROR_TABLE[first.code].exit;
+  return outcome === 'refused' ? REFUSED : RUNTIME_FAILED;
 }
 
 const VERDICT_STATUS: Record<CheckReport['verdict'], number> = {

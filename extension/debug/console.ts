@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { split } from 'shlex';
-import { problemText, resultText, statusText } from '../command_line/text';
+import { problemText, resultText, statusText } from '../engine/model/text';
 import type { PatchedFunction, PatchResult, ProcessStatus } from '../engine/model/result';
 import type { FunctionVersions } from './patch_access';
 

@@ -10,7 +10,7 @@ namespace hot_fix {
 
 const char *code_text(Code code) {
   switch (code) {
-#define HOT_FIX_ERROR(name, text, title, hint)                                                                       \
+#define HOT_FIX_ERROR(name, text, kind, status, shown, title, hint)                                                       \
   case Code::name:                                                                                                   \
     return text;
 #include "hot_fix_errors.def"

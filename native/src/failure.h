@@ -4,7 +4,7 @@
 namespace hot_fix {
 
 enum class Code {
-#define HOT_FIX_ERROR(name, code, title, hint) name,
+#define HOT_FIX_ERROR(name, code, kind, status, shown, title, hint) name,
 #include "hot_fix_errors.def"
 #undef HOT_FIX_ERROR
 };

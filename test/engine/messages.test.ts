@@ -48,7 +48,7 @@ describe('patching says so and leaves the process as it is', () => {
         'no-runtime',
         new RegExp(String(plain.pid)),
       );
-      assert.equal(result.outcome, 'refused');
+      assert.equal(result.outcome, 'failed');
       const forPeople = await session.hotPatch('patch', 'unit.cc');
       assert.equal(forPeople.status, exitStatus.noProcess, forPeople.stderr + forPeople.stdout);
       assert.match(forPeople.stderr, /hot-patch run/);

@@ -3,8 +3,9 @@
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { ERROR_TABLE } from '../../extension/engine/model/error_table';
+import { objection, roomOf, ROOMS } from '../../scripts/layers.mjs';
 import { root } from '../support/paths';
 
 function typescriptFiles(folder: string): string[] {
@@ -16,30 +17,55 @@ function typescriptFiles(folder: string): string[] {
 /** Modules that a source file imports, in any of the ways TypeScript has. */
 function imports(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(/(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*['"]([^'"]+)['"]/g)].map(
-    (match) => match[1]!,
-  );
+  return [...text.matchAll(/(?:\bfrom |^import |\bimport\()'([^'\n]+)'/gm)].map((match) => match[1]!);
 }
 
-describe('the engine', () => {
-  const files = [...typescriptFiles('extension/engine'), ...typescriptFiles('extension/command_line')];
+describe('the layers', () => {
+  const paths = typescriptFiles('extension').map((file) => relative('extension', file));
+  const modulesOf = (path: string) => imports(join('extension', path));
 
-  it('never imports vscode, nor a layer above it', () => {
-    assert.ok(files.length > 10);
-    const above = /^vscode$|\/(workbench|debug)(\/|$)/;
+  it('are kept by every file of the extension', () => {
+    assert.ok(paths.length > 100);
     assert.deepEqual(
-      files.flatMap((file) =>
-        imports(file)
-          .filter((module) => above.test(module))
-          .map((module) => `${file}: ${module}`),
-      ),
+      paths.flatMap((path) => modulesOf(path).flatMap((module) => objection(path, module) ?? [])),
       [],
     );
   });
 
-  it('touches koffi in one file', () => {
-    const users = typescriptFiles('extension').filter((file) => imports(file).includes('koffi'));
-    assert.deepEqual(users, [join('extension', 'engine', 'process', 'system_calls.ts')]);
+  it('reject, for each room, a room above it and a package it has no business with', () => {
+    for (const [name] of ROOMS) {
+      const path = paths.find((candidate) => roomOf(candidate) === name);
+      // A room may be declared before its first file is written.
+      if (path === undefined) continue;
+      const up = relative(dirname(path), 'workbench/extension');
+      if (name !== 'workbench')
+        assert.match(objection(path, up.startsWith('.') ? up : `./${up}`) ?? '', /may not import/, path);
+      assert.match(objection(path, 'left-pad') ?? '', /may not import the package/, path);
+    }
+    assert.match(objection('engine/process/maps.ts', 'koffi') ?? '', /only .* touches koffi/);
+    assert.match(objection('engine/elf/file.ts', 'vscode') ?? '', /may not import the package vscode/);
+  });
+
+  it('have no import circle, not even of types', () => {
+    const graph = new Map(
+      paths.map((path) => [
+        path,
+        modulesOf(path)
+          .filter((module) => module.startsWith('.'))
+          .map((module) => `${join(dirname(path), module)}.ts`)
+          .filter((target) => paths.includes(target)),
+      ]),
+    );
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' → '));
+      if (done.has(path) || way.includes(path)) return;
+      for (const next of graph.get(path) ?? []) visit(next, [...way, path]);
+      done.add(path);
+    };
+    for (const path of paths) visit(path, []);
+    assert.deepEqual(circles, []);
   });
 });
 
@@ -51,6 +77,24 @@ describe('the error table', () => {
     assert.deepEqual(Object.keys(ERROR_TABLE), codes);
     const check = spawnSync(process.execPath, ['scripts/generate-errors.mjs', '--check'], { cwd: root });
     assert.equal(check.status, 0, check.stderr.toString());
+  });
+
+  it('has no code that nothing raises', () => {
+    const sources = [
+      ...typescriptFiles('extension').filter((file) => !file.endsWith('error_table.ts')),
+      ...readdirSync(join(root, 'native/src'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.(cc|h)$/.test(name))
+        .map((name) => join('native/src', name)),
+    ].map((file) => readFileSync(join(root, file), 'utf8'));
+    const names = [...definition.matchAll(/^HOT_FIX_ERROR\((\w+), "([^"]+)"/gm)];
+    const unused = names.filter(
+      ([, name, code]) =>
+        !sources.some((text) => text.includes(`'${code}'`) || text.includes(`Code::${name}`)),
+    );
+    assert.deepEqual(
+      unused.map(([, , code]) => code),
+      [],
+    );
   });
 
   it('has one section of TROUBLESHOOTING.md for each code, in the same order, and none besides', () => {

@@ -27,9 +27,13 @@ export function hintFor(code: ErrorCode): string {
   return ERROR_TABLE[code].hint;
 }
 
-/** Anything that was thrown, as a problem: our own errors as they are, all else as `internal`. */
-export function toProblem(thrown: unknown): Problem {
+/**
+ * Anything that was thrown, as a problem: our own errors as they are, all else as `internal`.
+ * @param log takes the stack of an unexpected error, which says nothing to a user
+ */
+export function toProblem(thrown: unknown, log?: (level: 'error', message: string) => void): Problem {
   if (thrown instanceof HotPatchError) return thrown.toProblem();
-  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-  return { code: 'internal', message };
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (thrown instanceof Error && thrown.stack) log?.('error', thrown.stack);
+  return { code: 'internal', message: `Internal error: ${message}. The log has where it happened.` };
 }

@@ -1,6 +1,6 @@
 // What the engine returns, as text for a terminal. Pure; decides nothing.
 import { relative } from 'node:path';
-import { hintFor } from '../engine/model/errors';
+import { hintFor } from './errors';
 import type {
   CheckReport,
   CompilerDiagnostic,
@@ -9,7 +9,7 @@ import type {
   PatchResult,
   Problem,
   ProcessStatus,
-} from '../engine/model/result';
+} from './result';
 
 const lines = (...parts: (string | string[])[]): string =>
   parts

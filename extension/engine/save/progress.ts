@@ -3,7 +3,7 @@
 import type { EngineContext, LiveTarget, RuntimeClient } from '../context';
 import type { PatchRequest } from '../engine';
 import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
-import { toProblem } from '../model/errors';
+import { ERROR_TABLE, toProblem } from '../model/errors';
 import type {
   ChangedFunction,
   CompilerDiagnostic,
@@ -14,31 +14,6 @@ import type {
   Step,
 } from '../model/result';
 import type { FreshUnit, ModulePlan } from './unit';
-
-/** Codes that mean: the edit was understood and is not safe. All others are failures. */
-const REFUSALS: ReadonlySet<string> = new Set<Problem['code']>([
-  'flags-differ',
-  'layout-changed',
-  'variable-changed',
-  'needs-constructor',
-  'new-thread-local',
-  'unresolved-symbol',
-  'ambiguous-symbol',
-  'no-live-function',
-  'unknown-function',
-  'entry-too-short',
-  'entry-is-target',
-  'caller-active',
-  'out-of-reach',
-  'unsupported-relocation',
-  'unsupported-construct',
-  'unsupported-object',
-  'unsupported-module',
-  'no-symbols',
-  'no-runtime',
-  'other-user',
-  'rebuilt',
-]);
 
 /** What one save gathers on its way: timings, messages, results. */
 export class Save {
@@ -114,9 +89,9 @@ export class Save {
   }
 
   fail(thrown: unknown): PatchResult {
-    const problem = toProblem(thrown);
+    const problem = toProblem(thrown, this.context.log);
     return {
-      outcome: REFUSALS.has(problem.code) ? 'refused' : 'failed',
+      outcome: ERROR_TABLE[problem.code].kind === 'refused' ? 'refused' : 'failed',
       files: this.request.files,
       processes: this.processes,
       refusals: unique([...this.refusals, problem]),

@@ -16,15 +16,6 @@ export interface ProblemItem {
   readonly notes: readonly Omit<ProblemItem, 'notes' | 'severity' | 'code'>[];
 }
 
-/** Said by the compiler's own messages, or by the status bar and the views. */
-const NOT_PROBLEMS: readonly ErrorCode[] = [
-  'no-process',
-  'no-runtime',
-  'other-user',
-  'process-gone',
-  'runtime-timeout',
-];
-
 export function problemItems(state: State): ProblemItem[] {
   const items = state.reports.flatMap((report) => [
     ...compilerItems(report.diagnostics),
@@ -44,8 +35,9 @@ export function problemItems(state: State): ProblemItem[] {
 
 /** A compiler that failed without a message that has a place (a wrong option, say) is shown after all. */
 function isShown(problem: Problem, report: Report): boolean {
-  if (problem.code === 'compile-failed') return !report.diagnostics.some((d) => d.severity === 'error');
-  return !NOT_PROBLEMS.includes(problem.code);
+  const { shown } = ERROR_TABLE[problem.code];
+  if (shown === 'compiler') return !report.diagnostics.some((d) => d.severity === 'error');
+  return shown === 'problems';
 }
 
 function compilerItems(diagnostics: readonly CompilerDiagnostic[]): ProblemItem[] {

@@ -21,7 +21,9 @@ export async function run(): Promise<void> {
   await new Promise<void>((resolve) => {
     mocha
       .run(() => resolve())
-      .on('retry', (test: Mocha.Test, error: Error) => firstErrors.set(test.fullTitle(), error.stack ?? error.message))
+      .on('retry', (test: Mocha.Test, error: Error) =>
+        firstErrors.set(test.fullTitle(), error.stack ?? error.message),
+      )
       .on('pass', (test) => {
         const title = test.fullTitle();
         results.push({ title, firstError: firstErrors.get(title) });
