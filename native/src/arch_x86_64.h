@@ -57,6 +57,13 @@ inline void set_program_counter(ucontext_t *context, std::uintptr_t address) {
   context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(address);
 }
 
+/** Sends an interrupted thread to the end of the guarded call that it is in (guarded_call.cc). */
+inline void leave_call(ucontext_t *context, std::uintptr_t end, std::uintptr_t frame, int result) {
+  context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(end);
+  context->uc_mcontext.gregs[REG_RSP] = static_cast<greg_t>(frame);
+  context->uc_mcontext.gregs[REG_RAX] = result;
+}
+
 /** The calling thread's TLS base (psABI for x86-64, section 3.4.6: %fs:0 holds its own address). */
 inline std::uintptr_t thread_pointer() {
   std::uintptr_t base;

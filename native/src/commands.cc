@@ -6,6 +6,7 @@
 #include "function_table.h"
 #include "island.h"
 #include "loader.h"
+#include "objects.h"
 #include "process.h"
 #include "reclaim.h"
 #include "seed_patch.h"
@@ -233,12 +234,16 @@ bool execute_patch(const Request &request, Timings &timings, Failure &failure) {
     for (const Request::Target &target : request.functions) {
       if (!add_revert(plan, target, failure)) return false;
     }
+    for (Patch *patch : plan.patches) {
+      if (!construct_objects(patch->loaded, failure)) return false;
+    }
     return true;
   };
   bool entered = false;
   if (prepared() && carry_out(plan, entered, timings, failure)) return true;
   for (Patch *patch : plan.patches) {
-    if (!entered) unload_patch(patch->loaded);
+    // What was constructed of it is still to be destroyed, by its own code.
+    if (!entered && !patch->loaded.constructed) unload_patch(patch->loaded);
   }
   return false;
 }

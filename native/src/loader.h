@@ -21,6 +21,7 @@ struct LoadedPatch {
   std::uint64_t content; // of the loaded bytes of the file: tells whether a file is still the one that was loaded
   bool frames_registered;
   bool only_versions; // see holds_only_versions
+  bool constructed;   // code of its own has run for its objects
 
   std::uint64_t base() const { return file.segments[0].page_start(); }
   std::uint64_t length() const { return file.segments[file.segment_count - 1].page_end() - base(); }

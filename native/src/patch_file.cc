@@ -17,6 +17,7 @@ constexpr std::uint64_t page_mask = arch::page_size - 1;
 constexpr std::uint64_t lowest_address = 0x10000;                            // vm.mmap_min_addr
 constexpr std::uint64_t highest_address = 0x7fffffffffff - arch::page_size; // the user half
 constexpr std::uint64_t most_bytes = 1U << 30;
+constexpr std::uint32_t patch_format = 2;
 constexpr std::uint32_t most_fixes = 1U << 20;
 
 bool malformed(Failure &failure, const char *path, const char *what) {
@@ -134,16 +135,18 @@ bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, F
     const std::uint64_t descriptor = name + ((std::uint64_t{header.n_namesz} + 3) & ~3ULL);
     if (descriptor + header.n_descsz > file.note.memory_size) break;
     if (header.n_type == 1 && header.n_namesz == sizeof "hot_fix" &&
-        std::memcmp(notes + name, "hot_fix", sizeof "hot_fix") == 0 && header.n_descsz >= sizeof note) {
-      std::memcpy(&note, notes + descriptor, sizeof note);
+        std::memcmp(notes + name, "hot_fix", sizeof "hot_fix") == 0 && header.n_descsz >= sizeof note.format) {
+      // Another format may be of another length, and is named below.
+      note = PatchNote{};
+      std::memcpy(&note, notes + descriptor, header.n_descsz < sizeof note ? header.n_descsz : sizeof note);
       found = true;
     }
     at = descriptor + ((std::uint64_t{header.n_descsz} + 3) & ~3ULL);
   }
   if (!found) return malformed(failure, path, "it has no hot_fix note: it is not a patch");
-  if (note.format != 1 || note.fix_size != sizeof(PatchFix)) {
-    return fail(failure, Code::protocol_mismatch, 0, nullptr, "%s is of patch format %u; this runtime reads format 1",
-                path, note.format);
+  if (note.format != patch_format || note.fix_size != sizeof(PatchFix)) {
+    return fail(failure, Code::protocol_mismatch, 0, nullptr, "%s is of patch format %u; this runtime reads format %u",
+                path, note.format, patch_format);
   }
   if (note.build_id_length > sizeof note.build_id || !file.has_text(note.module_path)) {
     return malformed(failure, path, "its note does not name a module");
@@ -182,6 +185,14 @@ bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, F
         guards[i].start > highest_address - guards[i].length) {
       return malformed(failure, path, "a guarded range is malformed");
     }
+  }
+  if (note.object_count > most_fixes || (note.objects & 7) != 0 ||
+      (note.object_count != 0 && file.segment_of(note.objects, note.object_count * sizeof(PatchObject)) == nullptr)) {
+    return malformed(failure, path, "its table of objects lies outside of its segments");
+  }
+  const auto *objects = reinterpret_cast<const PatchObject *>(note.objects);
+  for (std::uint32_t i = 0; i < note.object_count; i++) {
+    if (!file.has_text(objects[i].name)) return malformed(failure, path, "an object has no name");
   }
   return true;
 }

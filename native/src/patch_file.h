@@ -24,8 +24,12 @@ struct PatchNote {
   std::uint32_t flags;
   std::uint64_t eh_frame;
   std::uint64_t eh_frame_size;
+  std::uint64_t objects;
+  std::uint64_t dso_handle;
+  std::uint32_t object_count;
+  std::uint32_t reserved;
 };
-static_assert(sizeof(PatchNote) == 104);
+static_assert(sizeof(PatchNote) == 128);
 
 /** PatchNote::flags: something outside may hold addresses in the patch, so it is never unmapped. */
 inline constexpr std::uint32_t permanent = 1;
@@ -50,6 +54,15 @@ struct PatchGuard {
   std::uint64_t start, length, name;
 };
 static_assert(sizeof(PatchGuard) == 24);
+
+/** A new object that has to be constructed before anything uses it. */
+struct PatchObject {
+  std::uint64_t construct; // void (*)(void *); 0: nothing to call
+  std::uint64_t argument;  // of both
+  std::uint64_t destroy;   // the same, for __cxa_atexit; 0: nothing, or `construct` registers it itself
+  std::uint64_t name;
+};
+static_assert(sizeof(PatchObject) == 32);
 
 struct Segment {
   std::uint64_t address, memory_size;

@@ -82,7 +82,7 @@ describe('a malformed patch file', () => {
           const ranges = [
             () => next(read),
             () => next(0x400),
-            () => tables + 8 + next(104),
+            () => tables + 8 + next(128),
             () => 0x2000 + next(0x1000),
           ];
           const at = ranges[next(ranges.length)]!() % bytes.length;

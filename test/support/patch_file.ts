@@ -45,14 +45,17 @@ export interface PatchContent {
   flags?: string[];
   /** The note's flag 0: never unmap it. */
   permanent?: boolean;
+  /** Objects to construct: symbols of the patch. */
+  objects?: { name: string; construct?: string; argument?: string; destroy?: string }[];
 }
 
-const noteSize = 104;
+const noteSize = 128;
+const objectSize = 32;
 const fixSize = 80;
 const guardSize = 24;
 
 /** Room for the tables, and the marks at both ends of .eh_frame (linked first and last). */
-function tables(functions: number, guards: number, names: string[]): string {
+function tables(functions: number, guards: number, objects: number, names: string[]): string {
   const texts = names.map((name, i) => `name_${i}: .asciz ${JSON.stringify(name)}`);
   return `
   .section .note.hot_fix,"a",@note
@@ -66,6 +69,7 @@ frames:
   .p2align 3
 fixes: .fill ${functions * fixSize}
 guards: .fill ${guards * guardSize}
+objects: .fill ${objects * objectSize}
   ${texts.join('\n  ')}
   .section .note.GNU-stack,"",@progbits
 `;
@@ -100,13 +104,13 @@ export function fileOffset(elf: Buffer, address: bigint): number {
 
 /** Writes `DIRECTORY/NAME.so` and returns its path. */
 export function writePatchFile(directory: string, name: string, content: PatchContent): string {
-  const { module, functions, guards = [], language = 'c', flags = [] } = content;
-  const names = [module.path, ...functions.map((f) => f.name), ...guards.map((g) => g.name)];
+  const { module, functions, guards = [], objects = [], language = 'c', flags = [] } = content;
+  const names = [module.path, ...[...functions, ...guards, ...objects].map(({ name: text }) => text)];
   const begin = join(directory, `${name}.begin.s`);
   const end = join(directory, `${name}.end.s`);
   const source = join(directory, `${name}.${language === 'c' ? 'c' : 'cc'}`);
   const file = join(directory, `${name}.so`);
-  writeFileSync(begin, tables(functions.length, guards.length, names));
+  writeFileSync(begin, tables(functions.length, guards.length, objects.length, names));
   writeFileSync(
     end,
     '.section .eh_frame,"a",@progbits\n.long 0\nframes_end:\n.section .note.GNU-stack,"",@progbits\n',
@@ -128,7 +132,7 @@ export function writePatchFile(directory: string, name: string, content: PatchCo
   };
   const elf = readFileSync(file);
   const note = fileOffset(elf, at('note').address);
-  elf.writeUInt32LE(1, note);
+  elf.writeUInt32LE(2, note);
   elf.writeUInt32LE(fixSize, note + 4);
   elf.writeBigUInt64LE(module.bias, note + 8);
   elf.writeBigUInt64LE(at('name_0').address, note + 16);
@@ -141,6 +145,8 @@ export function writePatchFile(directory: string, name: string, content: PatchCo
   elf.writeUInt32LE(content.permanent ? 1 : 0, note + 84);
   elf.writeBigUInt64LE(at('frames').address, note + 88);
   elf.writeBigUInt64LE(at('frames_end').address - at('frames').address, note + 96);
+  elf.writeBigUInt64LE(at('objects').address, note + 104);
+  elf.writeUInt32LE(objects.length, note + 120);
   functions.forEach((fix, i) => {
     const entry = fileOffset(elf, at('fixes').address) + i * fixSize;
     elf.writeBigUInt64LE(fix.entry, entry);
@@ -159,6 +165,13 @@ export function writePatchFile(directory: string, name: string, content: PatchCo
     elf.writeBigUInt64LE(guard.start, entry);
     elf.writeBigUInt64LE(BigInt(guard.length), entry + 8);
     elf.writeBigUInt64LE(at(`name_${1 + functions.length + i}`).address, entry + 16);
+  });
+  objects.forEach((object, i) => {
+    const entry = fileOffset(elf, at('objects').address) + i * objectSize;
+    [object.construct, object.argument, object.destroy].forEach((symbol, field) => {
+      if (symbol !== undefined) elf.writeBigUInt64LE(at(symbol).address, entry + 8 * field);
+    });
+    elf.writeBigUInt64LE(at(`name_${1 + functions.length + guards.length + i}`).address, entry + 24);
   });
   writeFileSync(file, elf);
   return file;

@@ -585,6 +585,9 @@ export class Link {
       permanent: selection.chunks.some((chunk) => chunk.kind !== 'code' || !this.isVersion(chunk)),
       ehFrame: this.frames.length ? this.addressOf('.eh_frame') : 0,
       ehFrameSize: this.frames.length,
+      objects: 0,
+      objectCount: 0,
+      dsoHandle: 0,
     });
   }
 

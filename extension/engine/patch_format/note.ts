@@ -5,10 +5,11 @@ import { type ElfFile, findNote } from '../elf/file';
 
 export const NOTE_OWNER = 'hot_fix';
 export const NOTE_TYPE = 1;
-export const NOTE_SIZE = 104;
+export const NOTE_SIZE = 128;
 export const FIX_SIZE = 80;
 export const GUARD_SIZE = 24;
-const FORMAT = 1;
+export const OBJECT_SIZE = 32;
+const FORMAT = 2;
 
 /** One function to redirect. Addresses are those in the process. */
 export interface Fix {
@@ -50,6 +51,11 @@ export interface PatchNote {
   permanent: boolean;
   ehFrame: number;
   ehFrameSize: number;
+  /** Address of the table of objects, 0 without one. */
+  objects: number;
+  objectCount: number;
+  /** `__dso_handle` of the module (Itanium C++ ABI, 3.3.5); 0 when it has none. */
+  dsoHandle: number;
 }
 
 export function write64(bytes: Buffer, offset: number, value: number): void {
@@ -79,6 +85,9 @@ export function encodeNote(note: PatchNote): Buffer {
   at.writeUInt32LE(note.permanent ? 1 : 0, 84);
   write64(at, 88, note.ehFrame);
   write64(at, 96, note.ehFrameSize);
+  write64(at, 104, note.objects);
+  write64(at, 112, note.dsoHandle);
+  at.writeUInt32LE(note.objectCount, 120);
   return bytes;
 }
 
@@ -109,30 +118,57 @@ export function encodeGuard(guard: Guard, name: number): Buffer {
   return bytes;
 }
 
+/** One entry of the table of objects; addresses, 0 for none. */
+export interface EncodedObject {
+  construct: number;
+  argument: number;
+  destroy: number;
+}
+
+/** @param name address of the object's name in the patch */
+export function encodeObject({ construct, argument, destroy }: EncodedObject, name: number): Buffer {
+  const bytes = Buffer.alloc(OBJECT_SIZE);
+  [construct, argument, destroy, name].forEach((address, field) => write64(bytes, field * 8, address));
+  return bytes;
+}
+
 export type WrittenFix = Pick<Fix, 'entry' | 'target' | 'body' | 'preserved'>;
 
 /** A patch file's fixes, as far as later saves ask for them; empty when it has no such note. */
 export function readFixes(elf: ElfFile): WrittenFix[] {
-  const read64 = (bytes: Buffer, at: number): number =>
-    bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
+  return readTable(elf, 64, 60, FIX_SIZE).map((fix) => {
+    const target = read64(fix, 16);
+    return {
+      entry: read64(fix, 0),
+      target,
+      body: target + fix.readUInt32LE(72),
+      preserved: fix.readInt32LE(76),
+    };
+  });
+}
+
+/** Functions that were called for a patch file's objects, or are to be called at exit, as far as they are its own. */
+export function readConstructors(elf: ElfFile): number[] {
+  return readTable(elf, 104, 120, OBJECT_SIZE).flatMap((object) =>
+    [read64(object, 0), read64(object, 16)].filter((address) => address !== 0),
+  );
+}
+
+/** The entries of a table that the note names: its address and its length stand at these offsets of the note. */
+function readTable(elf: ElfFile, addressAt: number, countAt: number, size: number): Buffer[] {
   for (const segment of elf.segments) {
     if (segment.type !== abi.PT_NOTE) continue;
     const notes = elf.loaded(segment.address, segment.fileSize);
     const note = notes && findNote(notes, NOTE_OWNER, NOTE_TYPE);
     if (!note || note.length < NOTE_SIZE || note.readUInt32LE(0) !== FORMAT) continue;
-    const count = note.readUInt32LE(60);
-    const table = elf.loaded(read64(note, 64), count * FIX_SIZE);
+    const count = note.readUInt32LE(countAt);
+    const table = elf.loaded(read64(note, addressAt), count * size);
     if (!table) return [];
-    return Array.from({ length: count }, (_, i) => {
-      const fix = table.subarray(i * FIX_SIZE);
-      const target = read64(fix, 16);
-      return {
-        entry: read64(fix, 0),
-        target,
-        body: target + fix.readUInt32LE(72),
-        preserved: fix.readInt32LE(76),
-      };
-    });
+    return Array.from({ length: count }, (_, i) => table.subarray(i * size, (i + 1) * size));
   }
   return [];
+}
+
+function read64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000;
 }
