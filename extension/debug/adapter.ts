@@ -508,16 +508,16 @@ export class HotPatchDebugSession extends DebugSession {
     this.sendResponse(response);
   }
 
-  private readonly read = (address: number, length: number): Buffer =>
+  private readonly read = (address: number, length: number): Promise<Buffer> =>
     readMapped((from, count) => readMemory(this.pid, from, count), address, length);
 
   protected override readMemoryRequest(
     response: DebugProtocol.ReadMemoryResponse,
     { memoryReference, offset = 0, count }: DebugProtocol.ReadMemoryArguments,
   ): void {
-    this.answer(response, () => {
+    this.answer(response, async () => {
       const address = Number(memoryReference) + offset;
-      const bytes = this.read(address, count);
+      const bytes = await this.read(address, count);
       response.body = {
         address: `0x${address.toString(16)}`,
         data: bytes.toString('base64'),

@@ -1,9 +1,9 @@
 // From saved files to the processes, modules and units that run their code: the step `find-process` of a save.
 // Looks at processes and debug information; whether the code really is the file's is for the comparison to say.
-import { realpathSync } from 'node:fs';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import type { Target } from '../engine';
 import type { ElfFile } from '../elf/file';
+import { realPath as realPathOf } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess } from '../model/result';
 import type { ModuleCache } from './modules';
@@ -118,17 +118,17 @@ function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined 
 
 export interface Discovery {
   /** As ProcessContext.targets. */
-  targets: (files: readonly string[], target: Target) => LiveTarget[];
+  targets: (files: readonly string[], target: Target) => Promise<LiveTarget[]>;
   /** Every process, whatever its state, with modules that were built from the file. */
-  matching: (file: string) => LiveTarget[];
+  matching: (file: string) => Promise<LiveTarget[]>;
 }
 
 export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: UnitFinder): Discovery {
   /** Undefined when no module of the process was built from the files. */
-  const match = (process: PatchableProcess, files: readonly string[]): Match | undefined => {
+  const match = async (process: PatchableProcess, files: readonly string[]): Promise<Match | undefined> => {
     let live: LiveModule[];
     try {
-      live = cache.modules(process.pid);
+      live = await cache.modules(process.pid);
     } catch {
       return undefined; // ended meanwhile, or nothing of it can be read
     }
@@ -152,8 +152,10 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     return { process, modules, rank };
   };
 
-  const all = (processes: readonly PatchableProcess[], files: readonly string[]): Match[] =>
-    processes.flatMap((process) => match(process, files) ?? []);
+  const all = async (processes: readonly PatchableProcess[], files: readonly string[]): Promise<Match[]> => {
+    const matches = await Promise.all(processes.map((process) => match(process, files)));
+    return matches.filter((found) => found !== undefined);
+  };
 
   const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
   /** Only to say that the runtime is missing, so programs of the system are not even opened. */
@@ -161,9 +163,9 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     state === 'no-runtime' && !SYSTEM.test(exe);
 
   return {
-    targets(paths, target) {
+    async targets(paths, target) {
       const files = paths.map(realPath);
-      const processes = list();
+      const processes = await list();
       const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
       const parentOf = (pid: number): number | undefined => parents.get(pid);
       let matches: Match[];
@@ -175,18 +177,21 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
             throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
           return process;
         });
-        matches = all(chosen, files);
+        matches = await all(chosen, files);
       } else {
-        matches = all(processes.filter(withRuntime), files);
-        if (matches.length === 0) matches = all(processes.filter(withoutRuntime), files);
+        matches = await all(processes.filter(withRuntime), files);
+        if (matches.length === 0) matches = await all(processes.filter(withoutRuntime), files);
       }
       return choose(matches, paths, target, parentOf).map(({ process, modules }) => ({ process, modules }));
     },
 
-    matching(path) {
+    async matching(path) {
       const file = realPath(path);
-      const processes = list();
-      const matches = all([...processes.filter(withRuntime), ...processes.filter(withoutRuntime)], [file]);
+      const processes = await list();
+      const matches = await all(
+        [...processes.filter(withRuntime), ...processes.filter(withoutRuntime)],
+        [file],
+      );
       const best = Math.min(...matches.map(({ rank }) => rank));
       return matches.filter(({ rank }) => rank === best);
     },
@@ -199,9 +204,7 @@ function withoutRank({ edited, source, evidence }: RankedUnit): LiveUnit {
 
 /** Throws HotPatchError file-not-found. */
 function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
-  }
+  const real = realPathOf(path);
+  if (real === undefined) throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
+  return real;
 }

@@ -137,6 +137,13 @@ export function hasBreakpoint(bytes: Uint8Array, boundaries: number): boolean {
 /** Size of the jump that redirects a function: `e9 rel32`. */
 export const JUMP_SIZE = 5;
 
+/** Where the jump leads that these bytes at an address begin with; undefined when they begin with none. */
+export function jumpTarget(bytes: Buffer, address: number): number | undefined {
+  return bytes[0] === JUMP && bytes.length >= JUMP_SIZE
+    ? address + JUMP_SIZE + bytes.readInt32LE(1)
+    : undefined;
+}
+
 export interface EntryShape {
   jumpOffset: number;
   /** Bit i: an instruction begins at jumpOffset + i. */
