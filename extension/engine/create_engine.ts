@@ -36,21 +36,24 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
   const demangle = createDemangler(log);
-  const list = createProcessList((pid) => isRebuilt(pid));
+  const list = createProcessList((pid) => lookAtProgram(pid));
   const discovery = createDiscovery(
     list,
     cache,
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
+    (message) => log('warn', message),
   );
   const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
 
-  /** Not an error here: the process may end while it is looked at, and is listed as it was. */
-  const isRebuilt = (pid: number): boolean => {
+  /** Not an error here: the process may end while it is looked at, and is listed as it was; one whose program is
+   * malformed is listed with the reason. */
+  const lookAtProgram = (pid: number): { rebuilt: boolean; problem?: Problem } => {
     try {
-      return cache.executable(pid).rebuilt;
-    } catch {
-      return false;
+      return { rebuilt: cache.executable(pid).rebuilt };
+    } catch (error) {
+      const problem = toProblem(error);
+      return problem.code === 'process-gone' ? { rebuilt: false } : { rebuilt: false, problem };
     }
   };
 

@@ -27,7 +27,7 @@ int main(void) { printf("%d\\n", part()); fflush(stdout); getchar(); return 0; }
 function discovery(session: Session) {
   const cache = createModuleCache();
   const { entriesNear } = createCompileDatabases({ roots: [session.directory] });
-  const list = createProcessList((pid) => cache.executable(pid).rebuilt);
+  const list = createProcessList((pid) => cache.executable(pid));
   const { matching, targets } = createDiscovery(
     list,
     cache,
@@ -256,6 +256,11 @@ describe('of several processes', () => {
     );
     assert.throws(() => choose([], ['f'], target, parentOf), code('no-process'));
   });
+
+  it('an empty choice is an error, and not a save that finds nothing to do', () => {
+    assert.throws(() => choose([], ['f'], { kind: 'pid', pids: [] }, parentOf), code('no-process'));
+    assert.throws(() => choose([], ['f'], { kind: 'all' }, parentOf), code('no-process'));
+  });
 });
 
 describe('the control directories', () => {
@@ -340,7 +345,7 @@ describe('the list of processes', () => {
   });
 
   it('has this process, with what it was started with', async () => {
-    const list = createProcessList(() => false);
+    const list = createProcessList(() => ({ rebuilt: false }));
     const own = (await list()).find(({ pid }) => pid === process.pid)!;
     assert.equal(own.startTime, readStat(process.pid)!.startTime);
     assert.equal(own.exe, process.execPath);

@@ -14,6 +14,7 @@ export const ERROR_TABLE = {
   'no-process': { kind: 'environment', exit: 3, shown: 'status', title: 'No running process was built from this file', hint: 'Start the program, or name its process with --pid.' },
   'several-processes': { kind: 'environment', exit: 3, shown: 'problems', title: 'Several running processes were built from this file', hint: 'Choose one with --pid, or patch all with --all.' },
   'no-runtime': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has no hot_fix runtime', hint: 'Start it with `hot-patch run -- PROGRAM`, or link hot_fix and call init_hot_fix_signal().' },
+  'runtime-unreachable': { kind: 'environment', exit: 3, shown: 'problems', title: 'The process has the runtime, but it cannot be reached', hint: 'See the message for what is in the way.' },
   'doorbell-taken': { kind: 'environment', exit: 3, shown: 'problems', title: 'The program has taken the signal that the runtime listens to', hint: 'Choose another with the environment variable HOT_FIX_SIGNAL, and restart the program.' },
   'signal-refused': { kind: 'environment', exit: 3, shown: 'problems', title: 'The kernel refused to send the signal to the process', hint: 'See the message for the reason; usually a limit of the process or of the user.' },
   'process-gone': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has ended', hint: 'Start the program again.' },

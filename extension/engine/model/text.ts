@@ -168,10 +168,10 @@ export function statusText({ pid, exe, functions, patches }: ProcessStatus): str
 export function processesText(processes: readonly PatchableProcess[], width: number): string {
   if (processes.length === 0)
     return lines('No process can be patched. Start one with: hot-patch run -- PROGRAM');
-  const rows = processes.map(({ pid, state, commandLine, name }) => [
+  const rows = processes.map(({ pid, state, commandLine, name, problem }) => [
     String(pid),
-    state,
-    commandLine.join(' ').replace(/\s+/g, ' ') || name,
+    problem ? problem.code : state,
+    `${commandLine.join(' ').replace(/\s+/g, ' ') || name}${problem ? `: ${problem.message}` : ''}`,
   ]);
   return lines(table([['PID', 'STATE', 'COMMAND'], ...rows]).map((line) => line.slice(0, width)));
 }

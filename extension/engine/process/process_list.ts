@@ -2,7 +2,7 @@
 // a second by views: a few small reads a process, no debug information.
 import { basename } from 'node:path';
 import { entriesOf, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
-import type { PatchableProcess } from '../model/result';
+import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories, findRuntimes } from './control_directory';
 
 /** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
@@ -51,9 +51,11 @@ interface Known {
 
 export type ProcessList = () => Promise<PatchableProcess[]>;
 
-/** @param isRebuilt whether the executable of a process was replaced by another build; asked for processes with
- * the runtime only. */
-export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessList {
+/** @param lookAtProgram whether the executable of a process was replaced by another build, or why it cannot be looked at;
+ * asked for processes with the runtime only. */
+export function createProcessList(
+  lookAtProgram: (pid: number) => { rebuilt: boolean; problem?: Problem },
+): ProcessList {
   const known = new Map<number, Known>();
   const ownUid = process.getuid?.() ?? 0;
 
@@ -101,8 +103,9 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
       const runtime = runtimes.get(pid);
-      const state =
-        about.uid !== ownUid ? 'other-user' : !runtime ? 'no-runtime' : isRebuilt(pid) ? 'rebuilt' : 'ready';
+      const isOurs = about.uid === ownUid;
+      const program = isOurs && runtime ? lookAtProgram(pid) : undefined;
+      const state = !isOurs ? 'other-user' : !program ? 'no-runtime' : program.rebuilt ? 'rebuilt' : 'ready';
       return {
         pid,
         startTime: stat.startTime,
@@ -113,6 +116,7 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
         cwd: (about.uid === ownUid && linkTarget(`/proc/${pid}/cwd`)) || '',
         state,
         ...(runtime && { runtime }),
+        ...(program?.problem && { problem: program.problem }),
       };
     });
     return processes.sort((a, b) => Number(!a.runtime) - Number(!b.runtime) || a.pid - b.pid);
