@@ -121,12 +121,16 @@ void *run(void *) {
 }
 
 /** Once a program has asked for it to be patchable, it is. The limit is for a file system that does not answer. */
-void wait_until_announced() {
+bool wait_until_announced() {
   timespec until{};
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += 1;
-  while (sem_timedwait(&announced, &until) != 0 && errno == EINTR) {
-  }
+  int result = 0;
+  do {
+    result = sem_timedwait(&announced, &until);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) sem_post(&announced); // for the next who asks
+  return result == 0;
 }
 
 } // namespace
@@ -154,6 +158,11 @@ bool start_worker(const WorkerOptions &wanted) {
   kernel_mask(SIG_SETMASK, &before, nullptr);
   if (started && options.delay == 0) wait_until_announced();
   return started;
+}
+
+bool hurry_worker() {
+  ring();
+  return wait_until_announced();
 }
 
 void stop_worker() {
