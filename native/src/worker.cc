@@ -10,6 +10,7 @@
 #include "process.h"
 #include "processor_sync.h"
 #include "reclaim.h"
+#include "store_entries.h"
 
 #include <atomic>
 #include <cerrno>
@@ -29,6 +30,7 @@ namespace {
 
 constexpr std::size_t stack_size = 1 << 20; // constructors of hand-written patches run on it
 constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the process
+constexpr std::uint64_t straightening_patience = 100000; // microseconds
 
 WorkerOptions options;
 char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
@@ -77,6 +79,12 @@ bool drain_requests() {
   return any;
 }
 
+/** What can wait until the answer is given. */
+void tidy_up(Buffer &status) {
+  const bool is_straighter = straighten_entries(straightening_patience);
+  if (reclaim_patches() || is_straighter) write_status(status);
+}
+
 void load_default_patch() {
   // dlopen takes a name without a slash for a library to be searched for.
   char *path = realpath(options.default_patch, nullptr);
@@ -110,7 +118,7 @@ void *run(void *) {
     const bool any = drain_requests();
     const bool by_hand = was_rung_by_hand();
     if (!any && by_hand && !stopping.load()) load_default_patch();
-    if ((any || by_hand) && !stopping.load() && reclaim_patches()) write_status(status);
+    if ((any || by_hand) && !stopping.load()) tidy_up(status);
     busy.store(false);
     wait_for_ring(0);
     busy.store(true);
