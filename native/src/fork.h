@@ -4,16 +4,13 @@
 
 namespace hot_fix {
 
-/** While one of these exists, fork waits (in every thread but the worker). They may be nested. */
+/** While one of these exists, fork waits (in every thread but the worker). */
 class NoFork {
 public:
   NoFork();
   NoFork(const NoFork &) = delete;
   NoFork &operator=(const NoFork &) = delete;
   ~NoFork();
-
-private:
-  bool is_outermost_;
 };
 
 /** Registers for fork; `start_child` is called in each child. Once per process image. */

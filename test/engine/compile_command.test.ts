@@ -12,7 +12,14 @@ import {
 import type { CompileEntry } from '../../extension/engine/context';
 import { HotPatchError } from '../../extension/engine/model/errors';
 
-const OURS = ['-ffunction-sections', '-fdata-sections', '-fdiagnostics-color=never', '-fmessage-length=0'];
+const OURS = [
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fmerge-constants',
+  '-Wno-ignored-optimization-argument',
+  '-fdiagnostics-color=never',
+  '-fmessage-length=0',
+];
 
 function entryOf(command: string, change: Partial<CompileEntry> = {}): CompileEntry {
   const words = command.split(' ');

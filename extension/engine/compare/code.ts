@@ -1,11 +1,10 @@
 // Is the code of a fresh function the code that is live at some address? Byte by byte, else instruction by instruction,
 // with the relocated fields left to reference_comparison.ts; then exception tables. Part of the comparison of unit.ts.
 // Chooses no counterparts: what refers to other functions becomes an expectation.
-import { BRANCH, decode, type Decoded, distancesToEnd, INVALID, PADDING } from '../arch/x86_64/instructions';
-import * as abi from '../elf/constants';
+import { BRANCH, decode, type Decoded, INVALID, PADDING } from '../arch/x86_64/instructions';
 import { readExceptionTable, typeEntry } from '../elf/exception_table';
-import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
+import { isRelative, type ObjectReferences, type Reference } from './object_references';
 import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
 import type { Image } from '../live/live_image';
 import { sameExceptionTables } from './exception_tables';
@@ -18,7 +17,8 @@ export class CodeComparison {
 
   constructor(
     private readonly object: ObjectFile,
-    private readonly references: ReferenceComparison,
+    private readonly references: ObjectReferences,
+    private readonly comparison: ReferenceComparison,
   ) {}
 
   /** Compares a function with the live bytes at an address. */
@@ -31,15 +31,14 @@ export class CodeComparison {
 
   private compareText(fn: ObjectFunction, live: Buffer, address: number): Match {
     const fresh = this.object.code(fn);
-    const relocations = this.object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size);
-    const distances = this.distances(fn, fresh, relocations);
+    const references = this.references.of(fn);
     if (fresh.length === live.length) {
       const expectations: Expectation[] = [];
-      const verdict = this.compareBytes(fn, fresh, live, address, relocations, distances, expectations);
+      const verdict = this.compareBytes(fn, fresh, live, address, references, expectations);
       if (verdict === 'equal') return { equal: true, expectations, offsets: undefined };
       if (verdict === 'reference') return DIFFERENT;
     }
-    return this.compareInstructions(fn, fresh, live, address, relocations, distances);
+    return this.compareInstructions(fn, fresh, live, address, references);
   }
 
   /** Are exceptions handled alike? Adds to the expectations of the match. */
@@ -73,7 +72,7 @@ export class CodeComparison {
         const relocation = this.object.relocationsIn(fresh.section, entry.at, entry.at + entry.size)[0];
         // `catch (...)`
         if (!relocation) return bytes.every((byte) => byte === 0);
-        return this.references.constants.samePointer(
+        return this.comparison.constants.samePointer(
           fresh.section,
           relocation,
           image,
@@ -87,42 +86,25 @@ export class CodeComparison {
     });
   }
 
-  private distances(fn: ObjectFunction, fresh: Buffer, relocations: readonly Relocation[]): Uint8Array {
-    // Only references to sections need it: a symbol says itself what is meant.
-    const needed = relocations.some(
-      (relocation) =>
-        relocation.type === abi.R_X86_64_PC32 &&
-        this.object.symbol(relocation.symbol).type === abi.STT_SECTION,
-    );
-    if (!needed) return new Uint8Array(relocations.length).fill(4);
-    return distancesToEnd(
-      fresh,
-      relocations.map((relocation) => relocation.offset - fn.offset),
-    );
-  }
-
   /** The quick way: same length, byte by byte with the relocated fields left out. */
   private compareBytes(
     fn: ObjectFunction,
     fresh: Buffer,
     live: Buffer,
     address: number,
-    relocations: readonly Relocation[],
-    distances: Uint8Array,
+    references: readonly Reference[],
     expectations: Expectation[],
   ): 'equal' | 'bytes' | 'reference' {
     let at = 0;
-    for (let i = 0; i < relocations.length; i++) {
-      const relocation = relocations[i]!;
-      const field = relocation.offset - fn.offset;
-      const reference = readReference(relocation, fresh, field, live, field, address);
-      if (!reference) return 'bytes';
-      if (reference.start > at && fresh.compare(live, at, reference.start, at, reference.start) !== 0)
-        return 'bytes';
-      if (!this.references.sameReference(relocation, reference, distances[i]!, expectations))
-        return 'reference';
-      at = Math.max(at, reference.end);
-      i += reference.covers;
+    for (let i = 0; i < references.length; i++) {
+      const reference = references[i]!;
+      const field = reference.offset - fn.offset;
+      const found = readReference(reference, fresh, field, live, field, address);
+      if (!found) return 'bytes';
+      if (found.start > at && fresh.compare(live, at, found.start, at, found.start) !== 0) return 'bytes';
+      if (!this.comparison.sameReference(reference, found, expectations)) return 'reference';
+      at = Math.max(at, found.end);
+      i += found.covers;
     }
     return fresh.compare(live, at, live.length, at, fresh.length) === 0 ? 'equal' : 'bytes';
   }
@@ -134,8 +116,7 @@ export class CodeComparison {
     fresh: Buffer,
     live: Buffer,
     address: number,
-    relocations: readonly Relocation[],
-    distances: Uint8Array,
+    references: readonly Reference[],
   ): Match {
     const a = decode(fresh);
     const b = decode(live);
@@ -155,20 +136,21 @@ export class CodeComparison {
       const liveStart = b.offsets[j]!;
       const liveEnd = liveStart + b.lengths[j]!;
       offsets.set(start, liveStart);
-      while (next < relocations.length && relocations[next]!.offset - fn.offset < start) next++;
-      const relocation = relocations[next];
-      const field = relocation ? relocation.offset - fn.offset : -1;
-      if (relocation && field < end) {
+      while (next < references.length && references[next]!.offset - fn.offset < start) next++;
+      const reference = references[next];
+      const field = reference ? reference.offset - fn.offset : -1;
+      if (reference && field < end) {
         if (
           a.kinds[i]! & BRANCH &&
           b.kinds[j]! & BRANCH &&
           a.codes[i] === b.codes[j] &&
-          isBranchField(relocation, field, end)
+          isRelative(reference.type) &&
+          field === end - reference.beyond
         ) {
-          // A direct branch to a symbol: the live one may be short when both were in one section.
-          const target = address + b.targets[j]!;
-          const reference = { start: 0, end: 0, covers: 0, kind: 'address', value: target - 4 } as const;
-          if (!this.references.sameReference(relocation, reference, 4, expectations)) return DIFFERENT;
+          // A direct branch to a symbol: one may be short, where both were in one section.
+          const value = address + b.targets[j]! - reference.beyond;
+          const found = { start: 0, end: 0, covers: 0, kind: 'address', value } as const;
+          if (!this.comparison.sameReference(reference, found, expectations)) return DIFFERENT;
           next++;
           i++;
           j++;
@@ -176,40 +158,32 @@ export class CodeComparison {
         }
         // Relocated fields sit equally far from the end of their instruction.
         const liveField = liveEnd - (end - field);
-        const reference = readReference(relocation, fresh, field, live, liveField, address);
-        if (
-          !reference ||
-          !this.references.sameReference(relocation, reference, distances[next]!, expectations)
-        )
-          return DIFFERENT;
-        const second = relocations[next + 1];
-        if (reference.covers === 0 && second && second.offset - fn.offset < end) {
+        const found = readReference(reference, fresh, field, live, liveField, address);
+        if (!found || !this.comparison.sameReference(reference, found, expectations)) return DIFFERENT;
+        const second = references[next + 1];
+        if (found.covers === 0 && second && second.offset - fn.offset < end) {
           // Two fields in one instruction (`movl $symbol, variable(%rip)`).
           const secondAt = second.offset - fn.offset;
           const other = readReference(second, fresh, secondAt, live, liveEnd - (end - secondAt), address);
-          if (!other || !this.references.sameReference(second, other, distances[next + 1]!, expectations))
-            return DIFFERENT;
+          if (!other || !this.comparison.sameReference(second, other, expectations)) return DIFFERENT;
           next++;
-        } else if (
-          reference.covers === 0 &&
-          (reference.kind !== 'target' || liveEnd - liveStart === end - start)
-        ) {
-          const before = Math.max(reference.start, liveStart) - liveStart;
+        } else if (found.covers === 0 && (found.kind !== 'target' || liveEnd - liveStart === end - start)) {
+          const before = Math.max(found.start, liveStart) - liveStart;
           if (fresh.compare(live, liveStart, liveStart + before, start, start + before) !== 0)
             return DIFFERENT;
-          const behind = Math.min(reference.end, liveEnd);
+          const behind = Math.min(found.end, liveEnd);
           if (fresh.compare(live, behind, liveEnd, start + (behind - liveStart), end) !== 0) return DIFFERENT;
         }
         next++;
         i++;
         j++;
         // Rewritten TLS sequences and `jmp foo; nop` span several instructions on both sides.
-        if (reference.covers) {
-          const liveStop = reference.end;
+        if (found.covers) {
+          const liveStop = found.end;
           const freshStop = liveStop - liveField + field;
           while (i < a.count && a.offsets[i]! < freshStop) i++;
           while (j < b.count && b.offsets[j]! < liveStop) j++;
-          next += reference.covers;
+          next += found.covers;
         }
         continue;
       }
@@ -240,10 +214,4 @@ function skipPadding(decoded: Decoded, from: number, offsets?: Map<number, numbe
     i++;
   }
   return i;
-}
-
-function isBranchField(relocation: Relocation, field: number, end: number): boolean {
-  return (
-    (relocation.type === abi.R_X86_64_PC32 || relocation.type === abi.R_X86_64_PLT32) && field === end - 4
-  );
 }

@@ -3,10 +3,11 @@
 // refers to. Part of the comparison of unit.ts; what pointers refer to is reference_comparison.ts's to say.
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
-import { isTableRelative, mergeablePiece } from '../elf/mergeable';
+import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { ObjectFile } from '../elf/object';
 import type { Image, LiveImage } from '../live/live_image';
 import type { Expectation } from './match';
+import type { ObjectReferences } from './object_references';
 
 /** Names whose address is their identity; what they hold follows from the type, which the layout check compares. */
 export const IDENTITY = /^(_ZT[VTISC]|_ZGV|_ZGR|DW\.ref\.)/;
@@ -19,21 +20,41 @@ export type SameTarget = (
   expectations: Expectation[],
 ) => boolean;
 
+/** Does live code of the unit refer to an address of a range (`from` and `to` included)? */
+export type IsReferred = (from: number, to: number) => boolean;
+
+/** What is known about a named constant at a live address. */
+interface Known {
+  same: boolean;
+  expectations: Expectation[];
+  /** The outermost constant being compared that this one refers to: both are the same, or neither is. */
+  circle: Known | undefined;
+}
+
 export class ConstantComparison {
-  private readonly constants = new Map<string, { same: boolean; expectations: Expectation[] }>();
-  private readonly anchors = new Map<number, number[]>();
+  private readonly constants = new Map<string, Known>();
+  /** Those being compared, outermost first. */
+  private readonly open: Known[] = [];
 
   constructor(
     private readonly object: ObjectFile,
+    private readonly references: ObjectReferences,
     private readonly live: LiveImage,
     private readonly sameTarget: SameTarget,
+    private readonly isReferred: IsReferred,
   ) {}
 
-  /** Is the constant that a section's offset lies in the same at a live address? */
-  sameConstantAt(section: Section, offset: number, address: number, expectations: Expectation[]): boolean {
+  /** Is the constant that a reference to symbol + something, at an offset of its section, means the same live? */
+  sameConstantAt(
+    section: Section,
+    named: ElfSymbol,
+    offset: number,
+    address: number,
+    expectations: Expectation[],
+  ): boolean {
     const data = this.object.elf.data(section);
-    if (section.flags & abi.SHF_MERGE && this.object.relocations(section).length === 0) {
-      const piece = mergeablePiece(section, data, offset);
+    if (isMergeable(this.object, section)) {
+      const piece = mergeablePiece(section, data, anchorOf(named, offset));
       if (!piece) return false;
       const live = this.live.bytes(address - (offset - piece.start), piece.end - piece.start);
       return live !== undefined && data.compare(live, 0, live.length, piece.start, piece.end) === 0;
@@ -42,25 +63,35 @@ export class ConstantComparison {
     if (symbol && symbol.size > 0) {
       const start = address - (offset - symbol.value);
       if (symbol.binding !== abi.STB_LOCAL) {
-        const same = this.live.global(symbol.name);
-        if (same && same.address !== start) return false;
-        if (same && IDENTITY.test(symbol.name)) return true;
+        // An edit may have given patched code a copy; whether it is this one is a matter of content.
+        const homes = this.homesOf(symbol);
+        if (homes.length > 0 && !homes.includes(start)) return false;
+        if (homes.length > 0 && IDENTITY.test(symbol.name)) return true;
       }
       return this.sameConstant(section, symbol, start, expectations);
     }
-    const end = this.endOfAnonymous(section, offset);
+    const end = this.references.endOfAnonymous(section, offset);
     return this.sameContent(section, offset, end, address, true, expectations);
+  }
+
+  /** Addresses of a global constant: of the module's, and of the copies in patches. */
+  private homesOf({ name }: ElfSymbol): number[] {
+    const module = this.live.module.global(name);
+    const patched = this.live.patches.flatMap((patch) => patch.global(name) ?? []);
+    return [...(module ? [module] : []), ...patched].map(({ address }) => address);
   }
 
   /** Has a named constant the same content at a live address? */
   sameConstant(section: Section, symbol: ElfSymbol, address: number, expectations: Expectation[]): boolean {
     const key = `${symbol.index}@${address}`;
     let known = this.constants.get(key);
-    if (!known) {
+    if (known) this.noteCircle(known);
+    else {
       // Constants may refer to each other in a circle: while one is being compared it counts as the same.
-      known = { same: true, expectations: [] };
+      known = { same: true, expectations: [], circle: undefined };
       this.constants.set(key, known);
-      known.same =
+      this.open.push(known);
+      const same =
         section.type === abi.SHT_NOBITS
           ? (this.live.bytes(address, symbol.size)?.every((byte) => byte === 0) ?? false)
           : this.sameContent(
@@ -71,9 +102,24 @@ export class ConstantComparison {
               false,
               known.expectations,
             );
+      this.open.pop();
+      // What was found the same meanwhile may have been so only because this one was taken for it.
+      if (!same)
+        for (const [other, { circle }] of this.constants) if (circle === known) this.constants.delete(other);
+      known.same = same;
+      if (known.circle) known.circle.expectations.push(...known.expectations);
     }
-    if (known.same) expectations.push(...known.expectations);
+    if (known.same) expectations.push(...(known.circle ?? known).expectations);
     return known.same;
+  }
+
+  /** Everything being compared inside of a constant that it refers to in turn stands or falls with that one. */
+  private noteCircle(known: Known): void {
+    const outer = known.circle ?? known;
+    const begin = this.open.indexOf(outer);
+    if (begin < 0) return;
+    for (const inner of this.open.slice(begin + 1))
+      if (!inner.circle || this.open.indexOf(inner.circle) > begin) inner.circle = outer;
   }
 
   private sameContent(
@@ -97,10 +143,26 @@ export class ConstantComparison {
         return false;
       at = relocation.offset + width;
     }
-    if (at >= end) return true;
-    // What follows the last table in a section is padding on one side and perhaps another object on the other.
-    const stop = anonymous ? lastNonZero(fresh, at, end) : end;
-    return fresh.compare(live, at - start, stop - start, at, stop) === 0;
+    if (at >= end || fresh.compare(live, at - start, end - start, at, end) === 0) return true;
+    if (!anonymous) return false;
+    // Zeros before the next object may align it; in the process less of them may lie before an object. That code of the
+    // unit refers to one there is the proof.
+    const stop = Math.max(at, this.endWithoutPadding(section, start, end));
+    if (fresh.compare(live, at - start, stop - start, at, stop) !== 0) return false;
+    let differs = stop;
+    while (fresh[differs] === live[differs - start]) differs++;
+    return this.isReferred(address + Math.max(stop - start, 1), address + differs - start);
+  }
+
+  /** Where the bytes of an object end that may be followed by zeros up to `next`, which is aligned. */
+  private endWithoutPadding(section: Section, start: number, next: number): number {
+    if (next === section.size) return next;
+    const fresh = this.object.elf.data(section);
+    let alignment = 1;
+    while (alignment < section.alignment && next % (alignment * 2) === 0) alignment *= 2;
+    let stop = next;
+    while (stop > start && next - stop < alignment - 1 && fresh[stop - 1] === 0) stop--;
+    return stop;
   }
 
   /** Does a relocated field of data refer to the same thing in the process? */
@@ -139,30 +201,4 @@ export class ConstantComparison {
         return false;
     }
   }
-
-  /** An anonymous constant reaches to the next place that anything refers to, or to the section's end. */
-  private endOfAnonymous(section: Section, offset: number): number {
-    let anchors = this.anchors.get(section.index);
-    if (!anchors) {
-      const found = new Set<number>();
-      for (const other of this.object.elf.sections) {
-        if (!(other.flags & abi.SHF_ALLOC)) continue;
-        for (const relocation of this.object.relocations(other)) {
-          const symbol = this.object.symbol(relocation.symbol);
-          if (symbol.section !== section.index) continue;
-          const relative = relocation.type === abi.R_X86_64_PC32 && other.flags & abi.SHF_EXECINSTR;
-          found.add(symbol.value + relocation.addend + (relative ? 4 : 0));
-        }
-      }
-      anchors = [...found].sort((a, b) => a - b);
-      this.anchors.set(section.index, anchors);
-    }
-    return anchors.find((anchor) => anchor > offset) ?? section.size;
-  }
-}
-
-function lastNonZero(bytes: Buffer, start: number, end: number): number {
-  let stop = end;
-  while (stop > start && bytes[stop - 1] === 0) stop--;
-  return stop;
 }

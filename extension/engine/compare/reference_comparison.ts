@@ -1,13 +1,15 @@
 // Does a relocated field of fresh code or data refer to the same live thing? Takes what references.ts read from the live
 // bytes and compares it with the relocation's symbol. What depends on the counterparts of other functions and of
 // numbered variables is left as an expectation, to be judged when they are known (unit.ts).
+import { JUMP_SIZE, jumpDistance } from '../arch/x86_64/instructions';
 import * as abi from '../elf/constants';
-import type { ElfSymbol, Relocation } from '../elf/file';
+import type { ElfSymbol } from '../elf/file';
 import { isConstant, type ObjectFile } from '../elf/object';
 import type { LiveImage } from '../live/live_image';
-import { ConstantComparison } from './constants';
+import { ConstantComparison, type IsReferred } from './constants';
 import { isNumbered } from './correlate';
 import type { Expectation } from './match';
+import type { ObjectReferences, Reference } from './object_references';
 import type { LiveReference } from './references';
 import type { VariableVotes } from './votes';
 
@@ -16,41 +18,53 @@ export class ReferenceComparison {
 
   constructor(
     private readonly object: ObjectFile,
+    references: ObjectReferences,
     private readonly live: LiveImage,
     private readonly variables: VariableVotes,
+    isReferred: IsReferred,
   ) {
-    this.constants = new ConstantComparison(object, live, (...target) => this.sameTarget(...target));
+    this.constants = new ConstantComparison(
+      object,
+      references,
+      live,
+      (...target) => this.sameTarget(...target),
+      isReferred,
+    );
   }
 
-  /** @param distance from the field to the end of its instruction, which a PC-relative one counts from */
-  sameReference(
-    relocation: Relocation,
-    reference: LiveReference,
-    distance: number,
-    expectations: Expectation[],
-  ): boolean {
-    const symbol = this.object.symbol(relocation.symbol);
-    switch (reference.kind) {
+  sameReference(fresh: Reference, live: LiveReference, expectations: Expectation[]): boolean {
+    const symbol = this.object.symbol(fresh.symbol);
+    switch (live.kind) {
       case 'nothing':
         return true;
       case 'thread-offset':
-        return this.sameThreadLocal(symbol, relocation.addend, reference.value, true, expectations);
+        return this.sameThreadLocal(symbol, fresh.addend, live.value, true, expectations);
       case 'module-offset':
         // In an executable the linker turned it into an offset from the thread pointer.
         return (
-          this.sameThreadLocal(symbol, relocation.addend, reference.value, true, expectations) ||
-          this.sameThreadLocal(symbol, relocation.addend, reference.value, false, expectations)
+          this.sameThreadLocal(symbol, fresh.addend, live.value, true, expectations) ||
+          this.sameThreadLocal(symbol, fresh.addend, live.value, false, expectations)
         );
       case 'slot':
-        return this.sameSlot(symbol, relocation, reference.slot, expectations);
+        return this.sameSlot(symbol, fresh, live.slot, expectations);
       case 'target':
-        return this.sameTarget(symbol, 0, reference.value, expectations);
-      case 'address': {
-        const relative = relocation.type === abi.R_X86_64_PC32 || relocation.type === abi.R_X86_64_PLT32;
-        const beyond = relative ? distance : 0;
-        return this.sameTarget(symbol, relocation.addend + beyond, reference.value + beyond, expectations);
-      }
+        return this.sameTarget(symbol, 0, live.value, expectations);
+      case 'address':
+        return this.sameTarget(
+          symbol,
+          fresh.addend + fresh.beyond,
+          this.throughIsland(live.value + fresh.beyond),
+          expectations,
+        );
     }
+  }
+
+  /** Where a branch of a patch leads that is too short for its target: to a jump behind its function. */
+  private throughIsland(address: number): number {
+    const image = this.live.imageAt(address);
+    if (image?.patch === undefined || image.covering(address)) return address;
+    const bytes = image.bytes(address, JUMP_SIZE);
+    return address + ((bytes && jumpDistance(bytes)) ?? 0);
   }
 
   /** Does symbol + offset of the object lie at that address of the process? */
@@ -68,16 +82,23 @@ export class ReferenceComparison {
     const at = symbol.value + offset;
     if (section.flags & abi.SHF_EXECINSTR) {
       const target = this.object.functionAt(section, at);
-      if (!target) return this.live.symbolsAt(address).some((live) => live.name === symbol.name);
+      if (!target) {
+        // Hand-written code without a size: a label says what it is.
+        const label = symbol.name ? symbol : this.object.place(section, at).symbol;
+        return (
+          label !== undefined &&
+          this.live.symbolsAt(address - (at - label.value)).some((live) => live.name === label.name)
+        );
+      }
       expectations.push({ kind: 'function', target, offset: at - target.offset, address });
       return true;
     }
     if (section.flags & abi.SHF_TLS)
       return this.sameThreadLocal(symbol, offset, address, false, expectations);
-    if (isConstant(section)) return this.constants.sameConstantAt(section, at, address, expectations);
+    if (isConstant(section)) return this.constants.sameConstantAt(section, symbol, at, address, expectations);
     const place = this.object.place(section, at);
     // The image of an automatic array's initialiser has no name; gcc puts it into .data when it holds addresses.
-    if (!place.symbol) return this.constants.sameConstantAt(section, at, address, expectations);
+    if (!place.symbol) return this.constants.sameConstantAt(section, symbol, at, address, expectations);
     expectations.push({ kind: 'variable', symbol: place.symbol, offset: at - place.symbol.value, address });
     return true;
   }
@@ -96,7 +117,7 @@ export class ReferenceComparison {
 
   private sameSlot(
     symbol: ElfSymbol,
-    relocation: Relocation,
+    relocation: Reference,
     slot: number,
     expectations: Expectation[],
   ): boolean {

@@ -3,7 +3,7 @@
 // the fresh object and the live bytes at the same place, says which bytes belong to the reference and what they
 // refer to. Knows no symbols: it ends at addresses and offsets.
 import * as abi from '../elf/constants';
-import type { Relocation } from '../elf/file';
+import type { Reference } from './object_references';
 
 /** What the live bytes refer to. `address` values count like S + A of the relocation minus its addend. */
 export type LiveReference = {
@@ -33,20 +33,29 @@ export type LiveReference = {
  * @returns undefined when the live bytes cannot be a linked form of the relocation
  */
 export function readReference(
-  relocation: Relocation,
+  relocation: Reference,
   fresh: Buffer,
   at: number,
   live: Buffer,
   liveAt: number,
   base: number,
 ): LiveReference | undefined {
-  if (liveAt < 0 || liveAt + 4 > live.length) return undefined;
+  const width = relocation.type === abi.R_X86_64_PC8 ? 1 : 4;
+  if (liveAt < 0 || liveAt + width > live.length) return undefined;
   const plain = { start: liveAt, end: liveAt + 4, covers: 0 };
   const address = base + liveAt;
   switch (relocation.type) {
     case abi.R_X86_64_PC32:
     case abi.R_X86_64_PLT32:
       return { ...plain, kind: 'address', value: address + live.readInt32LE(liveAt) };
+    case abi.R_X86_64_PC8:
+      return {
+        start: liveAt,
+        end: liveAt + 1,
+        covers: 0,
+        kind: 'address',
+        value: address + live.readInt8(liveAt),
+      };
     case abi.R_X86_64_32:
       return { ...plain, kind: 'address', value: live.readUInt32LE(liveAt) };
     case abi.R_X86_64_32S:
@@ -63,11 +72,11 @@ export function readReference(
     case abi.R_X86_64_GOTPCREL:
     case abi.R_X86_64_GOTPCRELX:
     case abi.R_X86_64_REX_GOTPCRELX:
-      return readGotReference(fresh, at, live, liveAt, address);
+      return readGotReference(relocation, fresh, at, live, liveAt, address);
     case abi.R_X86_64_TPOFF32:
       return { ...plain, kind: 'thread-offset', value: live.readInt32LE(liveAt) };
     case abi.R_X86_64_GOTTPOFF:
-      return readInitialExec(fresh, at, live, liveAt, address);
+      return readInitialExec(relocation, fresh, at, live, liveAt, address);
     case abi.R_X86_64_TLSGD:
       return readGeneralDynamic(live, liveAt, address);
     case abi.R_X86_64_TLSLD:
@@ -80,6 +89,7 @@ export function readReference(
 }
 
 function readGotReference(
+  { addend }: Reference,
   fresh: Buffer,
   at: number,
   live: Buffer,
@@ -95,8 +105,9 @@ function readGotReference(
   const rex =
     at >= 3 && (fresh[at - 3]! & 0xf0) === 0x40 && liveAt >= 3 && (live[liveAt - 3]! & 0xf0) === 0x40;
   const here = { start: liveAt - (rex ? 3 : 2), end: liveAt + 4, covers: 0 };
+  // The addend is the way from the end of the instruction, behind an immediate perhaps, back to the field.
   if (opcode === liveOpcode && modrm === live[liveAt - 1]!)
-    return { ...here, kind: 'slot', slot: address + 4 + field };
+    return { ...here, kind: 'slot', slot: address - addend + field };
   if (opcode === 0xff && modrm === 0x15) {
     // call *foo@GOTPCREL(%rip) → addr32 call foo, or nop; call foo
     if (live[liveAt - 1] === 0xe8 && (liveOpcode === 0x67 || liveOpcode === 0x90 || liveOpcode === 0x2e))
@@ -127,6 +138,7 @@ function readGotReference(
 }
 
 function readInitialExec(
+  { addend }: Reference,
   fresh: Buffer,
   at: number,
   live: Buffer,
@@ -139,7 +151,7 @@ function readInitialExec(
   const opcode = fresh[at - 2]!;
   const liveOpcode = live[liveAt - 2]!;
   if (opcode === liveOpcode && fresh[at - 1] === live[liveAt - 1])
-    return { ...here, kind: 'slot', slot: address + 4 + field };
+    return { ...here, kind: 'slot', slot: address - addend + field };
   // mov → mov $x@tpoff; add → add $x@tpoff or lea x@tpoff(%reg)
   if (liveOpcode === 0xc7 || liveOpcode === 0x81 || liveOpcode === 0x8d)
     return { ...here, kind: 'thread-offset', value: field - 4 };

@@ -239,7 +239,7 @@ class LiveRegisters {
 
 /** Caller-saved registers that the new functions may use. */
 function freshUses(
-  { object, functions }: UnitComparison,
+  { object, functions, references }: UnitComparison,
   preserved: ReadonlyMap<ObjectFunction, number>,
 ): Map<ObjectFunction, Use<Reached>> {
   const uses = new Map<ObjectFunction, Use<Reached>>();
@@ -252,16 +252,14 @@ function freshUses(
       leavesByPointer ||= flow === 'indirect-call' || (flow === 'indirect-jump' && !hasJumpTable(object, fn));
     }
     if (leavesByPointer) use.own |= CALLER_SAVED;
-    for (const relocation of object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size)) {
-      const symbol = object.symbol(relocation.symbol);
+    for (const { symbol: index, addend, beyond, type } of references.of(fn)) {
+      const symbol = object.symbol(index);
       const section = object.sectionOf(symbol);
       if (section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0) {
-        const target =
-          object.functionAt(section, symbol.value + relocation.addend + 4) ??
-          object.functionAt(section, symbol.value);
+        const target = object.functionAt(section, symbol.value + addend + beyond);
         if (target) use.callees.push(target);
         else use.own |= CALLER_SAVED;
-      } else if (relocation.type === abi.R_X86_64_PLT32) use.own |= CALLER_SAVED;
+      } else if (type === abi.R_X86_64_PLT32) use.own |= CALLER_SAVED;
     }
   }
   return uses;

@@ -11,7 +11,9 @@ import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
 import { Correlation, ownerOf, stem } from './correlate';
 import { chooseHomes, Homes, type Tried } from './homes';
+import { LiveReferences } from './live_references';
 import type { Expectation, Home, Match } from './match';
+import { ObjectReferences } from './object_references';
 import { ReferenceComparison } from './reference_comparison';
 import { VariableVotes } from './votes';
 
@@ -45,7 +47,8 @@ export class UnitComparison {
   readonly functions: ComparedFunction[] = [];
   readonly correlation: Correlation;
   private readonly variables: VariableVotes;
-  private readonly references: ReferenceComparison;
+  readonly references: ObjectReferences;
+  private readonly comparison: ReferenceComparison;
   private readonly code: CodeComparison;
   private readonly byFunction = new Map<ObjectFunction, ComparedFunction>();
   private readonly matches = new Map<ObjectFunction, Match>();
@@ -63,12 +66,15 @@ export class UnitComparison {
   ) {
     this.correlation = new Correlation(object, live, () => owned()?.entries);
     this.variables = new VariableVotes(this.correlation);
-    this.references = new ReferenceComparison(object, live, this.variables);
-    this.code = new CodeComparison(object, this.references);
-
-    // The live functions that each fresh one may be.
     const homes = new Homes(this.correlation, live, bodies);
-    // Each compared with each; what it refers to is noted as expectations.
+    const referred = new LiveReferences(live, () => object.functions.flatMap((fn) => homes.of(fn)));
+    this.references = new ObjectReferences(object);
+    this.comparison = new ReferenceComparison(object, this.references, live, this.variables, (...range) =>
+      referred.includes(...range),
+    );
+    this.code = new CodeComparison(object, this.references, this.comparison);
+
+    // Each fresh function compared with each live one that it may be; what it refers to is noted as expectations.
     const tried = object.functions.map((fn) => ({
       fn,
       homes: homes.of(fn).map((home) => this.tryHome(fn, home)),
@@ -105,7 +111,7 @@ export class UnitComparison {
     return candidates.find((candidate) => {
       const expectations: Expectation[] = [];
       return (
-        this.references.constants.sameConstant(section, symbol, candidate.address, expectations) &&
+        this.comparison.constants.sameConstant(section, symbol, candidate.address, expectations) &&
         this.holds(expectations) &&
         // Labels inside a function that is replaced belong to the new version (jump tables, computed gotos), and so
         // do its parts (clang's table of a coroutine's functions).
@@ -125,7 +131,7 @@ export class UnitComparison {
       return true;
     const expectations: Expectation[] = [];
     return (
-      this.references.constants.sameConstant(section, symbol, live.address, expectations) &&
+      this.comparison.constants.sameConstant(section, symbol, live.address, expectations) &&
       this.holds(expectations)
     );
   }
@@ -276,6 +282,8 @@ export class UnitComparison {
     if (!/\.cold(\.\d+)?$/.test(fn.symbol.name)) return false;
     const wanted = stem(fn.symbol.name);
     const part = this.live.symbolsAt(address).find((symbol) => stem(symbol.name) === wanted);
-    return part !== undefined && this.code.compare(fn, part.image, part.address, part.size).equal;
+    if (!part) return false;
+    const match = this.code.compare(fn, part.image, part.address, part.size);
+    return match.equal && this.holds(match.expectations);
   }
 }

@@ -11,9 +11,18 @@ export type ReadText = (path: string) => string | undefined;
 /** What a recorded command does. */
 export type CommandKind = 'compile' | 'preprocess' | 'dependencies' | 'check' | 'assemble';
 
-/** Our additions. Functions and variables in sections of their own can be taken singly; diagnostics are parsed as
- * text, so they are neither coloured nor wrapped, whatever the command says. */
-const ADDED = ['-ffunction-sections', '-fdata-sections', '-fdiagnostics-color=never', '-fmessage-length=0'];
+/** Our additions. Functions and variables in sections of their own can be taken singly; strings and numbers in mergeable
+ * sections have a begin and an end (gcc -O0 mixes them otherwise; clang does so always, and warns about the option);
+ * diagnostics are parsed as text, so they are neither coloured nor wrapped, whatever the command says. None of them
+ * changes code. */
+const ADDED = [
+  '-ffunction-sections',
+  '-fdata-sections',
+  '-fmerge-constants',
+  '-Wno-ignored-optimization-argument',
+  '-fdiagnostics-color=never',
+  '-fmessage-length=0',
+];
 
 /** Options of gcc and clang whose value is the next argument. Those whose value may also be attached are
  * followed by it only when they stand alone. */

@@ -29,6 +29,7 @@ export interface Place {
 export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
 
 export class ObjectFile {
+  /** Those of the file, and behind them a section symbol for each code section that had none. */
   readonly symbols: readonly ElfSymbol[];
   /** Name of the FILE symbol, e.g. `app.cc`; empty when the compiler wrote none. */
   readonly fileName: string;
@@ -39,6 +40,7 @@ export class ObjectFile {
   private readonly functionsBySection = new Map<number, ObjectFunction[]>();
   private readonly definitions = new Map<string, ElfSymbol>();
   private readonly grouped = new Set<number>();
+  private readonly sectionSymbols = new Map<number, ElfSymbol>();
 
   /**
    * @param elf the object
@@ -69,12 +71,15 @@ export class ObjectFile {
       throw new HotPatchError('unsupported-object', `${source} was compiled to LTO intermediate code only`, {
         file: source,
       });
-    this.symbols = elf.symbols();
+    const symbols = [...elf.symbols()];
+    this.symbols = symbols;
     this.fileName = this.symbols.find((symbol) => symbol.type === abi.STT_FILE)?.name ?? '';
     for (const section of elf.sections) {
       if (section.type === abi.SHT_RELA) this.relocationSections.set(section.info, section);
       if (section.flags & abi.SHF_GROUP) this.grouped.add(section.index);
     }
+    for (const symbol of symbols)
+      if (symbol.type === abi.STT_SECTION) this.sectionSymbols.set(symbol.section, symbol);
     for (const symbol of this.symbols) {
       if (!isDefined(symbol)) continue;
       if (symbol.section === abi.SHN_COMMON) {
@@ -97,6 +102,12 @@ export class ObjectFile {
     for (const list of this.symbolsBySection.values())
       list.sort((a, b) => a.value - b.value || a.size - b.size);
     this.functions = this.collectFunctions();
+    for (const { section } of this.functions) {
+      if (this.sectionSymbols.has(section.index)) continue;
+      const symbol = newSectionSymbol(section, symbols.length);
+      symbols.push(symbol);
+      this.sectionSymbols.set(section.index, symbol);
+    }
   }
 
   /** Relocations of a section's contents, by ascending offset. */
@@ -139,6 +150,16 @@ export class ObjectFile {
     return this.definitions.get(name);
   }
 
+  /** The section symbol of a section with functions. */
+  sectionSymbol(section: Section): ElfSymbol {
+    return this.sectionSymbols.get(section.index)!;
+  }
+
+  /** Functions of a section by ascending offset. */
+  functionsIn(section: Section): readonly ObjectFunction[] {
+    return this.functionsBySection.get(section.index) ?? [];
+  }
+
   /** Named symbols of a section by ascending value. */
   symbolsIn(section: Section): readonly ElfSymbol[] {
     return this.symbolsBySection.get(section.index) ?? [];
@@ -153,14 +174,22 @@ export class ObjectFile {
       if (offset < symbol.value + Math.max(symbol.size, 1) || !found || symbol.value > found.value)
         found = symbol;
     }
+    // Constants without a name lie between those with one.
+    if (found && found.size > 0 && offset > found.value + found.size && isConstant(section))
+      found = undefined;
     // References may lie before their object (`&array[-1]` after strength reduction): the first one is meant.
-    return { section, offset, symbol: found ?? this.symbolsIn(section)[0] };
+    else found ??= this.symbolsIn(section)[0];
+    return { section, offset, symbol: found };
   }
 
+  /** The function that covers an offset. The end of a function is its own (what never returns may end in a jump there),
+   * unless another one begins there. */
   functionAt(section: Section, offset: number): ObjectFunction | undefined {
-    return this.functionsBySection
-      .get(section.index)
-      ?.find((candidate) => offset >= candidate.offset && offset < candidate.offset + candidate.size);
+    const functions = this.functionsIn(section);
+    return (
+      functions.find((fn) => offset >= fn.offset && offset < fn.offset + fn.size) ??
+      functions.find((fn) => offset === fn.offset + fn.size)
+    );
   }
 
   /** Is the section part of a COMDAT group (gABI, "Section Groups"): could another unit's copy be the live one? */
@@ -215,6 +244,19 @@ export function isConstant(section: Section): boolean {
     !(section.flags & abi.SHF_EXECINSTR) &&
     (!(section.flags & abi.SHF_WRITE) || section.name.startsWith('.data.rel.ro'))
   );
+}
+
+function newSectionSymbol(section: Section, index: number): ElfSymbol {
+  return {
+    index,
+    name: '',
+    value: 0,
+    size: 0,
+    type: abi.STT_SECTION,
+    binding: abi.STB_LOCAL,
+    visibility: abi.STV_DEFAULT,
+    section: section.index,
+  };
 }
 
 function lowerBound(relocations: readonly Relocation[], offset: number): number {

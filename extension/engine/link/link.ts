@@ -5,6 +5,7 @@
 import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
+import { isRelative, type Reference } from '../compare/object_references';
 import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import {
@@ -18,9 +19,10 @@ import {
   type Guard,
   write64,
 } from '../patch_format/note';
+import { JUMP_SIZE, writeJump } from '../arch/x86_64/instructions';
 import { type RegisterKeeper, registerKeeper } from '../arch/x86_64/register_keeper';
 import type { ImportResolver } from './imports';
-import { isRelative, type Chunk, type Selection, type Target } from './select';
+import type { Chunk, Selection, Target } from './select';
 import { debugSections } from './debug_info';
 import { plainCie, plainFde } from './eh_frame';
 import { DynamicTables } from './dynamic';
@@ -127,7 +129,7 @@ export class Link {
   /** GOT slots and PLT stubs that the chunks' relocations ask for. */
   private collectIndirections(): void {
     for (const chunk of this.input.selection.chunks)
-      for (const relocation of this.input.selection.relocationsOf(chunk)) {
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
         const target = this.input.selection.targetOf(chunk, relocation);
         const name = chunk.object.symbol(relocation.symbol).name;
         switch (relocation.type) {
@@ -159,7 +161,7 @@ export class Link {
   }
 
   /** The symbol itself: relocations through the GOT ask for its address, the addend only reaches the field. */
-  private withoutAddend(chunk: Chunk, relocation: Relocation): Target {
+  private withoutAddend(chunk: Chunk, relocation: Reference): Target {
     return this.input.selection.target(chunk.object, chunk.object.symbol(relocation.symbol), 0);
   }
 
@@ -246,10 +248,12 @@ export class Link {
         bytes += this.keeperOf(chunk)?.code.length ?? 0;
         bytes = Math.ceil(bytes / chunk.alignment) * chunk.alignment;
         this.chunkOffsets.set(chunk, bytes);
-        bytes += chunk.end - chunk.start;
+        bytes += chunk.end - chunk.start + this.islandsOf(chunk).length * JUMP_SIZE;
         alignment = Math.max(alignment, chunk.alignment);
       }
       if (bytes === 0 && name !== '.text') return;
+      // The last function may be short: what fills the gap is part of its entry, should it be redirected in turn.
+      if (chunks.some(({ kind }) => kind === 'code')) bytes = Math.ceil(bytes / 16) * 16;
       sections.push({ name, flags, type, alignment, offset: 0, size: bytes, chunks, content });
     };
     const R = abi.SHF_ALLOC;
@@ -313,7 +317,7 @@ export class Link {
         this.dynamic.add(place, abi.R_X86_64_DTPMOD64, undefined, 0);
     }
     for (const chunk of this.input.selection.chunks)
-      for (const relocation of this.input.selection.relocationsOf(chunk)) {
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
         if (relocation.type !== abi.R_X86_64_64) continue;
         const target = this.input.selection.targetOf(chunk, relocation);
         if (target.kind === 'import')
@@ -334,7 +338,7 @@ export class Link {
     for (const chunk of section.chunks) {
       const at = this.chunkOffsets.get(chunk)!;
       chunk.object.elf.data(chunk.section).copy(bytes, at, chunk.start, chunk.end);
-      for (const relocation of this.input.selection.relocationsOf(chunk))
+      for (const relocation of this.input.selection.referencesOf(chunk))
         this.apply(bytes, at + relocation.offset - chunk.start, chunk, relocation);
       const keeper = this.keeperOf(chunk);
       if (keeper) {
@@ -350,13 +354,40 @@ export class Link {
     return chunk.fn && this.keepers.get(chunk.fn);
   }
 
-  private apply(bytes: Buffer, at: number, chunk: Chunk, relocation: Relocation): void {
+  /** Short branches to what was near in the object and is not here (a thunk's to its function): each leads to a jump
+   * behind its function. */
+  private islandsOf(chunk: Chunk): Reference[] {
+    return this.input.selection.referencesOf(chunk).filter(({ type }) => type === abi.R_X86_64_PC8);
+  }
+
+  private applyShort(bytes: Buffer, at: number, chunk: Chunk, reference: Reference): void {
+    const number = this.islandsOf(chunk).indexOf(reference);
+    const island = chunk.end + number * JUMP_SIZE;
+    const displacement = island - (reference.offset + reference.beyond);
+    if (displacement > 0x7f)
+      throw new HotPatchError(
+        'unsupported-construct',
+        `${chunk.fn!.symbol.name} has a short branch to another function that cannot be made longer`,
+        {
+          ...this.input.locate(chunk.object, chunk.fn!.symbol.name),
+          symbol: chunk.fn!.symbol.name,
+        },
+      );
+    bytes.writeInt8(displacement, at);
+    const from = at + island - reference.offset;
+    writeJump(bytes, from);
+    const place = chunk.address + island - chunk.start + JUMP_SIZE;
+    const target = this.input.selection.targetOf(chunk, reference);
+    this.writeRelative(bytes, from + JUMP_SIZE - 4, this.addressOfTarget(target) - place, chunk, reference);
+  }
+
+  private apply(bytes: Buffer, at: number, chunk: Chunk, relocation: Reference): void {
     const { selection } = this.input;
     const place = chunk.address + relocation.offset - chunk.start;
     const name = chunk.object.symbol(relocation.symbol).name;
     const target = selection.targetOf(chunk, relocation);
     // target has the addend and the way to the instruction's end in it: take the latter off for the field.
-    const beyond = selection.beyond(chunk, relocation);
+    const { beyond } = relocation;
     switch (relocation.type) {
       case abi.R_X86_64_NONE:
         return;
@@ -382,6 +413,9 @@ export class Link {
           chunk,
           relocation,
         );
+        return;
+      case abi.R_X86_64_PC8:
+        this.applyShort(bytes, at, chunk, relocation);
         return;
       case abi.R_X86_64_PC64:
         write64signed(bytes, at, this.addressOfTarget(target) - place);
@@ -459,31 +493,19 @@ export class Link {
     return offset - Math.ceil(tls.size / tls.alignment) * tls.alignment;
   }
 
-  private writeRelative(
-    bytes: Buffer,
-    at: number,
-    value: number,
-    chunk: Chunk,
-    relocation: Relocation,
-  ): void {
+  private writeRelative(bytes: Buffer, at: number, value: number, chunk: Chunk, relocation: Reference): void {
     if (value < -0x8000_0000 || value > 0x7fff_ffff) throw this.outOfReach(chunk, relocation);
     bytes.writeInt32LE(value, at);
   }
 
-  private writeAbsolute(
-    bytes: Buffer,
-    at: number,
-    value: number,
-    relocation: Relocation,
-    chunk: Chunk,
-  ): void {
+  private writeAbsolute(bytes: Buffer, at: number, value: number, relocation: Reference, chunk: Chunk): void {
     const signed = relocation.type === abi.R_X86_64_32S;
     if (value < (signed ? -0x8000_0000 : 0) || value > (signed ? 0x7fff_ffff : 0xffff_ffff))
       throw this.outOfReach(chunk, relocation);
     bytes.writeUInt32LE(value >>> 0, at);
   }
 
-  private outOfReach(chunk: Chunk, relocation: Relocation): HotPatchError {
+  private outOfReach(chunk: Chunk, relocation: Reference): HotPatchError {
     const symbol = chunk.object.symbol(relocation.symbol);
     const target = this.input.selection.targetOf(chunk, relocation);
     const name = symbol.name || chunk.section.name;
@@ -495,7 +517,7 @@ export class Link {
     });
   }
 
-  private unsupported(chunk: Chunk, relocation: Relocation): HotPatchError {
+  private unsupported(chunk: Chunk, relocation: Reference): HotPatchError {
     const symbol = chunk.object.symbol(relocation.symbol);
     return new HotPatchError(
       'unsupported-relocation',
@@ -522,7 +544,7 @@ export class Link {
   private slotTargets(): Map<string, Target> {
     const targets = new Map<string, Target>();
     for (const chunk of this.input.selection.chunks)
-      for (const relocation of this.input.selection.relocationsOf(chunk)) {
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
         if (!usesSlot(relocation.type)) continue;
         const target = this.withoutAddend(chunk, relocation);
         targets.set(slotKey(relocation.type, target, chunk.object.symbol(relocation.symbol).name), target);

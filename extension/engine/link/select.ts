@@ -2,15 +2,15 @@
 // of a save, between the safety checks and the layout. Walks relocations from the changed functions; gives every
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
+import { isRelative, type Reference } from '../compare/object_references';
 import type { UnitComparison } from '../compare/unit';
-import { isTableRelative, mergeablePiece } from '../elf/mergeable';
+import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
-import { distancesToEnd } from '../arch/x86_64/instructions';
 import type { ImportResolver } from './imports';
 
 /** How a function that is in the patch is reached. */
@@ -52,9 +52,9 @@ export class Selection {
   readonly chunks: Chunk[] = [];
   readonly unwinds = new Map<ObjectFile, Unwind>();
   private readonly bySection = new Map<Section, Chunk[]>();
+  private readonly references = new Map<Chunk, readonly Reference[]>();
   private readonly pending: Chunk[] = [];
   private readonly globals = new Map<string, { unit: SelectedUnit; symbol: ElfSymbol }>();
-  private readonly distancesOf = new Map<Chunk, Map<number, number>>();
   private readonly unitOf = new Map<ObjectFile, SelectedUnit>();
 
   /**
@@ -98,38 +98,55 @@ export class Selection {
     return this.bySection.get(fn.section)?.find((chunk) => chunk.fn === fn);
   }
 
-  /** What a PC-relative field counts from, as a distance from the field: the end of its instruction in code, the
+  /** Everything a chunk refers to, with what a PC-relative field counts from: the end of its instruction in code, the
    * start of its table in data. */
-  beyond(chunk: Chunk, relocation: Relocation): number {
-    if (!isRelative(relocation.type)) return 0;
-    if (chunk.kind !== 'code') {
-      const symbol = chunk.object.symbol(relocation.symbol);
-      const section = chunk.object.sectionOf(symbol);
-      if (section && section.flags & abi.SHF_EXECINSTR) return 0;
-      const start = chunk.object.place(chunk.section, relocation.offset).symbol?.value ?? chunk.start;
-      return isTableRelative(chunk.section, symbol) ? start - relocation.offset : 0;
-    }
-    return this.distancesOf.get(chunk)?.get(relocation.offset) ?? 4;
+  referencesOf(chunk: Chunk): readonly Reference[] {
+    const known = this.references.get(chunk);
+    if (known) return known;
+    const references = chunk.fn
+      ? this.unit(chunk.object).comparison.references.of(chunk.fn)
+      : chunk.kind === 'zero'
+        ? []
+        : chunk.object
+            .relocationsIn(chunk.section, chunk.start, chunk.end)
+            .map((relocation) => ({ ...relocation, beyond: this.tableStart(chunk, relocation) }));
+    this.references.set(chunk, references);
+    return references;
   }
 
-  relocationsOf(chunk: Chunk): readonly Relocation[] {
-    if (chunk.kind === 'zero') return [];
-    return chunk.object.relocationsIn(chunk.section, chunk.start, chunk.end);
+  private tableStart(chunk: Chunk, relocation: Relocation): number {
+    const symbol = chunk.object.symbol(relocation.symbol);
+    if (!isRelative(relocation.type) || !isTableRelative(chunk.section, symbol)) return 0;
+    const table = chunk.object.place(chunk.section, relocation.offset).symbol;
+    const start = table?.size
+      ? table.value
+      : this.unit(chunk.object).comparison.references.startOfAnonymous(chunk.section, relocation.offset);
+    return start - relocation.offset;
   }
 
   /**
-   * Where symbol + offset is. For references from data into code (`jumpTable`), places inside a function mean the
-   * copy in the patch, also at its start.
+   * Where symbol + offset is.
+   * @param from what refers to it. The labels of a table mean the function's copy in the patch, also at its start.
    */
-  target(object: ObjectFile, symbol: ElfSymbol, offset: number, jumpTable = false): Target {
+  target(
+    object: ObjectFile,
+    symbol: ElfSymbol,
+    offset: number,
+    from: 'code' | 'data' | 'labels' = 'data',
+  ): Target {
     const section = object.sectionOf(symbol);
     if (!section) {
       if (symbol.section === abi.SHN_ABS) return { kind: 'absolute', value: symbol.value + offset };
       return this.undefinedTarget(object, symbol, offset);
     }
     const at = symbol.value + offset;
-    if (section.flags & abi.SHF_EXECINSTR) return this.codeTarget(object, section, at, symbol, jumpTable);
+    if (section.flags & abi.SHF_EXECINSTR) return this.codeTarget(object, section, at, symbol, from);
     if (section.flags & abi.SHF_TLS) return this.threadLocalTarget(object, section, at);
+    if (isMergeable(object, section)) {
+      const piece = mergeablePiece(section, object.elf.data(section), anchorOf(symbol, at));
+      const chunk = this.keepData(object, section, piece?.start ?? 0, piece?.end ?? section.size);
+      return { kind: 'chunk', chunk, offset: at - chunk.start };
+    }
     const place = object.place(section, at);
     // An inline variable or constant of another unit of this patch is one and the same.
     if (place.symbol && place.symbol.binding !== abi.STB_LOCAL) {
@@ -168,13 +185,6 @@ export class Selection {
       const chunk = this.keepData(object, section, symbol.value, symbol.value + symbol.size);
       return { kind: 'chunk', chunk, offset: at - chunk.start };
     }
-    if (section.flags & abi.SHF_MERGE && object.relocations(section).length === 0) {
-      const piece = mergeablePiece(section, object.elf.data(section), at);
-      if (piece) {
-        const chunk = this.keepData(object, section, piece.start, piece.end);
-        return { kind: 'chunk', chunk, offset: at - chunk.start };
-      }
-    }
     const chunk = this.keepData(object, section, 0, section.size);
     return { kind: 'chunk', chunk, offset: at };
   }
@@ -184,12 +194,14 @@ export class Selection {
     section: Section,
     at: number,
     symbol: ElfSymbol,
-    jumpTable: boolean,
+    from: 'code' | 'data' | 'labels',
   ): Target {
     const fn = object.functionAt(section, at);
     if (!fn) {
-      const live = this.live.global(symbol.name);
-      if (live) return { kind: 'live', address: live.address };
+      // Hand-written code without a size: a label says what it is.
+      const label = symbol.name ? symbol : object.place(section, at).symbol;
+      const live = label && this.unit(object).comparison.correlation.candidates(label)[0];
+      if (live) return { kind: 'live', address: live.address + at - label.value };
       throw this.error(
         'unsupported-construct',
         object,
@@ -201,13 +213,20 @@ export class Selection {
     const within = at - fn.offset;
     const role = unit.roles.get(fn);
     const compared = unit.comparison.of(fn);
-    if (within !== 0 || jumpTable) {
-      const chunk = this.codeOf(fn) ?? (role ? this.keepFunction(unit, fn) : undefined);
+    if (within !== 0 || from === 'labels') {
+      const chunk = this.codeOf(fn) ?? (role || !compared.live ? this.keepFunction(unit, fn) : undefined);
       if (chunk) return { kind: 'chunk', chunk, offset: within };
       // Belongs to a function that stays as it is: nothing in the patch goes there.
-      return { kind: 'absolute', value: 0 };
+      if (from !== 'code') return { kind: 'absolute', value: 0 };
+      throw this.error(
+        'unsupported-construct',
+        object,
+        fn.symbol.name,
+        `Code that changed goes on in the middle of ${fn.symbol.name}, which did not change`,
+      );
     }
-    if (fn.symbol.binding !== abi.STB_LOCAL && this.bindsElsewhere(fn.symbol))
+    // A local name of a global function says that this very definition is meant.
+    if (symbol.binding !== abi.STB_LOCAL && this.bindsElsewhere(fn.symbol))
       return this.importTarget(object, fn.symbol.name, true);
     if (role === 'redirected' && compared.live) return { kind: 'live', address: compared.live.entry };
     if (role === undefined && compared.live) return { kind: 'live', address: compared.live.entry };
@@ -340,20 +359,7 @@ export class Selection {
 
   /** Finds a place for everything a chunk refers to. */
   private follow(chunk: Chunk): void {
-    const relocations = this.relocationsOf(chunk);
-    if (chunk.kind === 'code') {
-      const relative = relocations.filter((relocation) => isRelative(relocation.type));
-      const code = chunk.object.elf.data(chunk.section).subarray(chunk.start, chunk.end);
-      const distances = distancesToEnd(
-        code,
-        relative.map((relocation) => relocation.offset - chunk.start),
-      );
-      this.distancesOf.set(
-        chunk,
-        new Map(relative.map((relocation, i) => [relocation.offset, distances[i]!])),
-      );
-    }
-    for (const relocation of relocations) this.targetOf(chunk, relocation);
+    for (const reference of this.referencesOf(chunk)) this.targetOf(chunk, reference);
     if (chunk.fn) {
       let unwind = this.unwinds.get(chunk.object);
       if (!unwind) this.unwinds.set(chunk.object, (unwind = readUnwind(chunk.object)));
@@ -362,30 +368,21 @@ export class Selection {
   }
 
   /** Where a relocation of a chunk leads. Throws as the constructor does. */
-  targetOf(chunk: Chunk, relocation: Relocation): Target {
+  targetOf(chunk: Chunk, relocation: Reference): Target {
     const symbol = chunk.object.symbol(relocation.symbol);
     const section = chunk.object.sectionOf(symbol);
     const intoCode = section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0;
-    if (chunk.kind !== 'code' && intoCode && relocation.type === abi.R_X86_64_PC32) {
-      // An entry of a jump table: label − start of the table, written as label + (field − start) − field. The addend
-      // names no place in the function, but counts from its section all the same.
-      const fn = chunk.object.functionAt(
-        section,
-        section.size > 0 ? firstFunctionOffset(chunk.object, section) : 0,
-      );
-      const code =
-        fn &&
-        (this.codeOf(fn) ??
-          (this.unit(chunk.object).roles.has(fn)
-            ? this.keepFunction(this.unit(chunk.object), fn)
-            : undefined));
-      if (!code) return { kind: 'absolute', value: 0 };
-      return { kind: 'chunk', chunk: code, offset: symbol.value + relocation.addend - code.start };
-    }
-    // Absolute tables of labels (-fno-pic jump tables, computed gotos) name the function's section, not the function.
+    // Tables of labels (jump tables, computed gotos) name the function's section, not the function. The entries of
+    // relative ones are label − start of the table, written as label + (field − start) − field.
+    const relative = isRelative(relocation.type);
     const label =
-      chunk.kind !== 'code' && intoCode && symbol.type === abi.STT_SECTION && relocation.addend !== 0;
-    return this.target(chunk.object, symbol, relocation.addend + this.beyond(chunk, relocation), label);
+      chunk.kind !== 'code' &&
+      intoCode &&
+      (relative
+        ? isTableRelative(chunk.section, symbol)
+        : symbol.type === abi.STT_SECTION && relocation.addend !== 0);
+    const from = chunk.kind === 'code' ? 'code' : label ? 'labels' : 'data';
+    return this.target(chunk.object, symbol, relocation.addend + relocation.beyond, from);
   }
 
   private error(
@@ -396,22 +393,6 @@ export class Selection {
   ): HotPatchError {
     return new HotPatchError(code, message, { ...this.locate(object, symbol), symbol });
   }
-}
-
-/** Types whose value counts from the field. */
-export function isRelative(type: number): boolean {
-  switch (type) {
-    case abi.R_X86_64_PC32:
-    case abi.R_X86_64_PLT32:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** With -ffunction-sections a section has one function. */
-function firstFunctionOffset(object: ObjectFile, section: Section): number {
-  return object.symbolsIn(section).find((symbol) => symbol.type === abi.STT_FUNC)?.value ?? 0;
 }
 
 function alignmentAt(section: Section, start: number): number {

@@ -1,14 +1,10 @@
 // Where a process's runtime keeps its control directory (docs/PROTOCOL.md, section 1), and what it says of itself
 // there. Reads and removes directories of processes that have ended; sends nothing.
-import type { Stats } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, readlinkSync, rmSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { entriesOf, linkTarget, lookAt, readTextIfThere, remove as removeTree } from '../host';
 import type { PatchableProcess } from '../model/result';
 
 export const PROTOCOL_VERSION = 1;
-
-/** Bytes of process.json; a path may be 4096 long. */
-const LARGEST_IDENTITY = 64 * 1024;
 
 /** process.json, as far as the engine uses it. */
 export interface RuntimeIdentity {
@@ -63,8 +59,11 @@ function isOwn(stats: Stats, uid: number): boolean {
 }
 
 function own(path: string, uid: number): boolean {
-  const stats = lookAt(path);
-  return stats !== undefined && isOwn(stats, uid);
+  try {
+    return isOwn(lstatSync(path), uid);
+  } catch {
+    return false;
+  }
 }
 
 /** The runtimes that announced themselves under `bases`, by pid. Directories of processes that are gone are
@@ -81,7 +80,7 @@ export function findRuntimes(
   for (const base of bases) {
     const parent = join(base, `hot_fix-${uid}`);
     if (!own(parent, uid)) continue;
-    for (const { name } of entriesOf(parent)) {
+    for (const name of readdirSync(parent)) {
       if (!/^[1-9]\d*$/.test(name)) continue;
       const pid = Number(name);
       const controlDirectory = join(parent, name);
@@ -100,17 +99,23 @@ export function findRuntimes(
 }
 
 function isOwnNamespace(name: string): boolean {
-  return name === '' || name === linkTarget('/proc/self/ns/pid');
+  return name === '' || name === readlinkSync('/proc/self/ns/pid');
 }
 
 function readIdentity(directory: string, uid: number): RuntimeIdentity | undefined {
   if (!own(directory, uid)) return undefined;
-  // Not there when the runtime is just starting, or ended meanwhile.
-  const text = readTextIfThere(join(directory, 'process.json'), LARGEST_IDENTITY);
-  return text === undefined ? undefined : parseIdentity(text);
+  try {
+    return parseIdentity(readFileSync(join(directory, 'process.json'), 'utf8'));
+  } catch {
+    return undefined; // the runtime is just starting, or ended meanwhile
+  }
 }
 
 function remove(directory: string, uid: number): void {
-  // That it fails is no matter: another engine sweeps it at the same time.
-  if (own(directory, uid)) removeTree(directory);
+  if (!own(directory, uid)) return;
+  try {
+    rmSync(directory, { recursive: true, force: true });
+  } catch {
+    return; // another engine sweeps it at the same time
+  }
 }

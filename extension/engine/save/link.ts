@@ -45,9 +45,9 @@ async function linkModule(
 ): Promise<Linked | undefined> {
   const imports = new ImportResolver(
     plan.live.image.module,
-    await save.context.processes.modules(plan.target.process.pid),
+    save.context.processes.modules(plan.target.process.pid),
   );
-  const link = async (): Promise<Linked> => {
+  const link = (): Linked => {
     const selection = new Selection(plan.units, plan.live.image, imports, save.locate);
     const linker = new Link({
       selection,
@@ -59,11 +59,11 @@ async function linkModule(
       imports,
       locate: save.locate,
     });
-    const start = await placeFor(save, plan, linker.length, taken);
+    const start = placeFor(save, plan, linker.length, taken);
     return { link: linker, start, bytes: linker.write(start) };
   };
   try {
-    return await link();
+    return link();
   } catch (thrown) {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     return linkIndirect(save, plan, link, thrown);
@@ -75,13 +75,13 @@ function oneForEachEntry(fixes: readonly PlannedFix[]): PlannedFix[] {
   return [...new Map(fixes.map((fix) => [fix.entry, fix])).values()];
 }
 
-export async function placeFor(
+export function placeFor(
   save: Save,
   plan: ModulePlan,
   length: number,
   avoid: { start: number; end: number }[],
-): Promise<number> {
-  const space = await save.context.processes.addressSpace(plan.target.process.pid);
+): number {
+  const space = save.context.processes.addressSpace(plan.target.process.pid);
   const place = findGap(space, plan.module, length, [...plan.occupied, ...avoid]);
   if (place === undefined)
     throw new HotPatchError(

@@ -8,6 +8,7 @@ import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
 import * as abi from '../elf/constants';
+import type { Relocation } from '../elf/file';
 import type { Locate, ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/link';
 import type { Role } from '../link/select';
@@ -109,7 +110,7 @@ function buildDiffers(
 
 /** Options that this tool adds, and those that change no code. */
 const NEUTRAL =
-  /^-(ffunction-sections|fdata-sections|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
+  /^-(ffunction-sections|fdata-sections|f(no-)?merge-constants|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
 
 export function sameBuild(fresh: Producer, live: Producer): boolean {
   const relevant = (producer: Producer): string =>
@@ -201,27 +202,22 @@ function wereRenumbered(family: string, comparison: UnitComparison): boolean {
 function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunction> {
   const { object } = comparison;
   const referred = new Set<ObjectFunction>();
-  const note = (relocations: ReturnType<typeof object.relocations>): void => {
-    for (const relocation of relocations) {
-      const symbol = object.symbol(relocation.symbol);
-      const section = object.sectionOf(symbol);
-      if (!section || !(section.flags & abi.SHF_EXECINSTR)) continue;
-      const at = symbol.type === abi.STT_SECTION ? symbol.value + relocation.addend + 4 : symbol.value;
-      const target =
-        object.functionAt(section, at) ?? object.functionAt(section, symbol.value + relocation.addend);
-      if (target) referred.add(target);
-    }
+  const note = ({ symbol: index, addend }: Relocation, beyond: number): void => {
+    const symbol = object.symbol(index);
+    const section = object.sectionOf(symbol);
+    if (!section || !(section.flags & abi.SHF_EXECINSTR)) return;
+    const at = symbol.value + addend + beyond;
+    const target = object.functionAt(section, at);
+    // Labels inside a function are its own.
+    if (target?.offset === at) referred.add(target);
   };
   for (const { fn, status } of comparison.functions)
     if (status === 'same' || status === 'original')
-      note(object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size));
+      for (const reference of comparison.references.of(fn)) note(reference, reference.beyond);
   for (const section of object.elf.sections)
     if (section.flags & abi.SHF_ALLOC && !(section.flags & abi.SHF_EXECINSTR) && section.name !== '.eh_frame')
-      note(
-        object
-          .relocations(section)
-          .filter((relocation) => relocation.type === abi.R_X86_64_64 && relocation.addend === 0),
-      );
+      for (const relocation of object.relocations(section))
+        if (relocation.type === abi.R_X86_64_64) note(relocation, 0);
   return referred;
 }
 
@@ -242,21 +238,23 @@ function fixesOf(
   }
   const fixes: PlannedFix[] = [];
   for (const [entry, { size, image, name }] of entries) {
-    const body = image.bytes(entry, size);
-    const padding = image.padding(entry + size, 16);
-    if (!body) continue;
-    const shape = entryShape(body, padding);
     const problem = (code: Problem['code'], message: string): { problem: Problem } => ({
       problem: { code, message, symbol: name, ...locate(fn.object, fn.symbol.name) },
     });
+    const body = image.bytes(entry, size);
+    const padding = image.padding(entry + size, 16);
+    if (!body) return problem('internal', `The code of ${name} in the process cannot be read`);
+    const shape = entryShape(body, padding);
     if (shape.room < shape.jumpOffset + JUMP_SIZE)
       return problem(
         'entry-too-short',
         `${name} is ${size} bytes long with ${shape.room - size} bytes of padding behind it; a jump needs ${JUMP_SIZE}`,
       );
     if (shape.branchesBack) return problem('entry-is-target', `${name} jumps back into its first bytes`);
-    const original = image.bytes(entry, Math.min(16, Math.max(size, shape.room)));
-    if (!original) continue;
+    // Behind the last section of a file's code nobody knows what the loader left there: the body alone must do then.
+    const original = image.bytes(entry, Math.min(16, Math.max(size, shape.room))) ?? body.subarray(0, 16);
+    if (original.length < shape.jumpOffset + JUMP_SIZE)
+      return problem('entry-too-short', `${name} is ${size} bytes long and the last code of ${image.path}`);
     fixes.push({
       fn,
       entry,

@@ -1,6 +1,5 @@
 // The log of patches, newest first, as plain nodes. Pure; history.ts shows it.
 import { basename } from 'node:path';
-import type { Outcome } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { shortList } from '../state/queries';
 import type { Action, HistoryEntry, ProcessKey, State } from '../state/state';
@@ -27,14 +26,6 @@ const ACTIONS: Record<Action, string> = {
   'bring-over': 'Brought over ',
 };
 
-const ICONS: Record<Outcome, string> = {
-  patched: 'zap',
-  unchanged: 'zap',
-  reverted: 'discard',
-  refused: 'shield',
-  failed: 'error',
-};
-
 export function historyOf(state: State): HistoryNode[] {
   const alive = new Set((state.processes ?? []).map(processKey));
   return state.history.map((entry) => historyNode(state, entry, alive));
@@ -58,15 +49,14 @@ export function stepsBackTo(
 }
 
 function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<ProcessKey>): HistoryNode {
-  const partly = entry.partly.length > 0;
-  const failed = !partly && (entry.outcome === 'refused' || entry.outcome === 'failed');
+  const failed = entry.outcome === 'refused' || entry.outcome === 'failed';
   const what = entry.functions.length > 0 ? entry.functions : entry.files.map((file) => basename(file));
   const restorable =
     !failed &&
     entry.processes.some((process) => alive.has(process.key)) &&
     stepsBackTo(state, entry).length > 0;
-  const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
   const outcome = failed ? entry.outcome : `${entry.milliseconds} ms`;
+  const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
@@ -74,11 +64,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     description: [
       time(entry.at),
       outcome,
-      partly
-        ? `live in ${entry.partly.length} of ${processes.length} processes`
-        : processes.length <= 1
-          ? processes[0]
-          : `${processes.length} processes`,
+      processes.length <= 1 ? processes[0] : `${processes.length} processes`,
     ]
       .filter(Boolean)
       .join(' · '),
@@ -90,7 +76,13 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
       ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),
       `Outcome: ${entry.outcome}, ${entry.milliseconds} ms`,
     ].join('\n'),
-    icon: partly ? 'warning' : ICONS[entry.outcome],
+    icon: failed
+      ? entry.outcome === 'refused'
+        ? 'shield'
+        : 'error'
+      : entry.outcome === 'reverted'
+        ? 'discard'
+        : 'zap',
     failed,
     entry: entry.id,
   };

@@ -27,12 +27,20 @@ export const ENDS = 4;
 export const INVALID = 8;
 export const CALL = 16;
 
-const scratch = { instruction: undefined as Instruction | undefined };
+/** iced's objects live in WebAssembly memory, which nothing collects. */
+function withDecoder(bytes: Uint8Array, read: (decoder: Decoder, instruction: Instruction) => void): void {
+  const decoder = new Decoder(64, bytes, DecoderOptions.None);
+  const instruction = new Instruction();
+  try {
+    read(decoder, instruction);
+  } finally {
+    instruction.free();
+    decoder.free();
+  }
+}
 
 /** Decodes `bytes` from start to end. */
 export function decode(bytes: Uint8Array): Decoded {
-  const decoder = new Decoder(64, bytes, DecoderOptions.None);
-  const instruction = (scratch.instruction ??= new Instruction());
   const offsets = new Uint32Array(bytes.length);
   const lengths = new Uint8Array(bytes.length);
   const kinds = new Uint8Array(bytes.length);
@@ -40,55 +48,65 @@ export function decode(bytes: Uint8Array): Decoded {
   const codes = new Uint16Array(bytes.length);
   let count = 0;
   let at = 0;
-  while (decoder.canDecode) {
-    decoder.decodeOut(instruction);
-    const length = instruction.length;
-    const code = instruction.code;
-    offsets[count] = at;
-    lengths[count] = length;
-    codes[count] = code;
-    let kind = 0;
-    if (code === Code.INVALID) kind = INVALID;
-    else if (isPadding(bytes, at, length, instruction)) kind = PADDING;
-    else {
-      const flow = instruction.flowControl;
-      switch (flow) {
-        case FlowControl.ConditionalBranch:
-        case FlowControl.UnconditionalBranch:
-        case FlowControl.Call:
-        case FlowControl.XbeginXabortXend:
-          if (flow === FlowControl.XbeginXabortXend && instruction.mnemonic !== Mnemonic.Xbegin) break;
-          kind = BRANCH;
-          if (flow === FlowControl.UnconditionalBranch) kind |= ENDS;
-          if (flow === FlowControl.Call) kind |= CALL;
-          targets[count] = branchTarget(bytes, at, length, instruction);
-          codes[count] = instruction.mnemonic;
-          break;
-        case FlowControl.Return:
-        case FlowControl.IndirectBranch:
-          kind = ENDS;
-          break;
-        default:
-          break;
-      }
+  withDecoder(bytes, (decoder, instruction) => {
+    while (decoder.canDecode) {
+      decoder.decodeOut(instruction);
+      const length = instruction.length;
+      const code = instruction.code;
+      offsets[count] = at;
+      lengths[count] = length;
+      codes[count] = code;
+      let kind = 0;
+      if (code === Code.INVALID) kind = INVALID;
+      else if (isPadding(bytes, at, length, instruction)) kind = PADDING;
+      else if (isDirectBranch(instruction)) {
+        const flow = instruction.flowControl;
+        kind = BRANCH;
+        if (flow === FlowControl.UnconditionalBranch) kind |= ENDS;
+        if (flow === FlowControl.Call) kind |= CALL;
+        targets[count] = branchTarget(bytes, at, length, instruction);
+        codes[count] = instruction.mnemonic;
+      } else if (isEnd(instruction)) kind = ENDS;
+      kinds[count] = kind;
+      count++;
+      at += length;
     }
-    kinds[count] = kind;
-    count++;
-    at += length;
-  }
+  });
   return { count, offsets, lengths, kinds, targets, codes };
+}
+
+function isDirectBranch(instruction: Instruction): boolean {
+  switch (instruction.flowControl) {
+    case FlowControl.ConditionalBranch:
+    case FlowControl.UnconditionalBranch:
+    case FlowControl.Call:
+      return true;
+    case FlowControl.XbeginXabortXend:
+      return instruction.mnemonic === Mnemonic.Xbegin;
+    default:
+      return false;
+  }
+}
+
+function isEnd({ flowControl }: Instruction): boolean {
+  return flowControl === FlowControl.Return || flowControl === FlowControl.IndirectBranch;
+}
+
+/** Has a direct branch a displacement of 32 bits (else 8)? */
+function isNear(instruction: Instruction): boolean {
+  return (
+    instruction.isJccNear ||
+    instruction.isJmpNear ||
+    instruction.isCallNear ||
+    instruction.mnemonic === Mnemonic.Xbegin
+  );
 }
 
 /** Offset of the target of a direct branch, relative to the piece. The displacement is its last field. */
 function branchTarget(bytes: Uint8Array, at: number, length: number, instruction: Instruction): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = at + length;
-  const near =
-    instruction.isJccNear ||
-    instruction.isJmpNear ||
-    instruction.isCallNear ||
-    instruction.mnemonic === Mnemonic.Xbegin;
-  return end + (near ? view.getInt32(end - 4, true) : view.getInt8(end - 1));
+  return end + (isNear(instruction) ? view.getInt32(end - 4, true) : view.getInt8(end - 1));
 }
 
 function isPadding(bytes: Uint8Array, at: number, length: number, instruction: Instruction): boolean {
@@ -97,26 +115,62 @@ function isPadding(bytes: Uint8Array, at: number, length: number, instruction: I
   return length === 1 && bytes[at] === 0xcc;
 }
 
-/** Distance from a relocated field to the end of its instruction, for each field offset (sorted ascending):
- * a PC-relative displacement counts from there (psABI, "Relocation": P is the field, not the next instruction).
- * 4 unless an immediate follows the displacement. */
-export function distancesToEnd(bytes: Uint8Array, fields: readonly number[]): Uint8Array {
-  const distances = new Uint8Array(fields.length).fill(4);
-  if (fields.length === 0) return distances;
-  const decoder = new Decoder(64, bytes, DecoderOptions.None);
-  const instruction = (scratch.instruction ??= new Instruction());
-  let at = 0;
-  let next = 0;
-  while (decoder.canDecode && next < fields.length) {
-    decoder.decodeOut(instruction);
-    const end = at + instruction.length;
-    while (next < fields.length && fields[next]! < end) {
-      distances[next] = end - fields[next]!;
-      next++;
+/** A field of an instruction that counts from the instruction's end: the displacement of a branch or a memory operand.
+ * Offsets are from the start of the piece. */
+export interface RelativeField {
+  offset: number;
+  width: 1 | 4;
+  /** End of the instruction (psABI, "Relocation": P is the field, an immediate may lie behind it). */
+  end: number;
+  target: number;
+  use: 'call' | 'branch' | 'operand';
+}
+
+/** Every field of a piece of code that counts from the end of its instruction, by ascending offset. */
+export function relativeFields(bytes: Uint8Array): RelativeField[] {
+  const fields: RelativeField[] = [];
+  withDecoder(bytes, (decoder, instruction) => {
+    let at = 0;
+    while (decoder.canDecode) {
+      decoder.decodeOut(instruction);
+      const end = at + instruction.length;
+      if (isDirectBranch(instruction)) {
+        const width = isNear(instruction) ? 4 : 1;
+        fields.push({
+          offset: end - width,
+          width,
+          end,
+          target: branchTarget(bytes, at, instruction.length, instruction),
+          use: instruction.flowControl === FlowControl.Call ? 'call' : 'branch',
+        });
+      } else if (instruction.isIpRelMemoryOperand) {
+        const constants = decoder.getConstantOffsets(instruction);
+        const offset = at + constants.displacementOffset;
+        constants.free();
+        const target = end + new DataView(bytes.buffer, bytes.byteOffset).getInt32(offset, true);
+        fields.push({ offset, width: 4, end, target, use: 'operand' });
+      }
+      at = end;
     }
-    at = end;
+  });
+  return fields;
+}
+
+/** May a memory operand address the start of the piece itself? True also by chance; never false when one does. */
+export function mayAddressItself(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let at = 1; at + 4 <= bytes.length; at++) {
+    if (!isInstructionRelative(bytes, at)) continue;
+    const end = -view.getInt32(at, true);
+    if (end >= at + 4 && end <= at + 8) return true;
   }
-  return distances;
+  return false;
+}
+
+/** Is a relocated field at an offset the displacement of a memory operand that counts from its instruction's end (ModRM
+ * mod 00, rm 101)? If not, it is a branch's, or no field that counts from there. */
+export function isInstructionRelative(bytes: Uint8Array, at: number): boolean {
+  return at > 0 && (bytes[at - 1]! & 0xc7) === 0x05;
 }
 
 /** Length of the `endbr64` at the start of a function, or 0. */
@@ -137,11 +191,15 @@ export function hasBreakpoint(bytes: Uint8Array, boundaries: number): boolean {
 /** Size of the jump that redirects a function: `e9 rel32`. */
 export const JUMP_SIZE = 5;
 
-/** Where the jump leads that these bytes at an address begin with; undefined when they begin with none. */
-export function jumpTarget(bytes: Buffer, address: number): number | undefined {
-  return bytes[0] === JUMP && bytes.length >= JUMP_SIZE
-    ? address + JUMP_SIZE + bytes.readInt32LE(1)
-    : undefined;
+/** Writes such a jump; its displacement, the last field, counts from its end. */
+export function writeJump(bytes: Uint8Array, at: number): void {
+  bytes[at] = JUMP;
+}
+
+/** How far such a jump leads from its begin; undefined when the bytes are none. */
+export function jumpDistance(bytes: Uint8Array): number | undefined {
+  if (bytes[0] !== JUMP || bytes.length < JUMP_SIZE) return undefined;
+  return JUMP_SIZE + new DataView(bytes.buffer, bytes.byteOffset).getInt32(1, true);
 }
 
 export interface EntryShape {

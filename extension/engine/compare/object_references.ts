@@ -1,0 +1,96 @@
+// What the code of an object refers to: relocations, and the fields that the assembler resolved itself because they stay
+// in their section. Comparison, selection and link read references here and nowhere else, so that none is forgotten.
+// Decodes code; knows nothing of the process.
+import { isInstructionRelative, mayAddressItself, relativeFields } from '../arch/x86_64/instructions';
+import * as abi from '../elf/constants';
+import type { Relocation, Section } from '../elf/file';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
+
+/** A field of code that refers to something: a relocation, or a field that the assembler resolved itself because what it
+ * refers to lies in the same section. A patch lays the functions of a section anew, so both need to be known. */
+export interface Reference extends Relocation {
+  /** What the value counts from, as a distance from the field: the end of the instruction; 0 for an address. */
+  beyond: number;
+}
+
+/** Does the value of a relocation of this type count from its field? */
+export function isRelative(type: number): boolean {
+  return type === abi.R_X86_64_PC32 || type === abi.R_X86_64_PLT32 || type === abi.R_X86_64_PC8;
+}
+
+export class ObjectReferences {
+  private readonly references = new Map<ObjectFunction, readonly Reference[]>();
+  private readonly anchors = new Map<number, readonly number[]>();
+
+  constructor(private readonly object: ObjectFile) {}
+
+  /** Everything that the code of a function refers to outside of itself, and its own address, by ascending offset. */
+  of(fn: ObjectFunction): readonly Reference[] {
+    const known = this.references.get(fn);
+    if (known) return known;
+    const references = this.read(fn);
+    this.references.set(fn, references);
+    return references;
+  }
+
+  /** Where an anonymous constant begins that covers an offset: at the last place that anything refers to. */
+  startOfAnonymous(section: Section, offset: number): number {
+    return this.anchorsIn(section).findLast((anchor) => anchor <= offset) ?? 0;
+  }
+
+  /** Where it ends: at the next place that anything refers to, or at the section's end. */
+  endOfAnonymous(section: Section, offset: number): number {
+    return this.anchorsIn(section).find((anchor) => anchor > offset) ?? section.size;
+  }
+
+  /** Offsets of a section that code or data refers to, ascending. */
+  private anchorsIn(section: Section): readonly number[] {
+    const known = this.anchors.get(section.index);
+    if (known) return known;
+    const found = new Set<number>();
+    const add = ({ symbol: index, addend }: Relocation, beyond: number): void => {
+      const symbol = this.object.symbol(index);
+      if (symbol.section === section.index) found.add(symbol.value + addend + beyond);
+    };
+    for (const fn of this.object.functions)
+      for (const reference of this.of(fn)) add(reference, reference.beyond);
+    for (const other of this.object.elf.sections)
+      if (other.flags & abi.SHF_ALLOC && !(other.flags & abi.SHF_EXECINSTR))
+        for (const relocation of this.object.relocations(other)) add(relocation, 0);
+    const anchors = [...found].sort((a, b) => a - b);
+    this.anchors.set(section.index, anchors);
+    return anchors;
+  }
+
+  private read(fn: ObjectFunction): readonly Reference[] {
+    const relocations = this.object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size);
+    const code = this.object.code(fn);
+    // Decoding is what takes the time: most functions are alone in their section and have no operand that counts from
+    // an instruction's end.
+    const decoded =
+      this.object.functionsIn(fn.section).length > 1 ||
+      mayAddressItself(code) ||
+      relocations.some(({ offset }) => isInstructionRelative(code, offset - fn.offset))
+        ? relativeFields(code)
+        : [];
+    const fields = new Map(decoded.map((field) => [field.offset + fn.offset, field]));
+    const references: Reference[] = relocations.map((relocation) => {
+      const field = fields.get(relocation.offset);
+      const beyond = isRelative(relocation.type) ? (field ? field.end - field.offset : 4) : 0;
+      return { ...relocation, beyond };
+    });
+    const relocated = new Set(relocations.map(({ offset }) => offset));
+    for (const [offset, { target, end, width, use }] of fields) {
+      if (relocated.has(offset)) continue;
+      const at = fn.offset + target;
+      const other = this.object.functionAt(fn.section, at) !== fn;
+      // Its own address is known to others, for whom a function is its entry; a call or loop is its own affair.
+      if (!other && !(target === 0 && use === 'operand')) continue;
+      const beyond = fn.offset + end - offset;
+      const type = width === 1 ? abi.R_X86_64_PC8 : abi.R_X86_64_PC32;
+      const symbol = this.object.sectionSymbol(fn.section);
+      references.push({ offset, type, symbol: symbol.index, addend: at - symbol.value - beyond, beyond });
+    }
+    return references.sort((a, b) => a.offset - b.offset);
+  }
+}
