@@ -4,7 +4,14 @@
 import { posix } from 'node:path';
 
 const facts = ['engine/model', 'engine/shared', 'engine/elf'];
-const below = ['engine/interface', ...facts, 'engine/dwarf', 'engine/patch_format', 'engine/types'];
+const below = [
+  'engine/interface',
+  'engine/host',
+  ...facts,
+  'engine/dwarf',
+  'engine/patch_format',
+  'engine/types',
+];
 const comparison = [...below, 'engine/arch', 'engine/live', 'engine/compare'];
 const state = ['workbench/ids', 'workbench/state', ...facts];
 
@@ -12,10 +19,11 @@ const state = ['workbench/ids', 'workbench/state', ...facts];
 export const ROOMS = [
   ['engine/model', /^engine\/model\//, ['engine/shared'], []],
   ['engine/shared', /^engine\/shared\//, [], []],
-  ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared'], []],
-  ['engine/dwarf', /^engine\/dwarf\//, facts, []],
+  ['engine/host', /^engine\/host\.ts$/, ['engine/model', 'engine/shared'], []],
+  ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared', 'engine/host'], ['fzstd']],
+  ['engine/dwarf', /^engine\/dwarf\//, [...facts, 'engine/host'], []],
   ['engine/patch_format', /^engine\/patch_format\//, facts, []],
-  ['engine/interface', /^engine\/(engine|context|host|caches)\.ts$/, facts, ['lru-cache']],
+  ['engine/interface', /^engine\/(engine|context|caches)\.ts$/, facts, ['lru-cache']],
   ['engine/types', /^engine\/types\//, ['engine/interface', ...facts, 'engine/dwarf'], []],
   ['engine/arch', /^engine\/arch\//, facts, ['iced-x86']],
   ['engine/live', /^engine\/live\//, below, []],

@@ -238,7 +238,7 @@ export class HotPatchDebugSession extends DebugSession {
       this.debuggee = undefined;
       this.finish(exitStatus);
     });
-    void this.watch(debuggee);
+    this.watch(debuggee).catch((error: unknown) => this.say(`${String(error)}\n`, 'important'));
   }
 
   private finish(exitStatus: number | undefined): void {
@@ -264,8 +264,9 @@ export class HotPatchDebugSession extends DebugSession {
 
   private async awaitRuntime({ pid }: Debuggee, isOurs: () => boolean): Promise<boolean> {
     for (let waited = 0; isOurs() && waited < RUNTIME_PATIENCE; waited += LOOK_INTERVAL) {
-      const process = (await this.access.processes()).find((candidate) => candidate.pid === pid);
-      if (process?.runtime) return true;
+      // A look that fails, because another process ends at that moment, is followed by the next.
+      const processes = await this.access.processes().catch(() => []);
+      if (processes.find((candidate) => candidate.pid === pid)?.runtime) return true;
       await setTimeout(LOOK_INTERVAL);
     }
     return false;
@@ -391,7 +392,9 @@ export class HotPatchDebugSession extends DebugSession {
         this.say(`The program was built again: it has the changes of ${files.join(', ')} by itself.\n`);
         return;
       }
-      void this.bringOver(this.debuggee!, files);
+      this.bringOver(this.debuggee!, files).catch((error: unknown) =>
+        this.say(`Patched code of ${files.join(', ')} was not brought over: ${String(error)}\n`, 'important'),
+      );
     });
   }
 
@@ -508,16 +511,16 @@ export class HotPatchDebugSession extends DebugSession {
     this.sendResponse(response);
   }
 
-  private readonly read = (address: number, length: number): Buffer =>
+  private readonly read = (address: number, length: number): Promise<Buffer> =>
     readMapped((from, count) => readMemory(this.pid, from, count), address, length);
 
   protected override readMemoryRequest(
     response: DebugProtocol.ReadMemoryResponse,
     { memoryReference, offset = 0, count }: DebugProtocol.ReadMemoryArguments,
   ): void {
-    this.answer(response, () => {
+    this.answer(response, async () => {
       const address = Number(memoryReference) + offset;
-      const bytes = this.read(address, count);
+      const bytes = await this.read(address, count);
       response.body = {
         address: `0x${address.toString(16)}`,
         data: bytes.toString('base64'),

@@ -10,19 +10,15 @@ const PAGE = 0x1000;
 const disassembler = () => import('../engine/arch/x86_64/disassembler');
 
 /** Bytes at an address; fewer where memory ends. */
-export type ReadMemory = (address: number, length: number) => Buffer;
+export type ReadMemory = (address: number, length: number) => Promise<Buffer>;
 
 /** Reads as much as is mapped, page by page. Throws only what `read` throws for reasons other than mapping. */
-export function readMapped(
-  read: (address: number, length: number) => Buffer,
-  address: number,
-  length: number,
-): Buffer {
+export async function readMapped(read: ReadMemory, address: number, length: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let at = address; at < address + length;) {
     const end = Math.min(address + length, at - (at % PAGE) + PAGE);
     try {
-      parts.push(read(at, end - at));
+      parts.push(await read(at, end - at));
     } catch {
       break; // what lies before it is still worth showing
     }
@@ -36,7 +32,7 @@ async function before(read: ReadMemory, address: number, count: number): Promise
   const { disassemble: decode } = await disassembler();
   const distance = Math.min(address, count * LONGEST);
   for (let back = distance; back > Math.max(0, distance - LONGEST); back--) {
-    const bytes = read(address - back, back);
+    const bytes = await read(address - back, back);
     if (bytes.length < back) continue;
     const found = decode(bytes, address - back);
     const last = found.at(-1);
@@ -61,25 +57,26 @@ export async function disassemble(
   const earlier = offset < 0 ? await before(read, address, -offset) : [];
   const last = offset + count;
   const length = Math.max(0, last) * LONGEST;
-  const bytes = length > 0 ? read(address, length) : Buffer.alloc(0);
+  const bytes = length > 0 ? await read(address, length) : Buffer.alloc(0);
   const later = decode(bytes, address, Math.max(0, last));
   const wanted: DebugProtocol.DisassembledInstruction[] = [];
   for (let index = offset; index < last; index++) {
     const found = index < 0 ? earlier.at(index) : later[index];
-    wanted.push(found ? shown(found, read, symbolAt) : invalid(address + index, index));
+    wanted.push(found ? await shown(found, read, symbolAt) : invalid(address + index, index));
   }
   return wanted;
 }
 
-function shown(
+async function shown(
   { address, length, text = '(bad)' }: Disassembled,
   read: ReadMemory,
   symbolAt: (address: number) => string | undefined,
-): DebugProtocol.DisassembledInstruction {
+): Promise<DebugProtocol.DisassembledInstruction> {
   const symbol = symbolAt(address);
+  const bytes = await read(address, length);
   return {
     address: `0x${address.toString(16)}`,
-    instructionBytes: [...read(address, length)].map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
+    instructionBytes: [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
     instruction: text,
     ...(symbol !== undefined && { symbol }),
   };

@@ -184,11 +184,11 @@ export interface ProcessContext {
   targets(files: readonly string[], target: Target): Promise<LiveTarget[]>;
   /** Executable and shared libraries that are mapped now, executable first.
    * Throws HotPatchError process-gone, other-user. */
-  modules(pid: number): LiveModule[];
+  modules(pid: number): Promise<LiveModule[]>;
   /** Throws HotPatchError process-gone, other-user. */
-  addressSpace(pid: number): AddressSpace;
-  /** Bytes of the process's memory. Throws HotPatchError process-gone, other-user, or internal (range not mapped). */
-  readMemory(pid: number, address: number, length: number): Buffer;
+  addressSpace(pid: number): Promise<AddressSpace>;
+  /** Bytes of the process's memory. Throws HotPatchError process-gone, other-user, or unreadable-file (not mapped). */
+  readMemory(pid: number, address: number, length: number): Promise<Buffer>;
   /** Is a debugger attached, whether or not it holds the process? */
   isTraced(pid: number): boolean;
   /** Throws HotPatchError no-runtime, protocol-mismatch. */

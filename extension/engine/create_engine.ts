@@ -1,6 +1,5 @@
 // Builds an Engine from its parts: the one place where the effects (files, compiler, processes) and the pipeline
 // meet. Wires; whatever is more than one call is in the part it belongs to.
-import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
@@ -10,6 +9,7 @@ import { createIncludeSearch, readSource } from './compile/includes';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
+import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
 import type { Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
 import { checkFiles } from './check';
@@ -29,33 +29,36 @@ import { readRunState } from './process/run_state';
 export function createEngine(options: EngineOptions = {}): Engine {
   const log = options.log ?? (() => undefined);
   const temporaryDirectory = createTemporaryDirectory(options.temporaryDirectory ?? tmpdir());
-  const removeTemporaries = (): void => rmSync(temporaryDirectory, { recursive: true, force: true });
+  const removeTemporaries = (): void => void remove(temporaryDirectory);
   // Nothing is left behind either when the process ends without dispose.
   process.once('exit', removeTemporaries);
   const databases = createCompileDatabases(options);
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
   const demangle = createDemangler(log);
-  const list = createProcessList((pid) => isRebuilt(pid));
+  const list = createProcessList((pid) => lookAtProgram(pid));
   const discovery = createDiscovery(
     list,
     cache,
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
+    (message) => log('warn', message),
   );
   const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
 
-  /** Not an error here: the process may end while it is looked at, and is listed as it was. */
-  const isRebuilt = (pid: number): boolean => {
+  /** Not an error here: the process may end while it is looked at, and is listed as it was; one whose program is
+   * malformed is listed with the reason. */
+  const lookAtProgram = (pid: number): { rebuilt: boolean; problem?: Problem } => {
     try {
-      return cache.executable(pid).rebuilt;
-    } catch {
-      return false;
+      return { rebuilt: cache.executable(pid).rebuilt };
+    } catch (error) {
+      const problem = toProblem(error);
+      return problem.code === 'process-gone' ? { rebuilt: false } : { rebuilt: false, problem };
     }
   };
 
-  const processWith = (pid: number): PatchableProcess => {
-    const process = list().find((candidate) => candidate.pid === pid);
+  const processWith = async (pid: number): Promise<PatchableProcess> => {
+    const process = (await list()).find((candidate) => candidate.pid === pid);
     if (!process) throw new HotPatchError('process-gone', `There is no process ${pid}`, { pid });
     if (process.state === 'other-user')
       throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
@@ -69,9 +72,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
     demangle,
     compile: { entriesFor: databases.entriesFor, compileUnit: compiler.compileUnit },
     processes: {
-      list: () => promised(list),
+      list,
       targets: async (files, target) => {
-        const found = await promised(() => discovery.targets(files, target));
+        const found = await discovery.targets(files, target);
         // Not at once: the compiler is started first.
         setImmediate(prepareSignals);
         return found;
@@ -108,7 +111,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     };
     for (const pid of pids) {
       try {
-        const answer = await ask(processWith(pid));
+        const answer = await ask(await processWith(pid));
         const { exe, functions } = answer.status;
         result.processes.push({ pid, exe, functions });
         for (const [step, milliseconds] of Object.entries(answer.timings))
@@ -123,14 +126,14 @@ export function createEngine(options: EngineOptions = {}): Engine {
   };
 
   return {
-    processes: () => promised(list),
-    processesOf: (file) => promised(() => discovery.matching(file).map(({ process }) => process)),
+    processes: list,
+    processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     check: (files, target) => checkFiles(context, files, target),
     patch: (patchRequest) => patchProcesses(context, patchRequest),
     load: (pid, patchFile) => {
       const file = resolve(patchFile);
       return request([pid], 'patched', [file], (process) => {
-        if (!existsSync(file)) throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
+        if (!isThere(file)) throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
         return runtime(process).load(file);
       });
     },
@@ -143,7 +146,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         ),
       ),
     status: async (pid, { refresh = false } = {}) => {
-      const client = runtime(processWith(pid));
+      const client = runtime(await processWith(pid));
       if (!refresh) return withPlaces(await client.readStatus());
       const answer = await client.status();
       const problem = asProblem(answer);

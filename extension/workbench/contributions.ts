@@ -41,6 +41,11 @@ export const Command = {
   showCause: 'hotPatch.showCause',
   /** Debug configurations: `${command:pickProcess}`. */
   pickProcess: 'hotPatch.pickProcess',
+  /** Ctrl+S where auto-save is on: VS Code begins no save of its own while an auto-save of the same text is written. */
+  save: 'hotPatch.save',
+  /** Status bar, while something is under way. */
+  cancel: 'hotPatch.cancel',
+  restartEngine: 'hotPatch.restartEngine',
   /** The link of a problem's code: TROUBLESHOOTING.md at its section. */
   troubleshoot: 'hotPatch.troubleshoot',
 } as const;
@@ -85,6 +90,8 @@ export const ContextKey = {
   /** The file in the editor was compiled into a process that can be patched. */
   fileIsLive: 'hotPatch.fileIsLive',
   hasHistory: 'hotPatch.hasHistory',
+  /** Something is under way that can be cancelled. */
+  hasOperation: 'hotPatch.hasOperation',
 } as const;
 export type ContextKey = (typeof ContextKey)[keyof typeof ContextKey];
 

@@ -6,7 +6,8 @@ import type { PatchResult } from '../engine/model/result';
 import { compare, provideVersions } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
-import { patchFile, patchFunction } from './commands/patch_function';
+import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
+import { restartEngine } from './commands/restart_engine';
 import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
 import { selectProcess } from './commands/select_process';
 import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
@@ -17,7 +18,7 @@ import { createApi, type HotPatchApi } from './debugging/api';
 import { pickProcess, registerDebugging } from './debugging/register';
 import { followDocuments } from './documents/documents';
 import { startParser } from './documents/parser';
-import { startEngine, type AsyncEngine } from './engine_thread/client';
+import { startEngine } from './engine_thread/client';
 import type { ThreadOptions } from './engine_thread/messages';
 import { offerToBringOver } from './session/bring_over';
 import { watchCompileDatabases } from './session/compile_database';
@@ -69,12 +70,15 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.pickProcess]: pickProcess,
   [Command.showCause]: show.showCause,
   [Command.troubleshoot]: show.troubleshoot,
+  [Command.save]: saveExplicitly,
+  [Command.cancel]: ({ operations }) => operations.cancel(),
+  [Command.restartEngine]: restartEngine,
 });
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 export function activate(context: vscode.ExtensionContext): HotPatchApi {
   const log = vscode.window.createOutputChannel('Hot Patch', { log: true });
-  const store = new Store();
+  const store = new Store((error) => log.error(`a view failed: ${textOf(error)}`));
   let session: Session | undefined;
   const start = () => {
     store.dispatch({ type: 'environment', environment: { trusted: true } });
@@ -126,7 +130,7 @@ function startSession(
   const saves = watchSaves((saved) => operations.saved(saved));
   const session: Session = {
     ...{ context, log, store, operations, documents, saves, processes, files, databases },
-    get engine(): AsyncEngine {
+    get engine() {
       return engine;
     },
   };
@@ -141,7 +145,7 @@ function startSession(
       log.error(`the runtime: ${String(error)}`);
       return undefined;
     }));
-  const lookForDatabases = async () => {
+  const findDatabases = async () => {
     const wanted = engineOptions(databases.directories, await fittingRuntime());
     if (JSON.stringify(wanted) !== JSON.stringify(options)) {
       options = wanted;
@@ -154,14 +158,21 @@ function startSession(
     store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
     files.forget();
   };
-  setImmediate(() => void lookForDatabases());
+  // One after the other: each may exchange the engine.
+  let looking = Promise.resolve();
+  const lookForDatabases = () => {
+    looking = looking
+      .then(findDatabases)
+      .catch((error: unknown) => log.error(`looking for compile databases: ${String(error)}`));
+  };
+  setImmediate(lookForDatabases);
 
   context.subscriptions.push(
     { dispose: () => parser.dispose() },
     ...[databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
-    databases.onDidChange(() => void lookForDatabases()),
+    databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration(Setting.runtimeDirectory)) void lookForDatabases();
+      if (event.affectsConfiguration(Setting.runtimeDirectory)) lookForDatabases();
     }),
     showCodeLens(store, documents),
     showDecorations(store, documents, context.extensionUri),
@@ -181,6 +192,10 @@ function startSession(
 let ending: () => Promise<void> = () => Promise.resolve();
 export function deactivate(): Promise<void> {
   return ending();
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function engineOptions(

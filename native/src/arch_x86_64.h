@@ -26,12 +26,10 @@ inline constexpr std::uint16_t jump_to_self = 0xfeeb;
 // f3 0f 1e fa   endbr64
 inline constexpr std::uint8_t landing_pad[] = {0xf3, 0x0f, 0x1e, 0xfa};
 
-// An island, for targets beyond the reach of rel32; changes no register:
-//   3e ff 25 01 00 00 00   notrack jmp *1(%rip)
-//   cc                     int3
-//   .quad target
-inline constexpr std::uint8_t island_code[] = {0x3e, 0xff, 0x25, 0x01, 0x00, 0x00, 0x00, 0xcc};
-inline constexpr std::size_t island_length = 16;
+// An island changes no register, and leads where its slot says:
+//   3e ff 25 xx xx xx xx   notrack jmp *slot(%rip)
+inline constexpr std::uint8_t island_code[] = {0x3e, 0xff, 0x25};
+inline constexpr std::size_t island_length = 7;
 
 /** Whether a jump at `from` reaches `to`. */
 inline bool in_reach(std::uintptr_t from, std::uintptr_t to) {
@@ -46,8 +44,49 @@ inline void encode_jump(std::uintptr_t from, std::uintptr_t to, std::uint8_t (&b
   std::memcpy(bytes + 1, &distance, sizeof distance);
 }
 
-/** The two bytes that hold a thread can be stored at once: they lie in one aligned word. */
-inline bool can_hold_threads(std::uintptr_t address) { return (address & 7) != 7; }
+/** Where a jump at `from` leads that consists of jump_opcode and the four bytes `tail`. */
+inline std::uintptr_t jump_target(std::uintptr_t from, const std::uint8_t *tail) {
+  std::int32_t distance;
+  std::memcpy(&distance, tail, sizeof distance);
+  return from + jump_length + static_cast<std::uintptr_t>(static_cast<std::intptr_t>(distance));
+}
+
+/** Encodes an island at `from` whose slot is in reach. */
+inline void encode_island(std::uintptr_t from, std::uintptr_t slot, std::uint8_t (&bytes)[island_length]) {
+  const auto distance = static_cast<std::int32_t>(slot - (from + island_length));
+  std::memcpy(bytes, island_code, sizeof island_code);
+  std::memcpy(bytes + sizeof island_code, &distance, sizeof distance);
+}
+
+/** Whether the bytes can be stored, and fetched, at once: processors fetch code by aligned blocks of sixteen. */
+inline bool is_single_store(std::uintptr_t address, std::size_t length) { return (address & 15) + length <= 16; }
+
+/** Stores bytes of which is_single_store() holds, by a compare-and-exchange of their block: what others write beside
+ * them at that moment, a debugger its breakpoints, is not lost. */
+inline void store_at_once(std::uintptr_t address, const std::uint8_t *bytes, std::size_t length) {
+  const std::uintptr_t offset = address & 15;
+  if ((address & 7) + length <= 8) {
+    auto *word = reinterpret_cast<std::uint64_t *>(address & ~std::uintptr_t{7});
+    std::uint64_t before = __atomic_load_n(word, __ATOMIC_SEQ_CST), after;
+    do {
+      after = before;
+      std::memcpy(reinterpret_cast<std::uint8_t *>(&after) + (address & 7), bytes, length);
+    } while (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    return;
+  }
+  auto *block = reinterpret_cast<std::uint64_t *>(address - offset);
+  std::uint64_t before[2] = {block[0], block[1]}, after[2];
+  bool done = false;
+  do {
+    std::memcpy(after, before, sizeof after);
+    std::memcpy(reinterpret_cast<std::uint8_t *>(after) + offset, bytes, length);
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(done), "+m"(*reinterpret_cast<std::uint64_t(*)[2]>(block)), "+a"(before[0]),
+                       "+d"(before[1])
+                     : "b"(after[0]), "c"(after[1])
+                     : "memory");
+  } while (!done);
+}
 
 inline std::uintptr_t program_counter(const ucontext_t *context) {
   return static_cast<std::uintptr_t>(context->uc_mcontext.gregs[REG_RIP]);

@@ -70,9 +70,10 @@ void pass_on(int signal, siginfo_t *info, void *context) {
 void handle_trap(int signal, siginfo_t *info, void *context) {
   const int saved = errno;
   auto *interrupted = static_cast<ucontext_t *>(context);
-  // int3 is a trap: the saved counter points behind it (SDM volume 3, 6.15, interrupt 3).
+  // int3 is a trap: the saved counter points behind it (SDM volume 3, 6.15, interrupt 3). The kernel says SI_KERNEL
+  // for it; single steps, branches and watchpoints have codes of their own.
   const std::uintptr_t address = arch::program_counter(interrupted) - 1;
-  const Function *function = info->si_code > 0 ? find_trampoline(address) : nullptr;
+  const Function *function = info->si_code == SI_KERNEL ? find_trampoline(address) : nullptr;
   if (function == nullptr) {
     pass_on(signal, info, context);
     errno = saved;

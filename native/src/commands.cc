@@ -4,7 +4,6 @@
 #include "debugger.h"
 #include "fork.h"
 #include "function_table.h"
-#include "island.h"
 #include "loader.h"
 #include "objects.h"
 #include "process.h"
@@ -38,7 +37,8 @@ unsigned next_patch_id() { return static_cast<unsigned>(all_patches().size()) + 
 
 /** The function with the entry of `found`; a new record, equal to it, when there is none. */
 Function *function_for(const Function &found, Failure &failure) {
-  if (Function *known = find_function(found.entry)) {
+  Function *known = find_function(found.entry);
+  if (known != nullptr && known->listed) {
     const std::size_t length = std::min(known->original_length, found.original_length);
     if (known->jump_offset == found.jump_offset && std::memcmp(known->original, found.original, length) == 0) {
       return known;
@@ -47,6 +47,7 @@ Function *function_for(const Function &found, Failure &failure) {
     return nullptr;
   }
   for (const Function *other : all_functions()) {
+    if (!other->listed || other == known) continue;
     const std::uintptr_t distance = other->trampoline() > found.trampoline()
                                         ? other->trampoline() - found.trampoline()
                                         : found.trampoline() - other->trampoline();
@@ -55,7 +56,7 @@ Function *function_for(const Function &found, Failure &failure) {
          other->symbol);
     return nullptr;
   }
-  auto *function = new_record<Function>();
+  auto *function = known != nullptr ? known : new_record<Function>();
   if (function == nullptr) {
     no_memory(failure);
     return nullptr;
@@ -72,7 +73,7 @@ Function *function_for(const Function &found, Failure &failure) {
   function->versions.address = found.entry;
   function->versions.size = found.old_size;
   function->current = &function->versions;
-  if (add_function(function)) return function;
+  if (known != nullptr || add_function(function)) return function;
   no_memory(failure);
   return nullptr;
 }
@@ -95,10 +96,6 @@ bool add_new_version(Plan &plan, Function &function, Patch &patch, std::uintptr_
   version->patch = &patch;
   version->address = target;
   version->size = size;
-  if (!arch::in_reach(function.trampoline(), target) &&
-      !make_island(function.trampoline(), target, function.symbol, version->island, failure)) {
-    return false;
-  }
   return add_change(plan, function, *version, failure);
 }
 
@@ -269,7 +266,7 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
       if (!describe_seed_function(seed.table[i], found, target_size, failure)) return false;
       // The entry as it is now may be our own jump: what is known already comes first.
       Function *known = find_function(found.entry);
-      Function *function = known != nullptr ? known : function_for(found, failure);
+      Function *function = known != nullptr && known->listed ? known : function_for(found, failure);
       if (function == nullptr) return false;
       patch->module = function->module;
       const auto target = reinterpret_cast<std::uintptr_t>(seed.table[i].new_func);
@@ -328,7 +325,6 @@ bool execute(const Request &request, Timings &timings, Failure &failure) {
     count_active_threads(status_patience);
     return true;
   }
-  forget_unlisted_functions();
   if (done) count_active_threads(answer_patience);
   return done;
 }

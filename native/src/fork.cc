@@ -1,9 +1,10 @@
 // fork handlers. vfork and posix_spawn do not come here: their children share the memory and only exec.
 #include "fork.h"
 
+#include "process.h"
+
 #include <atomic>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,8 +21,8 @@ int own_tid() { return static_cast<int>(syscall(SYS_gettid)); }
 
 bool close_gate() {
   const int tid = own_tid();
-  if (gate.load() == tid) return false; // a fork by the worker itself, in code of a patch that it loads
-  for (int expected = 0; !gate.compare_exchange_weak(expected, tid); expected = 0) sched_yield();
+  if (gate.load() == tid) return false; // nested; or a fork by the worker itself, in code of a patch that it loads
+  for (int expected = 0; !gate.compare_exchange_weak(expected, tid); expected = 0) pause_microseconds(50);
   return true;
 }
 
@@ -40,8 +41,10 @@ void after_fork_in_child() {
 
 } // namespace
 
-NoFork::NoFork() { close_gate(); }
-NoFork::~NoFork() { gate.store(0); }
+NoFork::NoFork() : is_outermost_(close_gate()) {}
+NoFork::~NoFork() {
+  if (is_outermost_) gate.store(0);
+}
 
 bool watch_forks(void (*start_child)()) {
   start_in_child = start_child;

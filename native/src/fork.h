@@ -4,13 +4,16 @@
 
 namespace hot_fix {
 
-/** While one of these exists, fork waits (in every thread but the worker). */
+/** While one of these exists, fork waits (in every thread but the worker). They may be nested. */
 class NoFork {
 public:
   NoFork();
   NoFork(const NoFork &) = delete;
   NoFork &operator=(const NoFork &) = delete;
   ~NoFork();
+
+private:
+  bool is_outermost_;
 };
 
 /** Registers for fork; `start_child` is called in each child. Once per process image. */

@@ -24,11 +24,11 @@ std::atomic<Function *> &bucket_of(std::uintptr_t address) { return buckets[(add
 
 } // namespace
 
-void Function::trampoline_bytes(const Version &version, std::uint8_t (&bytes)[arch::jump_length]) const {
-  if (version.patch == nullptr) {
+void Function::entry_bytes(Form of, const Version &version, std::uint8_t (&bytes)[arch::jump_length]) const {
+  if (of == Form::original) {
     std::memcpy(bytes, original + jump_offset, sizeof bytes);
   } else {
-    arch::encode_jump(trampoline(), version.island != 0 ? version.island : version.address, bytes);
+    arch::encode_jump(trampoline(), of == Form::island ? island->address : version.address, bytes);
   }
 }
 
@@ -56,11 +56,6 @@ bool add_function(Function *function) {
   function->next_in_bucket.store(bucket.load(std::memory_order_relaxed), std::memory_order_relaxed);
   bucket.store(function, std::memory_order_release);
   return true;
-}
-
-void forget_unlisted_functions() {
-  List<Function *> &functions = all_functions();
-  while (!functions.empty() && !functions[functions.size() - 1]->listed) functions.shrink(functions.size() - 1);
 }
 
 bool add_patch(Patch *patch) { return all_patches().add(patch); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "arch_x86_64.h"
+#include "island.h"
 #include "loader.h"
 #include "memory.h"
 
@@ -34,7 +35,6 @@ struct Version {
   Patch *patch;    // null: the original
   std::uintptr_t address;
   std::uint64_t size;
-  std::uintptr_t island; // of the target when it is out of reach of the entry; 0: none yet
   unsigned active_threads;
   Version *next;
 };
@@ -50,7 +50,13 @@ struct PageRecord {
   bool through_memory_file; // written through /proc/self/mem, because the page could not be made writable
 };
 
-enum class Method { int3, spin, parked };
+enum class Method { store, int3, spin, parked };
+
+/** What stands at an entry: the code it had, a jump to the function's island, a jump to the current version. */
+enum class Form { original, island, direct };
+
+/** The bits of Function::boundaries behind the entry's first byte, within the five of a jump. */
+inline constexpr std::uint32_t boundaries_inside = ((1U << arch::jump_length) - 1) & ~1U;
 
 struct Function {
   std::uintptr_t entry;
@@ -64,19 +70,31 @@ struct Function {
   const char *module;
   Version versions; // the original; later ones follow through `next`
   Version *current;
+  Form form;
+  Island *island; // null: none was needed
+  // No thread is behind the first byte of the original instructions any more, nor will it return there: known since
+  // the entry became a jump.
+  bool is_left;
+  unsigned straightening_attempts;
   Method method;
   PageRecord pages[2];
   unsigned page_count;
   unsigned active_threads;
-  bool listed; // it was patched at least once
+  bool listed; // it was patched at least once; else a transaction with it has failed, and its record waits for the next
 
   // For the SIGTRAP handler: where a thread goes that meets an int3 at the trampoline.
   std::atomic<std::uintptr_t> divert_to;
   std::atomic<Function *> next_in_bucket;
 
   std::uintptr_t trampoline() const { return entry + jump_offset; }
-  /** The five bytes that make the version current. */
-  void trampoline_bytes(const Version &version, std::uint8_t (&bytes)[arch::jump_length]) const;
+  /** The five bytes of the form, where the version is the current one. */
+  void entry_bytes(Form of, const Version &version, std::uint8_t (&bytes)[arch::jump_length]) const;
+  /** Whether an original instruction begins behind the entry's first byte, within the five. */
+  bool has_boundary_inside() const { return (boundaries & boundaries_inside) != 0; }
+  /** Where a jump leads that has the original bytes behind its first one. */
+  std::uintptr_t punned_target() const { return arch::jump_target(trampoline(), original + jump_offset + 1); }
+  /** Whether the jump to the island differs from the original code in its first byte only. */
+  bool is_punned() const { return island != nullptr && island->address == punned_target(); }
 };
 
 /** The function with that entry, or null. */
@@ -87,9 +105,6 @@ Function *find_trampoline(std::uintptr_t address);
 
 /** Adds a function (its `entry` and `jump_offset` are set); it is found from then on. */
 bool add_function(Function *function);
-
-/** Forgets functions that were added for a transaction that failed; the SIGTRAP handler still knows them. */
-void forget_unlisted_functions();
 
 bool add_patch(Patch *patch);
 

@@ -82,17 +82,12 @@ bool PageProtection::write(std::uintptr_t address, const std::uint8_t *bytes, st
     return pwrite(memory_file_, bytes, length, static_cast<off_t>(address)) == static_cast<ssize_t>(length);
   }
   // The text under running threads: single stores, which the compiler must neither split nor join.
-  if (length == 1) {
-    __atomic_store_n(reinterpret_cast<std::uint8_t *>(address), bytes[0], __ATOMIC_SEQ_CST);
-  } else if ((address & 7) + length <= 8) {
-    const std::uintptr_t word_at = address & ~std::uintptr_t{7};
-    std::uint64_t word = __atomic_load_n(reinterpret_cast<std::uint64_t *>(word_at), __ATOMIC_SEQ_CST);
-    std::memcpy(reinterpret_cast<std::uint8_t *>(&word) + (address & 7), bytes, length);
-    __atomic_store_n(reinterpret_cast<std::uint64_t *>(word_at), word, __ATOMIC_SEQ_CST);
-  } else {
-    for (std::size_t i = 0; i < length; i++) {
-      __atomic_store_n(reinterpret_cast<std::uint8_t *>(address) + i, bytes[i], __ATOMIC_SEQ_CST);
-    }
+  if (arch::is_single_store(address, length)) {
+    arch::store_at_once(address, bytes, length);
+    return true;
+  }
+  for (std::size_t i = 0; i < length; i++) {
+    __atomic_store_n(reinterpret_cast<std::uint8_t *>(address) + i, bytes[i], __ATOMIC_SEQ_CST);
   }
   return true;
 }

@@ -25,11 +25,15 @@ public:
   /** Puts the protections back. Part of every way out; the destructor sees to it. */
   void close();
 
-  /** Whether some page is written through /proc/self/mem; then stores of several bytes are not single ones. */
+  /** Whether some page is written through /proc/self/mem. */
   bool through_memory_file() const { return memory_file_ >= 0; }
 
-  /** Writes into opened pages. Up to 8 bytes that lie in one aligned word become visible at once, unless
-   * through_memory_file(). */
+  /** Whether a write of these bytes becomes visible at once. One byte always does. */
+  bool is_single_store(std::uintptr_t address, std::size_t length) const {
+    return length == 1 || (!through_memory_file() && arch::is_single_store(address, length));
+  }
+
+  /** Writes into opened pages. */
   bool write(std::uintptr_t address, const std::uint8_t *bytes, std::size_t length);
 
   /** What was done to the page, or null. */

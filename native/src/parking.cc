@@ -24,9 +24,14 @@ constexpr std::uint64_t longest_wait = 2000000;
 constexpr std::size_t most_threads = 4096;
 
 struct Slot {
-  std::atomic<int> tid;
+  // A thread and the round in which it parked: a handler that runs late, in the next one, does not wait.
+  std::atomic<std::uint64_t> who;
   std::atomic<std::uintptr_t> program_counter, stack_pointer;
 };
+
+std::uint64_t who_in(std::uint32_t round, int tid) {
+  return std::uint64_t{round} << 32 | static_cast<std::uint32_t>(tid);
+}
 
 std::atomic<std::uint32_t> round_number; // a futex word: threads wait while it is the number they came with
 std::atomic<bool> parking;
@@ -42,7 +47,7 @@ void handle_parking(int, siginfo_t *, void *context) {
       const auto *interrupted = static_cast<const ucontext_t *>(context);
       slots[index].program_counter.store(arch::program_counter(interrupted));
       slots[index].stack_pointer.store(reinterpret_cast<std::uintptr_t>(&saved));
-      slots[index].tid.store(static_cast<int>(syscall(SYS_gettid)));
+      slots[index].who.store(who_in(round, static_cast<int>(syscall(SYS_gettid))));
     }
     for (int i = 0; i < 30 && parking.load() && round_number.load() == round; i++) {
       const timespec most{0, 100 * 1000 * 1000};
@@ -77,26 +82,28 @@ int parking_signal() {
 bool is_parked(int tid) {
   const std::uint32_t count = parked.load();
   for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
-    if (slots[i].tid.load() == tid) return true;
+    if (slots[i].who.load() == who_in(round_number.load(), tid)) return true;
   }
   return false;
 }
 
-bool parked_outside(const List<Tail> &tails) {
+bool parked_outside(List<CodeRange> &tails) {
+  Ranges ranges(tails);
+  MemoryMap map;
+  if (!ranges.complete() || !map.read()) return false;
   const std::uint32_t count = parked.load();
   for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
-    for (const Tail &tail : tails) {
-      if (thread_is_in(slots[i].program_counter.load(), slots[i].stack_pointer.load(), tail.start, tail.end)) {
-        return false;
-      }
-    }
+    if (slots[i].who.load() == 0) continue;
+    const auto tid = static_cast<int>(slots[i].who.load());
+    ranges.count(slots[i].program_counter.load(), tid);
+    count_stack(map, slots[i].stack_pointer.load(), tid, ranges);
   }
-  return true;
+  return ranges.total() == 0;
 }
 
 } // namespace
 
-bool park_threads(const List<Tail> &tails, Failure &failure) {
+bool park_threads(List<CodeRange> &tails, Failure &failure) {
   const int signal = parking_signal();
   if (slots == nullptr) slots = static_cast<Slot *>(map_pages(most_threads * sizeof(Slot)));
   if (signal == 0 || slots == nullptr) {
@@ -105,7 +112,7 @@ bool park_threads(const List<Tail> &tails, Failure &failure) {
   const std::uint64_t deadline = monotonic_microseconds() + longest_wait;
   int missing = 0;
   for (;;) {
-    for (std::uint32_t i = 0; i < most_threads; i++) slots[i].tid.store(0);
+    for (std::uint32_t i = 0; i < most_threads; i++) slots[i].who.store(0);
     parked.store(0);
     parking.store(true);
     // New threads may appear until all are parked; then nobody is left who could make one.

@@ -2,13 +2,13 @@
 // an int3 for its own affair: a parked system call may end with EINTR where the kernel does not restart it.
 #pragma once
 
+#include "code_ranges.h"
 #include "failure.h"
-#include "quiescence.h"
 
 namespace hot_fix {
 
 /** Parks all threads outside of the tails, or fails within two seconds with nobody parked. */
-bool park_threads(const List<Tail> &tails, Failure &failure);
+bool park_threads(List<CodeRange> &tails, Failure &failure);
 void unpark_threads();
 
 } // namespace hot_fix

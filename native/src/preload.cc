@@ -1,5 +1,7 @@
-// The preloadable library's way in: starts the runtime in any program before its main. Only in libhot_fix.so.
+// The ways in of the library that is loaded from outside: its constructor, before main or in a process that runs
+// already, and the call that hot_fix_attach makes after it. Only in libhot_fix.so.
 #include "init.h"
+#include "worker.h"
 
 #include "poison.h"
 
@@ -11,3 +13,9 @@ constexpr unsigned delay = 20; // milliseconds
 __attribute__((constructor)) void start() { hot_fix::start_runtime(0, nullptr, delay); }
 
 } // namespace
+
+/** Called by whoever attached, on a thread of its own: returns when the process can be patched. 0, or -1. */
+extern "C" __attribute__((visibility("default"))) int hot_fix_attach(void) {
+  if (!hot_fix::start_runtime(0, nullptr, 0)) return -1;
+  return hot_fix::hurry_worker() ? 0 : -1;
+}

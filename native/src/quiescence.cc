@@ -1,14 +1,19 @@
 // Quiescence of function entries.
 //
-// A blocked thread shows its program counter. A running one does not, but the tail of an entry is a few
-// instructions without a loop: once the thread has had a millisecond of processor time since the entry was closed,
-// it has left. A signal may have interrupted it inside the tail: the address is then in the signal frame on its
-// stack, which is read too.
+// A blocked thread shows its program counter, and its stack holds the signal frames of what it has interrupted. A
+// running one shows neither, but the tail of an entry is a few instructions without a loop: with a millisecond of its
+// own processor time it has left, unless that time went into a signal handler that interrupted it there. Then the
+// address lies somewhere in memory: on its stack, on an alternate one, on that of a coroutine. So all that the
+// process has written is searched, before that millisecond and after it. A thread that is inside both times without
+// a trace would have to return from a handler at both of these moments.
 #include "quiescence.h"
 
+#include "memory_search.h"
 #include "process.h"
 #include "stack_scan.h"
 #include "threads.h"
+
+#include <algorithm>
 
 #include "poison.h"
 
@@ -18,84 +23,145 @@ namespace {
 constexpr std::int64_t enough_processor_time = 1000; // microseconds
 constexpr std::uint64_t longest_wait = 2000000;
 constexpr std::uint64_t longest_hold = 50000;
+constexpr std::size_t most_memory = std::size_t{1} << 30; // to search
 
 struct Waiting {
   int tid;
   std::int64_t since; // its processor time when it was first seen running; -1: it was not yet
+  bool is_ripe;       // it has used enough of it since
 };
 
-bool is_outside(const List<Tail> &tails, const ThreadState &state) {
-  for (const Tail &tail : tails) {
-    if (thread_is_in(state.program_counter, state.stack_pointer, tail.start, tail.end)) return false;
-  }
-  return true;
-}
+/** The threads that were not yet seen outside. */
+class Watch {
+public:
+  explicit Watch(List<CodeRange> &tails) : ranges_(tails) {}
 
-/** Whether the thread was outside of all tails at some moment since the entries were closed. */
-bool has_left(const List<Tail> &tails, Waiting &thread) {
-  const ThreadState state = thread_state(thread.tid);
-  if (state.kind == ThreadState::gone) return true;
-  if (state.kind == ThreadState::blocked) {
-    if (!is_outside(tails, state)) return false;
-    // It stood still while its stack was read, or it ran: then its stack may have been read while it changed.
-    const ThreadState after = thread_state(thread.tid);
-    if (after.program_counter == state.program_counter && after.stack_pointer == state.stack_pointer) return true;
+  /** False when /proc or memory fail. */
+  bool begin() {
+    List<int> tids;
+    if (!ranges_.complete() || !list_threads(tids)) return false;
+    return std::all_of(tids.begin(), tids.end(), [&](int tid) { return waiting_.add({tid, -1, false}); });
   }
-  if (state.kind == ThreadState::stopped) return false;
-  const std::int64_t used = processor_microseconds(thread.tid);
-  if (used < 0) return true;
-  if (thread.since < 0) thread.since = used;
-  return used - thread.since >= enough_processor_time;
-}
 
-} // namespace
-
-const Tail *tail_at(const List<Tail> &tails, std::uintptr_t address) {
-  for (const Tail &tail : tails) {
-    if (address >= tail.start && address < tail.end) return &tail;
-  }
-  return nullptr;
-}
-
-bool wait_until_outside(const List<Tail> &tails, void (*on_delay)(), Failure &failure) {
-  if (tails.empty()) return true;
-  List<int> tids;
-  List<Waiting> waiting;
-  if (!list_threads(tids)) return fail(failure, Code::internal, 0, nullptr, "/proc/self/task cannot be read");
-  for (const int tid : tids) {
-    if (!waiting.add({tid, -1})) return fail(failure, Code::out_of_memory, 0, nullptr, "no memory for the thread list");
-  }
-  const std::uint64_t start = monotonic_microseconds();
-  bool delayed = false;
-  for (;;) {
-    for (std::size_t i = 0; i < waiting.size();) {
-      if (has_left(tails, waiting[i])) {
-        waiting.remove(i);
+  /** One look at each of them; whether none is left. */
+  bool look() {
+    if (waiting_.empty()) return true;
+    if (!map_.read()) return false;
+    for (std::size_t i = 0; i < waiting_.size();) {
+      if (is_done(waiting_[i])) {
+        waiting_.remove(i);
       } else {
         i++;
       }
     }
-    if (waiting.empty()) return true;
-    const std::uint64_t waited = monotonic_microseconds() - start;
-    if (waited > longest_hold && !delayed) {
-      delayed = true;
-      on_delay();
+    if (waiting_.empty()) return true;
+    if (!is_searched_) {
+      is_searched_ = is_memory_clean();
+    } else if (std::all_of(waiting_.begin(), waiting_.end(), [](const Waiting &one) { return one.is_ripe; })) {
+      if (is_memory_clean()) waiting_.clear();
+      for (Waiting &one : waiting_) one = {one.tid, -1, false};
     }
-    if (waited > longest_wait) break;
-    pause_microseconds(waited < 5000 ? 100 : 1000);
+    return waiting_.empty();
   }
-  const int tid = waiting[0].tid;
+
+  /** One that is left. */
+  int first() const { return waiting_[0].tid; }
+
+private:
+  bool is_done(Waiting &thread) {
+    const ThreadState state = thread_state(thread.tid);
+    if (state.kind == ThreadState::gone) return true;
+    if (state.kind == ThreadState::blocked && state.stack_pointer == 0) {
+      thread.is_ripe = true; // a system that hides it: it sleeps in a system call, and no tail makes one
+      return false;
+    }
+    if (state.kind == ThreadState::blocked) {
+      const unsigned before = ranges_.total();
+      if (count_blocked(map_, thread.tid, state, ranges_)) {
+        const bool is_outside = ranges_.total() == before;
+        ranges_.forget(thread.tid);
+        thread.is_ripe = false; // it is not running: another look is due
+        return is_outside;
+      }
+    }
+    if (state.kind == ThreadState::stopped || !is_searched_) return false;
+    const std::int64_t used = processor_microseconds(thread.tid);
+    if (used < 0) return true;
+    if (thread.since < 0) thread.since = used;
+    thread.is_ripe = used - thread.since >= enough_processor_time;
+    return false;
+  }
+
+  bool is_memory_clean() {
+    constexpr int nobody = -1;
+    const unsigned before = ranges_.total();
+    const auto visit = [](void *context, const std::uintptr_t *words, std::size_t count) {
+      for (std::size_t i = 0; i < count; i++) static_cast<Ranges *>(context)->count(words[i], nobody);
+    };
+    const bool is_complete = search_writable_memory(map_, most_memory, visit, &ranges_);
+    const bool is_clean = is_complete && ranges_.total() == before;
+    ranges_.forget(nobody);
+    return is_clean;
+  }
+
+  Ranges ranges_;
+  MemoryMap map_;
+  List<Waiting> waiting_;
+  bool is_searched_ = false;
+};
+
+bool is_unresponsive(int tid, const List<CodeRange> &tails, Failure &failure) {
   char name[16];
   thread_name(tid, name);
   const ThreadState state = thread_state(tid);
-  const Tail *tail = tail_at(tails, state.program_counter);
   if (state.kind == ThreadState::stopped) {
     return fail(failure, Code::tracer_attached, 0, nullptr, "thread %d (%s) is stopped by a debugger or a signal", tid,
                 name);
   }
-  return fail(failure, Code::thread_unresponsive, 0, tail != nullptr ? tail->symbol : nullptr,
-              "thread %d (%s) was not seen outside of the bytes to be replaced%s%s for two seconds", tid, name,
-              tail != nullptr ? " of " : "", tail != nullptr ? tail->symbol : "");
+  const CodeRange *in = std::find_if(tails.begin(), tails.end(), [&](const CodeRange &tail) {
+    return state.program_counter >= tail.start && state.program_counter < tail.end;
+  });
+  const char *symbol = in != tails.end() ? static_cast<const char *>(in->owner) : nullptr;
+  return fail(failure, Code::thread_unresponsive, 0, symbol,
+              "thread %d (%s) was not seen outside of the bytes to be replaced%s%s", tid, name,
+              symbol != nullptr ? " of " : "", symbol != nullptr ? symbol : "");
+}
+
+} // namespace
+
+bool all_are_outside(List<CodeRange> &tails) {
+  return scan_stacks(tails, 0) && std::all_of(tails.begin(), tails.end(), [](const CodeRange &tail) {
+    return tail.hits == 0 && !tail.unsure && !tail.mentioned;
+  });
+}
+
+bool all_get_outside(List<CodeRange> &tails, std::uint64_t patience) {
+  Watch watch(tails);
+  if (!watch.begin()) return false;
+  const std::uint64_t deadline = monotonic_microseconds() + patience;
+  while (!watch.look()) {
+    if (monotonic_microseconds() >= deadline) return false;
+    pause_microseconds(1000);
+  }
+  return true;
+}
+
+bool wait_until_outside(List<CodeRange> &tails, void (*on_delay)(), Failure &failure) {
+  if (tails.empty()) return true;
+  Watch watch(tails);
+  if (!watch.begin()) return fail(failure, Code::out_of_memory, 0, nullptr, "the threads cannot be listed");
+  const std::uint64_t start = monotonic_microseconds();
+  bool delayed = false;
+  while (!watch.look()) {
+    const std::uint64_t waited = monotonic_microseconds() - start;
+    if (waited > longest_hold && on_delay != nullptr && !delayed) {
+      delayed = true;
+      on_delay();
+    }
+    if (waited > (on_delay != nullptr ? longest_wait : longest_hold)) return is_unresponsive(watch.first(), tails, failure);
+    pause_microseconds(waited < 5000 ? 100 : 1000);
+  }
+  return true;
 }
 
 } // namespace hot_fix

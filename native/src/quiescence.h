@@ -1,8 +1,10 @@
-// Makes sure that no thread is inside bytes that are about to be replaced: waits, for each thread by itself, until
-// it was seen outside. Sends no signals, so no system call is interrupted. The entries must be closed before (int3
-// or a jump to itself), so that a thread that is outside stays outside.
+// Makes sure that no thread is inside bytes that are about to be replaced, nor will return into them from a signal
+// handler. Looks at each thread by itself until it was seen outside. Sends no signals, so no system call is
+// interrupted. The entries must lead elsewhere before (an int3, a jump), so that a thread that is outside stays
+// outside.
 #pragma once
 
+#include "code_ranges.h"
 #include "failure.h"
 #include "memory.h"
 
@@ -10,17 +12,19 @@
 
 namespace hot_fix {
 
-/** Bytes of an entry behind the first instruction: where no thread may stand. */
-struct Tail {
-  std::uintptr_t start, end;
-  const char *symbol;
-};
+/** Bytes of an entry behind the first instruction, where no thread may stand: a range whose owner is the symbol. */
+inline CodeRange tail(std::uintptr_t start, std::uintptr_t end, const char *symbol) {
+  return {start, end, const_cast<char *>(symbol), 0, 0, false, false};
+}
 
-/** Whether the address is inside one of the tails. */
-const Tail *tail_at(const List<Tail> &tails, std::uintptr_t address);
+/** Whether all threads are blocked outside of the tails at this moment: does not wait for any. */
+bool all_are_outside(List<CodeRange> &tails);
+
+/** Looks for at most `patience` microseconds for each thread to be outside. */
+bool all_get_outside(List<CodeRange> &tails, std::uint64_t patience);
 
 /** Waits for at most two seconds, then fails with thread-unresponsive. `on_delay` is called once when it takes
- * longer than the short time for which threads may be held. */
-bool wait_until_outside(const List<Tail> &tails, void (*on_delay)(), Failure &failure);
+ * longer than the short time for which threads may be held; null: that time is the limit. */
+bool wait_until_outside(List<CodeRange> &tails, void (*on_delay)(), Failure &failure);
 
 } // namespace hot_fix

@@ -48,7 +48,7 @@ template <class Condition> void keep_unless(List<CodeRange> &patches, Condition 
 /** Removes the ranges of patches in which a thread is, or may be. */
 bool keep_quiet_ones(List<CodeRange> &patches) {
   if (!scan_stacks(patches, scan_patience)) return false;
-  keep_unless(patches, [](const CodeRange &patch) { return patch.hits != 0 || patch.unsure; });
+  keep_unless(patches, [](const CodeRange &patch) { return patch.hits != 0 || patch.unsure || patch.mentioned; });
   return !patches.empty();
 }
 
@@ -150,7 +150,7 @@ bool reclaim_patches() {
   List<CodeRange> patches;
   for (Patch *patch : all_patches()) {
     if (!is_candidate(*patch)) continue;
-    if (!patches.add({patch->base, patch->base + patch->length, patch, 0, 0, false})) return false;
+    if (!patches.add({patch->base, patch->base + patch->length, patch, 0, 0, false, false})) return false;
   }
   if (patches.empty() || !keep_quiet_ones(patches)) return false;
   pause_microseconds(grace);

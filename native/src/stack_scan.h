@@ -4,27 +4,22 @@
 // nobody: memory is read with process_vm_readv, which a racing munmap cannot make fault.
 #pragma once
 
-#include "memory.h"
+#include "code_ranges.h"
+#include "process.h"
+#include "threads.h"
 
 #include <cstdint>
 
 namespace hot_fix {
 
-/** Code to look for; `hits` counts the threads in it. */
-struct CodeRange {
-  std::uintptr_t start, end;
-  void *owner;
-  unsigned hits;
-  int last_tid; // the thread that was counted last: each is counted once
-  bool unsure;  // some thread was never seen blocked during the scan
-};
-
 /** Counts threads in each range. Waits up to `patience` microseconds for running threads to block, which makes the
  * result exact. False when the threads cannot be listed. Sorts the ranges by start. */
 bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience);
 
-/** The addresses in a blocked thread's stack and its counter: whether one of them lies in the range. */
-bool thread_is_in(std::uintptr_t program_counter, std::uintptr_t stack_pointer, std::uintptr_t start,
-                  std::uintptr_t end);
+/** Counts the words of a stack from its pointer up. */
+void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Ranges &ranges);
+
+/** Counts a blocked thread's program counter and stack; false, and nothing counted, when it has moved meanwhile. */
+bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Ranges &ranges);
 
 } // namespace hot_fix

@@ -5,6 +5,7 @@
 
 #include "failure.h"
 #include "function_table.h"
+#include "guard.h"
 #include "memory.h"
 
 namespace hot_fix {
@@ -12,11 +13,6 @@ namespace hot_fix {
 struct Change {
   Function *function;
   Version *to; // an existing version, or a new one that joins the function's list when the change succeeds
-};
-
-struct Guard {
-  std::uintptr_t start, length;
-  const char *name;
 };
 
 /** Makes the versions current. When it fails, all entries are as they were; `entered` then says whether threads may

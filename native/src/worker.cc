@@ -10,6 +10,7 @@
 #include "process.h"
 #include "processor_sync.h"
 #include "reclaim.h"
+#include "store_entries.h"
 
 #include <atomic>
 #include <cerrno>
@@ -29,6 +30,7 @@ namespace {
 
 constexpr std::size_t stack_size = 1 << 20; // constructors of hand-written patches run on it
 constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the process
+constexpr std::uint64_t straightening_patience = 100000; // microseconds
 
 WorkerOptions options;
 char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
@@ -77,6 +79,12 @@ bool drain_requests() {
   return any;
 }
 
+/** What can wait until the answer is given. */
+void tidy_up(Buffer &status) {
+  const bool is_straighter = straighten_entries(straightening_patience);
+  if (reclaim_patches() || is_straighter) write_status(status);
+}
+
 void load_default_patch() {
   // dlopen takes a name without a slash for a library to be searched for.
   char *path = realpath(options.default_patch, nullptr);
@@ -110,7 +118,7 @@ void *run(void *) {
     const bool any = drain_requests();
     const bool by_hand = was_rung_by_hand();
     if (!any && by_hand && !stopping.load()) load_default_patch();
-    if ((any || by_hand) && !stopping.load() && reclaim_patches()) write_status(status);
+    if ((any || by_hand) && !stopping.load()) tidy_up(status);
     busy.store(false);
     wait_for_ring(0);
     busy.store(true);
@@ -121,12 +129,16 @@ void *run(void *) {
 }
 
 /** Once a program has asked for it to be patchable, it is. The limit is for a file system that does not answer. */
-void wait_until_announced() {
+bool wait_until_announced() {
   timespec until{};
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += 1;
-  while (sem_timedwait(&announced, &until) != 0 && errno == EINTR) {
-  }
+  int result = 0;
+  do {
+    result = sem_timedwait(&announced, &until);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) sem_post(&announced); // for the next who asks
+  return result == 0;
 }
 
 } // namespace
@@ -154,6 +166,11 @@ bool start_worker(const WorkerOptions &wanted) {
   kernel_mask(SIG_SETMASK, &before, nullptr);
   if (started && options.delay == 0) wait_until_announced();
   return started;
+}
+
+bool hurry_worker() {
+  ring();
+  return wait_until_announced();
 }
 
 void stop_worker() {

@@ -14,6 +14,9 @@ struct WorkerOptions {
 /** Starts the worker of this process, with all signals blocked from its first instruction. */
 bool start_worker(const WorkerOptions &options);
 
+/** Ends the delay with which the worker was started, and waits until it has announced itself. False when it did not. */
+bool hurry_worker();
+
 /** At the process's normal end: lets a transaction finish, and removes the control directory. */
 void stop_worker();
 

@@ -210,7 +210,7 @@ describe('the debug adapter', () => {
       assert.match(top!.instructionPointerReference!, /^0x/);
       const trampolines = threads.find(({ name }) => name.includes('Trampolines'))!;
       const [frame] = (await client.stackTraceRequest({ threadId: trampolines.id })).body.stackFrames;
-      assert.match(frame!.name, /scaled\(long\): jmp-rel32 to 0x\w+ \(version 1\)/);
+      assert.match(frame!.name, /scaled\(long\): jmp-rel32(\+island)? to 0x\w+ \(version 1\)/);
       assert.equal(frame!.source!.path, session.path('unit.cc'));
       assert.equal(frame!.line, 3);
       const memoryReference = frame!.instructionPointerReference!;

@@ -27,7 +27,7 @@ int main(void) { printf("%d\\n", part()); fflush(stdout); getchar(); return 0; }
 function discovery(session: Session) {
   const cache = createModuleCache();
   const { entriesNear } = createCompileDatabases({ roots: [session.directory] });
-  const list = createProcessList((pid) => cache.executable(pid).rebuilt);
+  const list = createProcessList((pid) => cache.executable(pid));
   const { matching, targets } = createDiscovery(
     list,
     cache,
@@ -46,10 +46,10 @@ async function startProgram(session: Session, flags = ['-g']) {
 }
 
 /** Units that a save of the file concerns in the one process that was built from it. */
-function unitsOf(session: Session, pid: number, file: string) {
+async function unitsOf(session: Session, pid: number, file: string) {
   const { matching, dispose } = discovery(session);
   try {
-    const matches = matching(session.path(file)).filter(({ process }) => process.pid === pid);
+    const matches = (await matching(session.path(file))).filter(({ process }) => process.pid === pid);
     return matches.flatMap(({ modules }) => modules.flatMap(({ units }) => units));
   } finally {
     dispose();
@@ -61,7 +61,7 @@ describe('a saved file concerns', () => {
     'the unit it is the source of',
     inSession(async (session) => {
       const { pid } = await startProgram(session);
-      assert.deepEqual(unitsOf(session, pid, 'part.c'), [
+      assert.deepEqual(await unitsOf(session, pid, 'part.c'), [
         { edited: session.path('part.c'), source: session.path('part.c'), evidence: 'debug-information' },
       ]);
     }),
@@ -72,15 +72,13 @@ describe('a saved file concerns', () => {
     inSession(async (session) => {
       const { pid } = await startProgram(session);
       assert.deepEqual(
-        unitsOf(session, pid, 'inner.h').map(({ source }) => source),
+        (await unitsOf(session, pid, 'inner.h')).map(({ source }) => source),
         [session.path('part.c')],
       );
-      assert.deepEqual(
-        unitsOf(session, pid, 'part.h')
-          .map(({ source }) => source)
-          .sort(),
-        [session.path('main.c'), session.path('part.c')],
-      );
+      assert.deepEqual((await unitsOf(session, pid, 'part.h')).map(({ source }) => source).sort(), [
+        session.path('main.c'),
+        session.path('part.c'),
+      ]);
     }),
   );
 
@@ -94,7 +92,7 @@ describe('a saved file concerns', () => {
       session.write('main.c', waits);
       await session.build({ sources: ['main.c', 'part.c'], flags: ['-g', '-Iconfig'] });
       const { pid } = await session.startPlain();
-      assert.deepEqual(unitsOf(session, pid, 'config/limits.h'), [
+      assert.deepEqual(await unitsOf(session, pid, 'config/limits.h'), [
         { edited: session.path('config/limits.h'), source: session.path('part.c'), evidence: 'include' },
       ]);
     }),
@@ -105,9 +103,9 @@ describe('a saved file concerns', () => {
     inSession(async (session) => {
       const { pid } = await startProgram(session);
       session.write('added.h', 'static inline int added(void) { return 2; }\n');
-      assert.deepEqual(unitsOf(session, pid, 'added.h'), []);
+      assert.deepEqual(await unitsOf(session, pid, 'added.h'), []);
       session.edit('part.c', '#include "inner.h"', '#include "inner.h"\n#include "added.h"');
-      assert.deepEqual(unitsOf(session, pid, 'added.h'), [
+      assert.deepEqual(await unitsOf(session, pid, 'added.h'), [
         { edited: session.path('added.h'), source: session.path('part.c'), evidence: 'include' },
       ]);
     }),
@@ -117,7 +115,7 @@ describe('a saved file concerns', () => {
     'the unit of that name, when the program has no debug information',
     inSession(async (session) => {
       const { pid } = await startProgram(session, ['-O1']);
-      const [unit, ...others] = unitsOf(session, pid, 'part.c');
+      const [unit, ...others] = await unitsOf(session, pid, 'part.c');
       assert.deepEqual(others, []);
       assert.deepEqual([unit!.source, unit!.evidence], [session.path('part.c'), 'file-symbol']);
     }),
@@ -128,7 +126,7 @@ describe('a saved file concerns', () => {
     inSession(async (session) => {
       const { pid } = await startProgram(session);
       symlinkSync(session.directory, session.path('link'));
-      const [unit] = unitsOf(session, pid, 'link/part.c');
+      const [unit] = await unitsOf(session, pid, 'link/part.c');
       assert.equal(unit!.source, session.path('part.c'));
     }),
   );
@@ -138,7 +136,7 @@ describe('a saved file concerns', () => {
     inSession(async (session) => {
       const { pid } = await startProgram(session);
       session.write('other/part.c', 'int part(void) { return 9; }\n');
-      assert.deepEqual(unitsOf(session, pid, 'other/part.c'), []);
+      assert.deepEqual(await unitsOf(session, pid, 'other/part.c'), []);
     }),
   );
 
@@ -148,7 +146,7 @@ describe('a saved file concerns', () => {
       const { pid } = await startProgram(session);
       const { targets, dispose } = discovery(session);
       try {
-        assert.throws(
+        await assert.rejects(
           () => targets([session.path('part.c')], { kind: 'match' }),
           (error) => {
             assert.ok(code('no-runtime')(error));
@@ -156,14 +154,17 @@ describe('a saved file concerns', () => {
             return true;
           },
         );
-        assert.throws(() => targets([session.path('none.c')], { kind: 'match' }), code('file-not-found'));
+        await assert.rejects(
+          () => targets([session.path('none.c')], { kind: 'match' }),
+          code('file-not-found'),
+        );
         session.write('alone.c', 'int alone;\n');
-        assert.throws(() => targets([session.path('alone.c')], { kind: 'match' }), code('no-process'));
-        assert.throws(
+        await assert.rejects(() => targets([session.path('alone.c')], { kind: 'match' }), code('no-process'));
+        await assert.rejects(
           () => targets([session.path('alone.c')], { kind: 'pid', pids: [pid] }),
           code('no-process'),
         );
-        assert.throws(
+        await assert.rejects(
           () => targets([session.path('part.c')], { kind: 'pid', pids: [2 ** 22 + 1] }),
           code('process-gone'),
         );
@@ -255,6 +256,11 @@ describe('of several processes', () => {
     );
     assert.throws(() => choose([], ['f'], target, parentOf), code('no-process'));
   });
+
+  it('an empty choice is an error, and not a save that finds nothing to do', () => {
+    assert.throws(() => choose([], ['f'], { kind: 'pid', pids: [] }, parentOf), code('no-process'));
+    assert.throws(() => choose([], ['f'], { kind: 'all' }, parentOf), code('no-process'));
+  });
 });
 
 describe('the control directories', () => {
@@ -338,9 +344,9 @@ describe('the list of processes', () => {
     });
   });
 
-  it('has this process, with what it was started with', () => {
-    const list = createProcessList(() => false);
-    const own = list().find(({ pid }) => pid === process.pid)!;
+  it('has this process, with what it was started with', async () => {
+    const list = createProcessList(() => ({ rebuilt: false }));
+    const own = (await list()).find(({ pid }) => pid === process.pid)!;
     assert.equal(own.startTime, readStat(process.pid)!.startTime);
     assert.equal(own.exe, process.execPath);
     assert.equal(own.state, 'no-runtime');

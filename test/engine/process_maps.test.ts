@@ -167,7 +167,7 @@ describe('the modules of a process', () => {
         const program = await session.startPlain();
         const cache = createModuleCache();
         try {
-          const modules = cache.modules(program.pid);
+          const modules = await cache.modules(program.pid);
           const [main] = modules;
           assert.equal(main!.path, session.path('program'));
           assert.equal(main!.kind, 'executable');
@@ -176,12 +176,12 @@ describe('the modules of a process', () => {
           assert.ok(modules.some(({ path, kind }) => kind === 'shared-library' && /libc\.so/.test(path)));
           for (const module of modules.filter(({ elf }) => elf.symbols().length > 0)) {
             const symbol = module.elf.symbols().find(({ type, size }) => type === STT_FUNC && size > 8)!;
-            const live = readMemory(program.pid, module.bias + symbol.value, symbol.size);
+            const live = await readMemory(program.pid, module.bias + symbol.value, symbol.size);
             assert.deepEqual(live, module.elf.loaded(symbol.value, symbol.size));
           }
-          const place = findGap(readAddressSpace(program.pid), main!, 4096)!;
+          const place = findGap(await readAddressSpace(program.pid), main!, 4096)!;
           assert.ok(Math.abs(place - main!.start) < 2 * GIB);
-          assert.equal(cache.modules(program.pid)[0]!.elf, main!.elf);
+          assert.equal((await cache.modules(program.pid))[0]!.elf, main!.elf);
         } finally {
           cache.dispose();
         }
@@ -215,9 +215,9 @@ describe('the modules of a process', () => {
     }),
   );
 
-  it('of a process that is not there are an error that says so', () => {
+  it('of a process that is not there are an error that says so', async () => {
     const isGone = (error: unknown) => error instanceof HotPatchError && error.code === 'process-gone';
-    assert.throws(() => createModuleCache().modules(2 ** 22 + 1), isGone);
-    assert.throws(() => readMemory(2 ** 22 + 1, 0x1000, 1), isGone);
+    await assert.rejects(createModuleCache().modules(2 ** 22 + 1), isGone);
+    await assert.rejects(readMemory(2 ** 22 + 1, 0x1000, 1), isGone);
   });
 });

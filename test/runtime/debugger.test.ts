@@ -1,5 +1,6 @@
 // Patched code under a debugger: seen by one that attaches later, and patched while one is attached.
 import { strict as assert } from 'node:assert';
+import { readMemory } from '../support/memory';
 import type { Program } from '../support/program';
 import { inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
 
@@ -79,7 +80,8 @@ describe('a debugger', () => {
   it(
     'that is attached does not see an int3 of ours, and the process is patched',
     inRuntimeSession(async (session) => {
-      const process = await session.run(source, { flags: ['-rdynamic'] });
+      // At low addresses one stored byte does not lead anywhere.
+      const process = await session.run(source, { flags: ['-rdynamic', '-no-pie'] });
       const gdb = await attach(process, 'continue');
       const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
       const file = process.patchFile(replacement, {}, { functions });
@@ -87,11 +89,35 @@ describe('a debugger', () => {
       assert.equal(parked!.trampoline.method, 'parked');
       assert.equal(await process.ask(''), '42');
       const [reverted] = (await process.revert('value', 0)).functions;
-      assert.equal(reverted!.trampoline.method, 'spin');
+      assert.equal(reverted!.trampoline.method, 'store');
       assert.equal(await process.ask(''), '1');
       process.program.endInput();
       assert.equal(await process.program.exit(), 0);
       assert.doesNotMatch(await outputOf(gdb), /received signal/);
+    }),
+  );
+
+  it(
+    'may have breakpoints behind the first byte of a function that is patched, and remove them later',
+    inRuntimeSession(async (session) => {
+      const stopping = source
+        .replace('int main', '__attribute__((noipa)) void stop(void) {}\nint main')
+        .replace('printf', 'if (line[0] == 115) stop(); else printf');
+      const process = await session.run(stopping, { flags: ['-rdynamic'] });
+      const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
+      const file = process.patchFile(replacement, {}, { functions });
+      const places = ['break *((char *)value + 1)', 'break *((char *)value + 4)', 'break stop'];
+      const gdb = await attach(process, ...places, 'continue', 'delete', 'continue');
+      const [patched] = (await process.done('patch', `file ${file}`)).functions;
+      assert.equal(patched!.trampoline.method, 'store');
+      assert.match(patched!.trampoline.bytesAfter, /^e9cc....cc$/);
+      assert.equal(await process.ask(''), '42');
+      process.program.send('stop');
+      assert.equal(await process.ask(''), '42');
+      assert.equal(readMemory(process.pid, process.address('value'), 5), 'e94889e589');
+      process.program.endInput();
+      assert.equal(await process.program.exit(), 0);
+      await outputOf(gdb);
     }),
   );
 });

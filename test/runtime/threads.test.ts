@@ -206,17 +206,39 @@ int main(void) {
 }`;
 const plusOne = 'int new_value(int n) { return n + 1; }';
 
+/** The bytes behind the first one lead to a negative address: entries have to be closed. */
+const lowAddresses = '-no-pie';
+
 describe('a thread that blocks all signals', () => {
+  it(
+    'is patched under by storing one byte',
+    inRuntimeSession(async (session) => {
+      for (const [flags, boundaries] of [
+        [[], 0b11101],
+        [['-DSHORT'], 0b10011],
+      ] as const) {
+        const process = await session.run(blocking, { flags: [...flags] });
+        const functions = [process.fix('value', 'new_value', { boundaries })];
+        const [patched] = (await process.patch(plusOne, {}, { functions })).functions;
+        assert.equal(patched!.trampoline.method, 'store');
+        assert.equal(await process.ask(''), '2');
+        const [reverted] = (await process.revert('value', 0)).functions;
+        assert.equal(reverted!.trampoline.method, 'store');
+        assert.equal(await process.ask(''), '1');
+      }
+    }),
+  );
+
   it(
     'is patched under without int3 where the first instruction allows it',
     inRuntimeSession(async (session) => {
-      const process = await session.run(blocking);
+      const process = await session.run(blocking, { flags: [lowAddresses] });
       const functions = [process.fix('value', 'new_value', { boundaries: 0b11101 })];
       const [patched] = (await process.patch(plusOne, {}, { functions })).functions;
       assert.equal(patched!.trampoline.method, 'spin');
       assert.equal(await process.ask(''), '2');
       const [reverted] = (await process.revert('value', 0)).functions;
-      assert.equal(reverted!.trampoline.method, 'spin');
+      assert.equal(reverted!.trampoline.method, 'store');
       assert.equal(await process.ask(''), '1');
     }),
   );
@@ -224,7 +246,7 @@ describe('a thread that blocks all signals', () => {
   it(
     'is named when the first instruction is too short for that, and nothing is changed',
     inRuntimeSession(async (session) => {
-      const process = await session.run(blocking, { flags: ['-DSHORT'] });
+      const process = await session.run(blocking, { flags: ['-DSHORT', lowAddresses] });
       const file = process.patchFile(
         plusOne,
         {},
@@ -242,7 +264,7 @@ describe('a thread that blocks all signals', () => {
     'does not block SIGTRAP when it does so through libc',
     inRuntimeSession(async (session) => {
       for (const runtime of ['preloaded', 'embedded'] as const) {
-        const flags = ['-DLIBC', '-DSHORT'];
+        const flags = ['-DLIBC', '-DSHORT', lowAddresses];
         const text =
           runtime === 'preloaded'
             ? blocking
@@ -255,6 +277,104 @@ describe('a thread that blocks all signals', () => {
         const [patched] = (await process.patch(plusOne, {}, { functions })).functions;
         assert.equal(patched!.trampoline.method, 'int3');
         assert.equal(await process.ask(''), '2');
+      }
+    }),
+  );
+});
+
+/** A handler interrupts f() where its second instruction begins, computes for most of the time, and returns there. */
+const interrupted = `
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef SHORT
+__attribute__((naked, noipa)) double f(double x) { __asm__("push %rbp; sqrtsd %xmm0,%xmm0; pop %rbp; ret"); }
+#else
+__attribute__((naked, noipa)) double f(double x) { __asm__("sqrtsd %xmm0,%xmm0; ret"); }
+#endif
+static atomic_long calls, wrong;
+static void handle(int unused) {
+  struct timespec now, start;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec < 10000000);
+}
+static void *run(void *unused) {
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN};
+  event._sigev_un._tid = syscall(SYS_gettid);
+  struct itimerspec every = {{0, 13000000}, {0, 13000000}};
+  timer_t timer;
+#ifdef ALTERNATE
+  static char stack[65536];
+  stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+  sigaltstack(&alternate, 0);
+#endif
+  struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+  sigaction(SIGRTMIN, &action, 0);
+  timer_create(CLOCK_MONOTONIC, &event, &timer);
+  timer_settime(timer, 0, &every, 0);
+  for (;;) {
+    for (int i = 0; i < 1000; i++) {
+      double got = f(4.0);
+      if (got != 2.0 && got != 3.0) atomic_fetch_add(&wrong, 1);
+    }
+    atomic_fetch_add(&calls, 1);
+  }
+  return unused;
+}
+int main(void) {
+  char line[64];
+  pthread_t t;
+  setvbuf(stdout, 0, _IOLBF, 0);
+  pthread_create(&t, 0, run, 0);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    long c = atomic_load(&calls);
+    while (atomic_load(&calls) < c + 2) ;
+    printf("%ld\\n", atomic_load(&wrong));
+  }
+  return 0;
+}`;
+
+describe('a running thread in a signal handler that interrupted the first bytes of a function', () => {
+  const newF = 'double new_f(double x) { return x == 4.0 ? 3.0 : 0.0; }';
+  const cases: [string, string[], number][] = [
+    ['stored entries', [], 0b10001],
+    ['stored entries, and an alternate stack', ['-DALTERNATE'], 0b10001],
+    ['closed entries', [lowAddresses], 0b10001],
+    ['closed entries, and an alternate stack', [lowAddresses, '-DALTERNATE'], 0b10001],
+  ];
+  for (const [name, flags, boundaries] of cases) {
+    it(
+      `returns into code that it can go on with: ${name}`,
+      inRuntimeSession(async (session) => {
+        const process = await session.run(interrupted, { flags });
+        const functions = [process.fix('f', 'new_f', { boundaries })];
+        await process.patch(newF, {}, { functions });
+        for (let round = 0; round < 25; round++) {
+          await process.revert('f', round % 2);
+          assert.equal(await process.ask(''), '0');
+        }
+      }),
+    );
+  }
+
+  it(
+    'is undisturbed where entries are closed by int3, also when it is in the way',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(interrupted, { flags: [lowAddresses, '-DSHORT'] });
+      const functions = [process.fix('f', 'new_f', { boundaries: 0b00011 })];
+      for (let round = 0; round < 10; round++) {
+        const file = process.patchFile(newF, {}, { functions });
+        const answer = await process.request('patch', `file ${file}`);
+        if (answer.ok) await process.request('revert', 'all');
+        // What an interrupted call leaves on its stack cannot be told from a handler that has not returned.
+        else assert.equal(answer.error?.code, 'thread-unresponsive');
+        assert.equal(await process.ask(''), '0');
       }
     }),
   );

@@ -28,7 +28,7 @@ interface Manifest {
     viewsWelcome: { view: string; contents: string; when?: string }[];
     walkthroughs: { id: string; steps: { media: { markdown: string } }[] }[];
     taskDefinitions: { type: string }[];
-    keybindings?: unknown[];
+    keybindings: { command: string; key: string; when: string }[];
   };
 }
 interface Property {
@@ -145,8 +145,12 @@ describe('the manifest', () => {
     assert.ok(!manifest.activationEvents.includes('*'));
   });
 
-  it('takes no keyboard shortcut', () => {
-    assert.equal(contributes.keybindings, undefined);
+  it('takes Ctrl+S only where an auto-save may be written at that moment, and no other key', () => {
+    assert.deepEqual(
+      contributes.keybindings.map(({ command, key }) => [command, key]),
+      [[ids.Command.save, 'ctrl+s']],
+    );
+    assert.match(contributes.keybindings[0]!.when, /fileIsLive && config\.files\.autoSave != off/);
   });
 
   it('has the files that it names', () => {

@@ -16,7 +16,8 @@ describe('in the extension host', function () {
   it('VS Code starts, and runs the tests', async () => {
     session.copySample('driver');
     session.write('unit.c', 'long value(long n) {\n  return n * 2;\n}\n');
-    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
+    session.write('other.c', 'long other(long n) {\n  return n * 2;\n}\n');
+    await session.build({ sources: ['main.c', 'unit.c', 'other.c'], flags: ['-g', '-O0'] });
     const program = '${workspaceFolder}/program';
     const task = { label: 'run with hot patch', type: 'hotPatch', program };
     session.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: [task] }));

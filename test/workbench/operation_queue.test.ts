@@ -6,13 +6,17 @@ import { OperationQueue, type SaveEnd } from '../../extension/workbench/session/
 class Patches {
   readonly started: string[][] = [];
   private finish: ((end: SaveEnd) => void)[] = [];
-  readonly queue = new OperationQueue((files, signal) => {
-    this.started.push([...files]);
-    return new Promise((resolve) => {
-      signal.addEventListener('abort', () => resolve('withdrawn'));
-      this.finish.push(resolve);
-    });
-  });
+  readonly queue = new OperationQueue(
+    (files, signal) => {
+      this.started.push([...files]);
+      return new Promise((resolve) => {
+        signal.addEventListener('abort', () => resolve('withdrawn'));
+        this.finish.push(resolve);
+      });
+    },
+    (error) => this.errors.push(String(error)),
+  );
+  readonly errors: string[] = [];
   end(): void {
     this.finish.at(-1)!('done');
   }
@@ -73,5 +77,43 @@ describe('saves', () => {
     await turn();
     patches.end();
     await saved;
+  });
+
+  it('go on after a patch that threw, which it should not', async () => {
+    const errors: unknown[] = [];
+    const done: string[] = [];
+    const queue = new OperationQueue(
+      ([file]) => {
+        if (file === 'bad.cc') throw new Error('a view failed');
+        done.push(file!);
+        return Promise.resolve('done');
+      },
+      (error) => errors.push(error),
+    );
+    await queue.save(['bad.cc']);
+    await queue.save(['good.cc']);
+    assert.deepEqual([done, errors.length], [['good.cc'], 1]);
+  });
+
+  it('that are cancelled end, and are not begun again by themselves', async () => {
+    const patches = new Patches();
+    const cancelled = patches.queue.save(['a.cc']);
+    await turn();
+    patches.queue.cancel();
+    await cancelled;
+    const next = patches.queue.save(['b.cc']);
+    await turn();
+    assert.deepEqual(patches.started, [['a.cc'], ['b.cc']]);
+    patches.end();
+    await next;
+  });
+
+  it('let a command be cancelled', async () => {
+    const patches = new Patches();
+    const command = patches.queue.run(
+      (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve('given up'))),
+    );
+    patches.queue.cancel();
+    assert.equal(await command, 'given up');
   });
 });

@@ -19,15 +19,25 @@ describe('the processes of a workspace', () => {
   let looks = 0;
   let underWay = 0;
   let answer: Promise<void> | undefined;
+  let statusAnswer: Promise<void> | undefined;
+  let sequence = 1;
+  /** Looks for processes and at one count as one look: what is asked while another answer is awaited is a second. */
+  const begins = () => assert.equal(++underWay, 1, 'two looks at a time');
   const engine = {
     async processes() {
-      assert.equal(++underWay, 1, 'two looks at a time');
+      begins();
       looks++;
       await answer;
       underWay--;
       return running;
     },
-    status: (pid: number) => Promise.resolve(status(live, pid)),
+    async status(pid: number) {
+      begins();
+      const said = { ...status(live, pid), sequence };
+      await statusAnswer;
+      underWay--;
+      return said;
+    },
   } as unknown as AsyncEngine;
   let store: Store;
   let messages: string[];
@@ -35,7 +45,16 @@ describe('the processes of a workspace', () => {
 
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout'] });
-    [running, live, looks, underWay, answer, messages] = [[], [], 0, 0, undefined, []];
+    [running, live, looks, underWay, answer, statusAnswer, messages, sequence] = [
+      [],
+      [],
+      0,
+      0,
+      undefined,
+      undefined,
+      [],
+      1,
+    ];
     store = new Store();
     const log = (message: string) => void messages.push(message);
     const folders = () => ['/project'];
@@ -79,6 +98,65 @@ describe('the processes of a workspace', () => {
     looks = 0;
     await seconds(5);
     assert.equal(looks, 0);
+  });
+
+  it('are looked at one after the other, however many ask at once', async () => {
+    running = [process(7)];
+    let finish = () => undefined as void;
+    statusAnswer = new Promise((resolve) => (finish = resolve));
+    const first = watch.look();
+    await turns();
+    const second = watch.look();
+    finish();
+    // The third is asked for when the first has just ended and the second is under way.
+    await first;
+    await Promise.all([second, watch.look(), watch.look()]);
+    assert.equal(looks, 4);
+    assert.deepEqual(messages, []);
+  });
+
+  it('are shown with what was read of them during an operation, once that has ended', async () => {
+    running = [process(7)];
+    await seconds(1);
+    let finish = () => undefined as void;
+    statusAnswer = new Promise((resolve) => (finish = resolve));
+    [live, sequence] = [[patchedFunction()], 2];
+    const look = watch.look();
+    await turns();
+    store.dispatch({ type: 'operation-started', id: 1, action: 'save', files: [file] });
+    finish();
+    await look;
+    store.dispatch({ type: 'operation-superseded', id: 1 });
+    await seconds(2);
+    const [shown] = [...store.state.statuses.values()];
+    assert.equal(shown!.functions.length, 1);
+  });
+
+  it('keep what an operation reported when an earlier answer comes after it', async () => {
+    running = [process(7)];
+    await seconds(1);
+    let finish = () => undefined as void;
+    statusAnswer = new Promise((resolve) => (finish = resolve));
+    [live, sequence] = [[patchedFunction({ version: 2 })], 2];
+    const look = watch.look();
+    await turns();
+    const [key] = [...store.state.statuses.keys()];
+    const newer = { ...status([patchedFunction({ version: 3 })], 7), sequence: 5 };
+    store.dispatch({ type: 'operation-started', id: 1, action: 'save', files: [file] });
+    store.dispatch({
+      type: 'operation-finished',
+      ...{
+        id: 1,
+        at: 1,
+        result: result(),
+        statuses: new Map([[key!, newer]]),
+        texts: new Map(),
+        whole: true,
+      },
+    });
+    finish();
+    await look;
+    assert.equal(store.state.statuses.get(key!)!.functions[0]!.version, 3);
   });
 
   it('leave nothing behind when they end, however many there were', async () => {

@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { Event } from '../../extension/workbench/state/events';
 import { processKey } from '../../extension/workbench/state/state';
+import { Store } from '../../extension/workbench/state/store';
 import { contextOf } from '../../extension/workbench/views/context_values';
 import { marksOf } from '../../extension/workbench/views/function_marks';
 import { historyOf, stepsBackTo } from '../../extension/workbench/views/history_nodes';
@@ -200,6 +201,75 @@ describe('the history', () => {
       historyOf(gone).map((node) => node.kind),
       ['history.entry', 'history.entry'],
     );
+  });
+});
+
+describe('a save of two processes', () => {
+  const failure = { code: 'thread-unresponsive', message: 'busy', pid: 2 } as const;
+  const processes = [process(1), process(2)];
+  const [start, end] = save(
+    result({
+      outcome: 'failed',
+      processes: [{ pid: 1, exe: '', functions: [patchedFunction()] }],
+      refusals: [failure],
+      changed: [{ name: 'shop::price_of(long)', symbol: '', file, kind: 'changed' }],
+    }),
+    [patchedFunction()],
+    'new text',
+    1,
+  );
+  const both: Event[] = [
+    { type: 'processes', processes },
+    { type: 'matches', file, processes },
+    ...[start!, end!],
+  ];
+
+  it('that one took and the other did not is in the history as what it is, with the way back to it', () => {
+    const state = after([...running, ...both]);
+    const [node] = historyOf(state);
+    assert.match(node!.description, /live in 1 of 2 processes/);
+    const reverted: Event = {
+      type: 'status',
+      key: processKey(process(1)),
+      status: status([patchedFunction({ version: 0 })], 1),
+      answered: false,
+    };
+    assert.equal(historyOf(after([reverted], state))[0]!.kind, 'history.restorable');
+  });
+
+  it('leaves the source of the version that runs in the one', () => {
+    const { delivered } = after([...running, ...both]);
+    assert.deepEqual(
+      [...delivered.values()].map(({ text }) => text),
+      ['new text'],
+    );
+  });
+});
+
+describe('what a save says about other files', () => {
+  it('is nothing: the text of a file that was patched earlier is not what runs because another was saved', () => {
+    const other = '/project/other.cc';
+    const [start, end] = save(result(), [patchedFunction({ file: other })]);
+    const texts = new Map([
+      [file, 'saved'],
+      [other, 'edited since, and not saved into the process'],
+    ]);
+    const state = after([...running, start!, { ...end, texts } as Event]);
+    assert.deepEqual([...state.checks.keys()], [file]);
+  });
+});
+
+describe('the store', () => {
+  it('tells every listener, also after one that fails', () => {
+    const errors: unknown[] = [];
+    const told: string[] = [];
+    const store = new Store((error) => errors.push(error));
+    store.subscribe(() => {
+      throw new Error('a view failed');
+    });
+    store.subscribe(() => told.push('told'));
+    store.dispatch({ type: 'active-file', file });
+    assert.deepEqual([told, errors.length], [['told'], 1]);
   });
 });
 

@@ -1,7 +1,7 @@
 // Does a relocated field of fresh code or data refer to the same live thing? Takes what references.ts read from the live
 // bytes and compares it with the relocation's symbol. What depends on the counterparts of other functions and of
 // numbered variables is left as an expectation, to be judged when they are known (unit.ts).
-import { JUMP_SIZE, jumpDistance } from '../arch/x86_64/instructions';
+import { JUMP_SIZE, jumpTarget } from '../arch/x86_64/instructions';
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import { isConstant, type ObjectFile } from '../elf/object';
@@ -64,7 +64,7 @@ export class ReferenceComparison {
     const image = this.live.imageAt(address);
     if (image?.patch === undefined || image.covering(address)) return address;
     const bytes = image.bytes(address, JUMP_SIZE);
-    return address + ((bytes && jumpDistance(bytes)) ?? 0);
+    return (bytes && jumpTarget(bytes, address)) ?? address;
   }
 
   /** Does symbol + offset of the object lie at that address of the process? */

@@ -1,11 +1,11 @@
 // Which units of a live module a saved file concerns: the unit it is the source of, or for a header all units that
 // include it. From the module's debug information, and for headers that are not in it, from the text of the sources.
 // Finds; runs nothing.
-import { realpathSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import type { LiveModule } from '../context';
 import { STT_FILE } from '../elf/constants';
 import type { ElfFile } from '../elf/file';
+import { realPath } from '../host';
 import { readUnits, unitsIncluding, unitsOf, type UnitMatch } from '../dwarf/units';
 import type { RankedUnit, UnitFinder } from '../process/discovery';
 import type { CompileDatabases } from './compile_database';
@@ -134,12 +134,4 @@ export function commonEnd(one: string, other: string): number {
   const b = other.split('/').reverse();
   const different = a.findIndex((part, index) => part === '' || part !== b[index]);
   return different < 0 ? a.length : different;
-}
-
-function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined;
-  }
 }

@@ -2,9 +2,9 @@
 // it is left in it (never one that only defines macros), and knows nothing of what was included since the build.
 // Conditions are not evaluated and computed includes not seen: a unit too many compiles to unchanged code. Reads
 // files; runs nothing.
-import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { CompileEntry } from '../context';
+import { entriesOf, look, readTextIfThere, realPath } from '../host';
 import { includeOptions, type IncludeOptions, type ReadText } from './command';
 
 const DIRECTIVE = /^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)/gm;
@@ -29,7 +29,7 @@ export function createIncludeSearch(readText: ReadText): IncludeSearch {
   const known = new Map<string, { stamp: string; includes: Include[] }>();
 
   const includesOf = (path: string): Include[] => {
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = look(path);
     const stamp = stats ? `${stats.mtimeMs}:${stats.size}` : '';
     const before = known.get(path);
     if (before?.stamp === stamp) return before.includes;
@@ -122,11 +122,8 @@ function createListing(): (path: string) => boolean {
     const directory = dirname(path);
     let names = listed.get(directory);
     if (!names) {
-      try {
-        names = new Set(readdirSync(directory));
-      } catch {
-        names = new Set(); // a search path may name directories that do not exist
-      }
+      // None for a directory that does not exist: a search path may name such.
+      names = new Set(entriesOf(directory).map(({ name }) => name));
       listed.set(directory, names);
     }
     return names.has(basename(path));
@@ -134,17 +131,10 @@ function createListing(): (path: string) => boolean {
 }
 
 function isSame(path: string, real: string): boolean {
-  try {
-    return realpathSync(path) === real;
-  } catch {
-    return false;
-  }
+  return realPath(path) === real;
 }
 
+/** Undefined when it was removed meanwhile, or is none that can be read: it includes nothing. */
 export function readSource(path: string): string | undefined {
-  try {
-    return readFileSync(resolve(path), 'utf8');
-  } catch {
-    return undefined; // removed meanwhile: it includes nothing
-  }
+  return readTextIfThere(resolve(path));
 }

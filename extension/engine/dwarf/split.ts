@@ -1,8 +1,8 @@
 // Finds the entries of a compile unit: in the file itself, or, when they were split off (-gsplit-dwarf; DWARF 5,
 // 3.1.3), in the .dwo file that its skeleton names. A .dwo file of another build is told by its id and not used.
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ElfFile } from '../elf/file';
+import { isThere, LARGEST_TEXT, readFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as dw from './constants';
 import { Dwarf, type UnitHeader } from './dies';
@@ -34,13 +34,13 @@ export function entriesOf(elf: ElfFile, unit: Unit): UnitEntries {
   if (unit.dwoName === undefined) return { dwarf: own, header: skeleton, file: file((of) => of) };
 
   const candidates = [resolve(unit.compDir, unit.dwoName), join(dirname(elf.path), basename(unit.dwoName))];
-  const path = candidates.find((candidate) => existsSync(candidate));
+  const path = candidates.find((candidate) => isThere(candidate));
   if (path === undefined)
     throw new HotPatchError(
       'layout-unchecked',
       `debug information of ${unit.path} is in ${candidates[0]}, which is not there`,
     );
-  const split = Dwarf.of(ElfFile.parse(path, readFileSync(path)));
+  const split = Dwarf.of(ElfFile.parse(path, readFile(path, 4 * LARGEST_TEXT)));
   const id = idOf(own, skeleton);
   const header = split.units.find((candidate) => idOf(split, candidate) === id);
   if (!header) throw new HotPatchError('layout-unchecked', `${path} is of another build than ${elf.path}`);

@@ -1,9 +1,9 @@
 // Which translation units a module or object was built from: their names, compilers and source files. Used to find
 // the process of a saved file and the units that include a header. Reads unit headers, root entries and file
 // tables; never walks the entries of a unit.
-import { existsSync, realpathSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import type { ElfFile } from '../elf/file';
+import { isThere, realPathOrSelf } from '../host';
 import * as dw from './constants';
 import { Dwarf, reading, type Die, type UnitHeader } from './dies';
 import { joinPath, readLineTable } from './lines';
@@ -93,15 +93,6 @@ export function headerOf(elf: ElfFile, unit: Unit): UnitHeader {
   return header;
 }
 
-/** The path a file really has; the path itself when it does not exist. */
-function real(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
-}
-
 /** How many path components two paths have in common at their ends. */
 function commonEnd(one: string, other: string): number {
   const a = one.split('/').filter((part) => part !== '' && part !== '.');
@@ -119,7 +110,7 @@ class PathMatcher {
 
   constructor(path: string) {
     this.path = resolve(path);
-    this.real = real(this.path);
+    this.real = realPathOrSelf(this.path);
     this.names = new Set([basename(this.path), basename(this.real)]);
   }
 
@@ -132,10 +123,10 @@ class PathMatcher {
   match(candidate: string): { match: 'path' | 'suffix'; components: number } | undefined {
     if (candidate === '' || !this.mayBe(candidate)) return undefined;
     const components = Math.max(commonEnd(candidate, this.path), commonEnd(candidate, this.real));
-    if (candidate === this.path || candidate === this.real || real(candidate) === this.real)
+    if (candidate === this.path || candidate === this.real || realPathOrSelf(candidate) === this.real)
       return { match: 'path', components };
     // A file that exists here under another path is another file; only a path that leads nowhere was mapped.
-    if (isAbsolute(candidate) && existsSync(candidate)) return undefined;
+    if (isAbsolute(candidate) && isThere(candidate)) return undefined;
     return { match: 'suffix', components };
   }
 }

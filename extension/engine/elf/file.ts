@@ -1,8 +1,9 @@
 // Reads an ELF64 little-endian file: headers, sections, symbols, relocations (ELF gABI, chapters 4 and 5).
 // The first step after the compiler and after finding the live module; everything else works on what is
 // returned here. Must not interpret code or debug information, and never trusts an offset or a count.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
+import { decompress as decompressZstandard } from 'fzstd';
+import { openFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
 
@@ -54,6 +55,17 @@ export interface Relocation {
 const HEADER_SIZE = 64;
 const SYMBOL_SIZE = 24;
 const RELA_SIZE = 24;
+/** Elf64_Chdr: type, reserved, size, alignment. */
+const COMPRESSION_HEADER = 24;
+
+/** Bytes. More than the largest real sections have: a file that claims more would only exhaust the memory. */
+const LARGEST_SECTION = 2 ** 30;
+/** 8 million symbols: Chromium has 3 million. */
+const LARGEST_SYMBOL_TABLE = 192 * 2 ** 20;
+/** Notes are some hundred bytes; core dumps, which have more, are not read. */
+const LARGEST_NOTES = 2 ** 20;
+/** Of an object with a section for each function of a very large unit, several times over. */
+const MOST_SECTIONS = 2 ** 20;
 
 /** 64-bit field as a number: addresses of user space and file offsets are below 2^53. */
 function number64(bytes: Buffer, offset: number): number {
@@ -74,11 +86,11 @@ export class ElfFile {
 
   private constructor(
     readonly path: string,
-    private readonly read: (offset: number, length: number) => Buffer,
+    private readonly readUnchecked: (offset: number, length: number) => Buffer,
     readonly size: number,
   ) {
     if (size < HEADER_SIZE) throw this.malformed('is too short for an ELF header');
-    const header = read(0, HEADER_SIZE);
+    const header = this.read(0, HEADER_SIZE);
     if (header.readUInt32BE(0) !== 0x7f454c46) throw this.malformed('is not an ELF file');
     if (header[4] !== 2 || header[5] !== 1) throw this.malformed('is not 64-bit little-endian ELF');
     this.type = header.readUInt16LE(16);
@@ -90,25 +102,13 @@ export class ElfFile {
   }
 
   /** Opens a file; its sections are read on demand through one descriptor that `close` releases.
-   * Throws HotPatchError `unsupported-object` when it is not ELF64 little-endian or is malformed. */
+   * Throws HostError, or HotPatchError `unsupported-object` when it is not ELF64 little-endian or is malformed. */
   static open(path: string): ElfFile & { close(): void } {
-    const descriptor = openSync(path, 'r');
+    const file = openFile(path);
     try {
-      const size = fstatSync(descriptor).size;
-      const read = (offset: number, length: number): Buffer => {
-        const bytes = Buffer.allocUnsafe(length);
-        let done = 0;
-        while (done < length) {
-          const n = readSync(descriptor, bytes, done, length - done, offset + done);
-          if (n === 0)
-            throw new HotPatchError('unsupported-object', `${path} ends before offset ${offset + length}`);
-          done += n;
-        }
-        return bytes;
-      };
-      return Object.assign(new ElfFile(path, read, size), { close: () => closeSync(descriptor) });
+      return Object.assign(new ElfFile(path, file.read, file.size), { close: file.close });
     } catch (error) {
-      closeSync(descriptor);
+      file.close();
       throw error;
     }
   }
@@ -127,8 +127,6 @@ export class ElfFile {
     if (section.type === abi.SHT_NOBITS) return Buffer.alloc(0);
     const known = this.contents.get(section.index);
     if (known) return known;
-    if (section.offset + section.size > this.size)
-      throw this.malformed(`has section ${section.name} beyond its end`);
     let bytes = this.read(section.offset, section.size);
     if (section.flags & abi.SHF_COMPRESSED) bytes = this.decompress(section, bytes);
     this.contents.set(section.index, bytes);
@@ -139,6 +137,7 @@ export class ElfFile {
   symbols(type: number = abi.SHT_SYMTAB): ElfSymbol[] {
     const table = this.sections.find((section) => section.type === type);
     if (!table) return [];
+    if (table.size > LARGEST_SYMBOL_TABLE) throw this.malformed('has more symbols than are read');
     const bytes = this.data(table);
     const strings = this.sections[table.link];
     if (!strings) throw this.malformed('has a symbol table without strings');
@@ -153,7 +152,8 @@ export class ElfFile {
       const at = index * SYMBOL_SIZE;
       const info = bytes.readUInt8(at + 4);
       let section = bytes.readUInt16LE(at + 6);
-      if (section === abi.SHN_XINDEX && indices) section = indices.readUInt32LE(index * 4);
+      if (section === abi.SHN_XINDEX && indices && index * 4 + 4 <= indices.length)
+        section = indices.readUInt32LE(index * 4);
       symbols[index] = {
         index,
         name: cString(names, bytes.readUInt32LE(at)),
@@ -193,9 +193,10 @@ export class ElfFile {
       const within = address - segment.address;
       if (within + length > segment.memorySize) continue;
       if (within + length <= segment.fileSize) return this.read(segment.offset + within, length);
+      if (!(length <= LARGEST_SECTION)) throw this.malformed(`has ${length} bytes where data is expected`);
       const bytes = Buffer.alloc(length);
       if (within < segment.fileSize)
-        this.read(segment.offset + within, segment.fileSize - within).copy(bytes);
+        this.read(segment.offset + within, Math.min(length, segment.fileSize - within)).copy(bytes);
       return bytes;
     }
     return undefined;
@@ -205,7 +206,8 @@ export class ElfFile {
   buildId(): string | undefined {
     for (const segment of this.segments) {
       if (segment.type !== abi.PT_NOTE) continue;
-      const id = findNote(this.read(segment.offset, segment.fileSize), 'GNU', abi.NT_GNU_BUILD_ID);
+      const notes = this.read(segment.offset, Math.min(segment.fileSize, LARGEST_NOTES));
+      const id = findNote(notes, 'GNU', abi.NT_GNU_BUILD_ID);
       if (id) return id.toString('hex');
     }
     return undefined;
@@ -213,8 +215,7 @@ export class ElfFile {
 
   private readSegments(offset: number, entrySize: number, count: number): Segment[] {
     if (count === 0) return [];
-    if (entrySize < 56 || offset + entrySize * count > this.size)
-      throw this.malformed('has program headers beyond its end');
+    if (entrySize < 56) throw this.malformed('has program headers of a wrong size');
     const bytes = this.read(offset, entrySize * count);
     return Array.from({ length: count }, (_, i) => {
       const at = i * entrySize;
@@ -232,14 +233,13 @@ export class ElfFile {
 
   private readSections(offset: number, entrySize: number, header: Buffer): Section[] {
     if (offset === 0) return [];
-    if (entrySize < 64 || offset + entrySize > this.size)
-      throw this.malformed('has section headers beyond its end');
+    if (entrySize < 64) throw this.malformed('has section headers of a wrong size');
     // gABI: with SHN_LORESERVE sections or more, the count and the string index are in section 0.
     const first = this.read(offset, entrySize);
     const count = header.readUInt16LE(60) || number64(first, 32);
     const named = header.readUInt16LE(62);
     const nameIndex = named === abi.SHN_XINDEX ? first.readUInt32LE(40) : named;
-    if (offset + entrySize * count > this.size) throw this.malformed('has section headers beyond its end');
+    if (!(count <= MOST_SECTIONS)) throw this.malformed(`claims to have ${count} sections`);
     const bytes = this.read(offset, entrySize * count);
     const sections = Array.from({ length: count }, (_, index): Section => {
       const at = index * entrySize;
@@ -266,18 +266,41 @@ export class ElfFile {
     return sections;
   }
 
+  /** gABI, "Section Compression". Throws HotPatchError unsupported-object. */
   private decompress(section: Section, bytes: Buffer): Buffer {
+    if (bytes.length < COMPRESSION_HEADER)
+      throw this.malformed(`has section ${section.name} without its compression header`);
     const kind = bytes.readUInt32LE(0);
-    if (kind !== abi.ELFCOMPRESS_ZLIB)
-      throw this.malformed(
-        `has section ${section.name} compressed with method ${kind}, which is not supported`,
-      );
-    return inflateSync(bytes.subarray(24));
+    const size = number64(bytes, 8);
+    if (!(size <= LARGEST_SECTION))
+      throw this.malformed(`has section ${section.name} of ${size} bytes, more than is read`);
+    const content = bytes.subarray(COMPRESSION_HEADER);
+    try {
+      if (kind === abi.ELFCOMPRESS_ZLIB) return inflateSync(content, { maxOutputLength: Math.max(size, 1) });
+      if (kind === abi.ELFCOMPRESS_ZSTD) return zstandard(content, size);
+    } catch (error) {
+      throw this.malformed(`has section ${section.name}, which cannot be decompressed: ${String(error)}`);
+    }
+    throw this.malformed(`has section ${section.name} compressed with method ${kind}, which is not known`);
+  }
+
+  /** Bytes of the file. Every offset and length comes from the file itself and is held against its size here. */
+  private read(offset: number, length: number): Buffer {
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.size))
+      throw this.malformed(`refers to ${length} bytes at ${offset}, beyond its end`);
+    if (length > LARGEST_SECTION) throw this.malformed(`has a part of ${length} bytes, more than is read`);
+    return this.readUnchecked(offset, length);
   }
 
   private malformed(what: string): HotPatchError {
     return new HotPatchError('unsupported-object', `${this.path} ${what}`);
   }
+}
+
+/** Node.js has a decoder of its own only since version 22. Throws Error when the content is malformed or longer. */
+function zstandard(content: Buffer, size: number): Buffer {
+  const bytes = decompressZstandard(content, Buffer.alloc(size));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** NUL-terminated string at an offset; empty beyond the end. */
@@ -294,9 +317,10 @@ export function findNote(notes: Buffer, owner: string, type: number): Buffer | u
     const nameSize = notes.readUInt32LE(at);
     const size = notes.readUInt32LE(at + 4);
     const name = cString(notes.subarray(at + 12, at + 12 + nameSize), 0);
-    const start = at + 12 + ((nameSize + 3) & ~3);
+    // Sizes are those of the file: 32-bit operators would make large ones negative, and lead back.
+    const start = at + 12 + Math.ceil(nameSize / 4) * 4;
     if (notes.readUInt32LE(at + 8) === type && name === owner) return notes.subarray(start, start + size);
-    at = start + ((size + 3) & ~3);
+    at = start + Math.ceil(size / 4) * 4;
   }
   return undefined;
 }

@@ -3,7 +3,8 @@
 // indexes of modules and patches between saves, because neither changes while it is mapped.
 import type { LiveModule } from '../context';
 import { ElfFile } from '../elf/file';
-import type { ProcessStatus } from '../model/result';
+import { HotPatchError } from '../model/errors';
+import type { LoadedPatch, ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
 import type { Bodies, Body, LiveFunction } from './functions';
 
@@ -12,6 +13,7 @@ const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
 const patchImages = new Map<string, { image: Image; close: () => void; asked: number }>();
 /** Patch indexes are small, but an editor runs all day. */
 const KEPT_PATCHES = 512;
+const PAGE = 0x1000;
 /** One that was asked for in this time (milliseconds) may be in use by a save. */
 const IN_USE = 10 * 60 * 1000;
 
@@ -20,7 +22,7 @@ export interface LiveProcess {
   bodies: Bodies;
 }
 
-/** Throws HotPatchError no-symbols, unsupported-object. */
+/** Throws HotPatchError no-symbols, unsupported-object, patch-file-missing. */
 export function readLiveProcess(module: LiveModule, status: ProcessStatus): LiveProcess {
   const image = moduleImage(module);
   requireSymbols(image);
@@ -29,7 +31,7 @@ export function readLiveProcess(module: LiveModule, status: ProcessStatus): Live
       (patch) => patch.kind === 'generated' && patch.state !== 'unmapped' && patch.module === module.path,
     )
     .sort((a, b) => a.id - b.id)
-    .map((patch) => patchImage(patch.file, patch.loadedAt, patch.id));
+    .map((patch) => patchImage(patch, status.pid));
   const written = new Map(patches.flatMap(({ fixes }) => fixes.map((fix) => [fix.target, fix] as const)));
   const bodies = new Map<number, Pick<LiveFunction, 'current' | 'versions'>>();
   for (const fn of status.functions) {
@@ -60,7 +62,9 @@ function moduleImage(module: LiveModule): Image {
   return image;
 }
 
-function patchImage(file: string, loadedAt: number, id: number): Image {
+/** Throws HotPatchError patch-file-missing. */
+function patchImage(patch: LoadedPatch, pid: number): Image {
+  const { file, loadedAt } = patch;
   const key = `${file}@${loadedAt}`;
   const now = Date.now();
   const known = patchImages.get(key);
@@ -69,8 +73,7 @@ function patchImage(file: string, loadedAt: number, id: number): Image {
     patchImages.set(key, { ...known, asked: now });
     return known.image;
   }
-  const elf = ElfFile.open(file);
-  const image = new Image(elf, 0, file, id);
+  const { elf, image } = openPatch(patch, pid);
   for (const [oldest, { close, asked }] of patchImages) {
     if (patchImages.size < KEPT_PATCHES || now - asked < IN_USE) break;
     close();
@@ -78,4 +81,29 @@ function patchImage(file: string, loadedAt: number, id: number): Image {
   }
   patchImages.set(key, { image, close: () => elf.close(), asked: now });
   return image;
+}
+
+/** A patch brings functions and variables that later edits refer to: without its file they cannot be known. */
+function openPatch(
+  { file, id, base, length }: LoadedPatch,
+  pid: number,
+): { elf: ReturnType<typeof ElfFile.open>; image: Image } {
+  const missing = (why: string): HotPatchError =>
+    new HotPatchError('patch-file-missing', `Patch ${id} of process ${pid} cannot be read: ${why}`, { pid });
+  let elf: ReturnType<typeof ElfFile.open>;
+  try {
+    elf = ElfFile.open(file);
+  } catch (error) {
+    if (error instanceof HotPatchError) throw missing(error.message);
+    throw error;
+  }
+  try {
+    const image = new Image(elf, 0, file, id);
+    const start = image.start - (image.start % PAGE);
+    if (start !== Number(base) || image.end > start + length) throw missing(`${file} is another file now`);
+    return { elf, image };
+  } catch (error) {
+    elf.close();
+    throw error;
+  }
 }

@@ -110,6 +110,8 @@ export interface PatchableProcess {
   cwd: string;
   /** `ready`: the runtime answers. `no-runtime`: not in the process. `other-user`, `rebuilt`: cannot be patched, and why. */
   state: 'ready' | 'no-runtime' | 'other-user' | 'rebuilt';
+  /** Why it, or its program, cannot be looked at. */
+  problem?: Problem;
   runtime?: {
     version: string;
     protocol: number;

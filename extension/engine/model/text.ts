@@ -76,6 +76,16 @@ function versionName(version: number): string {
   return version === 0 ? 'original' : `version ${version}`;
 }
 
+/** What the processes run behind a save that did not end well. Where an answer was lost, its message says it. */
+function whatRuns({ processes, refusals }: PatchResult): string {
+  if (refusals.some(({ code }) => code === 'answer-lost'))
+    return '; see the message for what the process runs';
+  const patched = processes.map(({ pid }) => pid);
+  return patched.length === 0
+    ? '; the process runs as before'
+    : `; patched all the same: process ${patched.join(', ')}`;
+}
+
 /** The outcome of a save: what is on standard output. Refusals and messages are on standard error. */
 export function resultText(result: PatchResult): string {
   const changed = new Map(result.changed.map((change) => [change.symbol, change]));
@@ -87,7 +97,7 @@ export function resultText(result: PatchResult): string {
       return lines(`unchanged: the process runs the code of ${files} already, ${took}`);
     case 'refused':
     case 'failed':
-      return lines(`${result.outcome}${files ? `: ${files}` : ''}; the process runs as before`);
+      return lines(`${result.outcome}${files ? `: ${files}` : ''}${whatRuns(result)}`);
     case 'patched':
     case 'reverted': {
       if (result.processes.length === 0) {
@@ -158,10 +168,10 @@ export function statusText({ pid, exe, functions, patches }: ProcessStatus): str
 export function processesText(processes: readonly PatchableProcess[], width: number): string {
   if (processes.length === 0)
     return lines('No process can be patched. Start one with: hot-patch run -- PROGRAM');
-  const rows = processes.map(({ pid, state, commandLine, name }) => [
+  const rows = processes.map(({ pid, state, commandLine, name, problem }) => [
     String(pid),
-    state,
-    commandLine.join(' ').replace(/\s+/g, ' ') || name,
+    problem ? problem.code : state,
+    `${commandLine.join(' ').replace(/\s+/g, ' ') || name}${problem ? `: ${problem.message}` : ''}`,
   ]);
   return lines(table([['PID', 'STATE', 'COMMAND'], ...rows]).map((line) => line.slice(0, width)));
 }

@@ -1,10 +1,14 @@
 // Where a process's runtime keeps its control directory (docs/PROTOCOL.md, section 1), and what it says of itself
 // there. Reads and removes directories of processes that have ended; sends nothing.
-import { lstatSync, readFileSync, readdirSync, readlinkSync, rmSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
+import { entriesOf, linkTarget, lookAt, readTextIfThere, remove as removeTree } from '../host';
 import type { PatchableProcess } from '../model/result';
 
 export const PROTOCOL_VERSION = 1;
+
+/** Bytes of process.json; a path may be 4096 long. */
+const LARGEST_IDENTITY = 64 * 1024;
 
 /** process.json, as far as the engine uses it. */
 export interface RuntimeIdentity {
@@ -59,11 +63,8 @@ function isOwn(stats: Stats, uid: number): boolean {
 }
 
 function own(path: string, uid: number): boolean {
-  try {
-    return isOwn(lstatSync(path), uid);
-  } catch {
-    return false;
-  }
+  const stats = lookAt(path);
+  return stats !== undefined && isOwn(stats, uid);
 }
 
 /** The runtimes that announced themselves under `bases`, by pid. Directories of processes that are gone are
@@ -80,7 +81,7 @@ export function findRuntimes(
   for (const base of bases) {
     const parent = join(base, `hot_fix-${uid}`);
     if (!own(parent, uid)) continue;
-    for (const name of readdirSync(parent)) {
+    for (const { name } of entriesOf(parent)) {
       if (!/^[1-9]\d*$/.test(name)) continue;
       const pid = Number(name);
       const controlDirectory = join(parent, name);
@@ -99,23 +100,17 @@ export function findRuntimes(
 }
 
 function isOwnNamespace(name: string): boolean {
-  return name === '' || name === readlinkSync('/proc/self/ns/pid');
+  return name === '' || name === linkTarget('/proc/self/ns/pid');
 }
 
 function readIdentity(directory: string, uid: number): RuntimeIdentity | undefined {
   if (!own(directory, uid)) return undefined;
-  try {
-    return parseIdentity(readFileSync(join(directory, 'process.json'), 'utf8'));
-  } catch {
-    return undefined; // the runtime is just starting, or ended meanwhile
-  }
+  // Not there when the runtime is just starting, or ended meanwhile.
+  const text = readTextIfThere(join(directory, 'process.json'), LARGEST_IDENTITY);
+  return text === undefined ? undefined : parseIdentity(text);
 }
 
 function remove(directory: string, uid: number): void {
-  if (!own(directory, uid)) return;
-  try {
-    rmSync(directory, { recursive: true, force: true });
-  } catch {
-    return; // another engine sweeps it at the same time
-  }
+  // That it fails is no matter: another engine sweeps it at the same time.
+  if (own(directory, uid)) removeTree(directory);
 }

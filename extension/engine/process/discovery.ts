@@ -1,11 +1,12 @@
 // From saved files to the processes, modules and units that run their code: the step `find-process` of a save.
 // Looks at processes and debug information; whether the code really is the file's is for the comparison to say.
-import { realpathSync } from 'node:fs';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import type { Target } from '../engine';
 import type { ElfFile } from '../elf/file';
+import { realPath as realPathOf } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess } from '../model/result';
+import { awaitAnnouncement, missingRuntime } from './missing_runtime';
 import type { ModuleCache } from './modules';
 import type { ProcessList } from './process_list';
 
@@ -50,7 +51,7 @@ export function isOneFamily(
   return new Set([...pids].map(root)).size === 1;
 }
 
-/** Which of the matches a request is for, or the error that says why none. Pure.
+/** Which of the matches a request is for, at least one, or the error that says why none. Pure.
  * Throws HotPatchError no-process, several-processes, no-runtime, other-user, rebuilt. */
 export function choose(
   matches: readonly Match[],
@@ -71,6 +72,7 @@ export function choose(
       throw new HotPatchError('no-process', `Process ${missing} was not built from ${subject}`, {
         pid: missing,
       });
+    if (likely.length === 0) throw new HotPatchError('no-process', `No process was chosen for ${subject}`);
     return likely;
   }
   const ready = likely.filter((_, index) => problems[index] === undefined);
@@ -118,29 +120,67 @@ function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined 
 
 export interface Discovery {
   /** As ProcessContext.targets. */
-  targets: (files: readonly string[], target: Target) => LiveTarget[];
+  targets: (files: readonly string[], target: Target) => Promise<LiveTarget[]>;
   /** Every process, whatever its state, with modules that were built from the file. */
-  matching: (file: string) => LiveTarget[];
+  matching: (file: string) => Promise<LiveTarget[]>;
 }
 
-export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: UnitFinder): Discovery {
-  /** Undefined when no module of the process was built from the files. */
-  const match = (process: PatchableProcess, files: readonly string[]): Match | undefined => {
-    let live: LiveModule[];
+/** A process or a module of it that could not be looked at, and why. */
+interface Skipped {
+  pid: number;
+  message: string;
+}
+
+/** @param log where a process or module that cannot be looked at is named; it costs only itself */
+export function createDiscovery(
+  list: ProcessList,
+  cache: ModuleCache,
+  unitsOf: UnitFinder,
+  log: (message: string) => void = () => undefined,
+): Discovery {
+  const skip = (skipped: Skipped[], pid: number, what: string, thrown: unknown): void => {
+    const message = `${what} cannot be looked at: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
+    skipped.push({ pid, message });
+    log(message);
+  };
+
+  const unitsIn = (
+    module: LiveModule,
+    files: readonly string[],
+    pid: number,
+    skipped: Skipped[],
+  ): readonly RankedUnit[] => {
+    const units: RankedUnit[] = [];
     try {
-      live = cache.modules(process.pid);
-    } catch {
-      return undefined; // ended meanwhile, or nothing of it can be read
-    }
-    const candidates = live.filter(({ path, elf }) => mayHaveSources(path, elf));
-    const found: { module: LiveModule; units: readonly RankedUnit[] }[] = [];
-    for (const module of candidates) {
-      const units: RankedUnit[] = [];
+      if (!mayHaveSources(module.path, module.elf)) return units;
       for (const file of files)
         for (const unit of unitsOf(module, file))
           if (!units.some(({ source }) => source === unit.source)) units.push(unit);
-      if (units.length > 0) found.push({ module, units });
+    } catch (error) {
+      skip(skipped, pid, `${module.path} (process ${pid})`, error);
     }
+    return units;
+  };
+
+  /** Undefined when no module of the process was built from the files. */
+  const match = async (
+    process: PatchableProcess,
+    files: readonly string[],
+    skipped: Skipped[],
+  ): Promise<Match | undefined> => {
+    const { pid } = process;
+    let live: LiveModule[];
+    try {
+      live = await cache.modules(pid);
+    } catch (error) {
+      // One that ended meanwhile is no news.
+      if (!(error instanceof HotPatchError && error.code === 'process-gone'))
+        skip(skipped, pid, `Process ${pid}`, error);
+      return undefined;
+    }
+    const found = live
+      .map((module) => ({ module, units: unitsIn(module, files, pid, skipped) }))
+      .filter(({ units }) => units.length > 0);
     if (found.length === 0) return undefined;
     const rank = Math.min(...found.flatMap(({ units }) => units.map((unit) => unit.rank))) as Rank;
     const modules = found
@@ -152,8 +192,14 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     return { process, modules, rank };
   };
 
-  const all = (processes: readonly PatchableProcess[], files: readonly string[]): Match[] =>
-    processes.flatMap((process) => match(process, files) ?? []);
+  const all = async (
+    processes: readonly PatchableProcess[],
+    files: readonly string[],
+    skipped: Skipped[] = [],
+  ): Promise<Match[]> => {
+    const matches = await Promise.all(processes.map((process) => match(process, files, skipped)));
+    return matches.filter((found) => found !== undefined);
+  };
 
   const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
   /** Only to say that the runtime is missing, so programs of the system are not even opened. */
@@ -161,37 +207,80 @@ export function createDiscovery(list: ProcessList, cache: ModuleCache, unitsOf: 
     state === 'no-runtime' && !SYSTEM.test(exe);
 
   return {
-    targets(paths, target) {
+    async targets(paths, target) {
       const files = paths.map(realPath);
-      const processes = list();
+      const skipped: Skipped[] = [];
+      const find = async (): Promise<{ processes: PatchableProcess[]; matches: Match[] }> => {
+        const processes = await list();
+        skipped.length = 0;
+        if (target.kind === 'pid') {
+          const chosen = target.pids.map((pid) => chosenProcess(processes, pid));
+          return { processes, matches: await all(chosen, files, skipped) };
+        }
+        const ready = await all(processes.filter(withRuntime), files, skipped);
+        const matches =
+          ready.length > 0 ? ready : await all(processes.filter(withoutRuntime), files, skipped);
+        return { processes, matches };
+      };
+      let { processes, matches } = await find();
+      const waiting = matches.filter(({ process }) => process.state === 'no-runtime');
+      if (
+        waiting.length > 0 &&
+        waiting.length === matches.length &&
+        (await awaitAnnouncement(
+          waiting.map(({ process }) => process),
+          list,
+        ))
+      )
+        ({ processes, matches } = await find());
       const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
-      const parentOf = (pid: number): number | undefined => parents.get(pid);
-      let matches: Match[];
-      if (target.kind === 'pid') {
-        const chosen = target.pids.map((pid) => {
-          const process = processes.find((candidate) => candidate.pid === pid);
-          if (!process) throw new HotPatchError('process-gone', `There is no process ${pid}`, { pid });
-          if (process.state === 'other-user')
-            throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
-          return process;
-        });
-        matches = all(chosen, files);
-      } else {
-        matches = all(processes.filter(withRuntime), files);
-        if (matches.length === 0) matches = all(processes.filter(withoutRuntime), files);
+      try {
+        return choose(matches, paths, target, (pid) => parents.get(pid)).map(({ process, modules }) => ({
+          process,
+          modules,
+        }));
+      } catch (error) {
+        throw withReasons(error, matches, skipped);
       }
-      return choose(matches, paths, target, parentOf).map(({ process, modules }) => ({ process, modules }));
     },
 
-    matching(path) {
+    async matching(path) {
       const file = realPath(path);
-      const processes = list();
-      const matches = all([...processes.filter(withRuntime), ...processes.filter(withoutRuntime)], [file]);
+      const processes = await list();
+      const matches = await all(
+        [...processes.filter(withRuntime), ...processes.filter(withoutRuntime)],
+        [file],
+      );
       const best = Math.min(...matches.map(({ rank }) => rank));
       return matches.filter(({ rank }) => rank === best);
     },
   };
 }
+
+/** Throws HotPatchError process-gone, other-user. */
+function chosenProcess(processes: readonly PatchableProcess[], pid: number): PatchableProcess {
+  const process = processes.find((candidate) => candidate.pid === pid);
+  if (!process) throw new HotPatchError('process-gone', `There is no process ${pid}`, { pid });
+  if (process.state === 'other-user')
+    throw new HotPatchError('other-user', `Process ${pid} belongs to another user`, { pid });
+  return process;
+}
+
+/** What is known beyond the choice: why a runtime is not there, and what could not be looked at. */
+function withReasons(error: unknown, matches: readonly Match[], skipped: readonly Skipped[]): unknown {
+  if (!(error instanceof HotPatchError)) return error;
+  if (error.code === 'no-runtime') {
+    const process = matches.find((found) => found.process.pid === error.place.pid)?.process;
+    return process ? missingRuntime(process) : error;
+  }
+  if (error.code !== 'no-process' || skipped.length === 0) return error;
+  const named = skipped.slice(0, NAMED).map(({ message }) => message);
+  const more = skipped.length > NAMED ? `, and ${skipped.length - NAMED} more` : '';
+  return new HotPatchError('no-process', `${error.message}; ${named.join('; ')}${more}`, error.place);
+}
+
+/** How many of those that could not be looked at a message names. */
+const NAMED = 3;
 
 function withoutRank({ edited, source, evidence }: RankedUnit): LiveUnit {
   return { edited, source, evidence };
@@ -199,9 +288,7 @@ function withoutRank({ edited, source, evidence }: RankedUnit): LiveUnit {
 
 /** Throws HotPatchError file-not-found. */
 function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
-  }
+  const real = realPathOf(path);
+  if (real === undefined) throw new HotPatchError('file-not-found', `${path} does not exist`, { file: path });
+  return real;
 }

@@ -1,7 +1,7 @@
 // The address space of a process: /proc/PID/maps as data, and the choice of a place for a patch in it.
 // Reading is one function at the edge; parsing and choosing are pure.
-import { readFileSync } from 'node:fs';
 import type { AddressSpace, LiveModule, Mapping } from '../context';
+import { readProcess } from '../host';
 import { processAccessError } from './memory';
 
 const PAGE = 0x1000;
@@ -51,16 +51,20 @@ export function isPatchFile(path: string): boolean {
   return /\/hot_fix-\d+\/\d+\/patches\/[^/]+$/.test(path);
 }
 
-/** Throws HotPatchError process-gone, other-user. */
-export function readAddressSpace(pid: number): AddressSpace {
+/** As the engine names patch files: time, its pid, a count, the source. Copies of hand-written ones have other names. */
+export function isGeneratedName(name: string): boolean {
+  return /^[0-9a-z]+-\d+-\d+-.+\.so$/.test(name);
+}
+
+/** Throws HotPatchError process-gone, other-user, unreadable-file (the process hangs in the kernel). */
+export async function readAddressSpace(pid: number): Promise<AddressSpace> {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/maps`, 'latin1');
+    text = (await readProcess(pid, 'maps')).toString('utf8');
   } catch (error) {
     throw processAccessError(pid, error, 'the memory map');
   }
-  // latin1 keeps any byte of a path through the regular expression; paths are UTF-8 to everyone else.
-  const mappings = parseMaps(Buffer.from(text, 'latin1').toString('utf8'));
+  const mappings = parseMaps(text);
   return { mappings, heapEnd: mappings.findLast((mapping) => mapping.path === '[heap]')?.end ?? 0 };
 }
 

@@ -1,9 +1,10 @@
 // The modules (executable, shared libraries) of a process, with their ELF files. Files are cached by identity, so
 // that repeated saves open and parse nothing. Knows nothing of sources or of the runtime.
-import { readlinkSync, statSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import type { LiveModule, Mapping } from '../context';
 import { ET_EXEC, PT_LOAD } from '../elf/constants';
 import { ElfFile } from '../elf/file';
+import { linkTarget, look } from '../host';
 import { HotPatchError } from '../model/errors';
 import { isPatchFile, readAddressSpace } from './maps';
 import { processAccessError } from './memory';
@@ -67,12 +68,8 @@ export function placement(
 /** Is the file at a path another build than the one with this build id? Files without ids differ if they are
  * different files. */
 function isOtherBuild(path: string, mapped: Stats, buildId: string | undefined): boolean {
-  let present: Stats;
-  try {
-    present = statSync(path);
-  } catch {
-    return false; // removed, not replaced: what runs is still the last build
-  }
+  const present = look(path);
+  if (!present) return false; // removed, not replaced: what runs is still the last build
   if (present.ino === mapped.ino && present.dev === mapped.dev) return false;
   if (buildId === undefined) return true;
   try {
@@ -101,9 +98,16 @@ export function hasDebugInformation(pid: number): boolean {
   }
 }
 
+/** The link to the executable of a process says nothing: it has ended, or is not ours. */
+function notReadable(pid: number): HotPatchError {
+  return look(`/proc/${pid}`)
+    ? new HotPatchError('other-user', `No permission for the executable of process ${pid}`, { pid })
+    : new HotPatchError('process-gone', `Process ${pid} has ended`, { pid });
+}
+
 export interface ModuleCache {
   /** As ProcessContext.modules. */
-  modules: (pid: number) => LiveModule[];
+  modules: (pid: number) => Promise<LiveModule[]>;
   /** The executable of a process alone: no reading of its memory map. `rebuilt` as in LiveModule.
    * Throws HotPatchError unsupported-module, process-gone, other-user. */
   executable: (pid: number) => { elf: ElfFile; key: string; rebuilt: boolean };
@@ -135,13 +139,14 @@ export function createModuleCache(): ModuleCache {
   const executable = (pid: number): { file: OpenFile; path: string; rebuilt: boolean; stats: Stats } => {
     const link = `/proc/${pid}/exe`;
     try {
-      const path = readlinkSync(link).replace(/ \(deleted\)$/, '');
-      const stats = statSync(link);
+      const path = linkTarget(link)?.replace(/ \(deleted\)$/, '');
+      const stats = look(link);
+      if (path === undefined || !stats) throw notReadable(pid);
       // Opened through the link: that is the mapped file even after it was replaced.
       const file = fileOf(link, stats);
       return { file, path, stats, rebuilt: isOtherBuild(`/proc/${pid}/root${path}`, stats, file.buildId) };
     } catch (error) {
-      if (error instanceof HotPatchError)
+      if (error instanceof HotPatchError && error.code === 'unsupported-object')
         throw new HotPatchError('unsupported-module', `${error.message} (executable of process ${pid})`, {
           pid,
         });
@@ -159,7 +164,8 @@ export function createModuleCache(): ModuleCache {
     ];
     for (const path of through) {
       try {
-        const stats = statSync(path);
+        const stats = look(path);
+        if (!stats) continue;
         const file = fileOf(path, stats);
         const isOther = () =>
           path === mapped.path || isOtherBuild(`/proc/${pid}/root${mapped.path}`, stats, file.buildId);
@@ -177,8 +183,8 @@ export function createModuleCache(): ModuleCache {
       return { elf: file.elf, key: file.key, rebuilt };
     },
 
-    modules(pid) {
-      const { mappings } = readAddressSpace(pid);
+    async modules(pid) {
+      const { mappings } = await readAddressSpace(pid);
       const main = executable(pid);
       const modules: LiveModule[] = [];
       for (const mapped of mappedFiles(mappings)) {

@@ -1,8 +1,8 @@
 // The local processes and whether they can be patched, from /proc and the control directories. Called up to once
 // a second by views: a few small reads a process, no debug information.
-import { readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { PatchableProcess } from '../model/result';
+import { entriesOf, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
+import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories, findRuntimes } from './control_directory';
 
 /** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
@@ -25,22 +25,15 @@ export function parseStat(
 
 /** Undefined when the process is gone (or a zombie: nothing of it is left to patch). */
 export function readStat(pid: number): ReturnType<typeof parseStat> {
-  const text = tryRead(`/proc/${pid}/stat`);
+  const text = readProcessText(pid, 'stat');
   const stat = text === undefined ? undefined : parseStat(text);
   return stat && stat.state !== 'Z' && stat.state !== 'X' ? stat : undefined;
 }
 
-function tryRead(path: string): string | undefined {
+/** Undefined when the process is gone, is not ours, or hangs in the kernel: it is listed with what is known. */
+async function tryRead(pid: number, name: string): Promise<string | undefined> {
   try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function tryReadLink(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
+    return (await readProcess(pid, name)).toString('utf8');
   } catch {
     return undefined;
   }
@@ -56,42 +49,47 @@ interface Known {
   runtimeDirectory: string | undefined;
 }
 
-export type ProcessList = () => PatchableProcess[];
+export type ProcessList = () => Promise<PatchableProcess[]>;
 
-/** @param isRebuilt whether the executable of a process was replaced by another build; asked for processes with
- * the runtime only. */
-export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessList {
+/** @param lookAtProgram whether the executable of a process was replaced by another build, or why it cannot be looked at;
+ * asked for processes with the runtime only. */
+export function createProcessList(
+  lookAtProgram: (pid: number) => { rebuilt: boolean; problem?: Problem },
+): ProcessList {
   const known = new Map<number, Known>();
   const ownUid = process.getuid?.() ?? 0;
 
-  const look = (pid: number, startTime: number): Known | undefined => {
-    const link = tryReadLink(`/proc/${pid}/exe`);
+  const look = async (pid: number, startTime: number): Promise<Known | undefined> => {
+    const link = linkTarget(`/proc/${pid}/exe`);
     const exe = link?.replace(/ \(deleted\)$/, '') ?? '';
     const before = known.get(pid);
     if (before && before.startTime === startTime && before.exe === exe) return before;
     const uid = uidOf(pid);
-    const commandLine = (tryRead(`/proc/${pid}/cmdline`) ?? '').replace(/\0$/, '').split('\0');
+    const words = await tryRead(pid, 'cmdline');
+    const commandLine = (words ?? '').replace(/\0$/, '').split('\0');
     // Kernel threads have neither executable nor command line.
     if (uid === undefined || (exe === '' && commandLine.join('') === '')) return undefined;
-    const environment = uid === ownUid ? tryRead(`/proc/${pid}/environ`) : undefined;
+    const environment = uid === ownUid ? await tryRead(pid, 'environ') : undefined;
     const runtimeDirectory = environment
       ?.split('\0')
       .find((variable) => variable.startsWith('XDG_RUNTIME_DIR='))
       ?.slice('XDG_RUNTIME_DIR='.length);
     const now = { startTime, exe, uid, commandLine, runtimeDirectory: runtimeDirectory || undefined };
-    known.set(pid, now);
+    // What could not be read is asked for again: a process hangs for a while, not for ever.
+    if (words !== undefined) known.set(pid, now);
     return now;
   };
 
-  return () => {
+  return async () => {
     const live = new Map<number, { stat: NonNullable<ReturnType<typeof parseStat>>; about: Known }>();
-    for (const name of readdirSync('/proc')) {
-      if (!/^\d+$/.test(name)) continue;
-      const pid = Number(name);
-      const stat = readStat(pid);
-      const about = stat && look(pid, stat.startTime);
-      if (about) live.set(pid, { stat, about });
-    }
+    const pids = entriesOf('/proc').flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
+    await Promise.all(
+      pids.map(async (pid) => {
+        const stat = readStat(pid);
+        const about = stat && (await look(pid, stat.startTime));
+        if (about) live.set(pid, { stat, about });
+      }),
+    );
     for (const pid of known.keys()) if (!live.has(pid)) known.delete(pid);
 
     const environments = [...live.values()].flatMap(({ about }) => about.runtimeDirectory ?? []);
@@ -100,13 +98,14 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
       ownUid,
       bases,
       (pid) => live.get(pid)?.stat.startTime ?? readStat(pid)?.startTime,
-      (pid, tid) => tryRead(`/proc/${pid}/task/${tid}/comm`) === 'hot_fix\n',
+      (pid, tid) => readProcessText(pid, `task/${tid}/comm`) === 'hot_fix\n',
     );
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
       const runtime = runtimes.get(pid);
-      const state =
-        about.uid !== ownUid ? 'other-user' : !runtime ? 'no-runtime' : isRebuilt(pid) ? 'rebuilt' : 'ready';
+      const isOurs = about.uid === ownUid;
+      const program = isOurs && runtime ? lookAtProgram(pid) : undefined;
+      const state = !isOurs ? 'other-user' : !program ? 'no-runtime' : program.rebuilt ? 'rebuilt' : 'ready';
       return {
         pid,
         startTime: stat.startTime,
@@ -114,9 +113,10 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
         exe: about.exe,
         name: about.exe ? basename(about.exe) : stat.name,
         commandLine: about.commandLine,
-        cwd: (about.uid === ownUid && tryReadLink(`/proc/${pid}/cwd`)) || '',
+        cwd: (about.uid === ownUid && linkTarget(`/proc/${pid}/cwd`)) || '',
         state,
         ...(runtime && { runtime }),
+        ...(program?.problem && { problem: program.problem }),
       };
     });
     return processes.sort((a, b) => Number(!a.runtime) - Number(!b.runtime) || a.pid - b.pid);
@@ -124,9 +124,5 @@ export function createProcessList(isRebuilt: (pid: number) => boolean): ProcessL
 }
 
 function uidOf(pid: number): number | undefined {
-  try {
-    return statSync(`/proc/${pid}`).uid;
-  } catch {
-    return undefined;
-  }
+  return lookUp(`/proc/${pid}`)?.uid;
 }

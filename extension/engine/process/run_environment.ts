@@ -1,7 +1,7 @@
 // The environment in which a program gets the runtime without being built with it.
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { ElfFile } from '../elf/file';
+import { isThere } from '../host';
 import { HotPatchError } from '../model/errors';
 
 const RUNTIME = 'libhot_fix.so';
@@ -20,7 +20,7 @@ export function runEnvironment(
   directory: string,
 ): NodeJS.ProcessEnv {
   const library = resolve(directory, RUNTIME);
-  if (!existsSync(library))
+  if (!isThere(library))
     throw new HotPatchError('file-not-found', `The runtime ${library} does not exist`, { file: library });
   if (/[\s:]/.test(library))
     // ld.so splits LD_PRELOAD at blanks and colons and knows no quoting.
@@ -37,8 +37,8 @@ function sanitizerOf(program: string, { PATH = '' }: NodeJS.ProcessEnv): string 
   const places = program.includes('/')
     ? [program]
     : PATH.split(delimiter).map((directory) => join(directory, program));
-  const file = places.find((place) => existsSync(place));
-  if (file === undefined || !isElf(file)) return undefined;
+  const file = places.find(isThere);
+  if (file === undefined) return undefined;
   try {
     const elf = ElfFile.open(file);
     const names = elf.section('.dynstr');
@@ -46,20 +46,8 @@ function sanitizerOf(program: string, { PATH = '' }: NodeJS.ProcessEnv): string 
     elf.close();
     return found;
   } catch (thrown) {
-    // Of a form that is not read here: the program may still run.
+    // A script, or of a form that is not read here: the program may still run.
     if (thrown instanceof HotPatchError) return undefined;
     throw thrown;
   }
-}
-
-function isElf(file: string): boolean {
-  const start = Buffer.alloc(4);
-  try {
-    const descriptor = openSync(file, 'r');
-    readSync(descriptor, start, 0, 4, 0);
-    closeSync(descriptor);
-  } catch {
-    return false; // a directory, or not readable: starting it will say so
-  }
-  return start.toString('latin1') === '\x7fELF';
 }

@@ -1,5 +1,5 @@
 // Does a process run, is it stopped, which signals does it handle: /proc/PID/status (proc(5)). Pure but for one read.
-import { readFileSync } from 'node:fs';
+import { readProcessText } from '../host';
 
 export interface RunState {
   /** By SIGSTOP and the like, or by a tracer (its pid). */
@@ -24,9 +24,6 @@ export function parseRunState(text: string): RunState {
 
 /** Undefined when the process is gone. */
 export function readRunState(pid: number): RunState | undefined {
-  try {
-    return parseRunState(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return undefined;
-  }
+  const text = readProcessText(pid, 'status');
+  return text === undefined ? undefined : parseRunState(text);
 }

@@ -1,13 +1,15 @@
 // Speaks with the runtime in a process (docs/PROTOCOL.md): writes a request, rings the doorbell, waits for the one
 // answer. Says what the runtime reported and what memory shows; decides nothing about patches.
-import { mkdirSync, watch, type FSWatcher } from 'node:fs';
-import { readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { watch, type FSWatcher } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Answer, EngineContext, RequestOptions, RuntimeClient } from '../context';
+import { errorCode, isThere, readFile, remove, takeBack, writeWhole } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, PatchedFunction, ProcessStatus } from '../model/result';
 import { PROTOCOL_VERSION } from './control_directory';
-import { errorCode, readMemory } from './memory';
+import { isGeneratedName, isPatchFile, readAddressSpace } from './maps';
+import { readMemory } from './memory';
+import { obstacleOf } from './obstacles';
 import { signalThread } from './system_calls';
 import { readStat } from './process_list';
 import { readRunState, type RunState } from './run_state';
@@ -17,6 +19,13 @@ import { parseAnswer, parseStatus } from './status';
 const DEFAULT_TIMEOUT = 10_000;
 /** How often the process is looked at while waiting, and the answer too where file events do not arrive. */
 const POLL_INTERVAL = 50;
+/** For a status that is asked for only because the one on disk is behind. */
+const REFRESH_TIMEOUT = 2000;
+/** Bytes of a status or an answer: thousands of functions with all their versions. */
+const LARGEST_DOCUMENT = 64 * 1024 * 1024;
+/** Errno of tgkill(2). */
+const EPERM = 1;
+const EAGAIN = 11;
 
 /** Lines of a request between the first and the last. */
 type RequestLine = readonly [key: string, value: string];
@@ -64,38 +73,57 @@ export function createRuntimeClient(
     );
   const directory = runtime.controlDirectory;
   const patchDirectory = join(directory, 'patches');
-  mkdirSync(patchDirectory, { recursive: true, mode: 0o700 });
 
   /** Names for people, and each trampoline compared with the process's memory. */
   const complete = async (status: ProcessStatus): Promise<ProcessStatus> => {
     const names = await demangle(status.functions.map(({ symbol }) => symbol));
-    const functions = status.functions.map((entry, index) => ({
-      ...entry,
-      name: names[index] ?? entry.symbol,
-      verifiedFromMemory: verifyFromMemory(pid, entry),
-    }));
+    const functions = await Promise.all(
+      status.functions.map(async (entry, index) => ({
+        ...entry,
+        name: names[index] ?? entry.symbol,
+        verifiedFromMemory: await verifyFromMemory(pid, entry),
+      })),
+    );
     return { ...status, functions };
   };
 
   const gone = (): HotPatchError =>
     new HotPatchError('process-gone', `${exe} (process ${pid}) has ended`, { pid });
 
+  const isGone = (): boolean => readStat(pid)?.startTime !== target.startTime;
+
+  /** Throws HotPatchError process-gone, no-runtime, doorbell-taken, signal-refused. */
   const ring = async (): Promise<void> => {
     // Pid and thread numbers are used again, and an unhandled signal ends a process: look before ringing.
-    if (readStat(pid)?.startTime !== target.startTime) throw gone();
-    const { caught } = readRunState(pid) ?? {};
-    if (
-      caught?.(runtime.signal) !== true ||
-      (await signalThread(pid, runtime.workerTid, runtime.signal)) !== 0
-    ) {
-      if (readStat(pid)?.startTime !== target.startTime) throw gone();
+    if (isGone()) throw gone();
+    if (!isThere(`/proc/${pid}/task/${runtime.workerTid}`))
       throw new HotPatchError(
         'no-runtime',
-        `The runtime in process ${pid} is no longer there: the process runs another program now, ` +
-          `or has taken back signal ${runtime.signal}`,
+        `The runtime in process ${pid} is no longer there: the process runs another program now`,
+        { pid },
+      );
+    if (readRunState(pid)?.caught(runtime.signal) !== true) {
+      if (isGone()) throw gone();
+      throw new HotPatchError(
+        'doorbell-taken',
+        `${exe} (process ${pid}) has taken back signal ${runtime.signal}, which the runtime listens to`,
         { pid },
       );
     }
+    const errno = await signalThread(pid, runtime.workerTid, runtime.signal);
+    if (errno === 0) return;
+    if (isGone()) throw gone();
+    const why =
+      errno === EPERM
+        ? 'the process runs with other user ids than this one'
+        : errno === EAGAIN
+          ? 'its queue of real-time signals is full or has no room (RLIMIT_SIGPENDING)'
+          : `errno ${errno}`;
+    throw new HotPatchError(
+      'signal-refused',
+      `Signal ${runtime.signal} could not be sent to ${exe} (process ${pid}): ${why}`,
+      { pid },
+    );
   };
 
   const ask = async (
@@ -109,10 +137,10 @@ export function createRuntimeClient(
     const answerFile = join(directory, 'answers', `${id}.json`);
     const waiting = waitForFile(join(directory, 'answers'), answerFile);
     try {
-      const unfinished = join(directory, 'requests', `.${id}`);
       try {
-        await writeFile(unfinished, requestText(command, lines), { mode: 0o600, flag: 'wx' });
-        await rename(unfinished, request);
+        writeWhole(request, requestText(command, lines), {
+          unfinished: join(directory, 'requests', `.${id}`),
+        });
       } catch (error) {
         if (errorCode(error) === 'ENOENT') throw gone();
         throw error;
@@ -120,11 +148,11 @@ export function createRuntimeClient(
       try {
         await ring();
       } catch (error) {
-        await rm(request, { force: true });
+        remove(request);
         throw error;
       }
       const text = await awaitAnswer(waiting.next, request, options);
-      await rm(answerFile, { force: true });
+      remove(answerFile);
       const answer = parseAnswer(text, exe);
       return { ...answer, status: await complete(answer.status) };
     } finally {
@@ -149,7 +177,7 @@ export function createRuntimeClient(
       const text = await next();
       if (text !== undefined) return text;
       const state = readRunState(pid);
-      if (!state || readStat(pid)?.startTime !== target.startTime) throw gone();
+      if (!state || isGone()) throw gone();
       if (state.stopped && !stopped) log('warn', stoppedMessage(target, state.stopped));
       if (!state.stopped !== !stopped) options.onRunState?.(state.stopped);
       stopped = state.stopped;
@@ -160,18 +188,60 @@ export function createRuntimeClient(
       if (!aborted && waited < timeout) continue;
       if (taken && waited < 2 * timeout) continue;
       if (!taken) {
-        taken = !(await withdraw(request));
+        taken = !takeBack(request);
         if (taken) continue;
       }
-      if (aborted) options.signal?.throwIfAborted();
-      throw new HotPatchError(
-        'runtime-timeout',
-        stopped
-          ? stoppedMessage(target, stopped)
-          : `The runtime in ${exe} (process ${pid}) did not answer in ${(waited / 1000).toFixed(1)} s`,
-        { pid },
+      throw await unanswered(taken, stopped, waited, options.signal);
+    }
+  };
+
+  /** What to throw when the time is over. A request that was taken may have been carried out, also when a newer save
+   * wants it back. */
+  const unanswered = async (
+    taken: boolean,
+    stopped: RunState['stopped'],
+    waited: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Error> => {
+    if (!taken && signal?.aborted) return signal.reason as Error;
+    const who = `The runtime in ${exe} (process ${pid})`;
+    const seconds = `${(waited / 1000).toFixed(1)} s`;
+    const obstacle = stopped ? stoppedMessage(target, stopped) : await obstacleOf(pid, runtime.workerTid);
+    if (taken) {
+      const why = obstacle ? `: ${obstacle}` : '; its answer may not have been writable (is the disk full?)';
+      return new HotPatchError(
+        'answer-lost',
+        `${who} took the request and gave no answer in ${seconds}${why}`,
+        {
+          pid,
+        },
       );
     }
+    if (stopped) return new HotPatchError('runtime-timeout', stoppedMessage(target, stopped), { pid });
+    return obstacle
+      ? new HotPatchError('runtime-blocked', `${who} cannot work: ${obstacle}`, { pid })
+      : new HotPatchError('runtime-timeout', `${who} did not answer in ${seconds}`, { pid });
+  };
+
+  /** The status on disk; an empty one when the runtime never wrote it. */
+  const statusOnDisk = (): ProcessStatus => {
+    try {
+      return parseStatus(readFile(join(directory, 'status.json'), LARGEST_DOCUMENT).toString('utf8'), exe);
+    } catch (error) {
+      if (isGone()) throw gone();
+      if (errorCode(error) !== 'ENOENT') throw error;
+      return { pid, exe, sequence: 0, patches: [], functions: [] };
+    }
+  };
+
+  /** A patch of ours that is mapped and that the status does not have: the runtime could not write it (a full disk), or
+   * is about to. What would be compared with it would not be the code that runs. */
+  const unknownPatch = async ({ patches }: ProcessStatus): Promise<string | undefined> => {
+    const known = new Set(patches.map(({ file }) => basename(file)));
+    const { mappings } = await readAddressSpace(pid);
+    return mappings.find(
+      ({ path }) => isPatchFile(path) && isGeneratedName(basename(path)) && !known.has(basename(path)),
+    )?.path;
   };
 
   return {
@@ -206,28 +276,18 @@ export function createRuntimeClient(
       ),
     status: (options) => ask('status', [], options),
     async readStatus() {
-      let text: string;
-      try {
-        text = await readFile(join(directory, 'status.json'), 'utf8');
-      } catch (error) {
-        if (readStat(pid)?.startTime !== target.startTime) throw gone();
-        if (errorCode(error) !== 'ENOENT') throw error;
-        return { pid, exe, sequence: 0, patches: [], functions: [] };
-      }
-      return complete(parseStatus(text, exe));
+      const status = statusOnDisk();
+      if ((await unknownPatch(status)) === undefined) return complete(status);
+      const fresh = (await ask('status', [], { timeout: REFRESH_TIMEOUT })).status;
+      const missing = await unknownPatch(fresh);
+      if (missing === undefined) return fresh;
+      throw new HotPatchError(
+        'answer-lost',
+        `${exe} (process ${pid}) has the patch ${missing}, which its runtime does not report`,
+        { pid },
+      );
     },
   };
-}
-
-/** Takes a request back. False: the runtime has it already. */
-async function withdraw(request: string): Promise<boolean> {
-  try {
-    await unlink(request);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function stoppedMessage(target: PatchableProcess, stopped: NonNullable<RunState['stopped']>): string {
@@ -239,11 +299,14 @@ function stoppedMessage(target: PatchableProcess, stopped: NonNullable<RunState[
 }
 
 /** Does the process's memory hold what the runtime says it wrote? Null when it cannot be read. */
-export function verifyFromMemory(pid: number, { trampoline }: PatchedFunction): boolean | null {
+export async function verifyFromMemory(
+  pid: number,
+  { trampoline }: PatchedFunction,
+): Promise<boolean | null> {
   const expected = trampoline.bytesAfter || trampoline.bytesBefore;
   if (expected === '') return null;
   try {
-    const bytes = readMemory(pid, Number(trampoline.address), expected.length / 2);
+    const bytes = await readMemory(pid, Number(trampoline.address), expected.length / 2);
     return bytes.toString('hex') === expected;
   } catch {
     return null; // no permission (Yama), or the process ended: unknown is what null says
@@ -269,9 +332,9 @@ function waitForFile(
   } catch {
     watcher = undefined; // no inotify watches left: polling does it
   }
-  const read = async (): Promise<string | undefined> => {
+  const read = (): string | undefined => {
     try {
-      return await readFile(file, 'utf8');
+      return readFile(file, LARGEST_DOCUMENT).toString('utf8');
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       throw error;

@@ -1,6 +1,5 @@
 // One fresh unit against one module of a process: tells the comparison which code the unit brought there and which of it
 // is being edited. Between the steps, which decide when to compare, and compare/, which knows no files.
-import { realpathSync } from 'node:fs';
 import { type OwnedCode, UnitComparison } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { functionLines } from '../dwarf/functions';
@@ -8,6 +7,7 @@ import { parseProducer } from '../dwarf/producer';
 import { unitsOf, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFunction } from '../elf/object';
+import { realPathOrSelf } from '../host';
 import type { LiveProcess } from '../live/module_image';
 import { HotPatchError } from '../model/errors';
 import type { Save } from './progress';
@@ -21,12 +21,12 @@ export function compareUnit(
   unit: FreshUnit,
 ): UnitComparison {
   const { object } = unit;
-  const saved = new Set([object.source, ...save.request.files.map(realPath)]);
+  const saved = new Set([object.source, ...save.request.files.map(realPathOrSelf)]);
   const isEdited = (fn: ObjectFunction): boolean => {
     const files = unit.writtenIn(fn);
     // What a library makes of a lambda (std::function's handler) has the lambda's code in it.
     const own = LOCAL_ENTITY.test(fn.symbol.name) ? files : files.slice(0, 1);
-    return own.some((file) => saved.has(realPath(file)));
+    return own.some((file) => saved.has(realPathOrSelf(file)));
   };
   return new UnitComparison(object, live.image, live.bodies, () => {
     const owned = ownedCode(module, object.source);
@@ -36,14 +36,6 @@ export function compareUnit(
 
 /** Names that mention something declared in a function, e.g. a lambda (Itanium C++ ABI, 5.1.6: `Z <encoding> E`). */
 const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
-
-function realPath(file: string): string {
-  try {
-    return realpathSync(file);
-  } catch {
-    return file;
-  }
-}
 
 type UnitCode = Omit<OwnedCode, 'isEdited'>;
 const ownedCache = new WeakMap<ElfFile, Map<string, UnitCode | undefined>>();

@@ -1,6 +1,5 @@
 // The steps `find-command`, `compile` and `read`: from the units that a save concerns to their objects, made by the
 // build's own commands. Looks at no process.
-import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
@@ -9,6 +8,7 @@ import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
 import { ObjectFile } from '../elf/object';
+import { LARGEST_TEXT, readFile } from '../host';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -69,7 +69,7 @@ async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise
 }
 
 export function readUnit(compiled: CompiledUnit): FreshUnit {
-  const elf = ElfFile.parse(compiled.object, readFileSync(compiled.object));
+  const elf = ElfFile.parse(compiled.object, readFile(compiled.object, 4 * LARGEST_TEXT));
   const object = new ObjectFile(elf, compiled.source);
   let places: Map<string, FunctionPlace> | undefined;
   let variables: Map<string, FunctionPlace> | undefined;

@@ -1,23 +1,71 @@
 // The step `deliver`: hands the patch files to the runtime of each process and waits for its answer, trying again where
-// waiting or another place helps. After it a process runs either all of the save or none of it.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// waiting or another place helps. After it a process runs either all of the save or none of it; where that cannot be
+// known because the answer was lost, the message says what memory shows.
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { LiveTarget, RuntimeClient } from '../context';
-import { HotPatchError } from '../model/errors';
+import { hasBreakpoint, JUMP_SIZE, jumpTarget } from '../arch/x86_64/instructions';
+import type { Answer, LiveTarget, RuntimeClient } from '../context';
+import { errorCode, makeDirectory, remove, writeWhole } from '../host';
+import { type ErrorCode, HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
-import { hasBreakpoint, JUMP_SIZE } from '../arch/x86_64/instructions';
 import { isEmpty, placeFor } from './link';
 import type { Save } from './progress';
 import type { ModulePlan, PatchFile } from './unit';
 
-const PLACEMENT_TRIES = 4;
-/** How long to wait for a caller that relies on old code to return, and how often to look. */
-const QUIESCENCE_TRIES = 20;
-const QUIESCENCE_PAUSE = 100;
+/** What to do about an answer that says no, and for how long. All else is final. */
+interface Retry {
+  /** `wait` for a pause; `move` the patch to another place; until the debugger's `breakpoint` is removed. */
+  then: 'wait' | 'move' | 'breakpoint';
+  /** Milliseconds from the first request on; the last try may end after it. */
+  patience?: number;
+  /** Further requests. */
+  tries?: number;
+}
+
+/** Each code has a limit of its own: waiting for a caller uses up no place, and the other way round. */
+export const RETRIES: Readonly<Partial<Record<ErrorCode, Retry>>> = {
+  // It returns from the old function, if it is not the main loop.
+  'caller-active': { then: 'wait', patience: 2000 },
+  // Something was mapped there since the place was chosen.
+  'address-taken': { then: 'move', tries: 3 },
+  // A breakpoint may be looked at for an hour. No breakpoint, no retry.
+  'original-differs': { then: 'breakpoint' },
+  // Threads that starve on a busy machine. The runtime itself waits for two seconds each time.
+  'thread-unresponsive': { then: 'wait', tries: 2 },
+};
+/** Milliseconds between two tries, and between two looks at a breakpoint. */
+const PAUSE = 100;
+
+/** The runtime never saw the request when one of these is thrown, so nothing uses its files. */
+const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set([
+  'runtime-timeout',
+  'runtime-blocked',
+  'no-runtime',
+  'process-gone',
+  'bad-request',
+  'cannot-write',
+  'doorbell-taken',
+  'signal-refused',
+]);
+
+/** Time, for tests to pass. */
+export interface Clock {
+  /** Milliseconds. */
+  now: () => number;
+  pause: (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>;
+}
+
+const REAL_CLOCK: Clock = {
+  now: () => performance.now(),
+  pause: (milliseconds, signal) => setTimeout(milliseconds, undefined, { signal }),
+};
 
 /** One transaction for each process, with the patches of all its modules. */
-export async function deliver(save: Save, patches: readonly PatchFile[]): Promise<void> {
+export async function deliver(
+  save: Save,
+  patches: readonly PatchFile[],
+  clock: Clock = REAL_CLOCK,
+): Promise<void> {
   const byProcess = new Map<LiveTarget, PatchFile[]>();
   for (const patch of patches) {
     if (isEmpty(patch)) continue;
@@ -25,31 +73,77 @@ export async function deliver(save: Save, patches: readonly PatchFile[]): Promis
   }
   await save.step('deliver', async () => {
     const outcomes = await Promise.allSettled(
-      [...byProcess].map(([target, files]) => deliverTo(save, target, files)),
+      [...byProcess].map(([target, files]) => deliverTo(save, target, files, clock)),
     );
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw failed.reason;
   });
 }
 
-async function deliverTo(save: Save, target: LiveTarget, patches: readonly PatchFile[]): Promise<void> {
-  const client = save.client(target);
+async function deliverTo(
+  save: Save,
+  target: LiveTarget,
+  patches: readonly PatchFile[],
+  clock: Clock,
+): Promise<void> {
   const { pid } = target.process;
   save.progress('deliver', undefined, pid);
-  const avoid: { start: number; end: number }[] = [];
-  for (let attempt = 1; ; attempt++) {
-    const files: string[] = [];
-    const places: { start: number; end: number }[] = [];
-    for (const { plan, linked } of patches) {
-      if (!linked) continue;
-      const { link } = linked;
-      if (avoid.length > 0) {
-        linked.start = placeFor(save, plan, link.length, [...avoid, ...places]);
-        linked.bytes = link.write(linked.start);
-      }
-      places.push({ start: linked.start, end: linked.start + link.length });
-      files.push(writePatch(client, plan, linked.bytes));
+  const begin = clock.now();
+  const tries = new Map<ErrorCode, number>();
+  const avoid: Range[] = [];
+  for (;;) {
+    const places = await choosePlaces(save, patches, avoid);
+    const answer = await transact(save, target, patches);
+    if (answer.ok) return noteDelivered(save, pid, patches, answer);
+    const code = answer.error?.code ?? 'internal';
+    const retry = RETRIES[code];
+    const tried = (tries.get(code) ?? 0) + 1;
+    tries.set(code, tried);
+    const isOver =
+      !retry ||
+      tried > (retry.tries ?? Infinity) ||
+      clock.now() - begin >= (retry.patience ?? Infinity) ||
+      (retry.then === 'breakpoint' && !(await breakpointsRemoved(save, pid, patches, clock)));
+    if (isOver) throw refusal(answer, pid);
+    if (retry.then === 'move') avoid.push(...places);
+    else if (retry.then === 'wait') await clock.pause(PAUSE, save.request.signal);
+  }
+}
+
+interface Range {
+  start: number;
+  end: number;
+}
+
+/** Where each patch lies; links those that must move. */
+async function choosePlaces(
+  save: Save,
+  patches: readonly PatchFile[],
+  avoid: readonly Range[],
+): Promise<Range[]> {
+  const places: Range[] = [];
+  for (const { plan, linked } of patches) {
+    if (!linked) continue;
+    const { link } = linked;
+    if (avoid.length > 0) {
+      linked.start = await placeFor(save, plan, link.length, [...avoid, ...places]);
+      linked.bytes = link.write(linked.start);
     }
+    places.push({ start: linked.start, end: linked.start + link.length });
+  }
+  return places;
+}
+
+/** Writes the files and asks once. Files that the process does not use are gone when it failed. */
+async function transact(save: Save, target: LiveTarget, patches: readonly PatchFile[]): Promise<Answer> {
+  const client = save.client(target);
+  const { pid } = target.process;
+  const files: string[] = [];
+  const removeFiles = (isUsed: (file: string) => boolean): void => {
+    for (const file of files) if (!isUsed(file)) remove(file);
+  };
+  try {
+    for (const { plan, linked } of patches) if (linked) files.push(writePatch(client, plan, linked.bytes));
     const answer = await client.patch(
       files,
       patches.flatMap(({ reverts }) => reverts),
@@ -68,59 +162,94 @@ async function deliverTo(save: Save, target: LiveTarget, patches: readonly Patch
     for (const [step, milliseconds] of Object.entries(answer.timings))
       if (step !== 'total')
         save.timings[`runtime-${step}`] = (save.timings[`runtime-${step}`] ?? 0) + milliseconds;
-    if (answer.ok) {
-      const touched = new Set([
-        ...patches.flatMap(({ plan, linked }) =>
-          linked ? plan.units.flatMap(({ fixes }) => fixes.map(({ entry }) => entry)) : [],
-        ),
-        ...patches.flatMap(({ reverts }) => reverts),
-      ]);
-      const functions = answer.status.functions.filter(({ address }) => touched.has(Number(address)));
-      save.processes.push({ pid, exe: answer.status.exe, functions });
-      save.warnings.push(...functions.filter(neverReturns).map((fn) => oldCodeStays(fn, pid)));
-      return;
+    // Where threads have entered new code before it failed, the runtime keeps the patch, and later saves read its file.
+    const kept = new Set(answer.status.patches.map(({ file }) => file));
+    if (!answer.ok) removeFiles((file) => kept.has(file));
+    return answer;
+  } catch (thrown) {
+    if (!(thrown instanceof HotPatchError)) {
+      removeFiles(() => false); // taken back by a newer save
+      throw thrown;
     }
-    for (const file of files) rmSync(file, { force: true });
-    if (answer.error?.code === 'caller-active' && attempt < QUIESCENCE_TRIES) {
-      await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
-      continue;
-    }
-    if (answer.error?.code === 'original-differs' && (await breakpointsRemoved(save, pid, patches))) continue;
-    if (answer.error?.code !== 'address-taken' || attempt >= PLACEMENT_TRIES)
-      throw new HotPatchError(
-        answer.error?.code ?? 'internal',
-        answer.error?.message ?? 'The runtime gave no reason',
-        {
-          pid,
-          ...(answer.error?.symbol && { symbol: answer.error.symbol }),
-        },
-      );
-    avoid.push(...places);
+    if (NOT_TAKEN.has(thrown.code)) removeFiles(() => false);
+    if (thrown.code !== 'answer-lost') throw thrown;
+    const seen = await whatMemoryShows(save, pid, patches);
+    throw new HotPatchError(thrown.code, `${thrown.message}; ${seen}`, thrown.place);
   }
+}
+
+function noteDelivered(save: Save, pid: number, patches: readonly PatchFile[], { status }: Answer): void {
+  const touched = new Set([
+    ...patches.flatMap(({ plan, linked }) =>
+      linked ? plan.units.flatMap(({ fixes }) => fixes.map(({ entry }) => entry)) : [],
+    ),
+    ...patches.flatMap(({ reverts }) => reverts),
+  ]);
+  const functions = status.functions.filter(({ address }) => touched.has(Number(address)));
+  save.processes.push({ pid, exe: status.exe, functions });
+  save.warnings.push(...functions.filter(neverReturns).map((fn) => oldCodeStays(fn, pid)));
+}
+
+function refusal({ error }: Answer, pid: number): HotPatchError {
+  return new HotPatchError(error?.code ?? 'internal', error?.message ?? 'The runtime gave no reason', {
+    pid,
+    ...(error?.symbol && { symbol: error.symbol }),
+  });
+}
+
+/** Of a request whose answer was lost: how many of its functions are entered through a jump into the new patch. */
+async function whatMemoryShows(save: Save, pid: number, patches: readonly PatchFile[]): Promise<string> {
+  let live = 0;
+  let all = 0;
+  try {
+    for (const { plan, linked } of patches) {
+      if (!linked) continue;
+      for (const { entry, jumpOffset } of plan.units.flatMap((unit) => unit.fixes)) {
+        all++;
+        const at = entry + jumpOffset;
+        const target = jumpTarget(await save.context.processes.readMemory(pid, at, JUMP_SIZE), at);
+        if (target !== undefined && target >= linked.start && target < linked.start + linked.link.length)
+          live++;
+      }
+    }
+  } catch {
+    return 'its memory cannot be read, so what it runs is not known';
+  }
+  if (all === 0) return 'what it runs is not known';
+  return live === 0
+    ? 'memory shows that it runs as before'
+    : `memory shows that ${live} of ${all} functions of this save run their new version`;
 }
 
 /** A debugger that has a breakpoint in the bytes where the jump goes will put back the byte that it found there, and
  * with it destroy any jump that is written meanwhile. Waits until its user has removed it.
  * @returns whether there was one, so that it is worth another try */
-async function breakpointsRemoved(save: Save, pid: number, patches: readonly PatchFile[]): Promise<boolean> {
+async function breakpointsRemoved(
+  save: Save,
+  pid: number,
+  patches: readonly PatchFile[],
+  clock: Clock,
+): Promise<boolean> {
   const { processes } = save.context;
   const fixes = patches.flatMap(({ plan, linked }) =>
     linked ? plan.units.flatMap((unit) => unit.fixes) : [],
   );
-  const held = (): (typeof fixes)[number] | undefined =>
-    processes.isTraced(pid)
-      ? fixes.find(({ entry, jumpOffset, boundaries }) =>
-          hasBreakpoint(processes.readMemory(pid, entry + jumpOffset, JUMP_SIZE), boundaries),
-        )
-      : undefined;
-  const first = held();
+  const held = async (): Promise<(typeof fixes)[number] | undefined> => {
+    if (!processes.isTraced(pid)) return undefined;
+    for (const fix of fixes) {
+      const bytes = await processes.readMemory(pid, fix.entry + fix.jumpOffset, JUMP_SIZE);
+      if (hasBreakpoint(bytes, fix.boundaries)) return fix;
+    }
+    return undefined;
+  };
+  const first = await held();
   if (!first) return false;
   save.context.log(
     'warn',
     `A debugger has a breakpoint at the entry of ${first.fn.symbol.name}; it is patched when the breakpoint is removed`,
   );
   save.progress('wait-for-breakpoint', undefined, pid);
-  while (held()) await setTimeout(QUIESCENCE_PAUSE, undefined, { signal: save.request.signal });
+  while (await held()) await clock.pause(PAUSE, save.request.signal);
   save.progress('deliver', undefined, pid);
   return true;
 }
@@ -141,13 +270,19 @@ function oldCodeStays({ name, symbol }: PatchedFunction, pid: number): Problem {
 
 let patchCount = 0;
 
+/** Throws HostError cannot-write, HotPatchError process-gone (its control directory is no longer there). */
 function writePatch(client: RuntimeClient, plan: ModulePlan, bytes: Buffer): string {
-  mkdirSync(client.patchDirectory, { recursive: true, mode: 0o700 });
+  try {
+    makeDirectory(client.patchDirectory);
+  } catch (error) {
+    const { pid, exe } = client.process;
+    if (errorCode(error) !== 'ENOENT') throw error;
+    throw new HotPatchError('process-gone', `${exe} (process ${pid}) has ended`, { pid });
+  }
   const unit = plan.units.find(({ fixes }) => fixes.length > 0)!.comparison.object.source;
   const name = `${Date.now().toString(36)}-${process.pid}-${++patchCount}-${basename(unit)}.so`;
   const file = join(client.patchDirectory, name);
   // The process must never map a file that is still being written.
-  writeFileSync(`${file}.part`, bytes, { mode: 0o600 });
-  renameSync(`${file}.part`, file);
+  writeWhole(file, bytes);
   return file;
 }

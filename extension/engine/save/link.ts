@@ -45,9 +45,9 @@ async function linkModule(
 ): Promise<Linked | undefined> {
   const imports = new ImportResolver(
     plan.live.image.module,
-    save.context.processes.modules(plan.target.process.pid),
+    await save.context.processes.modules(plan.target.process.pid),
   );
-  const link = (): Linked => {
+  const link = async (): Promise<Linked> => {
     const selection = new Selection(plan.units, plan.live.image, imports, save.locate);
     const linker = new Link({
       selection,
@@ -59,11 +59,11 @@ async function linkModule(
       imports,
       locate: save.locate,
     });
-    const start = placeFor(save, plan, linker.length, taken);
+    const start = await placeFor(save, plan, linker.length, taken);
     return { link: linker, start, bytes: linker.write(start) };
   };
   try {
-    return link();
+    return await link();
   } catch (thrown) {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     return linkIndirect(save, plan, link, thrown);
@@ -75,13 +75,13 @@ function oneForEachEntry(fixes: readonly PlannedFix[]): PlannedFix[] {
   return [...new Map(fixes.map((fix) => [fix.entry, fix])).values()];
 }
 
-export function placeFor(
+export async function placeFor(
   save: Save,
   plan: ModulePlan,
   length: number,
   avoid: { start: number; end: number }[],
-): number {
-  const space = save.context.processes.addressSpace(plan.target.process.pid);
+): Promise<number> {
+  const space = await save.context.processes.addressSpace(plan.target.process.pid);
   const place = findGap(space, plan.module, length, [...plan.occupied, ...avoid]);
   if (place === undefined)
     throw new HotPatchError(

@@ -19,7 +19,7 @@ const INDIRECT_FLAGS = [
 export async function linkIndirect(
   save: Save,
   plan: ModulePlan,
-  link: () => Linked,
+  link: () => Promise<Linked>,
   cause: IndirectAccessNeeded,
 ): Promise<Linked | undefined> {
   const direct = [...plan.units];
@@ -28,7 +28,7 @@ export async function linkIndirect(
     save.context.log('info', `${cause.message}: compiling again with ${extraFlags.join(' ')}`);
     try {
       plan.units = await Promise.all(direct.map((unit) => recompiled(save, plan, unit, extraFlags)));
-      return plan.units.some(({ fixes }) => fixes.length > 0) ? link() : undefined;
+      return plan.units.some(({ fixes }) => fixes.length > 0) ? await link() : undefined;
     } catch (thrown) {
       // A compiler that does not know the option, or one that it does not help: the next may.
       if (!(thrown instanceof IndirectAccessNeeded) && !(thrown instanceof CompileError)) throw thrown;

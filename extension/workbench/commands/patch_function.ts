@@ -1,6 +1,6 @@
-// Commands hotPatch.patchFunction (palette, code lens) and hotPatch.patchFile (palette, ⚡ in the editor title): patch
-// without a save that counts. A file with unsaved changes is saved first, when the user agrees: what is compiled is
-// the file.
+// Commands hotPatch.patchFunction (palette, code lens), hotPatch.patchFile (palette, ⚡ in the editor title) and
+// hotPatch.save (Ctrl+S beside auto-save). The first two patch without a save that counts; a file with unsaved changes
+// is saved first, when the user agrees: what is compiled is the file.
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
 import type { SourceFunction } from '../state/source_function';
@@ -25,6 +25,11 @@ export async function patchFile(session: Session, uri?: vscode.Uri): Promise<voi
   const document = await documentOf(uri?.fsPath);
   if (!document || !(await isSaved(session, document))) return;
   await tellFailure(await session.operations.patch({ action: 'patch', files: [document.uri.fsPath] }));
+}
+
+export async function saveExplicitly(session: Session): Promise<void> {
+  const document = vscode.window.activeTextEditor?.document;
+  if (document) await session.saves.saveExplicitly(document);
 }
 
 /** The innermost function that has the cursor. */

@@ -1,19 +1,24 @@
-// The order of things: one operation at a time; a newer save of the same file takes the place of the one that is
-// under way, files of a save that was withdrawn are saved with the next one, and none is lost. Pure scheduling:
-// what an operation does is passed in.
+// The order of operations: one at a time. A newer save of a file withdraws the save of it that is under way, and files
+// of a withdrawn save are patched with the next one; no file is dropped. Pure scheduling: what an operation does is
+// passed in, and whatever it throws ends that operation only.
 
 /** How a save ended: `withdrawn` when it was given up, unfinished, for a newer one. */
 export type SaveEnd = 'done' | 'withdrawn';
 
 type Entry =
-  { kind: 'save'; files: Set<string>; done: () => void } | { kind: 'task'; run: () => Promise<void> };
+  | { kind: 'save'; files: Set<string>; done: () => void }
+  | { kind: 'task'; run: (signal: AbortSignal) => Promise<void> };
 
 export class OperationQueue {
   private readonly entries: Entry[] = [];
-  private running: { files: Set<string>; controller: AbortController } | undefined;
+  private running: { files: ReadonlySet<string>; controller: AbortController } | undefined;
   private active: Promise<void> | undefined;
 
-  constructor(private readonly patch: (files: readonly string[], signal: AbortSignal) => Promise<SaveEnd>) {}
+  /** @param failed is told what a patch threw, which it should not */
+  constructor(
+    private readonly patch: (files: readonly string[], signal: AbortSignal) => Promise<SaveEnd>,
+    private readonly failed: (error: unknown) => void,
+  ) {}
 
   /** Files that were saved; resolves when they, or newer versions of them, have been dealt with. */
   save(files: readonly string[]): Promise<void> {
@@ -35,11 +40,16 @@ export class OperationQueue {
   }
 
   /** Anything else, in its turn. */
-  run<T>(task: () => Promise<T>): Promise<T> {
+  run<T>(task: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.entries.push({ kind: 'task', run: () => task().then(resolve, reject) });
+      this.entries.push({ kind: 'task', run: (signal) => task(signal).then(resolve, reject) });
       this.start();
     });
+  }
+
+  /** Gives up what is under way, if it can be; what waits begins. */
+  cancel(): void {
+    this.running?.controller.abort();
   }
 
   private start(): void {
@@ -50,24 +60,32 @@ export class OperationQueue {
 
   private async work(): Promise<void> {
     for (let entry = this.entries.shift(); entry; entry = this.entries.shift()) {
-      if (entry.kind === 'task') await entry.run();
-      else await this.workOnSave(entry);
+      const controller = new AbortController();
+      this.running = { files: entry.kind === 'save' ? entry.files : new Set(), controller };
+      try {
+        if (entry.kind === 'task') await entry.run(controller.signal);
+        else if ((await this.patch([...entry.files], controller.signal)) === 'withdrawn')
+          this.postpone(entry);
+      } catch (error) {
+        this.failed(error);
+      } finally {
+        this.running = undefined;
+        if (entry.kind === 'save') entry.done();
+      }
     }
   }
 
-  private async workOnSave(entry: Extract<Entry, { kind: 'save' }>): Promise<void> {
-    const controller = new AbortController();
-    this.running = { files: entry.files, controller };
-    const end = await this.patch([...entry.files], controller.signal);
-    this.running = undefined;
+  /** Its files go with the next save; where none waits, it was cancelled for good. */
+  private postpone(entry: Extract<Entry, { kind: 'save' }>): void {
     const next = this.entries.find((candidate) => candidate.kind === 'save');
-    if (end === 'withdrawn' && next) {
-      const { done } = next;
-      for (const file of entry.files) next.files.add(file);
-      next.done = () => {
-        done();
-        entry.done();
-      };
-    } else entry.done();
+    if (!next) return;
+    const { done } = next;
+    const postponed = entry.done;
+    for (const file of entry.files) next.files.add(file);
+    next.done = () => {
+      done();
+      postponed();
+    };
+    entry.done = () => undefined;
   }
 }

@@ -36,7 +36,10 @@ export class Operations {
     private readonly textOf: (file: string) => string | undefined,
     private readonly log: (message: string) => void,
   ) {
-    this.queue = new OperationQueue((files, signal) => this.save(files, signal));
+    this.queue = new OperationQueue(
+      (files, signal) => this.save(files, signal),
+      (error) => this.log(`a save ended with ${String(error)}`),
+    );
   }
 
   /** Results of all operations as they end, but of those that a newer save took the place of. */
@@ -51,11 +54,16 @@ export class Operations {
   }
 
   patch(order: PatchOrder): Promise<PatchResult> {
-    return this.queue.run(() => this.patchNow(order));
+    return this.queue.run((signal) => this.patchNow(order, signal));
   }
 
   load(pid: number, file: string): Promise<PatchResult> {
     return this.queue.run(() => this.perform('load', [file], false, () => this.engine().load(pid, file)));
+  }
+
+  /** Withdraws what is under way, as far as it can be: what a process has taken is applied. */
+  cancel(): void {
+    this.queue.cancel();
   }
 
   /** Runs when nothing is under way, and lets nothing begin until it is done. */
@@ -82,7 +90,7 @@ export class Operations {
     return result.outcome === 'failed' && signal.aborted ? 'withdrawn' : 'done';
   }
 
-  private patchNow(order: PatchOrder, signal?: AbortSignal): Promise<PatchResult> {
+  private patchNow(order: PatchOrder, signal: AbortSignal): Promise<PatchResult> {
     const { selection } = this.store.state;
     const chosen = targetProcesses(this.store.state).map((process) => process.pid);
     const target: Target = order.pids
@@ -117,14 +125,18 @@ export class Operations {
     const started = performance.now();
     this.store.dispatch({ type: 'operation-started', id, action, files });
     const texts = await this.textsOf(files);
-    const result = await call(id).catch((error: unknown) => failure(files, error));
+    // A newer save may have come while the texts were read.
+    const result = signal?.aborted
+      ? failure(files, new Error('withdrawn'))
+      : await call(id).catch((error: unknown) => failure(files, error));
     result.timings['total'] ??= performance.now() - started;
     this.tell(action, result);
     if (result.outcome === 'failed' && signal?.aborted) {
+      // Withdrawn by a newer save or by the user, who need not be told so.
       this.store.dispatch({ type: 'operation-superseded', id });
-      return result;
+      return { ...result, refusals: [] };
     }
-    for (const listener of this.listeners) listener(result);
+    this.report(result);
     const statuses = await this.statusesAfter(result);
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
@@ -132,6 +144,16 @@ export class Operations {
     const at = Date.now();
     this.store.dispatch({ type: 'operation-finished', id, at, result, statuses, texts: allTexts, whole });
     return result;
+  }
+
+  private report(result: PatchResult): void {
+    for (const listener of this.listeners) {
+      try {
+        listener(result);
+      } catch (error) {
+        this.log(`a listener failed: ${String(error)}`);
+      }
+    }
   }
 
   private async statusesAfter(result: PatchResult): Promise<Map<ProcessKey, ProcessStatus>> {

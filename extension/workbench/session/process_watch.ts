@@ -1,6 +1,6 @@
 // Follows the workspace's processes that have the runtime as they start, fork, exec and end, and what their runtimes
-// report. Processes of other projects are other windows' affair. One look a second, never two at a time, none while an
-// operation is under way (which reports by itself).
+// report. Processes of other projects belong to other windows. One look a second, never two at a time, and none begins
+// while an operation is under way, which reports by itself.
 import type { PatchableProcess } from '../../engine/model/result';
 import type { AsyncEngine } from '../engine_thread/client';
 import { processKey, type ProcessKey } from '../state/state';
@@ -15,10 +15,10 @@ export interface ProcessWatch {
 }
 
 /**
- * @param folders of the workspace and its builds: a process is the workspace's when its program lies in one of them,
- * or when it was built from a file that is open
+ * @param folders of the workspace and its builds. A process belongs to the workspace if its executable is under one of
+ * them or was built from an open file.
  * @param othersChanged called when other processes have started or ended
- * @param isSeen whether counts of threads in old code are in sight, so that the runtimes are asked to count again
+ * @param isSeen Whether a view that shows thread counts is visible; only then are runtimes asked to recount.
  */
 export function watchProcesses(
   engine: () => AsyncEngine,
@@ -75,9 +75,12 @@ export function watchProcesses(
       troubles.delete(key);
       const text = JSON.stringify(status);
       if (text === reported.get(key) && !isSilent) return;
+      // What an operation reports at its end is newer; a look after that reports what is newer still.
+      if (store.state.operation !== undefined) return;
+      const known = store.state.statuses.get(key);
+      if (known && status.sequence < known.sequence) return;
       reported.set(key, text);
-      if (store.state.operation === undefined)
-        store.dispatch({ type: 'status', key, status, answered: refresh });
+      store.dispatch({ type: 'status', key, status, answered: refresh });
     } catch (error) {
       if (refresh && !isSilent) store.dispatch({ type: 'silent', key });
       say(key, `status of ${process.name} (${process.pid}): ${String(error)}`);
@@ -85,18 +88,20 @@ export function watchProcesses(
   }
 
   function begin(count: boolean): Promise<void> {
-    active = (active ?? Promise.resolve())
+    const mine = (active ?? Promise.resolve())
       .then(() => (disposed ? undefined : look(count)))
       .finally(() => {
+        // Another look may have been asked for meanwhile; the next is counted from the last of them.
+        if (active !== mine) return;
         active = undefined;
         clearTimeout(timer);
         if (!disposed) timer = setTimeout(tick, INTERVAL_MS);
       });
-    return active;
+    return (active = mine);
   }
 
   function tick(): void {
-    if (store.state.operation === undefined) void begin(false);
+    if (store.state.operation === undefined && !active) void begin(false);
     else timer = setTimeout(tick, INTERVAL_MS);
   }
 

@@ -1,7 +1,7 @@
 // What every command is given: the state, the engine, and the few things that act. Made in extension.ts. Knows no view.
 import type * as vscode from 'vscode';
 import type { Documents } from '../documents/documents';
-import type { AsyncEngine } from '../engine_thread/client';
+import type { EngineThread } from '../engine_thread/client';
 import type { Store } from '../state/store';
 import type { CompileDatabases } from './compile_database';
 import type { FileWatch } from './file_watch';
@@ -13,7 +13,7 @@ export interface Session {
   readonly context: vscode.ExtensionContext;
   readonly log: vscode.LogOutputChannel;
   readonly store: Store;
-  readonly engine: AsyncEngine;
+  readonly engine: EngineThread;
   readonly operations: Operations;
   readonly documents: Documents;
   readonly saves: SaveWatch;

@@ -7,6 +7,7 @@ import {
   functionKey,
   processKey,
   versionKey,
+  type Action,
   type Check,
   type Delivered,
   type Finished,
@@ -154,6 +155,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
       .map((process) => ({ key: processKey(process), pid: process.pid, name: process.name })),
     milliseconds: finished.milliseconds,
     outcome: finished.outcome,
+    partly: finished.partly,
     message: finished.refusals[0]?.message ?? finished.errors[0]?.message,
     after: new Map(
       [...statuses]
@@ -164,7 +166,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   const done = { ...state, operation: undefined, last: finished, statuses };
   return {
     ...done,
-    checks: checksAfter(done, event),
+    checks: checksAfter(done, operation.files, event),
     lost: silentAfter(done, result),
     reports: replaceReports(state.reports, operation.files, {
       files: operation.files,
@@ -174,21 +176,30 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
       warnings: result.warnings,
     }),
     history: worthRemembering(finished) ? [entry, ...state.history].slice(0, HISTORY_LENGTH) : state.history,
-    delivered: new Map([...state.delivered, ...deliveredBy(state, event, finished.milliseconds)]),
+    delivered: new Map([
+      ...state.delivered,
+      ...deliveredBy(state, finished.action, event, finished.milliseconds),
+    ]),
   };
 }
 
 /** Once a whole file is live, its text is known to be what runs, as if it had been checked. */
-function checksAfter(state: State, event: Extract<Event, { type: 'operation-finished' }>): State['checks'] {
+function checksAfter(
+  state: State,
+  files: readonly string[],
+  event: Extract<Event, { type: 'operation-finished' }>,
+): State['checks'] {
   const { result, texts, whole } = event;
   if (!whole || result.outcome === 'refused' || result.outcome === 'failed') return state.checks;
   const versions = runningVersions(state);
   return new Map([
     ...state.checks,
-    ...[...texts].map(([file, text]): [string, Check] => {
+    ...[...texts].flatMap(([file, text]): [string, Check][] => {
+      // Texts of other files are those of functions that were patched earlier: nobody has compiled them now.
+      if (!files.includes(file)) return [];
       const message = 'The file is what runs.';
       const report: CheckReport = { file, verdict: 'ready', message, problems: [], timings: {} };
-      return [file, { kind: 'done', report, text, versions }];
+      return [[file, { kind: 'done', report, text, versions }]];
     }),
   ]);
 }
@@ -222,10 +233,18 @@ function finishedOf(action: Finished['action'], files: readonly string[], result
     milliseconds: Math.round(result.timings['total'] ?? 0),
     functions: [...new Set(changed.length > 0 ? changed : reported)],
     processes: result.processes.map((process) => process.pid),
+    partly: partlyOf(result),
     refusals: result.refusals,
     warnings: result.warnings,
     errors: result.diagnostics.filter((diagnostic) => diagnostic.severity === 'error'),
   };
+}
+
+/** Each process takes a save as a whole or not at all; of several, one may and another not. */
+function partlyOf({ outcome, processes, refusals }: PatchResult): number[] {
+  if (outcome !== 'failed' && outcome !== 'refused') return [];
+  const refused = new Set(refusals.map(({ pid }) => pid));
+  return processes.map(({ pid }) => pid).filter((pid) => !refused.has(pid));
 }
 
 function keysOf(processes: readonly PatchableProcess[], result: PatchResult): ProcessKey[] {
@@ -238,10 +257,13 @@ function keysOf(processes: readonly PatchableProcess[], result: PatchResult): Pr
 
 function deliveredBy(
   state: State,
+  action: Action,
   event: Extract<Event, { type: 'operation-finished' }>,
   milliseconds: number,
 ): [string, Delivered][] {
-  if (event.result.outcome !== 'patched' || event.texts.size === 0) return [];
+  // What the processes run says it, not the outcome: one process may have taken what another refused. Going back to
+  // an earlier version is no delivery of the text as it is now.
+  if (action === 'revert' || action === 'restore' || event.texts.size === 0) return [];
   return [...event.statuses].flatMap(([key, status]) =>
     status.functions.flatMap((f): [string, Delivered][] => {
       const previous = state.statuses.get(key)?.functions.find((old) => old.address === f.address);

@@ -74,6 +74,8 @@ export interface Finished {
   readonly milliseconds: number;
   readonly functions: readonly string[];
   readonly processes: readonly number[];
+  /** It did not succeed as a whole, and these processes run it all the same. */
+  readonly partly: readonly number[];
   readonly refusals: readonly Problem[];
   readonly warnings: readonly Problem[];
   readonly errors: readonly CompilerDiagnostic[];
@@ -108,6 +110,8 @@ export interface HistoryEntry {
   readonly processes: readonly { readonly key: ProcessKey; readonly pid: number; readonly name: string }[];
   readonly milliseconds: number;
   readonly outcome: Outcome;
+  /** It did not succeed as a whole, and these processes run it all the same. */
+  readonly partly: readonly number[];
   readonly message: string | undefined;
   /** The version of every patched function of each process after it: the state that can be gone back to. */
   readonly after: ReadonlyMap<ProcessKey, ReadonlyMap<string, number>>;

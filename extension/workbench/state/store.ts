@@ -10,6 +10,9 @@ export class Store {
   private current = initialState;
   private readonly listeners = new Set<Listener>();
 
+  /** @param failed is told what a listener threw */
+  constructor(private readonly failed: (error: unknown) => void = () => undefined) {}
+
   get state(): State {
     return this.current;
   }
@@ -18,7 +21,14 @@ export class Store {
     const previous = this.current;
     this.current = reduce(previous, event);
     if (this.current === previous) return;
-    for (const listener of [...this.listeners]) listener(this.current, previous);
+    for (const listener of [...this.listeners]) {
+      try {
+        listener(this.current, previous);
+      } catch (error) {
+        // A view that fails fails alone: the others, and whoever reported the event, go on.
+        this.failed(error);
+      }
+    }
   }
 
   /** Calls the listener after every change, not at once. */

@@ -10,6 +10,7 @@ export function contextOf(state: State): Record<ContextKey, string | boolean> {
     [ContextKey.hasPatches]: patchedFunctions(state).some((running) => running.function.version > 0),
     [ContextKey.fileIsLive]: state.activeFile !== undefined && targetsOf(state, state.activeFile).length > 0,
     [ContextKey.hasHistory]: state.history.length > 0,
+    [ContextKey.hasOperation]: state.operation !== undefined,
   };
 }
 

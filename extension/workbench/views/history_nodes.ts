@@ -1,5 +1,6 @@
 // The log of patches, newest first, as plain nodes. Pure; history.ts shows it.
 import { basename } from 'node:path';
+import type { Outcome } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { shortList } from '../state/queries';
 import type { Action, HistoryEntry, ProcessKey, State } from '../state/state';
@@ -26,6 +27,14 @@ const ACTIONS: Record<Action, string> = {
   'bring-over': 'Brought over ',
 };
 
+const ICONS: Record<Outcome, string> = {
+  patched: 'zap',
+  unchanged: 'zap',
+  reverted: 'discard',
+  refused: 'shield',
+  failed: 'error',
+};
+
 export function historyOf(state: State): HistoryNode[] {
   const alive = new Set((state.processes ?? []).map(processKey));
   return state.history.map((entry) => historyNode(state, entry, alive));
@@ -49,14 +58,15 @@ export function stepsBackTo(
 }
 
 function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<ProcessKey>): HistoryNode {
-  const failed = entry.outcome === 'refused' || entry.outcome === 'failed';
+  const partly = entry.partly.length > 0;
+  const failed = !partly && (entry.outcome === 'refused' || entry.outcome === 'failed');
   const what = entry.functions.length > 0 ? entry.functions : entry.files.map((file) => basename(file));
   const restorable =
     !failed &&
     entry.processes.some((process) => alive.has(process.key)) &&
     stepsBackTo(state, entry).length > 0;
-  const outcome = failed ? entry.outcome : `${entry.milliseconds} ms`;
   const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
+  const outcome = failed ? entry.outcome : `${entry.milliseconds} ms`;
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
@@ -64,7 +74,11 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     description: [
       time(entry.at),
       outcome,
-      processes.length <= 1 ? processes[0] : `${processes.length} processes`,
+      partly
+        ? `live in ${entry.partly.length} of ${processes.length} processes`
+        : processes.length <= 1
+          ? processes[0]
+          : `${processes.length} processes`,
     ]
       .filter(Boolean)
       .join(' · '),
@@ -76,13 +90,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
       ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),
       `Outcome: ${entry.outcome}, ${entry.milliseconds} ms`,
     ].join('\n'),
-    icon: failed
-      ? entry.outcome === 'refused'
-        ? 'shield'
-        : 'error'
-      : entry.outcome === 'reverted'
-        ? 'discard'
-        : 'zap',
+    icon: partly ? 'warning' : ICONS[entry.outcome],
     failed,
     entry: entry.id,
   };

@@ -14,6 +14,7 @@ const PANEL: readonly (readonly [Command, string])[] = [
   [Command.selectProcess, '$(server-process) Select Process'],
   [Command.showTrampolines, '$(list-tree) Trampolines'],
   [Command.revertAll, '$(discard) Revert All'],
+  [Command.restartEngine, '$(debug-restart) Restart Engine'],
   [Command.showLog, '$(output) Log'],
 ];
 

@@ -20,7 +20,7 @@ const STEPS: Record<Step, string> = {
   'find-process': 'Finding the process',
   'find-command': 'Finding the compile command',
   compile: 'Compiling',
-  read: 'Reading the running code',
+  read: 'Reading the new code',
   compare: 'Comparing',
   layout: 'Checking layouts',
   link: 'Linking',
@@ -45,7 +45,7 @@ export function statusBarContent(indicator: Indicator): StatusBarContent {
     case 'working': {
       const what = indicator.step ? STEPS[indicator.step] : 'Starting';
       const files = shortList(indicator.files.map((file) => basename(file)));
-      return content('loading~spin', `${what}…`, files, Command.showLog);
+      return content('loading~spin', `${what}…`, `${files}\n\nClick to cancel.`, Command.cancel);
     }
     case 'lost': {
       const { name, pid, reason, functions } = indicator.lost;

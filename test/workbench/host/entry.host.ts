@@ -1,5 +1,5 @@
 // Runs inside VS Code's extension host: mocha over the bundles of one folder (HOT_PATCH_HOST_TESTS), results into a
-// file (HOT_PATCH_HOST_RESULTS) that run_in_host.ts reads.
+// file (HOT_PATCH_HOST_RESULTS) that run_in_host.ts reads. HOT_PATCH_HOST_GREP runs only what matches it.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Mocha from 'mocha';
@@ -14,7 +14,11 @@ export interface HostResult {
 export async function run(): Promise<void> {
   const folder = process.env['HOT_PATCH_HOST_TESTS']!;
   // A second try in CI, as scripts/test_hooks.cjs gives it outside of VS Code.
-  const mocha = new Mocha({ timeout: 60_000, retries: process.env['CI'] ? 1 : 0 });
+  const mocha = new Mocha({
+    timeout: 60_000,
+    grep: process.env['HOT_PATCH_HOST_GREP'],
+    retries: process.env['CI'] ? 1 : 0,
+  });
   for (const name of readdirSync(folder)) if (name.endsWith('.host.js')) mocha.addFile(join(folder, name));
   const results: HostResult[] = [];
   const firstErrors = new Map<string, string>();

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
@@ -13,6 +13,8 @@ import { Command, debugType, extensionId, Setting } from '../../../extension/wor
 
 const folder = process.env['HOT_PATCH_TEST_FOLDER']!;
 const unit = vscode.Uri.file(join(folder, 'unit.c'));
+const other = vscode.Uri.file(join(folder, 'other.c'));
+const originals = new Map([unit, other].map((uri) => [uri, readFileSync(uri.fsPath, 'utf8')]));
 
 /** Asks again at every event, or now and then where none tells, until the answer is the wanted one. */
 async function until<T>(
@@ -49,20 +51,79 @@ function diagnostics(): vscode.Diagnostic[] {
 
 async function edit(
   change: (document: vscode.TextDocument, edit: vscode.WorkspaceEdit) => void,
+  uri = unit,
 ): Promise<vscode.TextDocument> {
-  const document = await vscode.workspace.openTextDocument(unit);
+  const document = await vscode.workspace.openTextDocument(uri);
   const edits = new vscode.WorkspaceEdit();
   change(document, edits);
   assert.ok(await vscode.workspace.applyEdit(edits));
   return document;
 }
 
-const replace = (from: string, to: string) =>
+const replace = (from: string, to: string, uri = unit) =>
   edit((document, edits) => {
     const at = document.getText().indexOf(from);
     assert.ok(at >= 0, `no ${from} in ${document.getText()}`);
-    edits.replace(unit, new vscode.Range(document.positionAt(at), document.positionAt(at + from.length)), to);
+    edits.replace(uri, new vscode.Range(document.positionAt(at), document.positionAt(at + from.length)), to);
+  }, uri);
+
+/** A setting has this value while something is done. */
+async function withSetting<T>(name: string, value: unknown, run: () => Promise<T>): Promise<T> {
+  const configuration = vscode.workspace.getConfiguration();
+  await configuration.update(name, value, vscode.ConfigurationTarget.Global);
+  try {
+    return await run();
+  } finally {
+    await configuration.update(name, undefined, vscode.ConfigurationTarget.Global);
+  }
+}
+
+/** Files and code as they were at the beginning, without a save that counts. */
+async function restore(): Promise<void> {
+  await withSetting(Setting.onSave, 'never', async () => {
+    for (const [uri, text] of originals) {
+      const document = await vscode.workspace.openTextDocument(uri);
+      if (document.getText() === text && !document.isDirty) continue;
+      const all = new vscode.Range(0, 0, document.lineCount, 0);
+      await (await edit((_document, edits) => edits.replace(uri, all, text), uri)).save();
+    }
   });
+  for (const { pid } of await api().processes()) await api().revert(pid);
+}
+
+/** Base names of the files of each patch that ends from the beginning of something, until the wanted ones are told. */
+async function patchedFiles(wanted: readonly string[], run: () => Promise<unknown>): Promise<string[][]> {
+  const told: string[][] = [];
+  let subscription: vscode.Disposable | undefined;
+  const seen = new Promise<void>((resolve) => {
+    subscription = api().onDidPatch(({ files }) => {
+      told.push(files.map((file) => basename(file)).sort());
+      if (wanted.every((file) => told.flat().includes(file))) resolve();
+    });
+  });
+  await run();
+  await seen;
+  subscription!.dispose();
+  return told;
+}
+
+/** While something is done, saves of unit.c take this long before they are written, as a slow formatter's do. */
+async function withSlowSave<T>(
+  milliseconds: number,
+  begun: (reason: vscode.TextDocumentSaveReason) => void,
+  run: () => Promise<T>,
+): Promise<T> {
+  const subscription = vscode.workspace.onWillSaveTextDocument((event) => {
+    if (event.document.uri.fsPath !== unit.fsPath) return;
+    event.waitUntil(setTimeout(milliseconds));
+    begun(event.reason);
+  });
+  try {
+    return await run();
+  } finally {
+    subscription.dispose();
+  }
+}
 
 const api = () => vscode.extensions.getExtension<HotPatchApi>(extensionId)!.exports;
 
@@ -113,6 +174,8 @@ describe('the extension', () => {
     await vscode.extensions.getExtension(extensionId)!.activate();
   });
 
+  beforeEach(restore);
+
   it('registers every command that it contributes', async () => {
     const registered = new Set(await vscode.commands.getCommands(true));
     assert.deepEqual(
@@ -136,10 +199,7 @@ describe('the extension', () => {
   });
 
   it('has no lenses when they are turned off', async () => {
-    const configuration = vscode.workspace.getConfiguration();
-    await configuration.update(Setting.codeLens, false, vscode.ConfigurationTarget.Global);
-    assert.deepEqual(await lenses(unit), []);
-    await configuration.update(Setting.codeLens, undefined, vscode.ConfigurationTarget.Global);
+    await withSetting(Setting.codeLens, false, async () => assert.deepEqual(await lenses(unit), []));
     assert.deepEqual(await lenses(unit), ['0: ⚡ Hot Patch']);
   });
 
@@ -164,17 +224,74 @@ describe('the extension', () => {
   });
 
   it('leaves saves alone when hotPatch.onSave is never', async () => {
-    const configuration = vscode.workspace.getConfiguration();
-    await configuration.update(Setting.onSave, 'never', vscode.ConfigurationTarget.Global);
-    await (await replace('n * 2', 'n * x')).save();
-    await configuration.update(Setting.onSave, undefined, vscode.ConfigurationTarget.Global);
-    await (await replace('n * x', 'n * 3')).save();
-    await until(
-      'asked',
-      () => lenses(unit),
-      (titles) => titles.some((title) => /Version 1 live/.test(title)),
+    // A save that counts comes right after it: one that counted against the setting would be told with it or before.
+    const told = await patchedFiles(['other.c'], async () => {
+      const document = await replace('n * 2', 'n * 3');
+      await withSetting(Setting.onSave, 'never', async () => document.save());
+      await (await replace('n * 2', 'n * 3', other)).save();
+    });
+    assert.deepEqual(told, [['other.c']]);
+  });
+
+  it('patches a file whose save takes longer than those beside it in Save All wait for', async () => {
+    await vscode.window.showTextDocument(other, { preview: false });
+    await vscode.window.showTextDocument(unit, { preview: false });
+    const told = await patchedFiles(['other.c', 'unit.c'], async () => {
+      await replace('n * 2', 'n * 3');
+      await replace('n * 2', 'n * 3', other);
+      await withSlowSave(
+        1300,
+        () => undefined,
+        async () => vscode.workspace.saveAll(),
+      );
+    });
+    assert.deepEqual(told, [['other.c'], ['unit.c']]);
+  });
+
+  it('patches what is saved without formatting', async () => {
+    await vscode.window.showTextDocument(unit);
+    const told = await patchedFiles(['unit.c'], async () => {
+      await replace('n * 2', 'n * 3');
+      await vscode.commands.executeCommand('workbench.action.files.saveWithoutFormatting');
+    });
+    assert.deepEqual(told, [['unit.c']]);
+  });
+
+  it('patches what is saved by hand while an auto-save of the same text is being written', async () => {
+    await vscode.window.showTextDocument(unit);
+    const reasons: vscode.TextDocumentSaveReason[] = [];
+    const told = await patchedFiles(['unit.c'], () =>
+      withSetting('files.autoSaveDelay', 50, () =>
+        withSetting('files.autoSave', 'afterDelay', async () => {
+          const begun = new Promise<void>((resolve) => {
+            void withSlowSave(
+              300,
+              (reason) => {
+                reasons.push(reason);
+                resolve();
+              },
+              async () =>
+                until(
+                  vscode.workspace.onDidSaveTextDocument,
+                  () => reasons.length,
+                  (count) => count > 0,
+                ),
+            );
+          });
+          await replace('n * 2', 'n * 3');
+          await begun;
+          await vscode.commands.executeCommand(Command.save);
+        }),
+      ),
     );
-    assert.deepEqual(diagnostics(), []);
+    assert.equal(reasons[0], vscode.TextDocumentSaveReason.AfterDelay);
+    assert.deepEqual(told, [['unit.c']]);
+  });
+
+  it('goes on after its engine was restarted', async () => {
+    await vscode.commands.executeCommand(Command.restartEngine);
+    const told = await patchedFiles(['unit.c'], async () => (await replace('n * 2', 'n * 3')).save());
+    assert.deepEqual(told, [['unit.c']]);
   });
 
   it('runs a task of its own type with the runtime in the program', async () => {
@@ -233,9 +350,8 @@ describe('the extension', () => {
   });
 
   it('gives other extensions patches, their results and the way back', async () => {
-    const configuration = vscode.workspace.getConfiguration();
-    await configuration.update(Setting.onSave, 'never', vscode.ConfigurationTarget.Global);
-    await (await replace('n * 3', 'n * 5')).save();
+    const document = await replace('n * 2', 'n * 5');
+    await withSetting(Setting.onSave, 'never', async () => document.save());
     const [running] = await api().processes();
     const told: PatchResult[] = [];
     const subscription = api().onDidPatch((result) => told.push(result));
@@ -247,8 +363,8 @@ describe('the extension', () => {
     );
     const { functions } = await api().status(running!.pid);
     assert.deepEqual(
-      functions.map(({ name, version }) => [name, version]),
-      [['value', 2]],
+      functions.filter(({ version }) => version > 0).map(({ name }) => name),
+      ['value'],
     );
     assert.equal((await api().revert(running!.pid)).outcome, 'reverted');
     assert.deepEqual(
@@ -256,8 +372,6 @@ describe('the extension', () => {
       ['patched', 'reverted'],
     );
     subscription.dispose();
-    await (await replace('n * 5', 'n * 3')).save();
-    await configuration.update(Setting.onSave, undefined, vscode.ConfigurationTarget.Global);
   });
 
   it('copies CMake lines that build the runtime into a program', async function () {

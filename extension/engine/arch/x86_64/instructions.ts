@@ -191,15 +191,16 @@ export function hasBreakpoint(bytes: Uint8Array, boundaries: number): boolean {
 /** Size of the jump that redirects a function: `e9 rel32`. */
 export const JUMP_SIZE = 5;
 
+/** Where the jump leads that these bytes at an address begin with; undefined when they begin with none. */
+export function jumpTarget(bytes: Buffer, address: number): number | undefined {
+  return bytes[0] === JUMP && bytes.length >= JUMP_SIZE
+    ? address + JUMP_SIZE + bytes.readInt32LE(1)
+    : undefined;
+}
+
 /** Writes such a jump; its displacement, the last field, counts from its end. */
 export function writeJump(bytes: Uint8Array, at: number): void {
   bytes[at] = JUMP;
-}
-
-/** How far such a jump leads from its begin; undefined when the bytes are none. */
-export function jumpDistance(bytes: Uint8Array): number | undefined {
-  if (bytes[0] !== JUMP || bytes.length < JUMP_SIZE) return undefined;
-  return JUMP_SIZE + new DataView(bytes.buffer, bytes.byteOffset).getInt32(1, true);
 }
 
 export interface EntryShape {

@@ -1,0 +1,214 @@
+// Entries that are closed while their bytes are replaced, as the Linux kernel replaces its own text (and as Intel asks
+// for cross-modifying code, SDM volume 3, 9.1.3):
+//
+//     55 48 89 e5 53    push %rbp; mov %rsp,%rbp; push %rbx      as it was
+//     cc 48 89 e5 53    closed: a thread that comes here traps, and waits in the handler
+//     cc xx xx xx xx    no thread is inside any more: the tail is the new one
+//     e9 xx xx xx xx    jmp new                                  open again
+//
+// with all processors serialised in between. Between closing and the tail stand the two questions that need the
+// entries closed: has every thread left the tails, and is no guarded caller active. The answer no undoes the first
+// bytes, and nothing has happened.
+//
+// A debugger's own breakpoint over an entry that stays redirected is left there: its int3 stands for the e9, which is
+// the same before and after, so only the tail is written. Where the first byte changes, or where a breakpoint lies
+// over the tail, the debugger would put back what it found: the transaction is refused.
+//
+// Two variants. A thread that blocks SIGTRAP would be killed by the int3: then entries are closed by `jmp .` (two
+// bytes, stored at once), where the first instruction is that long. Under a debugger, which takes every int3 for
+// its own affair, the same, or else all threads are parked by signal.
+#include "trap_entries.h"
+
+#include "breakpoint_trap.h"
+#include "parking.h"
+#include "process.h"
+#include "processor_sync.h"
+#include "quiescence.h"
+#include "threads.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "poison.h"
+
+namespace hot_fix {
+namespace {
+
+constexpr std::uint64_t longest_wait = 2000000; // microseconds, for threads that block SIGTRAP
+
+struct Bytes {
+  std::uint8_t before[arch::jump_length], after[arch::jump_length];
+};
+
+Bytes bytes_of(const EntryWrite &write) {
+  Bytes bytes;
+  write.function->entry_bytes(write.function->form, *write.function->current, bytes.before);
+  write.function->entry_bytes(write.into, *write.to, bytes.after);
+  return bytes;
+}
+
+bool keeps_first(const EntryWrite &write) { return (write.breakpoints & 1) != 0; }
+
+/** Whether `jmp .` can close the entry: no thread can stand on its second byte. */
+bool can_spin(const EntryWrite &write, const PageProtection &pages) {
+  return pages.is_single_store(write.address(), sizeof arch::jump_to_self) &&
+         (write.is_empty_inside() || (write.function->boundaries & 2) == 0);
+}
+
+bool decide(EntryWrite &write, Failure &failure) {
+  Function &function = *write.function;
+  if (write.to->patch == nullptr) {
+    write.into = Form::original;
+  } else if (write.is_in_reach()) {
+    write.into = Form::direct;
+  } else {
+    write.into = Form::island;
+    if (function.island == nullptr) function.island = make_island(function.trampoline(), function.symbol, failure);
+    if (function.island == nullptr) return false;
+  }
+  const Bytes bytes = bytes_of(write);
+  if (write.breakpoints == 0 || (write.breakpoints == 1 && bytes.before[0] == bytes.after[0])) return true;
+  return fail(failure, Code::original_differs, 0, function.symbol, "there is a debugger's breakpoint at %s (%#lx)",
+              function.symbol, static_cast<unsigned long>(function.entry));
+}
+
+/** A thread that blocks SIGTRAP, or 0. */
+int thread_without_trap() {
+  List<int> threads;
+  if (!list_threads(threads)) return 0;
+  const int *found =
+      std::find_if(threads.begin(), threads.end(), [](int tid) { return blocks_signal(tid, SIGTRAP); });
+  return found != threads.end() ? *found : 0;
+}
+
+bool choose_method(const List<EntryWrite> &writes, const PageProtection &pages, Method &method, Failure &failure) {
+  method = Method::parked; // the other two write the first byte
+  if (std::any_of(writes.begin(), writes.end(), keeps_first)) return true;
+  const EntryWrite *too_short = std::find_if(writes.begin(), writes.end(), [&](const EntryWrite &write) {
+    return !can_spin(write, pages);
+  });
+  if (too_short == writes.end()) {
+    method = Method::spin;
+    return true;
+  }
+  if (tracer() != 0) return true;
+  method = Method::int3;
+  int tid = thread_without_trap();
+  const std::uint64_t deadline = monotonic_microseconds() + longest_wait;
+  while (tid != 0 && monotonic_microseconds() < deadline) {
+    pause_microseconds(1000);
+    tid = thread_without_trap();
+  }
+  if (tid == 0) return true;
+  char name[16];
+  thread_name(tid, name);
+  const char *symbol = too_short->function->symbol;
+  return fail(failure, Code::signals_blocked, 0, symbol,
+              "thread %d (%s) blocks SIGTRAP, and the first instruction of %s is too short to do without", tid, name,
+              symbol);
+}
+
+std::size_t closing_length(Method method) { return method == Method::spin ? sizeof arch::jump_to_self : 1; }
+
+void close_entries(const List<EntryWrite> &writes, PageProtection &pages, Method method) {
+  std::uint8_t closing[sizeof arch::jump_to_self] = {arch::breakpoint, 0};
+  if (method == Method::spin) std::memcpy(closing, &arch::jump_to_self, sizeof closing);
+  for (const EntryWrite &write : writes) pages.write(write.address(), closing, closing_length(method));
+  synchronize_processors();
+}
+
+void open_entries(const List<EntryWrite> &writes, PageProtection &pages, Method method, bool changed) {
+  for (const EntryWrite &write : writes) {
+    const Bytes bytes = bytes_of(write);
+    pages.write(write.address(), changed ? bytes.after : bytes.before, closing_length(method));
+  }
+  synchronize_processors();
+}
+
+/** Writes what stands behind the first `done` bytes, and leads those who are at an island to the same version. */
+void write_tails(const List<EntryWrite> &writes, PageProtection &pages, std::size_t done) {
+  for (const EntryWrite &write : writes) {
+    const Function &function = *write.function;
+    if (function.island != nullptr) {
+      function.island->slot->store(write.into == Form::original ? write.address() : write.to->address);
+    }
+    pages.write(write.address() + done, bytes_of(write).after + done, arch::jump_length - done);
+  }
+  synchronize_processors();
+}
+
+bool collect_tails(const List<EntryWrite> &writes, List<CodeRange> &tails) {
+  return std::all_of(writes.begin(), writes.end(), [&](const EntryWrite &write) {
+    if (write.is_empty_inside()) return true;
+    const std::uintptr_t start = write.address() + 1;
+    return tails.add(tail(start, start + arch::jump_length - 1, write.function->symbol));
+  });
+}
+
+bool write_parked(const List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards,
+                  List<CodeRange> &tails, bool &retry, Failure &failure) {
+  if (!park_threads(tails, failure)) return false;
+  retry = !guards_are_clear(guards, true, failure);
+  if (!retry) {
+    for (const EntryWrite &write : writes) {
+      if (!keeps_first(write)) pages.write(write.address(), bytes_of(write).after, 1);
+    }
+    write_tails(writes, pages, 1);
+  }
+  unpark_threads();
+  return !retry;
+}
+
+bool threads_let_go;
+
+void let_threads_go() {
+  threads_let_go = true;
+  release_threads();
+}
+
+bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards,
+                  List<CodeRange> &tails, Method method, bool &retry, Failure &failure) {
+  for (const EntryWrite &write : writes) {
+    // Reverting: until the entry is open again, a thread that was let go runs the version it would have run.
+    const Version &through = write.to->patch != nullptr ? *write.to : *write.function->current;
+    write.function->divert_to.store(through.address);
+  }
+  hold_threads();
+  close_entries(writes, pages, method);
+  retry = !guards_are_clear(guards, false, failure);
+  // When some thread keeps us waiting, the others go on meanwhile, into the new versions. Those that turn on the spot
+  // cannot: for them it is tried again.
+  const bool turns = method == Method::spin;
+  const bool clear = !retry && wait_until_outside(tails, turns ? nullptr : let_threads_go, failure);
+  retry = !clear && (retry || turns);
+  if (clear) write_tails(writes, pages, closing_length(method));
+  open_entries(writes, pages, method, clear);
+  release_threads();
+  return clear;
+}
+
+} // namespace
+
+bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, bool &retry,
+                  bool &entered, Failure &failure) {
+  retry = false;
+  threads_let_go = false;
+  List<CodeRange> tails;
+  if (!collect_tails(writes, tails)) {
+    return fail(failure, Code::out_of_memory, 0, nullptr, "no memory for %zu functions", writes.size());
+  }
+  for (EntryWrite &write : writes) {
+    if (!decide(write, failure)) return false;
+  }
+  Method method;
+  if (!claim_breakpoint_trap(failure) || !choose_method(writes, pages, method, failure)) return false;
+  const bool done = method == Method::parked
+                        ? write_parked(writes, pages, guards, tails, retry, failure)
+                        : write_closed(writes, pages, guards, tails, method, retry, failure);
+  entered = entered || threads_let_go;
+  if (!done) return false;
+  for (EntryWrite &write : writes) write.settle(method);
+  return true;
+}
+
+} // namespace hot_fix
