@@ -4,10 +4,12 @@ import type { Target } from '../engine/engine';
 
 export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
 
-  ps [--all]                      processes that can be patched; --all: every process
-  patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--dry-run]
-                                  compile the files and patch what differs into the running process
-  watch [DIR] [--pid N | --all] [-p BUILD_DIR]
+  ps [--all]                      processes that can be patched or attached to; --all: every process
+  attach PID|NAME|FILE... [--all] bring the runtime into running processes: by number, name, or source file
+  patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--attach] [--dry-run]
+                                  compile the files and patch what differs into the running process;
+                                  --attach: into one that was started without the runtime as well
+  watch [DIR] [--pid N | --all] [-p BUILD_DIR] [--attach]
                                   patch on save, without an editor
   check FILE... [--pid N | --all] [-p BUILD_DIR]
                                   does the file's compile command reproduce the running code?
@@ -39,8 +41,16 @@ export type Command = Common &
     | { name: 'help' }
     | { name: 'version' }
     | { name: 'ps'; all: boolean }
-    | { name: 'patch'; files: string[]; target: Target; functionName: string | undefined; dryRun: boolean }
-    | { name: 'watch'; directory: string; target: Target }
+    | { name: 'attach'; words: string[]; all: boolean }
+    | {
+        name: 'patch';
+        files: string[];
+        target: Target;
+        functionName: string | undefined;
+        dryRun: boolean;
+        attach: boolean;
+      }
+    | { name: 'watch'; directory: string; target: Target; attach: boolean }
     | { name: 'check'; files: string[]; target: Target }
     | { name: 'status'; pids: number[] }
     | { name: 'revert'; functions: string[]; version: number; target: Target }
@@ -51,8 +61,9 @@ export type Command = Common &
 /** Options that each command takes besides --json, --verbose, --help. */
 const OPTIONS: Record<string, readonly string[]> = {
   ps: ['all'],
-  patch: ['function', 'pid', 'all', 'build-directory', 'dry-run'],
-  watch: ['pid', 'all', 'build-directory'],
+  attach: ['all'],
+  patch: ['function', 'pid', 'all', 'build-directory', 'dry-run', 'attach'],
+  watch: ['pid', 'all', 'build-directory', 'attach'],
   check: ['pid', 'all', 'build-directory'],
   status: ['pid'],
   revert: ['pid', 'all', 'to'],
@@ -111,14 +122,23 @@ export function parseCommand(words: readonly string[]): Command {
       atMost(0);
       return { name: command, all: values.all ?? false, ...common };
     case 'patch': {
-      const { function: functionName, 'dry-run': dryRun = false } = values;
-      return { name: command, files: files(), target, functionName, dryRun, ...common };
+      const { function: functionName, 'dry-run': dryRun = false, attach = false } = values;
+      return { name: command, files: files(), target, functionName, dryRun, attach, ...common };
     }
+    case 'attach':
+      if (operands.length === 0) throw new UsageError('attach needs a pid, a name or a file');
+      return { name: command, words: operands, all: values.all ?? false, ...common };
     case 'check':
       return { name: command, files: files(), target, ...common };
     case 'watch':
       atMost(1);
-      return { name: command, directory: operands[0] ?? '.', target, ...common };
+      return {
+        name: command,
+        directory: operands[0] ?? '.',
+        target,
+        attach: values.attach ?? false,
+        ...common,
+      };
     case 'status':
       return {
         name: command,
@@ -148,6 +168,7 @@ function parse(words: readonly string[]) {
       allowPositionals: true,
       options: {
         all: { type: 'boolean' },
+        attach: { type: 'boolean' },
         'build-directory': { type: 'string', short: 'p', multiple: true },
         'dry-run': { type: 'boolean' },
         function: { type: 'string' },

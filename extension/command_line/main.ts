@@ -1,12 +1,13 @@
 // The command line: arguments in, calls of the engine, text or JSON and an exit status out.
 // One function a command; the same engine as in the editor, and nothing decided here that it decides.
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { constants } from 'node:os';
 import { version } from '../../package.json';
 import { HELP, parseCommand, UsageError, type Command } from './arguments';
 import { watchSaves } from './saves';
 import {
+  attachText,
   checkText,
   diagnosticText,
   problemText,
@@ -17,7 +18,15 @@ import {
 import { createEngine } from '../engine/create_engine';
 import type { Engine, PatchRequest, Target } from '../engine/engine';
 import { ERROR_TABLE, HotPatchError, toProblem } from '../engine/model/errors';
-import type { CheckReport, PatchResult, Problem, ProcessStatus } from '../engine/model/result';
+import type {
+  Attachability,
+  CheckReport,
+  PatchableProcess,
+  PatchResult,
+  Problem,
+  ProcessStatus,
+} from '../engine/model/result';
+import { isOneFamily } from '../engine/process/discovery';
 import { hasDebugInformation } from '../engine/process/modules';
 import { replaceProcess } from '../engine/process/system_calls';
 
@@ -122,11 +131,19 @@ function interruptible(): AbortSignal {
 
 async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }>): Promise<number> {
   const { show, clear } = progress();
-  const { target, functionName, dryRun } = command;
+  const { target, functionName, dryRun, attach } = command;
   const files = command.files.map((file) => resolve(file));
   const signal = interruptible();
   try {
-    const result = await engine.patch({ files, target, functionName, dryRun, signal, onProgress: show });
+    const result = await engine.patch({
+      files,
+      target,
+      functionName,
+      dryRun,
+      attach,
+      signal,
+      onProgress: show,
+    });
     clear();
     return printResult(result, command.json);
   } finally {
@@ -146,7 +163,8 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
       waiting.clear();
       let result: PatchResult;
       try {
-        result = await engine.patch({ files, target: command.target, signal: interrupted });
+        const { target, attach } = command;
+        result = await engine.patch({ files, target, attach, signal: interrupted });
       } catch (error) {
         result = failure(toProblem(error), files);
       }
@@ -198,9 +216,59 @@ async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Pr
       // Node.js itself has debug information in some distributions.
       (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid)),
   );
-  if (command.json) printJson(processes);
-  else out(processesText(processes, process.stdout.columns ?? 120));
+  const unprepared = processes.filter(({ state }) => state === 'no-runtime').map(({ pid }) => pid);
+  const seen = new Map((await engine.attachability(unprepared)).map((found) => [found.pid, found]));
+  if (command.json) printJson(processes.map((entry) => ({ ...entry, ...asListed(seen.get(entry.pid)) })));
+  else out(processesText(processes, seen, process.stdout.columns ?? 120));
   return DONE;
+}
+
+/** What `ps --json` says of a process without the runtime: whether it can be attached to, or why not. */
+function asListed(seen: Attachability | undefined): { attachable?: boolean; problem?: Problem } {
+  if (!seen) return {};
+  return { attachable: seen.outcome === 'attachable', ...(seen.problem && { problem: seen.problem }) };
+}
+
+/** The processes that a word of `attach` means: a pid, the name of a program, its file, or a source of it. */
+async function processesNamed(
+  engine: Engine,
+  processes: readonly PatchableProcess[],
+  word: string,
+): Promise<PatchableProcess[]> {
+  if (/^\d+$/.test(word)) {
+    const found = processes.filter(({ pid }) => pid === Number(word));
+    if (found.length === 0)
+      throw new HotPatchError('ended', `There is no process ${word}`, { pid: Number(word) });
+    return found;
+  }
+  const file = existsSync(word) ? realpathSync(word) : undefined;
+  const named = processes.filter(({ name, exe }) => name === word || exe === file);
+  if (named.length > 0 || file === undefined) return named;
+  return engine.processesOf(file);
+}
+
+async function attach(engine: Engine, command: Extract<Command, { name: 'attach' }>): Promise<number> {
+  const processes = await engine.processes();
+  const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
+  const chosen = new Map<number, PatchableProcess>();
+  for (const word of command.words) {
+    const found = await processesNamed(engine, processes, word);
+    if (found.length === 0) throw new HotPatchError('no-process', `No running process is meant by ${word}`);
+    if (!command.all && !isOneFamily(found, (pid) => parents.get(pid)))
+      throw new HotPatchError(
+        'several-processes',
+        `${word} means ${found.length} processes: ${found.map(({ pid, exe }) => `${pid} (${exe})`).join(', ')}`,
+      );
+    for (const entry of found) chosen.set(entry.pid, entry);
+  }
+  const results = await engine.attach([...chosen.keys()]);
+  if (command.json) printJson(results);
+  else
+    for (const result of results) {
+      if (result.problem) err(problemText(result.problem));
+      else out(attachText(result));
+    }
+  return Math.max(DONE, ...results.map(({ problem }) => (problem ? ERROR_TABLE[problem.code].exit : DONE)));
 }
 
 /** Counts of threads are the runtime's own of now; where it cannot answer (stopped in a debugger), its last. */
@@ -297,6 +365,8 @@ function execute(engine: Engine, command: Exclude<Command, { name: 'help' | 'ver
   switch (command.name) {
     case 'ps':
       return ps(engine, command);
+    case 'attach':
+      return attach(engine, command);
     case 'patch':
       return patch(engine, command);
     case 'watch':

@@ -2,7 +2,14 @@
 // seam. create_engine.ts builds it; patch.ts and tests use it. Types and no behaviour: nothing is decided here.
 import type { ElfFile } from './elf/file';
 import type { EngineOptions, Target } from './engine';
-import type { CompilerDiagnostic, PatchableProcess, Problem, ProcessStatus, Timings } from './model/result';
+import type {
+  AttachResult,
+  CompilerDiagnostic,
+  PatchableProcess,
+  Problem,
+  ProcessStatus,
+  Timings,
+} from './model/result';
 
 export interface EngineContext {
   readonly options: EngineOptions;
@@ -182,6 +189,9 @@ export interface ProcessContext {
    * Throws HotPatchError: no-process, several-processes, no-runtime, other-user, rebuilt, process-gone,
    * file-not-found. */
   targets(files: readonly string[], target: Target): Promise<LiveTarget[]>;
+  /** Brings the runtime into the processes without it that the files and the target mean.
+   * Throws HotPatchError: several-processes, and what attaching is refused for. */
+  attach(files: readonly string[], target: Target): Promise<AttachResult[]>;
   /** Executable and shared libraries that are mapped now, executable first.
    * Throws HotPatchError process-gone, other-user. */
   modules(pid: number): Promise<LiveModule[]>;

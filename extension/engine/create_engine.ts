@@ -11,9 +11,11 @@ import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
 import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
-import type { Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
+import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
 import { checkFiles } from './check';
 import { patchProcesses } from './patch';
+import { createAttacher } from './process/attach';
+import { attachTo } from './process/attach_targets';
 import { createRuntimeClient } from './process/runtime_client';
 import { createDemangler } from './process/demangle';
 import { createDiscovery } from './process/discovery';
@@ -43,6 +45,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
     (message) => log('warn', message),
   );
+  const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
+  const attacher = createAttacher(runtimeDirectory, log);
   const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
 
@@ -79,6 +83,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         setImmediate(prepareSignals);
         return found;
       },
+      attach: (files, target) => attachTo(files, target, list, discovery, attacher),
       modules: cache.modules,
       addressSpace: readAddressSpace,
       readMemory,
@@ -125,11 +130,37 @@ export function createEngine(options: EngineOptions = {}): Engine {
     return result;
   };
 
+  /** A process that cannot even be looked up is a refusal as well. */
+  const attachToPids = async (pids: readonly number[]): Promise<AttachResult[]> => {
+    const processes = await list();
+    const results: AttachResult[] = [];
+    for (const pid of pids) {
+      const process = processes.find((candidate) => candidate.pid === pid);
+      try {
+        if (!process) throw new HotPatchError('ended', `There is no process ${pid}`, { pid });
+        results.push(await attacher.attach(process));
+      } catch (error) {
+        const problem = toProblem(error, log);
+        results.push({
+          pid,
+          exe: process?.exe ?? '',
+          outcome: 'refused',
+          problem,
+          pause: 0,
+          milliseconds: 0,
+        });
+      }
+    }
+    return results;
+  };
+
   return {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     check: (files, target) => checkFiles(context, files, target),
     patch: (patchRequest) => patchProcesses(context, patchRequest),
+    attach: (pids) => attachToPids(pids),
+    attachability: (pids) => attacher.look(pids),
     load: (pid, patchFile) => {
       const file = resolve(patchFile);
       return request([pid], 'patched', [file], (process) => {
@@ -153,8 +184,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withPlaces(answer.status);
     },
-    runEnvironment: (base, program) =>
-      runEnvironment(base, program, options.runtimeDirectory ?? join(__dirname, 'native', 'lib')),
+    runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
     dispose: () => {
       process.off('exit', removeTemporaries);
       cache.dispose();

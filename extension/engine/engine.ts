@@ -1,6 +1,8 @@
 // The engine's public face: what the command line, the extension and the debug adapter call. Everything here
 // returns plain data (model/result.ts); failures are outcomes with problems, not exceptions.
 import type {
+  Attachability,
+  AttachResult,
   CheckReport,
   PatchableProcess,
   PatchResult,
@@ -30,6 +32,8 @@ export interface PatchRequest {
   /** Only this function (demangled or mangled name); all changed ones by default. */
   functionName?: string;
   dryRun?: boolean;
+  /** Attach to processes without the runtime first. */
+  attach?: boolean;
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;
 }
@@ -47,6 +51,10 @@ export interface Engine {
   processesOf(file: string): Promise<PatchableProcess[]>;
   check(files: string[], target: Target): Promise<CheckReport[]>;
   patch(request: PatchRequest): Promise<PatchResult>;
+  /** Brings the runtime into running processes; a refusal is a value. */
+  attach(pids: number[]): Promise<AttachResult[]>;
+  /** What processes without the runtime are: attachable, or why not. Touches none. */
+  attachability(pids: number[]): Promise<Attachability[]>;
   /** Loads a hand-written patch (`fix_table`) into a process. */
   load(pid: number, patchFile: string): Promise<PatchResult>;
   revert(request: RevertRequest): Promise<PatchResult>;

@@ -7,16 +7,15 @@ import type { PatchResult } from './model/result';
 import { comparePlans } from './save/compare';
 import { compileUnits } from './save/compile';
 import { deliver } from './save/deliver';
+import { findTargets } from './save/find';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
 
 export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
   const save = new Save(context, request);
   try {
-    const targets = await save.step('find-process', () =>
-      context.processes.targets(request.files, request.target),
-    );
-    // Every process that runs code of the files is known, with its modules and the units in them.
+    const targets = await findTargets(save, request);
+    // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
     const units = await compileUnits(save, targets);
     // Each unit is an object made by the build's own command.
     const plans = await comparePlans(save, targets, units);

@@ -82,9 +82,11 @@ describe('the error table', () => {
   it('has no code that nothing raises', () => {
     const sources = [
       ...typescriptFiles('extension').filter((file) => !file.endsWith('error_table.ts')),
-      ...readdirSync(join(root, 'native/src'), { recursive: true, encoding: 'utf8' })
-        .filter((name) => /\.(cc|h)$/.test(name))
-        .map((name) => join('native/src', name)),
+      ...['native/src', 'native/attach'].flatMap((folder) =>
+        readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+          .filter((name) => /\.(cc|h)$/.test(name))
+          .map((name) => join(folder, name)),
+      ),
     ].map((file) => readFileSync(join(root, file), 'utf8'));
     const names = [...definition.matchAll(/^HOT_FIX_ERROR\((\w+), "([^"]+)"/gm)];
     const unused = names.filter(

@@ -121,6 +121,28 @@ export interface PatchableProcess {
   };
 }
 
+/** What came of attaching to one process. */
+export interface AttachResult {
+  pid: number;
+  exe: string;
+  /** `ready`: it had the runtime already. */
+  outcome: 'attached' | 'ready' | 'refused';
+  /** Why it was refused. */
+  problem?: Problem;
+  /** Milliseconds for which one thread of the process stood still; 0 when none did. */
+  pause: number;
+  /** Milliseconds in all. */
+  milliseconds: number;
+}
+
+/** What a process without preparation is, seen from outside. */
+export interface Attachability {
+  pid: number;
+  outcome: 'ready' | 'attachable' | 'refused';
+  /** Why it cannot be attached to. */
+  problem?: Problem;
+}
+
 /** Milliseconds by step, in the order of the way of a save; `total` is the wall clock from save to live. */
 export type Timings = Record<string, number>;
 
@@ -142,6 +164,8 @@ export interface PatchResult {
   diagnostics: CompilerDiagnostic[];
   /** Functions whose code differs from the live code, also with --dry-run: demangled name and symbol. */
   changed: ChangedFunction[];
+  /** Processes that got the runtime for this save; absent when there was none. */
+  attached?: AttachResult[];
   timings: Timings;
 }
 
@@ -186,6 +210,8 @@ export interface CheckReport {
 /** Progress of a save, for a status line. */
 export type Step =
   | 'find-process'
+  /** The runtime is brought into the process. */
+  | 'attach'
   | 'find-command'
   | 'compile'
   | 'read'

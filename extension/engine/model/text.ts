@@ -2,6 +2,8 @@
 import { relative } from 'node:path';
 import { hintFor } from './errors';
 import type {
+  Attachability,
+  AttachResult,
   CheckReport,
   CompilerDiagnostic,
   PatchableProcess,
@@ -100,6 +102,7 @@ export function resultText(result: PatchResult): string {
       return lines(`${result.outcome}${files ? `: ${files}` : ''}${whatRuns(result)}`);
     case 'patched':
     case 'reverted': {
+      const attached = (result.attached ?? []).map((entry) => attachText(entry).trimEnd());
       if (result.processes.length === 0) {
         const names = result.changed.map(({ name, kind, file, line }) => [
           `  ${name}`,
@@ -112,6 +115,7 @@ export function resultText(result: PatchResult): string {
         );
       }
       return lines(
+        attached,
         result.processes.flatMap(({ pid, exe, functions }) => {
           const concerned =
             changed.size > 0 ? functions.filter(({ symbol }) => changed.has(symbol)) : functions;
@@ -164,16 +168,43 @@ export function statusText({ pid, exe, functions, patches }: ProcessStatus): str
   );
 }
 
-/** @param width of the terminal, in cells: command lines are cut to it. */
-export function processesText(processes: readonly PatchableProcess[], width: number): string {
+/** @param seen what processes without the runtime are
+ * @param width of the terminal, in cells: command lines are cut to it. */
+export function processesText(
+  processes: readonly PatchableProcess[],
+  seen: ReadonlyMap<number, Attachability>,
+  width: number,
+): string {
   if (processes.length === 0)
-    return lines('No process can be patched. Start one with: hot-patch run -- PROGRAM');
-  const rows = processes.map(({ pid, state, commandLine, name, problem }) => [
-    String(pid),
-    problem ? problem.code : state,
-    `${commandLine.join(' ').replace(/\s+/g, ' ') || name}${problem ? `: ${problem.message}` : ''}`,
-  ]);
-  return lines(table([['PID', 'STATE', 'COMMAND'], ...rows]).map((line) => line.slice(0, width)));
+    return lines('No process can be patched. Start a program, or attach to one: hot-patch attach PID');
+  const rows = processes.map(({ pid, state, commandLine, name, ...about }) => {
+    const attachability = seen.get(pid);
+    const problem = about.problem ?? attachability?.problem;
+    const others = attachability?.outcome === 'attachable' ? 'attachable' : state;
+    return [
+      String(pid),
+      problem ? problem.code : others,
+      commandLine.join(' ').replace(/\s+/g, ' ') || name,
+      problem ? `${problem.message}. ${hintFor(problem.code)}` : '',
+    ];
+  });
+  // The reason on a line of its own, whole: it is what one came for.
+  const listed = table([['PID', 'STATE', 'COMMAND'], ...rows.map((row) => row.slice(0, 3))]);
+  return lines(
+    listed.flatMap((line, index) => {
+      const reason = index > 0 ? rows[index - 1]![3] : '';
+      return [line.slice(0, width), ...(reason ? [`    ${reason}`] : [])];
+    }),
+  );
+}
+
+/** What came of attaching, when it was not refused. */
+export function attachText({ pid, exe, outcome, pause, milliseconds: took }: AttachResult): string {
+  return lines(
+    outcome === 'ready'
+      ? `ready: process ${pid} (${exe}) has the runtime already`
+      : `attached: process ${pid} (${exe}), ${milliseconds(took)}; one of its threads paused for ${milliseconds(pause)}`,
+  );
 }
 
 export function checkText(report: CheckReport): string {

@@ -5,6 +5,7 @@ import type { PatchRequest } from '../engine';
 import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { ERROR_TABLE, toProblem } from '../model/errors';
 import type {
+  AttachResult,
   ChangedFunction,
   CompilerDiagnostic,
   Outcome,
@@ -22,6 +23,7 @@ export class Save {
   readonly refusals: Problem[] = [];
   readonly warnings: Problem[] = [];
   readonly processes: ProcessResult[] = [];
+  readonly attached: AttachResult[] = [];
   readonly fresh = new Map<ObjectFile, FreshUnit>();
   namedFunction = false;
   private readonly start = performance.now();
@@ -85,6 +87,7 @@ export class Save {
       diagnostics: this.diagnostics,
       changed,
       timings,
+      ...this.attachments(),
     };
   }
 
@@ -99,7 +102,12 @@ export class Save {
       diagnostics: this.diagnostics,
       changed: [],
       timings: this.total(),
+      ...this.attachments(),
     };
+  }
+
+  private attachments(): Pick<PatchResult, 'attached'> {
+    return this.attached.length > 0 ? { attached: this.attached } : {};
   }
 
   async changedFunctions(plans: readonly ModulePlan[]): Promise<ChangedFunction[]> {

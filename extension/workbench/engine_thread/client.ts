@@ -141,6 +141,8 @@ export function startEngine(
     processesOf: (file) => ask('processesOf', [file]),
     check: (files, target) => ask('check', [files, target]),
     patch,
+    attach: (pids) => ask('attach', [pids]),
+    attachability: (pids) => ask('attachability', [pids]),
     load: (pid, file) => ask('load', [pid, file]),
     revert: (request) => ask('revert', [request]),
     status: (pid, options) => ask('status', [pid, options]),

@@ -18,6 +18,7 @@ export interface StatusBarContent {
 
 const STEPS: Record<Step, string> = {
   'find-process': 'Finding the process',
+  attach: 'Attaching to the process',
   'find-command': 'Finding the compile command',
   compile: 'Compiling',
   read: 'Reading the new code',
