@@ -34,7 +34,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const removeTemporaries = (): void => void remove(temporaryDirectory);
   // Nothing is left behind either when the process ends without dispose.
   process.once('exit', removeTemporaries);
-  const databases = createCompileDatabases(options);
+  const databases = createCompileDatabases(options, (message) => log('warn', message));
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
   const demangle = createDemangler(log);

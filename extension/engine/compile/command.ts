@@ -113,21 +113,37 @@ export function compilerIndex(argv: readonly string[]): number {
   return 0;
 }
 
+/** As many as libiberty reads before it takes them for endless. */
+const MOST_RESPONSE_FILES = 2000;
+/** Together, in words; each kernel's limit for a command is far below. */
+const MOST_WORDS = 1_000_000;
+
 /** Arguments with response files (`@file`) put in their place as libiberty's expandargv does it: split at blanks,
- * both quotes, a backslash takes the next character as it is; nested; an unreadable one stays as it stands. */
+ * both quotes, a backslash takes the next character as it is; nested; an unreadable one stays as it stands.
+ * Throws HotPatchError bad-compile-command when they include each other without end. */
 export function expandResponseFiles(
   argv: readonly string[],
   directory: string,
   readText: ReadText,
-  depth = 0,
 ): string[] {
-  return argv.flatMap((word) => {
-    if (!word.startsWith('@') || depth > 16) return [word];
-    const text = readText(resolve(directory, word.slice(1)));
-    return text === undefined
-      ? [word]
-      : expandResponseFiles(splitResponseFile(text), directory, readText, depth + 1);
-  });
+  const expanded: string[] = [];
+  let files = 0;
+  const endless = (word: string): HotPatchError =>
+    new HotPatchError('bad-compile-command', `The response file ${word} includes others without end`);
+  const expand = (words: readonly string[]): void => {
+    for (const word of words) {
+      const text = word.startsWith('@') ? readText(resolve(directory, word.slice(1))) : undefined;
+      if (text === undefined) {
+        if (expanded.push(word) > MOST_WORDS)
+          throw endless(argv.find((first) => first.startsWith('@')) ?? word);
+        continue;
+      }
+      if (++files > MOST_RESPONSE_FILES) throw endless(word);
+      expand(splitResponseFile(text));
+    }
+  };
+  expand(argv);
+  return expanded;
 }
 
 /** libiberty, buildargv. */

@@ -1,17 +1,14 @@
 // Finds compile databases (clang.llvm.org/docs/JSONCompilationDatabase.html) and the ways a file was compiled. All
 // that could be are returned, ranked: which one made the code in the process, only the comparison can tell. Runs
 // nothing.
-import { readFileSync, readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { split } from 'shlex';
 import type { CompileContext, CompileEntry } from '../context';
 import type { EngineOptions } from '../engine';
+import { look, LARGEST_TEXT, readFile, readTextIfThere, realPathOrSelf } from '../host';
 import { HotPatchError } from '../model/errors';
+import { DATABASE_NAME, type Found, searchDatabases } from './database_search';
 import { commandKind, expandResponseFiles, inputsOf, outputOf, type CommandKind } from './command';
-
-const NAME = 'compile_commands.json';
-/** Build directories beside sources, by convention; `build-*` and CLion's are matched by pattern. */
-const BUILD_DIRECTORY = /^(build.*|_build|out|cmake-build-.*|\.build)$/i;
 
 /** An element of the JSON list; other fields are the business of other tools. */
 interface RawEntry {
@@ -35,37 +32,43 @@ export interface CompileDatabases {
   entriesNear: (file: string) => CompileEntry[];
 }
 
-export function createCompileDatabases({
-  buildDirectories = [],
-  roots = [],
-}: Pick<EngineOptions, 'buildDirectories' | 'roots'>): CompileDatabases {
+/** @param log what was found and not trusted */
+export function createCompileDatabases(
+  { buildDirectories = [], roots = [] }: Pick<EngineOptions, 'buildDirectories' | 'roots'>,
+  log: (message: string) => void = () => undefined,
+): CompileDatabases {
   const load = createLoader();
+  const told = new Set<string>();
 
-  const databasesOf = (file: string, builtIn: readonly string[] = []): Database[] => {
-    const paths =
-      buildDirectories.length > 0
-        ? buildDirectories.map((path) => (basename(path) === NAME ? resolve(path) : resolve(path, NAME)))
-        : [
-            ...candidates(file, roots),
-            ...candidates(realPath(file), roots),
-            ...builtIn.flatMap((directory) => ancestors(directory).map((path) => join(path, NAME))),
-          ];
-    const unique = [...new Map(paths.map((path) => [realPath(path), path])).values()];
-    return unique.flatMap((path) => load(path) ?? []);
+  /** Directories that the user has named are the user's word, and are not questioned. */
+  const pathsOf = (file: string, builtIn: readonly string[]): Found => {
+    if (buildDirectories.length === 0) return searchDatabases(file, builtIn, roots);
+    const paths = buildDirectories.map((path) =>
+      basename(path) === DATABASE_NAME ? resolve(path) : resolve(path, DATABASE_NAME),
+    );
+    return { paths, ignored: [] };
+  };
+
+  const databasesOf = (
+    file: string,
+    builtIn: readonly string[] = [],
+  ): { databases: Database[]; ignored: string[] } => {
+    const { paths, ignored } = pathsOf(file, builtIn);
+    for (const what of ignored)
+      if (!told.has(what)) {
+        told.add(what);
+        log(`ignored ${what}`);
+      }
+    return { databases: paths.flatMap((path) => load(path) ?? []), ignored };
   };
 
   return {
     entriesFor(path, builtIn = []) {
       const file = resolve(path);
-      if (!statSync(file, { throwIfNoEntry: false }))
-        throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
-      const source = realPath(file);
-      const databases = databasesOf(file, builtIn);
-      if (databases.length === 0) {
-        const above = [file, ...builtIn].join(' or ');
-        const where = buildDirectories.length > 0 ? `in ${buildDirectories.join(', ')}` : `above ${above}`;
-        throw new HotPatchError('no-compile-database', `No ${NAME} was found ${where}`, { file });
-      }
+      if (!look(file)) throw new HotPatchError('file-not-found', `${file} does not exist`, { file });
+      const source = realPathOrSelf(file);
+      const { databases, ignored } = databasesOf(file, builtIn);
+      if (databases.length === 0) throw noDatabase(file, builtIn, buildDirectories, ignored);
       const names = new Set([basename(file), basename(source)]);
       const found = databases.flatMap(({ byName, all, path: database }) => {
         const likely = [...names].flatMap((name) => byName.get(name) ?? []);
@@ -74,65 +77,63 @@ export function createCompileDatabases({
         const raw = likely.some(ofFile) ? likely : all;
         return raw.filter(ofFile).map((entry) => toEntry(entry, database));
       });
-      const usable = rank(found, builtIn);
+      const usable = rank(withoutUnusable(found), builtIn);
       if (usable.length === 0)
         throw new HotPatchError(
           'no-compile-command',
-          `${databases.map((database) => database.path).join(', ')} has no command for ${file}`,
+          `${databases.map((database) => database.path).join(', ')} has no command for ${file}${ignoredText(ignored)}`,
           { file },
         );
       return usable;
     },
 
     entriesNear: (file) =>
-      databasesOf(resolve(file)).flatMap(({ all, path }) => all.map((raw) => toEntry(raw, path))),
+      databasesOf(resolve(file)).databases.flatMap(({ all, path }) =>
+        all.map((raw) => toEntry(raw, path)).filter(isUsable),
+      ),
   };
 }
 
-/** Where a database may lie for a file: in each directory above it, or in a build directory there. Not above the
- * workspace folder that holds the file. */
-function candidates(file: string, roots: readonly string[]): string[] {
-  const root = roots
-    .map((path) => resolve(path))
-    .filter((path) => file.startsWith(`${path}/`))
-    .sort((a, b) => b.length - a.length)[0];
-  const found: string[] = [];
-  for (let directory = dirname(file); ; directory = dirname(directory)) {
-    const add = (path: string): boolean => {
-      if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return false;
-      found.push(path);
-      return true;
-    };
-    add(join(directory, NAME));
-    for (const name of subdirectories(directory).filter((entry) => BUILD_DIRECTORY.test(entry))) {
-      // Generators with several configurations have one directory more: build/Debug, out/build/preset.
-      if (add(join(directory, name, NAME))) continue;
-      for (const inner of subdirectories(join(directory, name)))
-        if (!add(join(directory, name, inner, NAME)) && inner === 'build')
-          for (const preset of subdirectories(join(directory, name, inner)))
-            add(join(directory, name, inner, preset, NAME));
-    }
-    if (directory === root || directory === dirname(directory)) return found;
-  }
+function noDatabase(
+  file: string,
+  builtIn: readonly string[],
+  buildDirectories: readonly string[],
+  ignored: readonly string[],
+): HotPatchError {
+  const above = [file, ...builtIn].join(' or ');
+  const where = buildDirectories.length > 0 ? `in ${buildDirectories.join(', ')}` : `above ${above}`;
+  return ignored.length > 0
+    ? new HotPatchError(
+        'untrusted-compile-database',
+        `No ${DATABASE_NAME} that can be trusted was found ${where}${ignoredText(ignored)}`,
+        { file },
+      )
+    : new HotPatchError('no-compile-database', `No ${DATABASE_NAME} was found ${where}`, { file });
 }
 
-/** A directory and those above it. */
-function ancestors(directory: string): string[] {
-  const found = [resolve(directory)];
-  for (let above = dirname(found[0]!); above !== found.at(-1); above = dirname(above)) found.push(above);
-  return found;
+function ignoredText(ignored: readonly string[]): string {
+  return ignored.length > 0 ? `; ignored: ${ignored.join(', ')}` : '';
 }
 
-function subdirectories(directory: string): string[] {
+/** Of several commands for a file, those that can be run; when none can, the reason.
+ * Throws HotPatchError bad-compile-command. */
+function withoutUnusable(entries: readonly CompileEntry[]): CompileEntry[] {
+  const usable = entries.filter(isUsable);
+  // Reading the command throws the reason.
+  if (usable.length === 0 && entries[0]) return [...entries].filter((entry) => entry.arguments.length > 0);
+  return usable;
+}
+
+function isUsable(entry: CompileEntry): boolean {
   try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-      .map((entry) => entry.name)
-      .sort();
+    return entry.arguments.length > 0;
   } catch {
-    return []; // not readable, so not where the build wrote
+    return false;
   }
 }
+
+/** Bytes. That of Chromium has some 300 MiB. */
+const LARGEST_DATABASE = 2 * LARGEST_TEXT;
 
 /** Reads databases, again only when they changed. While the build system writes one (empty, cut off), the last good
  * state is used; a file that never was good is an error.
@@ -140,14 +141,14 @@ function subdirectories(directory: string): string[] {
 function createLoader(): (path: string) => Database | undefined {
   const known = new Map<string, { stamp: string; database: Database | undefined }>();
   return (path) => {
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = look(path);
     if (!stats) return undefined;
     const stamp = `${stats.ino}:${stats.mtimeMs}:${stats.size}`;
     const before = known.get(path);
     if (before?.stamp === stamp) return before.database;
     if (stats.size === 0) return before?.database;
     try {
-      const database = index(path, parseDatabase(readFileSync(path, 'utf8')));
+      const database = index(path, parseDatabase(readFile(path, LARGEST_DATABASE).toString('utf8')));
       known.set(path, { stamp, database });
       return database;
     } catch (error) {
@@ -163,7 +164,8 @@ function createLoader(): (path: string) => Database | undefined {
 
 /** Elements that have what is needed; throws Error when the text is not a JSON list. */
 export function parseDatabase(text: string): RawEntry[] {
-  const value: unknown = JSON.parse(text);
+  // Editors of Windows begin a file with a byte order mark, which JSON does not know.
+  const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
   if (!Array.isArray(value)) throw new Error('it is not a list of commands');
   return value.filter((element: unknown): element is RawEntry => {
     if (typeof element !== 'object' || element === null) return false;
@@ -179,7 +181,7 @@ export function parseDatabase(text: string): RawEntry[] {
 
 function index(path: string, all: RawEntry[]): Database {
   const byName = new Map<string, RawEntry[]>();
-  const real = realPath(path);
+  const real = realPathOrSelf(path);
   for (const raw of all) {
     // A relative directory is not allowed, but is written; what it is relative to can only be the database.
     raw.directory = resolve(dirname(real), raw.directory);
@@ -195,7 +197,7 @@ const sources = new WeakMap<RawEntry, string>();
 function sourceOf(raw: RawEntry): string {
   let source = sources.get(raw);
   if (source === undefined) {
-    source = realPath(resolve(raw.directory, raw.file));
+    source = realPathOrSelf(resolve(raw.directory, raw.file));
     sources.set(raw, source);
   }
   return source;
@@ -205,9 +207,11 @@ function sourceOf(raw: RawEntry): string {
 function toEntry(raw: RawEntry, database: string): CompileEntry {
   const source = sourceOf(raw);
   const once = lazily(() => {
-    const argv = commandOf(raw, source);
-    const expanded = expandResponseFiles(argv, raw.directory, readText);
-    const named = inputsOf(expanded).find((input) => realPath(resolve(raw.directory, input)) === source);
+    const argv = runnable(raw, source, database);
+    const expanded = expandResponseFiles(argv, raw.directory, readTextIfThere);
+    const named = inputsOf(expanded).find(
+      (input) => realPathOrSelf(resolve(raw.directory, input)) === source,
+    );
     const output =
       raw.output === undefined ? outputOf(expanded, raw.directory) : resolve(raw.directory, raw.output);
     return { argv, spelledSource: named ?? raw.file, output, kind: commandKind(expanded) };
@@ -228,6 +232,23 @@ function toEntry(raw: RawEntry, database: string): CompileEntry {
   };
   kinds.set(entry, () => once().kind);
   return entry;
+}
+
+/** The command's words. Throws HotPatchError bad-compile-command. */
+function runnable(raw: RawEntry, source: string, database: string): string[] {
+  const bad = (why: string): HotPatchError =>
+    new HotPatchError('bad-compile-command', `The command for ${raw.file} in ${database} ${why}`, {
+      file: source,
+    });
+  let argv: string[];
+  try {
+    argv = commandOf(raw, source);
+  } catch (error) {
+    throw bad(`cannot be split into words: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (argv.length === 0 || argv[0] === '') throw bad('is empty');
+  if ([raw.directory, ...argv].some((word) => word.includes('\0'))) throw bad('has a NUL in it');
+  return argv;
 }
 
 const kinds = new WeakMap<CompileEntry, () => CommandKind>();
@@ -263,25 +284,9 @@ function rank(entries: readonly CompileEntry[], builtIn: readonly string[]): Com
   const real = entries.filter((entry) => kindOf(entry) === 'compile');
   const usable = real.length > 0 ? real : entries;
   const built = (entry: CompileEntry): boolean =>
-    entry.output !== undefined && statSync(entry.output, { throwIfNoEntry: false }) !== undefined;
+    entry.output !== undefined && look(entry.output) !== undefined;
   const unique = new Map(usable.map((entry) => [JSON.stringify([entry.directory, entry.arguments]), entry]));
   const likelihood = (entry: CompileEntry): number =>
     2 * Number(builtIn.includes(entry.directory)) + Number(built(entry));
   return [...unique.values()].sort((a, b) => likelihood(b) - likelihood(a));
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // an unreadable response file stays an argument, as for the compiler
-  }
-}
-
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
 }

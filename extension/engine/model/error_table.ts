@@ -5,6 +5,8 @@ export const ERROR_TABLE = {
   'no-compile-database': { kind: 'failed', exit: 1, shown: 'problems', title: 'No compile_commands.json was found', hint: 'Configure CMake with -DCMAKE_EXPORT_COMPILE_COMMANDS=ON, run the build under `bear`, or name the build directory with -p (setting hotPatch.buildDirectory).' },
   'bad-compile-database': { kind: 'failed', exit: 1, shown: 'problems', title: 'compile_commands.json cannot be read', hint: 'Let the build system write it again.' },
   'no-compile-command': { kind: 'failed', exit: 1, shown: 'problems', title: 'No compile command is known for this file', hint: 'Build the file once so that it is recorded in compile_commands.json.' },
+  'untrusted-compile-database': { kind: 'refused', exit: 1, shown: 'problems', title: 'A compile_commands.json was found that somebody else could have written', hint: 'If it is yours, name its directory with -p (setting hotPatch.buildDirectory).' },
+  'bad-compile-command': { kind: 'failed', exit: 1, shown: 'problems', title: 'The compile command of the file cannot be used', hint: 'Correct it in the build system, and have compile_commands.json written again.' },
   'file-not-found': { kind: 'failed', exit: 1, shown: 'problems', title: 'The file does not exist', hint: 'Check the path.' },
   'unreadable-file': { kind: 'failed', exit: 1, shown: 'problems', title: 'A file could not be read', hint: 'See the message for what is in the way.' },
   'cannot-write': { kind: 'failed', exit: 1, shown: 'problems', title: 'A file could not be written', hint: 'Make room or give permission where the message says, and save again.' },
