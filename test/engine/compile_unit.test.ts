@@ -1,17 +1,17 @@
 // Compiling a unit with the build's own command: what comes out, and how failures are told. With the real compiler.
 import { strict as assert } from 'node:assert';
-import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { CompileError, createCompiler } from '../../extension/engine/compile/compiler';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { CompileError, type CompilerLimits, createCompiler } from '../../extension/engine/compile/compiler';
 import { createCompileDatabases } from '../../extension/engine/compile/compile_database';
 import type { CompileRequest } from '../../extension/engine/context';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { inSession, type Session } from '../support/session';
 
 /** Compiles unit.cc of the workspace as the engine would. */
-function compilerOf(session: Session) {
+function compilerOf(session: Session, limits?: CompilerLimits) {
   const temporaryDirectory = session.path('temporary');
   mkdirSync(temporaryDirectory);
-  const { compileUnit } = createCompiler({ temporaryDirectory, log: () => undefined });
+  const { compileUnit } = createCompiler({ temporaryDirectory, log: () => undefined }, limits);
   const { entriesFor } = createCompileDatabases({ roots: [session.directory] });
   return (request?: CompileRequest) => compileUnit(entriesFor(session.path('unit.cc'))[0]!, request);
 }
@@ -182,6 +182,109 @@ describe('a compile that fails', () => {
       controller.abort(new Error('saved again'));
       await assert.rejects(compile, /saved again/);
       assert.throws(() => process.kill(Number(session.read('pid')), 0), /ESRCH/);
+    }),
+  );
+});
+
+describe('a compiler that does not behave', () => {
+  const limits = { time: 60_000, grace: 200, output: 100_000 };
+  const begin = (session: Session, commands: string, change: Partial<CompilerLimits> = {}) => {
+    session.write('unit.cc', 'int unit;\n');
+    script(session, commands);
+    record(session, './wrapper g++ -c unit.cc');
+    return compilerOf(session, { ...limits, ...change });
+  };
+  const isRunning = (pid: number): boolean => {
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  it(
+    'and prints 200 MB leaves the engine its memory, and its object is used',
+    inSession(async (session) => {
+      const compile = begin(session, 'yes "unit.cc:1:1: warning: no" | head -c 200000000\nexec "$@"');
+      const before = process.memoryUsage().rss;
+      assert.ok(existsSync((await compile()).object));
+      assert.ok(process.memoryUsage().rss - before < 150_000_000);
+    }),
+  );
+
+  it(
+    'and ignores SIGTERM is ended all the same when the save is taken back',
+    inSession(async (session) => {
+      const compile = begin(session, 'trap "" TERM; echo $$ > pid; while :; do sleep 1; done');
+      const controller = new AbortController();
+      const compiling = compile({ signal: controller.signal });
+      while (!existsSync(session.path('pid')) || session.read('pid') === '')
+        await new Promise((resolve) => setImmediate(resolve));
+      controller.abort(new Error('saved again'));
+      await assert.rejects(compiling, /saved again/);
+      assert.equal(isRunning(Number(session.read('pid'))), false);
+    }),
+  );
+
+  it(
+    'and never ends is stopped when its time is over, and told as such',
+    inSession(async (session) => {
+      const error = await failure(begin(session, 'sleep 600; true', { time: 300 })());
+      assert.equal(error.code, 'compile-failed');
+      assert.match(error.message, /did not end within 1 s and was stopped/);
+    }),
+  );
+
+  it(
+    'and leaves a process behind that holds its pipes is not waited for',
+    inSession(async (session) => {
+      const compile = begin(session, 'setsid sh -c "echo \\$\\$ > left; exec sleep 600" & exec "$@"');
+      assert.ok(existsSync((await compile()).object));
+      while (!existsSync(session.path('left')) || session.read('left') === '')
+        await new Promise((resolve) => setImmediate(resolve));
+      const left = Number(session.read('left'));
+      assert.ok(isRunning(left));
+      process.kill(left, 'SIGKILL');
+    }),
+  );
+
+  const outputs: Record<string, [string, RegExp]> = {
+    'and writes no object': [':', /wrote no object/],
+    'and writes a directory': ['mkdir', /something else than a file/],
+    'and writes a FIFO': ['mkfifo', /something else than a file/],
+  };
+  for (const [what, [make, message]] of Object.entries(outputs))
+    it(
+      `${what} is told as such`,
+      inSession(async (session) => {
+        const compile = begin(session, `while [ "$1" != -o ]; do shift; done\n${make} "$2"`);
+        const error = await failure(compile());
+        assert.equal(error.code, 'compile-failed');
+        assert.match(error.message, message);
+      }),
+    );
+
+  it(
+    'finds its temporary directory again when a clean-up has removed it',
+    inSession(async (session) => {
+      const compile = begin(session, 'exec "$@"');
+      await compile();
+      rmSync(session.path('temporary'), { recursive: true });
+      assert.ok(existsSync((await compile()).object));
+    }),
+  );
+
+  it(
+    'cannot be started without a place for its object, which is said by name',
+    inSession(async (session) => {
+      const compile = begin(session, 'exec "$@"');
+      rmSync(session.path('temporary'), { recursive: true });
+      session.write('temporary', 'a file');
+      await assert.rejects(
+        compile(),
+        /cannot-write|cannot be written: a part of its path is not a directory/,
+      );
     }),
   );
 });

@@ -1,10 +1,10 @@
 // Runs the compiler for one translation unit. Effects only: what to run is command.ts's, what its output means
 // is diagnostics.ts's. Writes nowhere but into the engine's temporary directory.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import type { CompiledUnit, CompileContext, CompileEntry, EngineContext } from '../context';
+import { isThere, lookAt, makeDirectory, readTextIfThere, remove } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { CompilerDiagnostic } from '../model/result';
 import { objectCommand } from './command';
@@ -25,10 +25,23 @@ export class CompileError extends HotPatchError {
 /** How many objects of a unit are kept: the one of the last compile may still be in use when the next begins. */
 const KEPT = 2;
 
-export function createCompiler({
-  temporaryDirectory,
-  log,
-}: Pick<EngineContext, 'temporaryDirectory' | 'log'>): Pick<CompileContext, 'compileUnit'> {
+/** What a compiler may take. A build's own commands are trusted to be right, not to end. */
+export interface CompilerLimits {
+  /** Milliseconds. The longest units of real programs take some ten minutes. */
+  time: number;
+  /** Milliseconds between SIGTERM and SIGKILL, and for which pipes are read on after the compiler has ended: a daemon
+   * that it started (ccache, distcc) may hold them for ever. */
+  grace: number;
+  /** Characters of messages that are kept; what comes after them is read and dropped. */
+  output: number;
+}
+
+const LIMITS: CompilerLimits = { time: 30 * 60_000, grace: 2000, output: 4 * 1024 * 1024 };
+
+export function createCompiler(
+  { temporaryDirectory, log }: Pick<EngineContext, 'temporaryDirectory' | 'log'>,
+  limits: CompilerLimits = LIMITS,
+): Pick<CompileContext, 'compileUnit'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   let count = 0;
@@ -38,9 +51,11 @@ export function createCompiler({
   const newOutput = (entry: CompileEntry, flags: readonly string[]): string => {
     const unit = JSON.stringify([entry.directory, entry.arguments, flags]);
     const directory = join(temporaryDirectory, `unit-${++count}`);
-    mkdirSync(directory);
+    // Systems clean up their temporary folders, also while an engine runs.
+    makeDirectory(temporaryDirectory);
+    makeDirectory(directory);
     const kept = [...(outputs.get(unit) ?? []), directory];
-    for (const old of kept.splice(0, kept.length - KEPT)) rmSync(old, { recursive: true, force: true });
+    for (const old of kept.splice(0, kept.length - KEPT)) remove(old);
     outputs.set(unit, kept);
     return join(directory, basename(entry.output ?? `${entry.source}.o`));
   };
@@ -50,13 +65,21 @@ export function createCompiler({
       turn(async (): Promise<CompiledUnit> => {
         signal?.throwIfAborted();
         const object = newOutput(entry, extraFlags);
-        const argv = objectCommand(entry, object, extraFlags, readText);
+        const argv = objectCommand(entry, object, extraFlags, readTextIfThere);
         const start = performance.now();
-        const { status, output } = await run(argv, entry, signal);
+        const { status, output, isLate } = await run(argv, entry, limits, signal);
         const milliseconds = performance.now() - start;
         log('debug', `${entry.directory}$ ${argv.join(' ')}\n${output}`);
         const diagnostics = parseDiagnostics(output, entry.directory, entry.source, readLine);
+        if (isLate)
+          throw new CompileError(
+            'compile-failed',
+            `${argv[0]} did not end within ${Math.ceil(limits.time / 1000)} s and was stopped`,
+            diagnostics,
+            { file: entry.source },
+          );
         if (status !== 0) throw compileFailed(entry, status, output, diagnostics);
+        if (lookAt(object)?.isFile() !== true) throw noObject(argv, entry, object, diagnostics);
         return {
           entry,
           source: entry.source,
@@ -68,6 +91,19 @@ export function createCompiler({
         };
       }),
   };
+}
+
+/** Status 0 and nothing to show for it: a wrapper that does something else. */
+function noObject(
+  [program = '']: readonly string[],
+  entry: CompileEntry,
+  object: string,
+  diagnostics: CompilerDiagnostic[],
+): CompileError {
+  const what = isThere(object) ? 'wrote something else than a file as its object' : 'wrote no object';
+  return new CompileError('compile-failed', `${program} ended without an error and ${what}`, diagnostics, {
+    file: entry.source,
+  });
 }
 
 function compileFailed(
@@ -93,70 +129,104 @@ function compileFailed(
   return new CompileError('compile-failed', message, diagnostics, { file: entry.source });
 }
 
+interface Ended {
+  status: number | NodeJS.Signals;
+  output: string;
+  /** It was stopped because its time was over. */
+  isLate: boolean;
+}
+
 /** Runs a command of an entry, in a process group of its own so that an abort ends the compiler proper too, not
- * only its driver. Messages are in English: they are parsed.
+ * only its driver. Messages are in English: they are parsed. Ends whatever the compiler does.
  * Throws CompileError compiler-not-found, or the signal's reason. */
 function run(
   argv: readonly string[],
   entry: CompileEntry,
+  limits: CompilerLimits,
   signal: AbortSignal | undefined,
-): Promise<{ status: number | NodeJS.Signals; output: string }> {
+): Promise<Ended> {
   const [program = '', ...parameters] = argv;
   const environment: NodeJS.ProcessEnv = { ...process.env, LC_ALL: 'C.UTF-8' };
   // Both make gcc write a dependency file of the build.
   delete environment['DEPENDENCIES_OUTPUT'];
   delete environment['SUNPRO_DEPENDENCIES'];
   return new Promise((done, failed) => {
-    const child = spawn(program, parameters, {
-      cwd: entry.directory,
-      env: environment,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    let child: ReturnType<typeof spawn>;
+    try {
+      child = spawn(program, parameters, {
+        cwd: entry.directory,
+        env: environment,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    } catch (error) {
+      // A command of more than the kernel takes, or no descriptors left.
+      failed(notStarted(program, entry, error as Error));
+      return;
+    }
     let output = '';
-    const collect = (text: string): void => void (output += text);
-    child.stdout.setEncoding('utf8').on('data', collect);
-    child.stderr.setEncoding('utf8').on('data', collect);
-    const abort = (): void => {
-      if (child.pid === undefined) return;
-      try {
-        process.kill(-child.pid, 'SIGTERM');
-      } catch {
-        return; // it has just ended
-      }
+    const streams = [child.stdout, child.stderr];
+    for (const stream of streams)
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        if (output.length < limits.output) output += text.slice(0, limits.output - output.length);
+      });
+    let isLate = false;
+    let isStopped = false;
+    const timers: NodeJS.Timeout[] = [];
+    const stop = (): void => {
+      isStopped = true;
+      kill(child.pid, 'SIGTERM');
+      timers.push(setTimeout(() => kill(child.pid, 'SIGKILL'), limits.grace));
     };
-    signal?.addEventListener('abort', abort, { once: true });
-    child.on('error', (error) => {
-      signal?.removeEventListener('abort', abort);
-      failed(notStarted(program, entry, error));
-    });
-    child.on('close', (status, killedBy) => {
-      signal?.removeEventListener('abort', abort);
-      if (signal?.aborted) failed(signal.reason as Error);
-      else done({ status: status ?? killedBy ?? 'SIGKILL', output });
+    timers.push(
+      setTimeout(() => {
+        isLate = true;
+        stop();
+      }, limits.time),
+    );
+    signal?.addEventListener('abort', stop, { once: true });
+    const settle = (result: () => void): void => {
+      signal?.removeEventListener('abort', stop);
+      for (const timer of timers) clearTimeout(timer);
+      // Of a driver that obeys, the compiler proper need not.
+      if (isStopped) kill(child.pid, 'SIGKILL');
+      for (const stream of streams) stream?.destroy();
+      result();
+    };
+    child.on('error', (error) => settle(() => failed(notStarted(program, entry, error))));
+    const end = (status: number | null, killedBy: NodeJS.Signals | null): void =>
+      settle(() => {
+        if (signal?.aborted) failed(signal.reason as Error);
+        else done({ status: status ?? killedBy ?? 'SIGKILL', output, isLate });
+      });
+    child.on('close', end);
+    // What it started and left behind is no part of the compile.
+    child.on('exit', (status, killedBy) => {
+      timers.push(setTimeout(() => end(status, killedBy), limits.grace));
     });
   });
 }
 
+function kill(group: number | undefined, signal: NodeJS.Signals): void {
+  if (group === undefined) return;
+  try {
+    process.kill(-group, signal);
+  } catch {
+    return; // it has just ended
+  }
+}
+
 function notStarted(program: string, entry: CompileEntry, error: Error): CompileError {
   // spawn(2) reports a missing directory as if the program were missing.
-  const missing = statSync(entry.directory, { throwIfNoEntry: false }) === undefined;
+  const missing = !isThere(entry.directory);
   const message = missing
     ? `${entry.directory}, where ${entry.database} says ${program} ran, does not exist`
     : `${program} cannot be started: ${error.message}`;
   return new CompileError('compiler-not-found', message, [], { file: entry.source });
 }
 
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // callers say what a missing file means
-  }
-}
-
 function readLine(file: string, line: number): string | undefined {
-  return readText(file)?.split(/\r?\n/)[line - 1];
+  return readTextIfThere(file)?.split(/\r?\n/)[line - 1];
 }
 
 /** At most `limit` at a time, in the order of the calls. */
