@@ -24,7 +24,8 @@ import { readMemory } from './process/memory';
 import { createModuleCache } from './process/modules';
 import { prepareSignals } from './process/system_calls';
 import { createPatchPlaces } from './process/patch_places';
-import { createProcessList } from './process/process_list';
+import { createSweeper } from './process/left_overs';
+import { createProcessList, type ProcessList } from './process/process_list';
 import { runEnvironment } from './process/run_environment';
 import { readRunState } from './process/run_state';
 
@@ -38,7 +39,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
   const demangle = createDemangler(log);
-  const list = createProcessList((pid) => lookAtProgram(pid));
+  const allProcesses = createProcessList((pid) => lookAtProgram(pid));
+  const sweep = createSweeper();
+  const list: ProcessList = async () => {
+    const processes = await allProcesses();
+    for (const { pid, runtime: found } of processes) if (found) void sweep(pid, found.controlDirectory);
+    return processes;
+  };
   const discovery = createDiscovery(
     list,
     cache,

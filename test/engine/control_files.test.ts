@@ -1,7 +1,8 @@
 // What a save does when the files between engine and runtime are not as they left them: the process lives, nothing is
 // lost in silence, and the next save works or says why not.
 import { strict as assert } from 'node:assert';
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
@@ -48,6 +49,68 @@ describe('a status that the runtime could not write', () => {
       rmSync(join(directoryOf(session, unit.program.pid), 'status.json'));
       await unit.editAndPatch('n * 2', 'n * 3');
       assert.equal(await unit.value(10), 32);
+    }),
+  );
+});
+
+describe('what a killed engine left with a process', () => {
+  it(
+    'is removed by the next one; patches that the process has, and files of engines that run, stay',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      await unit.editAndPatch('n * 2', 'n * 3');
+      const directory = directoryOf(session, unit.program.pid);
+      const dead = spawnSync('true').pid;
+      const put = (name: string, secondsAgo: number): string => {
+        const path = join(directory, name);
+        writeFileSync(path, 'left');
+        const then = Date.now() / 1000 - secondsAgo;
+        utimesSync(path, then, then);
+        return path;
+      };
+      const left = [
+        put(`requests/.00018d-${dead}-000001`, 90),
+        put(`answers/00018d-${dead}-000001.json`, 90),
+        put(`patches/lx0-${dead}-1-unit.cc.so`, 90),
+        put(`patches/lx0-${dead}-2-unit.cc.so.part`, 90),
+      ];
+      const kept = [
+        put(`patches/lx0-${process.pid}-1-unit.cc.so`, 90),
+        put(`answers/00018d-${dead}-000002.json`, 1),
+        ...readdirSync(join(directory, 'patches'))
+          .filter((name) => !name.startsWith('lx0'))
+          .map((name) => join(directory, 'patches', name)),
+      ];
+      assert.equal(kept.length, 3);
+      await unit.editAndPatch('n * 3', 'n * 4');
+      assert.deepEqual(
+        left.map((path) => existsSync(path)),
+        [false, false, false, false],
+      );
+      assert.deepEqual(
+        kept.map((path) => existsSync(path)),
+        [true, true, true],
+      );
+      assert.equal(await unit.value(1), 4);
+    }),
+  );
+
+  it(
+    'is no request that is carried out when a stopped process goes on',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      await unit.editAndPatch('n * 2', 'n * 3');
+      const { pid } = unit.program;
+      const directory = directoryOf(session, pid);
+      process.kill(pid, 'SIGSTOP');
+      const request = join(directory, 'requests', `00018d-${spawnSync('true').pid}-000001`);
+      writeFileSync(request, 'hot_fix 1\ncommand revert\nall\nend\n');
+      utimesSync(request, 1000, 1000);
+      await session.hotPatch('ps');
+      process.kill(pid, 'SIGCONT');
+      await unit.editAndPatch('n * 3', 'n * 4');
+      assert.equal(existsSync(request), false);
+      await session.patch('unit.cc', 'unchanged');
     }),
   );
 });
