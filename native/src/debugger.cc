@@ -2,6 +2,7 @@
 #include "debugger.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,40 +50,31 @@ void tell(jit_code_entry &entry, std::uint32_t action) {
   __jit_debug_descriptor.relevant_entry = nullptr;
 }
 
-/** The file in memory, or null. */
-char *read_whole(const char *path, std::uint64_t &size) {
+/** The file in memory, or null. Mapped, not copied: its pages are clean, and the kernel takes them back at will. */
+char *map_whole(const char *path, std::uint64_t &size) {
   const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return nullptr;
   struct stat status {};
-  char *content = nullptr;
+  void *content = MAP_FAILED;
   if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
       static_cast<std::uint64_t>(status.st_size) <= most_bytes) {
     size = static_cast<std::uint64_t>(status.st_size);
-    content = static_cast<char *>(map_pages(size));
-  }
-  for (std::uint64_t done = 0; content != nullptr && done < size;) {
-    const ssize_t count = read(descriptor, content + done, size - done);
-    if (count > 0) {
-      done += static_cast<std::uint64_t>(count);
-    } else {
-      unmap_pages(content, size);
-      content = nullptr;
-    }
+    content = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   }
   close(descriptor);
-  return content;
+  return content != MAP_FAILED ? static_cast<char *>(content) : nullptr;
 }
 
 } // namespace
 
 bool announce_to_debugger(Patch &patch, const char *file) {
   std::uint64_t size = 0;
-  char *content = read_whole(file, size);
+  char *content = map_whole(file, size);
   if (content == nullptr) return false;
   withdraw_from_debugger(patch);
   if (patch.debugger == nullptr) patch.debugger = new_record<DebuggerEntry>();
   if (patch.debugger == nullptr) {
-    unmap_pages(content, size);
+    munmap(content, size);
     return false;
   }
   jit_code_entry &entry = patch.debugger->entry;
@@ -99,7 +91,7 @@ void withdraw_from_debugger(Patch &patch) {
   (entry.prev_entry != nullptr ? entry.prev_entry->next_entry : __jit_debug_descriptor.first_entry) = entry.next_entry;
   if (entry.next_entry != nullptr) entry.next_entry->prev_entry = entry.prev_entry;
   tell(entry, jit_unregister);
-  unmap_pages(const_cast<char *>(entry.symfile_addr), entry.symfile_size);
+  munmap(const_cast<char *>(entry.symfile_addr), entry.symfile_size);
   entry = {};
 }
 
