@@ -52,12 +52,17 @@ void answer(const char *id, const Failure *failure, const Timings &timings) {
   if (describe_answer(id, failure, timings, status, json)) write_control_file(name, json);
 }
 
+/** Whether this is a child that a patch's constructor forked: the request is its parent's affair. */
+bool is_forked_off(int pid) { return pid != getpid(); }
+
 void carry_out(const char *id, Request &request) {
+  const int pid = getpid();
   Timings timings{};
   Failure failure;
   const std::uint64_t begin = monotonic_microseconds();
   const bool done = execute(request, timings, failure);
   timings.total = monotonic_microseconds() - begin;
+  if (is_forked_off(pid)) return;
   answer(id, done ? nullptr : &failure, timings);
 }
 
@@ -104,6 +109,7 @@ bool announce() {
 }
 
 void *run(void *) {
+  const int pid = getpid();
   allow_doorbell_only();
   exempt_thread(static_cast<int>(syscall(SYS_gettid)));
   if (options.delay != 0) wait_for_ring(options.delay);
@@ -116,6 +122,7 @@ void *run(void *) {
   prepare_synchronization(failure); // asked again, and answered for, by each transaction
   for (;;) {
     const bool any = drain_requests();
+    if (is_forked_off(pid)) return nullptr;
     const bool by_hand = was_rung_by_hand();
     if (!any && by_hand && !stopping.load()) load_default_patch();
     if ((any || by_hand) && !stopping.load()) tidy_up(status);
@@ -149,7 +156,9 @@ bool start_worker(const WorkerOptions &wanted) {
   busy.store(false);
   stopping.store(false);
   sem_init(&announced, 0, 0);
-  if (stack == nullptr) {
+  // A patch's constructor that forks is run by the worker, whose stack the child then stands on.
+  const char here = 0;
+  if (stack == nullptr || (&here >= stack && &here < stack + stack_size)) {
     stack = static_cast<char *>(map_pages(stack_size));
     if (stack == nullptr || mprotect(stack, arch::page_size, PROT_NONE) != 0) return false; // the guard
   }

@@ -129,4 +129,54 @@ describe('the published sample', () => {
       assert.equal(await process.ask(''), '1 22');
     }),
   );
+
+  it(
+    'may fork while it is loaded, and its child lives',
+    inRuntimeSession(async (session) => {
+      const source = `
+        #include <stdio.h>
+        #include "hot_fix.h"
+        int child_status = -1;
+        __attribute__((noipa)) int one(void) { return 1; }
+        int main(void) {
+          char line[8];
+          setvbuf(stdout, 0, _IOLBF, 0);
+          init_hot_fix_signal();
+          puts("ready");
+          while (fgets(line, sizeof line, stdin)) printf("%d %d\\n", one(), child_status);
+          return 0;
+        }`;
+      const process = await session.run(source, { runtime: 'embedded', flags: ['-rdynamic'] });
+      writeFileSync(
+        session.path('forks.c'),
+        `#include <stdlib.h>
+         #include <sys/wait.h>
+         #include <unistd.h>
+         #include "hot_fix.h"
+         extern int child_status;
+         int one(void);
+         static int new_one(void) { return 11; }
+         static void __attribute__((noinline)) use_stack(void) { volatile char c[60000]; for (int i = 0; i < 60000; i++) c[i] = i; }
+         __attribute__((constructor)) static void load(void) {
+           pid_t child = fork();
+           if (child == 0) {
+             usleep(50000);
+             use_stack();
+             _exit(7);
+           }
+           int status = 0;
+           waitpid(child, &status, 0);
+           child_status = status;
+         }
+         FIXTABLE fix_table = {(void *)new_one, (void *)one};`,
+      );
+      const patch = session.path('forks.so');
+      execFileSync('gcc', [
+        ...['-O1', '-shared', '-fPIC', `-I${includeDirectory}`],
+        ...[session.path('forks.c'), '-o', patch],
+      ]);
+      await process.done('load', `file ${patch}`);
+      assert.equal(await process.ask(''), `11 ${7 << 8}`);
+    }),
+  );
 });
