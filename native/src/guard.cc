@@ -20,7 +20,7 @@ bool guards_are_clear(const List<Guard> &guards, bool parked, Failure &failure) 
     if (complete && range.hits == 0) continue;
     const char *name = static_cast<const Guard *>(range.owner)->name;
     return fail(failure, Code::caller_active, 0, name,
-                "%s is running and relies on the registers that the old code leaves alone", name);
+                "%s is running and relies on what the old code leaves alone", name);
   }
   return true;
 }

@@ -106,6 +106,60 @@ describe('a running program is not corrupted', () => {
     }),
   );
 
+  /** Keeps a number of values, in as many pushed registers, while it calls `tick` with a stack that is aligned for nobody. */
+  const unaligned = (kept: number): string => `#include <pthread.h>
+      #include <stdio.h>
+      static volatile long ticks, wrong, got;
+      __attribute__((noinline)) static void tick(long n) { ticks++; got = n + 1; }
+      __attribute__((noinline)) static long loop(long a, long b, long c, long d) {
+        long sum = 0;
+        for (long i = 0; !wrong; i++) {
+          tick(i);
+          if (got != i + 1 && got != i + 2) wrong = 1;
+          ${['', 'sum += a;', 'sum += a ^ b;', 'sum += (a ^ b) + (c & sum);', 'sum += (a ^ b) + (c & sum) + (d | i);'][kept]}
+        }
+        return sum;
+      }
+      static void *run(void *seed) { return (void *)loop((long)seed, 22, 33, 44); }
+      int main(void) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, run, (void *)11);
+        puts("ready"); fflush(stdout);
+        for (char line[80]; fgets(line, sizeof line, stdin);) {
+          long before = ticks;
+          while (!wrong && ticks - before < 1000000) {}
+          puts(wrong ? "wrong" : "well"); fflush(stdout);
+        }
+        return 0;
+      }`;
+
+  for (const [kept, level] of [
+    [0, '-O1'],
+    [1, '-O2'],
+    [2, '-O2'],
+    [3, '-O1'],
+    [4, '-O2'],
+  ] as const)
+    it(
+      `by a callee that needs its stack aligned where an active caller left that out (${level}, ${kept} values kept)`,
+      inSession(async (session) => {
+        session.write('loop.c', unaligned(kept));
+        await session.build({ sources: ['loop.c'], flags: [level, '-g', '-pthread'] });
+        const program = await session.start();
+        session.edit(
+          'loop.c',
+          'ticks++; got = n + 1;',
+          'ticks++; if (ticks % 300000 == 0) fprintf(stderr, "%g\\n", n / 2.0); got = n + 2;',
+        );
+        await session.patch('loop.c');
+        assert.equal(await program.ask('how'), 'well');
+        await program.errorLine(/^[0-9.e+]+$/);
+        session.edit('loop.c', 'got = n + 2;', 'got = n + 1;');
+        await session.patch('loop.c');
+        assert.equal(await program.ask('how'), 'well');
+      }),
+    );
+
   it(
     'by such a callee when the compiler made a clone of it, which old code goes on calling in its old version',
     inSession(async (session) => {

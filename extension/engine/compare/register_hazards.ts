@@ -2,8 +2,9 @@
 // in caller-saved registers across a call of a function that was known not to touch them. A caller whose code depends
 // on it was compiled anew and is patched too; what remains is one that is running its old code at that moment, and
 // would go on to call a function that now uses more registers. Finds what such callers count on: where code before the
-// new function can keep it, the new function gets such code (x86/register_keeper.ts); where not, the caller is named,
-// so that the runtime applies the patch only while it is on no stack. Reads code, decides nothing else.
+// new function can keep it, the new function gets such code (arch/x86_64/register_keeper.ts); where not, the caller is named,
+// so that the runtime applies the patch only while it is on no stack. The same for the alignment of the stack
+// (-fipa-stack-alignment), which callers leave out for callees that need none. Reads code, decides nothing else.
 import * as abi from '../elf/constants';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Guard } from '../patch_format/note';
@@ -15,6 +16,8 @@ import {
   RESULTS,
   wideVectors,
 } from '../arch/x86_64/registers';
+import { STACK_ALIGNMENT } from '../arch/x86_64/register_keeper';
+import { mayReadStackArguments, type StackAlignment, stackAlignments } from '../arch/x86_64/stack_alignment';
 import type { CallingConvention } from '../types/calling_convention';
 import type { Body, LiveFunction } from '../live/functions';
 import type { UnitComparison } from './unit';
@@ -41,13 +44,92 @@ interface Reliance {
 }
 
 /** @param conventions how the fresh functions are called; of a function that is not in it nothing is known
- * @param redirected those whose callers enter through the original entry */
+ * @param redirected those whose callers enter through the original entry
+ * @param mayUseIpaRa whether callers may keep values in registers across calls at all */
 export function registerHazards(
   comparison: UnitComparison,
   conventions: ReadonlyMap<string, CallingConvention>,
   redirected: readonly ObjectFunction[],
+  mayUseIpaRa: boolean,
 ): RegisterHazards {
   const before = new LiveRegisters(comparison);
+  const kept = mayUseIpaRa
+    ? keptRegisters(comparison, conventions, redirected, before)
+    : { preserved: new Map<ObjectFunction, number>(), guards: [] };
+  const unaligned = unalignedCallers(comparison, before);
+  const guards = new Map(kept.guards.map((guard) => [guard.start, guard]));
+  for (const fn of redirected) {
+    const callers = unaligned.get(comparison.of(fn).live!);
+    if (!callers || !needsAlignment(comparison.object.code(fn))) continue;
+    // Of a clone the debug information says nothing, its code does.
+    const inRegisters =
+      conventions.get(fn.symbol.name)?.inRegisters ?? !mayReadStackArguments(comparison.object.code(fn));
+    if (inRegisters) kept.preserved.set(fn, (kept.preserved.get(fn) ?? 0) | STACK_ALIGNMENT);
+    else for (const caller of callers) guards.set(caller.start, caller);
+  }
+  return { preserved: kept.preserved, guards: [...guards.values()] };
+}
+
+/** May code fail whose stack is not aligned? It calls others, or uses vectors, which it may keep on the stack. */
+function needsAlignment(code: Uint8Array): boolean {
+  return registerEffects(code).some(
+    ({ flow, target, reads, writes }) =>
+      flow === 'call' ||
+      flow === 'indirect-call' ||
+      flow === 'indirect-jump' ||
+      ((flow === 'jump' || flow === 'branch') && (target < 0 || target >= code.length)) ||
+      ((reads | writes) & VECTORS) !== 0,
+  );
+}
+
+/** Functions that old code may call with a stack that is not aligned, with the code that does so itself. A caller whose
+ * own code depends on it was compiled anew; what remains is one that runs. A function that is entered so goes on to
+ * enter others so. */
+function unalignedCallers(
+  comparison: UnitComparison,
+  before: LiveRegisters,
+): ReadonlyMap<LiveFunction, ReadonlySet<Guard>> {
+  const entered = new Map<LiveFunction, Set<Guard>>();
+  const pending: LiveFunction[] = [];
+  const note = (callee: LiveFunction, caller: Guard): void => {
+    const callers = entered.get(callee);
+    if (callers) {
+      callers.add(caller);
+      return;
+    }
+    entered.set(callee, new Set([caller]));
+    pending.push(callee);
+  };
+  const visit = (
+    fn: ObjectFunction,
+    live: LiveFunction,
+    isUnaligned: (at: StackAlignment) => boolean,
+  ): void => {
+    for (const body of [{ address: live.entry, size: live.size }, ...live.versions]) {
+      const caller = { start: body.address, length: body.size, name: fn.symbol.name };
+      const alignments = stackAlignments(before.bytes(body));
+      for (const { flow, offset, target } of before.effectsAt(body.address, body.size) ?? []) {
+        const alignment = alignments.get(offset);
+        if (alignment === undefined || flow === 'indirect-call' || !isUnaligned(alignment)) continue;
+        const callee = before.functionAt(body.address + target)?.live;
+        if (callee && callee !== live) note(callee, caller);
+      }
+    }
+  };
+  for (const { fn, live, status } of comparison.functions)
+    if (live && (status === 'changed' || live.versions.length > 0))
+      visit(fn, live, (alignment) => alignment === 'opposite' || alignment === 'unknown');
+  for (let live = pending.pop(); live; live = pending.pop())
+    visit(before.functionAt(live.entry)!.fn, live, (alignment) => alignment === 'as-entered');
+  return entered;
+}
+
+function keptRegisters(
+  comparison: UnitComparison,
+  conventions: ReadonlyMap<string, CallingConvention>,
+  redirected: readonly ObjectFunction[],
+  before: LiveRegisters,
+): RegisterHazards {
   const entered = new Set(redirected);
   const fromOldCode = ({ fn, live }: { fn: ObjectFunction; live: LiveFunction }): Reached =>
     entered.has(fn) || comparison.of(fn).status !== 'changed' ? fn : live;
@@ -147,6 +229,9 @@ function withCallees<K>(uses: ReadonlyMap<K, Use<K>>): Map<K, number> {
   }
   return all;
 }
+
+/** The vector registers in a set of registers. */
+const VECTORS = 0xffff_0000 | 0;
 
 /** Caller-saved registers that live functions certainly use, as their callers in the unit were told. */
 class LiveRegisters {

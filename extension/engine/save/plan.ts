@@ -38,7 +38,8 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     guards: [],
     // Without debug information it is not known how the code was compiled: as it is by default.
     conventions:
-      options.producers?.live.mayUseIpaRa === false ? undefined : (layout?.conventions ?? new Map()),
+      options.producers?.live.compiler === 'clang' ? undefined : (layout?.conventions ?? new Map()),
+    mayUseIpaRa: options.producers?.live.mayUseIpaRa !== false,
     reverts: [],
     problems: [],
     warnings: [],
@@ -80,11 +81,15 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
 export function keepRegisters({
   comparison,
   conventions,
+  mayUseIpaRa,
   fixes,
-}: Pick<UnitPlan, 'comparison' | 'conventions' | 'fixes'>): Pick<UnitPlan, 'fixes' | 'guards'> {
+}: Pick<UnitPlan, 'comparison' | 'conventions' | 'mayUseIpaRa' | 'fixes'>): Pick<
+  UnitPlan,
+  'fixes' | 'guards'
+> {
   if (fixes.length === 0 || !conventions) return { fixes, guards: [] };
   const redirected = fixes.map(({ fn }) => fn);
-  const { preserved, guards } = registerHazards(comparison, conventions, redirected);
+  const { preserved, guards } = registerHazards(comparison, conventions, redirected, mayUseIpaRa);
   return { fixes: fixes.map((fix) => ({ ...fix, preserved: preserved.get(fix.fn) ?? 0 })), guards };
 }
 

@@ -29,8 +29,10 @@ export interface UnitPlan extends SelectedUnit {
   fixes: PlannedFix[];
   /** Code that must not be running when the fixes are applied. */
   guards: Guard[];
-  /** How the functions are called, where callers may count on registers that a callee did not use; else undefined. */
+  /** How the functions are called, where callers may count on what a callee did not need; else undefined. */
   conventions: LayoutComparison['conventions'] | undefined;
+  /** Whether callers may keep values in registers that a callee did not use. */
+  mayUseIpaRa: boolean;
   /** Entries that go back to the original. */
   reverts: ComparedFunction[];
   problems: Problem[];

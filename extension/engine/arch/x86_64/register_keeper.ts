@@ -6,11 +6,20 @@
 /** Length of `call rel32`. */
 const CALL = 5;
 
-/** DWARF numbers of the general registers end at 15; the CFA is counted from this one (psABI, figure 3.36). */
+/** In a set of registers: the stack pointer, which is to be aligned for the called function. */
+export const STACK_ALIGNMENT = 1 << 4;
+
 const DW_CFA_advance_loc = 0x40;
 const DW_CFA_advance_loc1 = 0x02;
 const DW_CFA_advance_loc2 = 0x03;
 const DW_CFA_def_cfa_offset = 0x0e;
+const DW_CFA_def_cfa = 0x0c;
+const DW_CFA_def_cfa_register = 0x0d;
+const DW_CFA_offset = 0x80;
+const DW_CFA_restore = 0xc0;
+/** DWARF's numbers (psABI, figure 3.36). */
+const RBP = 6;
+const RSP = 7;
 
 export interface RegisterKeeper {
   /** Ends where the called function's own code may begin. */
@@ -23,11 +32,14 @@ export interface RegisterKeeper {
 
 /**
  * Saves a set of registers on the stack, calls, restores and returns. The stack is aligned at the call as the psABI
- * demands. Arguments on the stack would not be found by the callee: callers see to it that there are none.
- * @param registers mask of caller-saved registers (registers.ts); vector registers are kept to 128 bits
+ * demands, for callers that do so too, and with STACK_ALIGNMENT for all. Arguments on the stack would not be found by
+ * the callee: callers see to it that there are none.
+ * @param registers mask of caller-saved registers (registers.ts), and STACK_ALIGNMENT; vector registers are kept to
+ * 128 bits
  */
 export function registerKeeper(registers: number): RegisterKeeper {
-  const general = range(0, 16).filter((register) => registers & (1 << register));
+  const aligns = (registers & STACK_ALIGNMENT) !== 0;
+  const general = range(0, 16).filter((register) => registers & ~STACK_ALIGNMENT & (1 << register));
   const vectors = range(0, 16).filter((register) => registers & (1 << (16 + register)));
   const code: number[] = [];
   const frame: number[] = [];
@@ -35,12 +47,25 @@ export function registerKeeper(registers: number): RegisterKeeper {
   /** The CFA lies 8 bytes above the stack pointer at the entry. */
   let depth = 8;
   const emit = (...bytes: number[]): void => void code.push(...bytes);
+  const note = (...instructions: number[]): void => {
+    frame.push(...advance(code.length - moved), ...instructions);
+    moved = code.length;
+  };
   const grow = (bytes: number): void => {
     depth += bytes;
+    if (aligns) return; // the CFA is counted from rbp
     frame.push(...advance(code.length - moved), DW_CFA_def_cfa_offset, ...uleb(depth));
     moved = code.length;
   };
-  const space = vectors.length * 16 + (general.length % 2 === 0 ? 8 : 0);
+  // An entry finds the stack eight bytes short of its alignment, a rounded stack pointer does not.
+  const space = vectors.length * 16 + ((general.length % 2 === 0) !== aligns ? 8 : 0);
+  if (aligns) {
+    emit(0x55); // push rbp
+    note(DW_CFA_def_cfa_offset, 16, DW_CFA_offset | RBP, 2);
+    emit(0x48, 0x89, 0xe5); // mov rbp, rsp
+    note(DW_CFA_def_cfa_register, RBP);
+    emit(0x48, 0x83, 0xe4, 0xf0); // and rsp, -16
+  }
   for (const register of general) {
     // push, pop
     emit(...(register < 8 ? [0x50 + register] : [0x41, 0x50 + register - 8]));
@@ -62,6 +87,10 @@ export function registerKeeper(registers: number): RegisterKeeper {
   for (const register of general.reverse()) {
     emit(...(register < 8 ? [0x58 + register] : [0x41, 0x58 + register - 8]));
     grow(-8);
+  }
+  if (aligns) {
+    emit(0xc9); // leave
+    note(DW_CFA_def_cfa, RSP, 8, DW_CFA_restore | RBP);
   }
   emit(0xc3);
   return { code: Buffer.from(code), callField, frame: Buffer.from(frame) };
