@@ -16,6 +16,7 @@ const PACKAGE_OF = {
   ld: 'binutils',
   cmake: 'cmake',
   gdb: 'gdb',
+  'musl-gcc': 'musl-tools',
   lldb: 'lldb',
   'clang++': 'clang',
   bear: 'bear',
@@ -23,16 +24,18 @@ const PACKAGE_OF = {
   'pkg-config': 'pkg-config',
   meson: 'meson',
   ninja: 'ninja-build',
+  'redis-server': 'redis-server',
+  nginx: 'nginx-light',
   // Header files that the real programs of test:programs include.
   '/usr/include/boost/version.hpp': 'libboost-dev',
   '/usr/include/fmt/format.h': 'libfmt-dev',
   '/usr/include/sndfile.h': 'libsndfile1-dev',
 };
 export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
-export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config'];
+export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config', 'musl-gcc'];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
-  ...['bear', 'dpkg-source', 'pkg-config', 'meson', 'ninja'],
+  ...['bear', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'redis-server', 'nginx'],
   ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/')),
 ];
 

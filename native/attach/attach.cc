@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "library.h"
 #include "look.h"
+#include "proc_files.h"
 #include "ptrace_calls.h"
 #include "remote_memory.h"
 #include "steps.h"
@@ -85,6 +86,10 @@ bool borrow_some_thread(Errand &errand, Attachment &attachment, Loan &loan, Fail
       const Borrowing result = borrow(errand, candidate.tid, candidate.processor, loan, failure);
       if (result != Borrowing::unsafe) return result == Borrowing::done;
       if (monotonic_microseconds() > errand.deadline) break;
+    }
+    StatFile stat{};
+    if (!tried && read_stat(errand.pid, 0, stat) && stat.state == 'T') {
+      return fail(failure, Code::stopped, 0, nullptr, "Process %d is stopped", errand.pid);
     }
     pause_microseconds(pause);
     // Longer where nothing is to be had, so that waiting threads are not disturbed all the time.

@@ -35,6 +35,8 @@ export interface AttachOptions {
   end?: [option: string, step: string];
   /** Before the program: `setpriv …`. */
   wrapper?: string[];
+  /** Another copy of it. */
+  program?: string;
 }
 
 /** Runs it to its end. Its document is undefined when it was killed. */
@@ -43,7 +45,7 @@ export async function runAttach(
   options: AttachOptions = {},
 ): Promise<{ status: number | string; document: Attached | undefined }> {
   const args = ['--within', String(options.within ?? 30_000), ...(options.end ?? [])];
-  const [command, ...rest] = [...(options.wrapper ?? []), attachProgram, ...args];
+  const [command, ...rest] = [...(options.wrapper ?? []), options.program ?? attachProgram, ...args];
   const child = spawn(command!, [...rest, String(pid), options.library ?? library], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
