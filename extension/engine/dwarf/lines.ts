@@ -72,7 +72,7 @@ export function readLineTable(
   for (let i = 1; i < opcodeBase; i++) opcodeLengths.push(bytes.readUInt8(at++));
 
   const text = (): string => {
-    const end = bytes.indexOf(0, at);
+    const end = textEnd(bytes, at);
     const value = bytes.toString('utf8', at, end);
     at = end + 1;
     return value;
@@ -108,7 +108,8 @@ export function readLineTable(
         form: number(),
       }));
       // An entry takes a byte at least; a count beyond that is malformed, and would exhaust memory.
-      const count = Math.min(number(), bytes.length - at);
+      const named = number();
+      const count = formats.length === 0 ? 0 : Math.min(named, bytes.length - at);
       return Array.from({ length: count }, () => {
         const entry = { path: '', directory: 0 };
         for (const { type, form } of formats) {
@@ -136,6 +137,12 @@ export function readLineTable(
   };
 }
 
+/** Where a string ends: at its NUL, or, of malformed information, with the section. */
+function textEnd(bytes: Buffer, at: number): number {
+  const end = bytes.indexOf(0, at);
+  return end < 0 ? bytes.length : end;
+}
+
 /** One field of an entry format (6.2.4.1); forms that the standard does not allow there end the table. */
 function formValue(
   dwarf: Dwarf,
@@ -146,7 +153,7 @@ function formValue(
 ): { text: string; number: number; next: number } {
   switch (form) {
     case dw.DW_FORM_string: {
-      const end = bytes.indexOf(0, at);
+      const end = textEnd(bytes, at);
       return { text: bytes.toString('utf8', at, end), number: 0, next: end + 1 };
     }
     case dw.DW_FORM_line_strp:

@@ -153,15 +153,18 @@ export function unitsOf(elf: ElfFile, sourcePath: string): UnitMatch[] {
   return best(matches);
 }
 
-/** Source files of a unit by DW_AT_decl_file number (6.2.4); index 0 is undefined before DWARF 5. */
+/** Source files of a unit by DW_AT_decl_file number (6.2.4); index 0 is undefined before DWARF 5.
+ * @throws HotPatchError `unsupported-object` when the table is malformed. */
 export function fileTable(
   dwarf: Dwarf,
   header: UnitHeader,
   compDir: string,
 ): readonly (string | undefined)[] {
-  const offset = dwarf.root(header).number(dw.DW_AT_stmt_list);
-  if (offset === undefined) return [];
-  return readLineTable(dwarf, offset, compDir)?.files ?? [];
+  return reading(dwarf.path, () => {
+    const offset = dwarf.root(header).number(dw.DW_AT_stmt_list);
+    if (offset === undefined) return [];
+    return readLineTable(dwarf, offset, compDir)?.files ?? [];
+  });
 }
 
 /** All files that a unit has code or declarations from, without repetition: the source itself and its headers.

@@ -39,10 +39,13 @@ function neededVersions(elf: ElfFile): Map<number, string> {
     let aux = need + bytes.readUInt32LE(need + 8);
     for (let i = bytes.readUInt16LE(need + 2); i > 0 && aux + 16 <= bytes.length; i--) {
       versions.set(bytes.readUInt16LE(aux + 6) & 0x7fff, cString(names, bytes.readUInt32LE(aux + 8)));
-      aux += bytes.readUInt32LE(aux + 12);
+      const step = bytes.readUInt32LE(aux + 12);
+      if (step < 16) break;
+      aux += step;
     }
+    // Zero ends the chain; less than a record would read the same ones over and over.
     const next = bytes.readUInt32LE(need + 12);
-    if (next === 0) break;
+    if (next < 16) break;
     need += next;
   }
   return versions;
@@ -86,7 +89,7 @@ function definedVersions(elf: ElfFile): Map<number, string> {
     if (aux + 8 <= bytes.length)
       versions.set(bytes.readUInt16LE(at + 4), cString(names, bytes.readUInt32LE(aux)));
     const next = bytes.readUInt32LE(at + 16);
-    if (next === 0) break;
+    if (next < 20) break;
     at += next;
   }
   return versions;

@@ -1,0 +1,19 @@
+// `npm run fuzz [TARGET…] [-- options]`: malformed input for what reads files that others may have made. Without a
+// target all run, each for a short time; ends with status 1 when something was found.
+import { fuzzReaders } from './fuzz_readers.mjs';
+import { fail } from './setup.mjs';
+
+/** Each takes the options and returns the number of findings. */
+const TARGETS = { readers: fuzzReaders };
+
+const argv = process.argv.slice(2);
+const options = argv.findIndex((word) => word.startsWith('-'));
+const names = options < 0 ? argv : argv.slice(0, options);
+const rest = options < 0 ? [] : argv.slice(options);
+let findings = 0;
+for (const name of names.length > 0 ? names : Object.keys(TARGETS)) {
+  const run = TARGETS[name];
+  if (!run) fail(`No such target: ${name}. There are ${Object.keys(TARGETS).join(', ')}.`);
+  findings += await run(rest);
+}
+process.exitCode = findings > 0 ? 1 : 0;

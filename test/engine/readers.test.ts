@@ -1,0 +1,123 @@
+// The readers of ELF and debug information, of files that are malformed: each ends, and says so with a code. A small
+// part of what `npm run fuzz readers` does, and what it has found.
+import { strict as assert } from 'node:assert';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readUnits, fileTable, headerOf } from '../../extension/engine/dwarf/units';
+import { Dwarf } from '../../extension/engine/dwarf/dies';
+import { ElfFile, findNote } from '../../extension/engine/elf/file';
+import { HotPatchError } from '../../extension/engine/model/errors';
+import { mutate, targets } from '../fuzz/mutate';
+import { readEverything } from '../fuzz/read_everything';
+import { root } from '../support/paths';
+import { inSession, type Session } from '../support/session';
+
+async function seed(session: Session, compiler: string, flags: string[]): Promise<Buffer> {
+  for (const name of ['seed.cc', 'seed.h'])
+    session.write(name, readFileSync(join(root, 'test', 'fuzz', 'seeds', name), 'utf8'));
+  await session.run(compiler, [...flags, '-c', 'seed.cc', '-o', 'seed.o']);
+  return readFileSync(session.path('seed.o'));
+}
+
+const forms: [name: string, compiler: string, flags: string[]][] = [
+  ['DWARF 5 of gcc', 'g++', ['-g', '-O1']],
+  ['DWARF 4 of gcc', 'g++', ['-gdwarf-4', '-fdebug-types-section']],
+  ['DWARF 5 of clang', 'clang++', ['-g', '-O1']],
+];
+
+describe('the readers of object files', () => {
+  for (const [name, compiler, flags] of forms)
+    it(
+      `end with a code on every one of 500 changed objects (${name})`,
+      inSession(async (session) => {
+        const bytes = await seed(session, compiler, flags);
+        assert.equal(readEverything(bytes), undefined);
+        const ranges = targets(bytes);
+        for (let number = 0; number < 500; number++) {
+          const found = readEverything(mutate(bytes, ranges, number));
+          assert.equal(found, undefined, `input ${number}: ${found}`);
+        }
+      }),
+    );
+
+  it(
+    'end with a code wherever the line table is cut off',
+    inSession(async (session) => {
+      const bytes = await seed(session, 'g++', ['-g']);
+      const { index, size } = ElfFile.parse('seed.o', bytes).section('.debug_line')!;
+      const field = Number(bytes.readBigUInt64LE(40)) + index * 64 + 32;
+      for (let cut = 0; cut < size; cut++) {
+        const changed = Buffer.from(bytes);
+        changed.writeBigUInt64LE(BigInt(cut), field);
+        const elf = ElfFile.parse('seed.o', changed);
+        const files = () => readUnits(elf).map((unit) => fileTable(Dwarf.of(elf), headerOf(elf, unit), ''));
+        try {
+          files();
+        } catch (error) {
+          assert.ok(error instanceof HotPatchError, String(error));
+        }
+      }
+    }),
+  );
+
+  for (const method of ['zlib', 'zstd'])
+    it(
+      `read debug information that is compressed with ${method} as they read it uncompressed`,
+      inSession(async (session) => {
+        const plain = await seed(session, 'g++', ['-g']);
+        await session.run('objcopy', [`--compress-debug-sections=${method}`, 'seed.o', 'small.o']);
+        const small = ElfFile.parse('small.o', readFileSync(session.path('small.o')));
+        const whole = ElfFile.parse('seed.o', plain);
+        for (const name of ['.debug_info', '.debug_line', '.debug_str'])
+          assert.deepEqual(small.data(small.section(name)!), whole.data(whole.section(name)!), name);
+      }),
+    );
+
+  it(
+    'refuse compressed debug information that is malformed or larger than it says',
+    inSession(async (session) => {
+      await seed(session, 'g++', ['-g']);
+      for (const method of ['zlib', 'zstd']) {
+        await session.run('objcopy', [`--compress-debug-sections=${method}`, 'seed.o', 'small.o']);
+        const bytes = readFileSync(session.path('small.o'));
+        const { offset } = ElfFile.parse('small.o', bytes).section('.debug_info')!;
+        const damage: ((changed: Buffer) => void)[] = [
+          (changed) => changed.writeBigUInt64LE(16n, offset + 8),
+          (changed) => changed.writeBigUInt64LE(1n << 50n, offset + 8),
+          (changed) => changed.fill(0xee, offset + 24, offset + 60),
+          (changed) => changed.writeUInt32LE(9, offset),
+        ];
+        for (const change of damage) {
+          const changed = Buffer.from(bytes);
+          change(changed);
+          const elf = ElfFile.parse('small.o', changed);
+          assert.throws(
+            () => elf.data(elf.section('.debug_info')!),
+            (error) => error instanceof HotPatchError && error.code === 'unsupported-object',
+          );
+        }
+      }
+    }),
+  );
+
+  it('end on notes whose sizes lead back', () => {
+    const notes = Buffer.alloc(64);
+    notes.writeUInt32LE(0xfffffff4, 0);
+    assert.equal(findNote(notes, 'GNU', 3), undefined);
+  });
+
+  it(
+    'refuse what is no regular file, without waiting for it',
+    inSession(async (session) => {
+      await session.run('mkfifo', ['fifo']);
+      mkdirSync(session.path('directory'));
+      for (const path of [session.path('fifo'), session.path('directory'), '/dev/zero'])
+        assert.throws(
+          () => ElfFile.open(path),
+          (error) => error instanceof HotPatchError && error.code === 'unreadable-file',
+        );
+      writeFileSync(session.path('short'), '\x7fELF');
+      assert.throws(() => ElfFile.open(session.path('short')), /too short/);
+    }),
+  );
+});
