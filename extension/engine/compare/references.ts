@@ -13,7 +13,13 @@ export type LiveReference = {
   /** The next relocation belongs to the same rewritten sequence. */
   covers: number;
 } & (
-  | { kind: 'address'; /** S + A for the relocation's own A. */ value: number }
+  | {
+      kind: 'address';
+      /** S + A for the relocation's own A. */
+      value: number;
+      /** Of a PC-relative field: it holds 0. */
+      isZero?: boolean;
+    }
   | { kind: 'slot'; /** Address of the GOT slot. */ slot: number }
   | {
       kind: 'target';
@@ -47,7 +53,12 @@ export function readReference(
   switch (relocation.type) {
     case abi.R_X86_64_PC32:
     case abi.R_X86_64_PLT32:
-      return { ...plain, kind: 'address', value: address + live.readInt32LE(liveAt) };
+      return {
+        ...plain,
+        kind: 'address',
+        value: address + live.readInt32LE(liveAt),
+        isZero: live.readInt32LE(liveAt) === 0,
+      };
     case abi.R_X86_64_PC8:
       return {
         start: liveAt,

@@ -93,6 +93,11 @@ export class UnitComparison {
     this.joinParts();
   }
 
+  /** The same unit compared with another state of the process. */
+  against(live: LiveImage, bodies: Bodies): UnitComparison {
+    return new UnitComparison(this.object, live, bodies, this.owned);
+  }
+
   of(fn: ObjectFunction): ComparedFunction {
     const compared = this.byFunction.get(fn);
     if (!compared) throw new Error(`${fn.symbol.name} was not compared`);

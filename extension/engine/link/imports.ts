@@ -36,6 +36,18 @@ export class ImportResolver {
     return found;
   }
 
+  /** Does a module of the process lie there? One past its end is an address too. */
+  isAt(address: number): boolean {
+    return this.modules.some(({ bias, elf }) =>
+      elf.segments.some(
+        (segment) =>
+          segment.type === abi.PT_LOAD &&
+          address >= bias + segment.address &&
+          address <= bias + segment.address + segment.memorySize,
+      ),
+    );
+  }
+
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {

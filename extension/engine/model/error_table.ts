@@ -55,6 +55,7 @@ export const ERROR_TABLE = {
   'caller-active': { kind: 'refused', exit: 2, shown: 'problems', title: 'A caller that relies on the old function\'s register use is running', hint: 'Wait until it has returned and save again, or restart the program.' },
   'out-of-reach': { kind: 'refused', exit: 2, shown: 'problems', title: 'No free address range within reach of the module', hint: 'Restart the program, or patch fewer functions at once.' },
   'unsupported-relocation': { kind: 'refused', exit: 2, shown: 'problems', title: 'The object uses a relocation that is not supported', hint: 'Please report it with the compile command.' },
+  'verify-failed': { kind: 'refused', exit: 2, shown: 'problems', title: 'The finished patch failed its own check', hint: 'Nothing was changed. Restart the program to run the edit, and report what the message names.' },
   'unsupported-construct': { kind: 'refused', exit: 2, shown: 'problems', title: 'The edit uses something that cannot be added to a running process', hint: 'See the message for what was found.' },
   'constant-kept': { kind: 'warning', exit: 0, shown: 'problems', title: 'The value of a constant that other files can read changed; they keep the old one', hint: 'Restart the program if other files read it; functions of this file use the new value.' },
   'initializer-kept': { kind: 'warning', exit: 0, shown: 'problems', title: 'The initialiser of an existing variable changed; its present value is kept', hint: 'Assign the value in code, or restart the program.' },

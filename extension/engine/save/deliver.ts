@@ -128,6 +128,7 @@ async function choosePlaces(
     if (avoid.length > 0) {
       linked.start = await placeFor(save, plan, link.length, [...avoid, ...places]);
       linked.bytes = link.write(linked.start);
+      linked.verify(linked.bytes);
     }
     places.push({ start: linked.start, end: linked.start + link.length });
   }

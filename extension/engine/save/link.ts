@@ -6,6 +6,7 @@ import type { Outcome } from '../model/result';
 import { ImportResolver } from '../link/imports';
 import { IndirectAccessNeeded, Link, type PlannedFix } from '../link/link';
 import { Selection } from '../link/select';
+import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
 import type { Save } from './progress';
 import { linkIndirect } from './recompile';
@@ -27,9 +28,7 @@ export async function linkPatches(save: Save, plans: readonly ModulePlan[]): Pro
     for (const plan of plans) {
       const reverts = plan.units.flatMap((unit) => unit.reverts.map(({ live }) => live!.entry));
       const taken = places.get(plan.target) ?? [];
-      const linked = plan.units.some(({ fixes }) => fixes.length > 0)
-        ? await linkModule(save, plan, taken)
-        : undefined;
+      const linked = await linkModule(save, plan, taken);
       if (linked)
         places.set(plan.target, [...taken, { start: linked.start, end: linked.start + linked.link.length }]);
       patches.push({ plan, linked, reverts });
@@ -47,11 +46,17 @@ async function linkModule(
     plan.live.image.module,
     await save.context.processes.modules(plan.target.process.pid),
   );
+  const known = { live: plan.live.image, bodies: plan.live.bodies, imports, locate: save.locate };
+  if (!plan.units.some(({ fixes }) => fixes.length > 0)) {
+    verifyPatch(undefined, { ...known, units: plan.units, fixes: [] });
+    return undefined;
+  }
   const link = async (): Promise<Linked> => {
     const selection = new Selection(plan.units, plan.live.image, imports, save.locate);
+    const fixes = oneForEachEntry(plan.units.flatMap((unit) => unit.fixes));
     const linker = new Link({
       selection,
-      fixes: oneForEachEntry(plan.units.flatMap(({ fixes }) => fixes)),
+      fixes,
       guards: plan.units.flatMap(({ guards }) => guards),
       live: plan.live.image,
       modulePath: plan.module.path,
@@ -60,7 +65,10 @@ async function linkModule(
       locate: save.locate,
     });
     const start = await placeFor(save, plan, linker.length, taken);
-    return { link: linker, start, bytes: linker.write(start) };
+    const bytes = linker.write(start);
+    const verify = (written: Buffer): void => verifyPatch(written, { ...known, units: plan.units, fixes });
+    verify(bytes);
+    return { link: linker, verify, start, bytes };
   };
   try {
     return await link();

@@ -59,6 +59,8 @@ export interface PatchFile {
 /** A link and what it made for one place; for another it is written again. */
 export interface Linked {
   link: Link;
+  /** Throws HotPatchError verify-failed. */
+  verify: (bytes: Buffer) => void;
   start: number;
   bytes: Buffer;
 }
