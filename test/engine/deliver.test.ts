@@ -101,7 +101,7 @@ function stage(directory: string): Stage {
   };
   const patch = {
     plan,
-    linked: { link, start: PLACE, bytes: Buffer.from('patch') },
+    linked: { link, start: PLACE, bytes: Buffer.from('patch'), verify: () => undefined },
     reverts: [],
   } as unknown as PatchFile;
   return {

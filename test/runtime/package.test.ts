@@ -99,6 +99,7 @@ describe('the runtime in a build', () => {
     );
     const exported = execFileSync('nm', ['-D', '--defined-only', '--format=just-symbols', runtimeLibrary]);
     assert.deepEqual(exported.toString().trim().split('\n').sort(), [
+      'hot_fix_attach',
       'hot_fix_init',
       'init_hot_fix_signal',
       'pthread_sigmask',

@@ -12,7 +12,7 @@ type Entry =
 export class OperationQueue {
   private readonly entries: Entry[] = [];
   private running: { files: ReadonlySet<string>; controller: AbortController } | undefined;
-  private active: Promise<void> | undefined;
+  private isWorking = false;
 
   /** @param failed is told what a patch threw, which it should not */
   constructor(
@@ -53,12 +53,11 @@ export class OperationQueue {
   }
 
   private start(): void {
-    this.active ??= this.work().finally(() => {
-      this.active = undefined;
-    });
+    if (!this.isWorking) void this.work();
   }
 
   private async work(): Promise<void> {
+    this.isWorking = true;
     for (let entry = this.entries.shift(); entry; entry = this.entries.shift()) {
       const controller = new AbortController();
       this.running = { files: entry.kind === 'save' ? entry.files : new Set(), controller };
@@ -73,6 +72,8 @@ export class OperationQueue {
         if (entry.kind === 'save') entry.done();
       }
     }
+    // In the same turn as the last look at the entries: one that is added later begins the work anew.
+    this.isWorking = false;
   }
 
   /** Its files go with the next save; where none waits, it was cancelled for good. */
