@@ -20,7 +20,6 @@ const SEEDS = {
   'gcc4.o': ['g++', '-gdwarf-4', '-fdebug-types-section', '-O1', '-c'],
   'gcc64.o': ['g++', '-g', '-gdwarf64', '-c'],
   'zlib.o': ['g++', '-g', '-gz=zlib', '-c'],
-  'zstd.o': ['g++', '-g', '-Wa,--compress-debug-sections=zstd', '-c'],
   'split.o': ['g++', '-g', '-gsplit-dwarf', '-c'],
   'clang5.o': ['clang++', '-g', '-O1', '-c'],
   'clang4.o': ['clang++', '-gdwarf-4', '-O1', '-c'],

@@ -20,7 +20,7 @@ export const ROOMS = [
   ['engine/model', /^engine\/model\//, ['engine/shared'], []],
   ['engine/shared', /^engine\/shared\//, [], []],
   ['engine/host', /^engine\/host\.ts$/, ['engine/model', 'engine/shared'], []],
-  ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared', 'engine/host'], ['fzstd']],
+  ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared', 'engine/host'], []],
   ['engine/dwarf', /^engine\/dwarf\//, [...facts, 'engine/host'], []],
   ['engine/patch_format', /^engine\/patch_format\//, facts, []],
   ['engine/interface', /^engine\/(engine|context|caches)\.ts$/, facts, ['lru-cache']],

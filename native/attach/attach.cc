@@ -105,9 +105,25 @@ bool borrow_some_thread(Errand &errand, Attachment &attachment, Loan &loan, Fail
               errand.pid, loan.tid, loan.reason != nullptr ? loan.reason : "nothing is known");
 }
 
-} // namespace
+/**
+ * Is the process ending? It may refuse and miss things for other reasons than it would alive: its memory goes before it
+ * is a zombie. A SIGKILL that was sent counts once the kernel has taken it, which is a matter of microseconds.
+ */
+bool is_ending(int pid) {
+  constexpr unsigned exiting = 0x4; // PF_EXITING
+  constexpr int looks = 5;
+  for (int look = 0; look < looks; look++) {
+    StatFile stat{};
+    if (!read_stat(pid, 0, stat) || stat.state == 'Z' || stat.state == 'X' || (stat.flags & exiting) != 0) return true;
+    StatusFile status;
+    if (!status.read(pid)) return true;
+    if ((status.mask("SigPnd") & std::uint64_t{1} << (SIGKILL - 1)) == 0) return false;
+    pause_microseconds(longest_pause);
+  }
+  return false;
+}
 
-bool attach(int pid, const char *library, std::uint64_t longest, Attachment &attachment, Failure &failure) {
+bool attach_to_living(int pid, const char *library, std::uint64_t longest, Attachment &attachment, Failure &failure) {
   const std::uint64_t begin = monotonic_microseconds();
   attachment.pid = pid;
   Look seen;
@@ -130,6 +146,14 @@ bool attach(int pid, const char *library, std::uint64_t longest, Attachment &att
   const bool loaded = wait_for_runtime(pid, library, loan.mapping, errand.block, errand.deadline, failure);
   attachment.total = monotonic_microseconds() - begin;
   return loaded;
+}
+
+} // namespace
+
+bool attach(int pid, const char *library, std::uint64_t longest, Attachment &attachment, Failure &failure) {
+  if (attach_to_living(pid, library, longest, attachment, failure)) return true;
+  if (!is_ending(pid)) return false;
+  return fail(failure, Code::ended, 0, nullptr, "Process %d has ended", pid);
 }
 
 } // namespace hot_fix

@@ -68,6 +68,7 @@ bool read_stat(int pid, int tid, StatFile &stat) {
     if (at == nullptr) return false;
     at++;
     if (field == 4) stat.parent = std::atoi(at);
+    if (field == 9) stat.flags = static_cast<unsigned>(std::strtoul(at, nullptr, 10));
     if (field == 22) stat.start_time = std::strtoull(at, nullptr, 10);
     if (field == 39) stat.processor = std::atoi(at);
   }

@@ -29,6 +29,7 @@ struct StatFile {
   char name[32];
   char state;
   int parent;
+  unsigned flags; // PF_*, include/linux/sched.h
   int processor; // on which it last ran
   std::uint64_t start_time;
 };

@@ -60,18 +60,24 @@ describe('the readers of object files', () => {
     }),
   );
 
-  for (const method of ['zlib', 'zstd'])
-    it(
-      `read debug information that is compressed with ${method} as they read it uncompressed`,
-      inSession(async (session) => {
-        const plain = await seed(session, 'g++', ['-g']);
-        await session.run('objcopy', [`--compress-debug-sections=${method}`, 'seed.o', 'small.o']);
-        const small = ElfFile.parse('small.o', readFileSync(session.path('small.o')));
-        const whole = ElfFile.parse('seed.o', plain);
-        for (const name of ['.debug_info', '.debug_line', '.debug_str'])
-          assert.deepEqual(small.data(small.section(name)!), whole.data(whole.section(name)!), name);
-      }),
-    );
+  it(
+    'read debug information that is compressed with zlib as they read it uncompressed, and name zstd, which they refuse',
+    inSession(async (session) => {
+      const plain = await seed(session, 'g++', ['-g']);
+      await session.run('objcopy', ['--compress-debug-sections=zlib', 'seed.o', 'small.o']);
+      const small = ElfFile.parse('small.o', readFileSync(session.path('small.o')));
+      const whole = ElfFile.parse('seed.o', plain);
+      for (const name of ['.debug_info', '.debug_line', '.debug_str'])
+        assert.deepEqual(small.data(small.section(name)!), whole.data(whole.section(name)!), name);
+      await session.run('objcopy', ['--compress-debug-sections=zstd', 'seed.o', 'other.o']);
+      const other = ElfFile.parse('other.o', readFileSync(session.path('other.o')));
+      assert.throws(
+        () => other.data(other.section('.debug_info')!),
+        (error) =>
+          error instanceof HotPatchError && error.code === 'unsupported-object' && /zstd/.test(error.message),
+      );
+    }),
+  );
 
   it(
     'refuse compressed debug information that is malformed or larger than it says',

@@ -5,7 +5,9 @@ import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
 
-const UNIT = `long factor(void) { return 2; }
+const UNIT = `/* The lens of a function on the first line may be scrolled out of sight. */
+
+long factor(void) { return 2; }
 
 long value(long n) {
   return n * factor();

@@ -2,7 +2,6 @@
 // The first step after the compiler and after finding the live module; everything else works on what is
 // returned here. Must not interpret code or debug information, and never trusts an offset or a count.
 import { inflateSync } from 'node:zlib';
-import { decompress as decompressZstandard } from 'fzstd';
 import { openFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
@@ -277,10 +276,13 @@ export class ElfFile {
     const content = bytes.subarray(COMPRESSION_HEADER);
     try {
       if (kind === abi.ELFCOMPRESS_ZLIB) return inflateSync(content, { maxOutputLength: Math.max(size, 1) });
-      if (kind === abi.ELFCOMPRESS_ZSTD) return zstandard(content, size);
     } catch (error) {
       throw this.malformed(`has section ${section.name}, which cannot be decompressed: ${String(error)}`);
     }
+    if (kind === abi.ELFCOMPRESS_ZSTD)
+      throw this.malformed(
+        `has section ${section.name} compressed with zstd, which is not read: use -gz=zlib`,
+      );
     throw this.malformed(`has section ${section.name} compressed with method ${kind}, which is not known`);
   }
 
@@ -295,12 +297,6 @@ export class ElfFile {
   private malformed(what: string): HotPatchError {
     return new HotPatchError('unsupported-object', `${this.path} ${what}`);
   }
-}
-
-/** Node.js has a decoder of its own only since version 22. Throws Error when the content is malformed or longer. */
-function zstandard(content: Buffer, size: number): Buffer {
-  const bytes = decompressZstandard(content, Buffer.alloc(size));
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** NUL-terminated string at an offset; empty beyond the end. */
