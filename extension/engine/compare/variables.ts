@@ -12,7 +12,7 @@ import type { UnitComparison } from './unit';
 const INITIALISER =
   /^(_GLOBAL__(sub_)?[ID]_|_Z41__static_initialization_and_destruction_0|__cxx_global_(var_init|array_dtor)|_ZL?\d+__cxx_global_var_init)/;
 
-/** Every unit that includes <iostream> has one; the library's own was constructed at start. */
+/** Every unit that includes <iostream> has one; the first that is constructed makes the library's streams ready. */
 const STREAM_INITIALISER = '_ZStL8__ioinit';
 
 export function isInitialiser(fn: ObjectFunction): boolean {
@@ -86,13 +86,18 @@ export function checkVariables(
       const section = object.sectionOf(target);
       if (!section || section.flags & abi.SHF_EXECINSTR || !(section.flags & abi.SHF_WRITE)) continue;
       const variable = target.type === abi.STT_SECTION ? object.place(section, target.value).symbol : target;
-      if (!variable || variable.name === STREAM_INITIALISER || isConstant(section)) continue;
-      if (comparison.variable(variable)) continue;
+      if (!variable || isConstant(section) || comparison.variable(variable)) continue;
+      // Another unit of the module has made the streams ready: once is enough.
+      if (variable.name === STREAM_INITIALISER && comparison.live.module.named(STREAM_INITIALISER).length > 0)
+        continue;
       constructs = true;
       if (problems.some((problem) => problem.symbol === variable.name)) continue;
       problems.push({
         code: 'needs-constructor',
-        message: `${variable.name} is new and is initialised by code that runs at start`,
+        message:
+          variable.name === STREAM_INITIALISER
+            ? `The streams of <iostream> were never made ready in ${comparison.live.module.path}: no unit of it included that header when the process started`
+            : `${variable.name} is new and is initialised by code that runs at start`,
         symbol: variable.name,
         ...locate(object, variable.name),
       });
