@@ -110,6 +110,18 @@ inline std::uintptr_t thread_pointer() {
   return base;
 }
 
+/** Whether the first of `count` words may be the program counter that a signal frame keeps: behind it stand the flags,
+ * of which the second bit is always set, and the code segment of 64-bit programs (struct sigcontext, asm/sigcontext.h). */
+inline bool is_interrupted_counter(const std::uintptr_t *words, std::size_t count) {
+  if (count < 3) return true;
+  return (words[1] & 2) != 0 && words[1] < 1 << 22 && (words[2] & 0xffff) == 0x33;
+}
+
+/** Whether a call among the first bytes of a function may return into them: one through a register or memory. */
+inline bool may_hold_short_call(const std::uint8_t *code, std::size_t length) {
+  return std::memchr(code, 0xff, length) != nullptr;
+}
+
 inline void relax() { __builtin_ia32_pause(); }
 
 } // namespace hot_fix::arch

@@ -1,6 +1,8 @@
 // Sorted ranges, searched by bisection.
 #include "code_ranges.h"
 
+#include "arch_x86_64.h"
+
 #include <algorithm>
 
 #include "poison.h"
@@ -29,6 +31,13 @@ void Ranges::count_inside(std::uintptr_t address, int tid) {
     range.last_tid = tid;
     range.hits++;
     total_++;
+  }
+}
+
+void Ranges::count_interrupted(const std::uintptr_t *words, std::size_t count, int tid) {
+  for (std::size_t i = 0; i < count; i++) {
+    if (words[i] < lowest_ || words[i] >= highest_) continue;
+    if (arch::is_interrupted_counter(words + i, count - i)) count_inside(words[i], tid);
   }
 }
 

@@ -31,6 +31,9 @@ public:
     if (address >= lowest_ && address < highest_) count_inside(address, tid);
   }
 
+  /** Counts those of the words that may be the counters of interrupted code (arch::is_interrupted_counter). */
+  void count_interrupted(const std::uintptr_t *words, std::size_t count, int tid);
+
   /** Takes back what was counted for the thread. */
   void forget(int tid);
 

@@ -96,7 +96,7 @@ bool parked_outside(List<CodeRange> &tails) {
     if (slots[i].who.load() == 0) continue;
     const auto tid = static_cast<int>(slots[i].who.load());
     ranges.count(slots[i].program_counter.load(), tid);
-    count_stack(map, slots[i].stack_pointer.load(), tid, ranges);
+    count_stack(map, slots[i].stack_pointer.load(), tid, Words::any, ranges);
   }
   return ranges.total() == 0;
 }

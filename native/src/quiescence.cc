@@ -8,6 +8,7 @@
 // a trace would have to return from a handler at both of these moments.
 #include "quiescence.h"
 
+#include "function_table.h"
 #include "memory_search.h"
 #include "process.h"
 #include "stack_scan.h"
@@ -34,7 +35,12 @@ struct Waiting {
 /** The threads that were not yet seen outside. */
 class Watch {
 public:
-  explicit Watch(List<CodeRange> &tails) : ranges_(tails) {}
+  explicit Watch(List<CodeRange> &tails) : ranges_(tails) {
+    for (const CodeRange &tail : tails) {
+      const Function *function = find_trampoline(tail.start - 1);
+      if (function == nullptr || returns_inside(*function)) words_ = Words::any;
+    }
+  }
 
   /** False when /proc or memory fail. */
   bool begin() {
@@ -68,6 +74,10 @@ public:
   int first() const { return waiting_[0].tid; }
 
 private:
+  static bool returns_inside(const Function &function) {
+    return arch::may_hold_short_call(function.original + function.jump_offset, arch::jump_length - 1);
+  }
+
   bool is_done(Waiting &thread) {
     const ThreadState state = thread_state(thread.tid);
     if (state.kind == ThreadState::gone) return true;
@@ -77,7 +87,7 @@ private:
     }
     if (state.kind == ThreadState::blocked) {
       const unsigned before = ranges_.total();
-      if (count_blocked(map_, thread.tid, state, ranges_)) {
+      if (count_blocked(map_, thread.tid, state, words_, ranges_)) {
         const bool is_outside = ranges_.total() == before;
         ranges_.forget(thread.tid);
         thread.is_ripe = false; // it is not running: another look is due
@@ -96,15 +106,22 @@ private:
     constexpr int nobody = -1;
     const unsigned before = ranges_.total();
     const auto visit = [](void *context, const std::uintptr_t *words, std::size_t count) {
-      for (std::size_t i = 0; i < count; i++) static_cast<Ranges *>(context)->count(words[i], nobody);
+      auto *watch = static_cast<Watch *>(context);
+      if (watch->words_ == Words::interrupted) {
+        watch->ranges_.count_interrupted(words, count, nobody);
+      } else {
+        for (std::size_t i = 0; i < count; i++) watch->ranges_.count(words[i], nobody);
+      }
     };
-    const bool is_complete = search_writable_memory(map_, most_memory, visit, &ranges_);
+    const bool is_complete = search_writable_memory(map_, most_memory, visit, this);
     const bool is_clean = is_complete && ranges_.total() == before;
     ranges_.forget(nobody);
     return is_clean;
   }
 
   Ranges ranges_;
+  // An address inside can only be that of code that a signal interrupted, unless a call there returns inside.
+  Words words_ = Words::interrupted;
   MemoryMap map_;
   List<Waiting> waiting_;
   bool is_searched_ = false;

@@ -16,16 +16,26 @@ namespace {
 constexpr std::uintptr_t most_stack = 16 << 20;
 constexpr std::size_t chunk_words = 2048;
 
-/** Calls `visit` with each aligned word that can be read in [start, end). */
-template <class Visit> void for_each_word(std::uintptr_t start, std::uintptr_t end, Visit visit) {
+/** Calls `visit` with the aligned words that can be read in [start, end), a chunk at a time. */
+template <class Visit> void for_each_chunk(std::uintptr_t start, std::uintptr_t end, Visit visit) {
   std::uintptr_t words[chunk_words];
   for (std::uintptr_t at = (start + 7) & ~std::uintptr_t{7}; at < end;) {
     const std::size_t wanted = std::min<std::size_t>(sizeof words, end - at);
     const std::size_t count = read_memory(at, words, wanted) / sizeof *words;
     if (count == 0) return;
-    for (std::size_t i = 0; i < count; i++) visit(words[i]);
+    visit(words, count);
     at += count * sizeof *words;
   }
+}
+
+void count_words(std::uintptr_t start, std::uintptr_t end, int tid, Words which, Ranges &ranges) {
+  for_each_chunk(start, end, [&](const std::uintptr_t *words, std::size_t count) {
+    if (which == Words::interrupted) {
+      ranges.count_interrupted(words, count, tid);
+    } else {
+      for (std::size_t i = 0; i < count; i++) ranges.count(words[i], tid);
+    }
+  });
 }
 
 std::uintptr_t stack_end(const MemoryMap &map, std::uintptr_t stack_pointer) {
@@ -36,13 +46,13 @@ std::uintptr_t stack_end(const MemoryMap &map, std::uintptr_t stack_pointer) {
 
 } // namespace
 
-void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Ranges &ranges) {
-  for_each_word(stack_pointer, stack_end(map, stack_pointer), [&](std::uintptr_t word) { ranges.count(word, tid); });
+void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Words which, Ranges &ranges) {
+  count_words(stack_pointer, stack_end(map, stack_pointer), tid, which, ranges);
 }
 
-bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Ranges &ranges) {
+bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Words which, Ranges &ranges) {
   ranges.count(state.program_counter, tid);
-  count_stack(map, state.stack_pointer, tid, ranges);
+  count_stack(map, state.stack_pointer, tid, which, ranges);
   const ThreadState after = thread_state(tid);
   if (after.program_counter == state.program_counter && after.stack_pointer == state.stack_pointer) return true;
   ranges.forget(tid);
@@ -74,7 +84,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
       for (std::size_t i = 0; i < length / arch::page_size; i++, page += arch::page_size) {
         if (!used[i]) continue; // reading it would only give it memory
         if (is_own_memory(page)) continue;
-        for_each_word(page, page + arch::page_size, [&](std::uintptr_t word) { ranges.count(word, pseudo_tid); });
+        count_words(page, page + arch::page_size, pseudo_tid, Words::any, ranges);
       }
     }
   }
@@ -93,7 +103,7 @@ bool scan_stacks(List<CodeRange> &code, std::uint64_t patience) {
     for (std::size_t i = 0; i < pending.size();) {
       const ThreadState state = thread_state(pending[i]);
       bool done = state.kind == ThreadState::gone;
-      if (!done && state.stack_pointer != 0 && count_blocked(map, pending[i], state, ranges)) {
+      if (!done && state.stack_pointer != 0 && count_blocked(map, pending[i], state, Words::any, ranges)) {
         done = known.add(state.stack_pointer);
       }
       if (done) {

@@ -16,10 +16,13 @@ namespace hot_fix {
  * result exact. False when the threads cannot be listed. Sorts the ranges by start. */
 bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience);
 
+/** What of a stack is looked at: every word, or those that may be the counters of code that a signal interrupted. */
+enum class Words { any, interrupted };
+
 /** Counts the words of a stack from its pointer up. */
-void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Ranges &ranges);
+void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Words which, Ranges &ranges);
 
 /** Counts a blocked thread's program counter and stack; false, and nothing counted, when it has moved meanwhile. */
-bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Ranges &ranges);
+bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Words which, Ranges &ranges);
 
 } // namespace hot_fix
