@@ -54,7 +54,7 @@ for (const file of files) mocha.addFile(join(built, file));
 /** Tests that passed only at the second try: more than two of them are no stalled machine any more. */
 const retried = [];
 const runner = mocha.run((failures) => {
-  for (const title of retried) console.log(`RETRIED ${title}`);
+  for (const { title, error } of retried) console.log(`RETRIED ${title}\n  ${error?.stack ?? error}`);
   const tooMany = retried.length > 2;
   if (tooMany) console.log(`${retried.length} tests had to be retried, more than two`);
   const passes = runner.stats.passes;
@@ -62,4 +62,5 @@ const runner = mocha.run((failures) => {
   console.log(`${passes} passed, ${failures} failed`);
   process.exitCode = failures > 0 || passes === 0 || tooMany ? 1 : 0;
 });
-runner.on('retry', (test) => retried.push(test.fullTitle()));
+// The second try may fail for what the first one left behind: the error of the first is what tells the cause.
+runner.on('retry', (test, error) => retried.push({ title: test.fullTitle(), error }));
