@@ -154,6 +154,41 @@ for (const { text, options } of builds)
     );
   });
 
+for (const { text, options } of builds)
+  describe(`A reference through the GOT (${text} -fPIC)`, () => {
+    it(
+      'means the symbol itself: a new destructor, new functions and variables of every binding',
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          `static long first = 1;
+           long value(long n) { return n + first; }`,
+          { ...options, flags: [...options.flags, '-fPIC'] },
+        );
+        assert.equal(await unit.value(1), 2);
+        await unit.editAndPatch(
+          'long value(long n) { return n + first; }',
+          `long before = 10, second = 20;
+           struct Gauge { long held; Gauge(long n) : held(n) {} ~Gauge() { held += second; } };
+           long *where() { return &second; }
+           __attribute__((noinline)) long twice(long n) { asm volatile(""); return n * 2; }
+           typedef long (*callback)(long);
+           callback kept;
+           long value(long n) {
+             static Gauge gauge(n);
+             kept = twice;
+             return n + gauge.held + *where() + kept(first);
+           }`,
+        );
+        assert.equal(await unit.value(5), 32);
+        await unit.editAndPatch('return n * 2', 'return n * 3');
+        assert.equal(await unit.value(5), 33);
+        await unit.editAndPatch('*where() +', '*where() * 10 +');
+        assert.equal(await unit.value(5), 213);
+      }),
+    );
+  });
+
 describe('A small function that came with a patch', () => {
   it(
     'is edited again, though it was the last code of its file',

@@ -34,6 +34,13 @@ const rows: Row[] = [
     code: 'movl $value,value+4(%rip); ret',
     means: ['.data+4', '.data+0'],
   },
+  { name: 'a slot of the GOT', code: 'mov value@GOTPCREL(%rip),%rax; ret', means: ['.data+0'] },
+  {
+    name: 'a slot of the GOT before an immediate',
+    code: 'cmpq $7,other@GOTPCREL(%rip); ret',
+    means: ['other+0'],
+  },
+  { name: 'a call through a slot', code: 'call *before@GOTPCREL(%rip); ret', means: ['.text+0'] },
   { name: 'a short jump before it', code: 'nop; jmp before', means: ['.text+0'] },
   { name: 'a short jump behind it', code: 'test %eax,%eax; je behind; ret', means: ['.text+behind'] },
   { name: 'a long call before it', code: 'call before; ret', means: ['.text+0'] },

@@ -9,8 +9,25 @@ import type { ObjectFile, ObjectFunction } from '../elf/object';
 /** A field of code that refers to something: a relocation, or a field that the assembler resolved itself because what it
  * refers to lies in the same section. A patch lays the functions of a section anew, so both need to be known. */
 export interface Reference extends Relocation {
-  /** What the value counts from, as a distance from the field: the end of the instruction; 0 for an address. */
+  /** What the value counts from, as a distance from the field: the end of the instruction; 0 for an address. What the
+   * reference means is its symbol + addend + beyond, of every type. */
   beyond: number;
+}
+
+/** Does a relocation of this type ask for a slot of the GOT (psABI, "Relocation Types")? The slot is its symbol's; the
+ * addend is no offset into that, but the way from the end of the instruction back to the field. */
+export function usesSlot(type: number): boolean {
+  switch (type) {
+    case abi.R_X86_64_GOTPCREL:
+    case abi.R_X86_64_GOTPCRELX:
+    case abi.R_X86_64_REX_GOTPCRELX:
+    case abi.R_X86_64_GOTTPOFF:
+    case abi.R_X86_64_TLSGD:
+    case abi.R_X86_64_TLSLD:
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Does the value of a relocation of this type count from its field? */
@@ -75,9 +92,10 @@ export class ObjectReferences {
         : [];
     const fields = new Map(decoded.map((field) => [field.offset + fn.offset, field]));
     const references: Reference[] = relocations.map((relocation) => {
+      const { type, addend } = relocation;
+      if (usesSlot(type)) return { ...relocation, beyond: -addend };
       const field = fields.get(relocation.offset);
-      const beyond = isRelative(relocation.type) ? (field ? field.end - field.offset : 4) : 0;
-      return { ...relocation, beyond };
+      return { ...relocation, beyond: isRelative(type) ? (field ? field.end - field.offset : 4) : 0 };
     });
     const relocated = new Set(relocations.map(({ offset }) => offset));
     for (const [offset, { target, end, width, use }] of fields) {

@@ -5,7 +5,7 @@
 import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
-import { isRelative, type Reference } from '../compare/object_references';
+import { isRelative, type Reference, usesSlot } from '../compare/object_references';
 import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import {
@@ -137,10 +137,10 @@ export class Link {
           case abi.R_X86_64_GOTPCRELX:
           case abi.R_X86_64_REX_GOTPCRELX:
           case abi.R_X86_64_GOTTPOFF:
-            this.slot(slotKey(relocation.type, this.withoutAddend(chunk, relocation), name), 1);
+            this.slot(slotKey(relocation.type, target, name), 1);
             break;
           case abi.R_X86_64_TLSGD:
-            this.slot(slotKey(relocation.type, this.withoutAddend(chunk, relocation), name), 2);
+            this.slot(slotKey(relocation.type, target, name), 2);
             break;
           case abi.R_X86_64_TLSLD:
             this.slot('module', 2);
@@ -158,11 +158,6 @@ export class Link {
         if (target.kind === 'import' && target.isFunction) this.stub(target.name);
       }
     }
-  }
-
-  /** The symbol itself: relocations through the GOT ask for its address, the addend only reaches the field. */
-  private withoutAddend(chunk: Chunk, relocation: Reference): Target {
-    return this.input.selection.target(chunk.object, chunk.object.symbol(relocation.symbol), 0);
   }
 
   private slot(key: string, words: number): number {
@@ -425,7 +420,7 @@ export class Link {
       case abi.R_X86_64_REX_GOTPCRELX:
       case abi.R_X86_64_GOTTPOFF:
       case abi.R_X86_64_TLSGD: {
-        const slot = this.slots.get(slotKey(relocation.type, this.withoutAddend(chunk, relocation), name));
+        const slot = this.slots.get(slotKey(relocation.type, target, name));
         this.writeRelative(
           bytes,
           at,
@@ -546,7 +541,7 @@ export class Link {
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.referencesOf(chunk)) {
         if (!usesSlot(relocation.type)) continue;
-        const target = this.withoutAddend(chunk, relocation);
+        const target = this.input.selection.targetOf(chunk, relocation);
         targets.set(slotKey(relocation.type, target, chunk.object.symbol(relocation.symbol).name), target);
       }
     return targets;
@@ -701,19 +696,6 @@ function needsStub(type: number, target: Target & { kind: 'import' }): boolean {
   return (
     target.isFunction && (type === abi.R_X86_64_PC32 || type === abi.R_X86_64_32 || type === abi.R_X86_64_32S)
   );
-}
-
-function usesSlot(type: number): boolean {
-  switch (type) {
-    case abi.R_X86_64_GOTPCREL:
-    case abi.R_X86_64_GOTPCRELX:
-    case abi.R_X86_64_REX_GOTPCRELX:
-    case abi.R_X86_64_GOTTPOFF:
-    case abi.R_X86_64_TLSGD:
-      return true;
-    default:
-      return false;
-  }
 }
 
 /** Names a GOT slot: what it holds, so that equal ones are shared. */

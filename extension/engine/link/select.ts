@@ -2,7 +2,7 @@
 // of a save, between the safety checks and the layout. Walks relocations from the changed functions; gives every
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
-import { isRelative, type Reference } from '../compare/object_references';
+import { isRelative, type Reference, usesSlot } from '../compare/object_references';
 import type { UnitComparison } from '../compare/unit';
 import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { LiveImage } from '../live/live_image';
@@ -109,12 +109,13 @@ export class Selection {
         ? []
         : chunk.object
             .relocationsIn(chunk.section, chunk.start, chunk.end)
-            .map((relocation) => ({ ...relocation, beyond: this.tableStart(chunk, relocation) }));
+            .map((relocation) => ({ ...relocation, beyond: this.originOf(chunk, relocation) }));
     this.references.set(chunk, references);
     return references;
   }
 
-  private tableStart(chunk: Chunk, relocation: Relocation): number {
+  private originOf(chunk: Chunk, relocation: Relocation): number {
+    if (usesSlot(relocation.type)) return -relocation.addend;
     const symbol = chunk.object.symbol(relocation.symbol);
     if (!isRelative(relocation.type) || !isTableRelative(chunk.section, symbol)) return 0;
     const table = chunk.object.place(chunk.section, relocation.offset).symbol;
