@@ -2,7 +2,7 @@
 // from the page; waits are for what the user waits for, never for time.
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
+import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
 import { CodeServer, type CodeServerOptions } from './code_server';
 
@@ -166,6 +166,11 @@ export class Workbench {
     const hover = this.page.locator('.monaco-hover', { hasText: text });
     await hover.waitFor();
     return hover;
+  }
+
+  /** The page that the Markdown preview shows. */
+  preview(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe[title]');
   }
 
   lens(text: string | RegExp): Locator {
