@@ -26,12 +26,14 @@ typedef struct {
 struct hot_fix_options {
   size_t size;       /* sizeof(struct hot_fix_options) */
   int signal;        /* the doorbell signal; 0: a free real-time signal, and SIGUSR1 as well while nothing handles it */
-  const char *patch; /* the hand-written patch that a plain `kill -USR1` loads; NULL: "./patch.so" */
+  const char *patch; /* the hand-written patch that a plain `kill -USR1` loads; NULL: "./patch.so". A file that others
+                        could have written, or could exchange, is not loaded */
 };
 
 /* Starts the runtime: a worker thread, the doorbell signal and the control directory. Call it once, early in main.
- * A second call, or a call in a program that was started with the runtime preloaded, changes nothing.
- * Returns 0, or -1 when the process cannot be made patchable (it runs on as if this had not been called). */
+ * A second call, or a call in a program that was started with the runtime preloaded, changes only what a plain
+ * `kill -USR1` loads. Returns 0, or -1 with errno set when the process cannot be made patchable (it runs on as if this
+ * had not been called): EPERM when it has more rights than whoever started it, as set-user-ID programs have. */
 int hot_fix_init(const struct hot_fix_options *options);
 
 /* The same with the defaults: the published interface. */

@@ -2,6 +2,7 @@
 #include "control_directory.h"
 
 #include "process.h"
+#include "trust.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -20,8 +21,13 @@ constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr std::size_t most_request_bytes = 1 << 20;
 constexpr const char *subdirectories[] = {"requests", "answers", "patches"};
 
-char base[256] = "/tmp";
-int created_for_pid; // 0: this process has no directory
+constexpr const char *common_base = "/tmp";
+
+char wanted_base[256];          // of the environment; "": it names none that can be used
+const char *base = common_base; // of those two, the one that is in use
+char user_name[40];             // of the user's directory in it
+char passed_over[224];          // why another was not used; "": none was
+int created_for_pid;            // 0: this process has no directory
 
 /** A descriptor that closes itself. */
 class Descriptor {
@@ -62,13 +68,9 @@ Descriptor make_own(int parent, const char *name) {
 
 Descriptor open_base() { return Descriptor(open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
 
-void user_directory_name(char (&name)[32]) { std::snprintf(name, sizeof name, "hot_fix-%u", geteuid()); }
-
 Descriptor open_user_directory() {
-  char name[32];
-  user_directory_name(name);
   const Descriptor parent = open_base();
-  return open_own(parent, name);
+  return open_own(parent, user_name);
 }
 
 Descriptor open_control_directory() {
@@ -181,12 +183,12 @@ void choose_base_directory() {
   if (runtime == nullptr || runtime[0] != '/' || std::strlen(runtime) >= sizeof base - 64) return;
   struct stat status {};
   if (stat(runtime, &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != geteuid()) return;
-  std::strcpy(base, runtime);
+  std::strcpy(wanted_base, runtime);
 }
 
 namespace {
 
-bool create_directories(const char *user_name, const char *name) {
+bool create_directories(const char *name) {
   const Descriptor parent = open_base();
   const Descriptor user_directory = make_own(parent, user_name);
   if (user_directory < 0) return false;
@@ -198,29 +200,80 @@ bool create_directories(const char *user_name, const char *name) {
   return complete;
 }
 
-} // namespace
-
-bool create_control_directory(Failure &failure) {
-  created_for_pid = 0;
-  char user_name[32], name[32];
-  user_directory_name(user_name);
-  std::snprintf(name, sizeof name, "%d", getpid());
+/** Creates the directory in the base that is in use, under that name for the user's. */
+bool create_in(const char *user, const char *name) {
+  std::snprintf(user_name, sizeof user_name, "%s", user);
   // The last process to end removes the user's directory, perhaps while we are creating ours in it: ENOENT.
   for (int attempt = 0; attempt < 10; attempt++) {
-    if (create_directories(user_name, name)) {
+    if (create_directories(name)) {
       created_for_pid = getpid();
       return true;
     }
     if (errno != ENOENT) break;
   }
+  return false;
+}
+
+/** Takes down why the user's directory is not used. It is another's, say, and was put there before ours. */
+void pass_over(int error_number) {
+  if (passed_over[0] != '\0') return; // the first is the one that a user knows of
+  const Descriptor parent = open_base();
+  struct stat status {};
+  char why[64];
+  if (fstatat(parent, user_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    std::snprintf(why, sizeof why, "cannot be created (errno %d)", error_number);
+  } else if (!S_ISDIR(status.st_mode)) {
+    std::snprintf(why, sizeof why, "is not a directory");
+  } else if (status.st_uid != geteuid()) {
+    std::snprintf(why, sizeof why, "belongs to user %u", status.st_uid);
+  } else if ((status.st_mode & 077) != 0) {
+    std::snprintf(why, sizeof why, "may be used by others (mode %o)", status.st_mode & 0777);
+  } else {
+    std::snprintf(why, sizeof why, "cannot be used (errno %d)", error_number);
+  }
+  std::snprintf(passed_over, sizeof passed_over, "%.100s/%s %s", base, user_name, why);
+}
+
+/** The user's directory under a name that nobody could have known: one that is there already, or a new one. */
+void choose_unplanted_name(const char *user, char (&name)[40]) {
+  const Descriptor parent = open_base();
+  const std::size_t length = std::strlen(user);
+  std::uint64_t random = monotonic_microseconds() ^ reinterpret_cast<std::uintptr_t>(name) << 16;
+  syscall(SYS_getrandom, &random, sizeof random, 1 /* GRND_NONBLOCK */);
+  std::snprintf(name, sizeof name, "%s.%012llx", user, static_cast<unsigned long long>(random & 0xffffffffffff));
+  if (parent < 0) return;
+  for_each_name(parent, [&](const char *other) {
+    const bool is_alike = std::strncmp(other, user, length) == 0 && other[length] == '.';
+    if (is_alike && std::strlen(other) < sizeof name && open_own(parent, other) >= 0) std::strcpy(name, other);
+  });
+}
+
+} // namespace
+
+bool create_control_directory(Failure &failure) {
+  created_for_pid = 0;
+  passed_over[0] = '\0';
+  char user[32], name[32], unplanted[40];
+  std::snprintf(user, sizeof user, "hot_fix-%u", geteuid());
+  std::snprintf(name, sizeof name, "%d", getpid());
+  const char *const places[] = {wanted_base, common_base};
+  for (const char *place : places) {
+    if (place[0] == '\0') continue;
+    base = place;
+    if (create_in(user, name)) return true;
+    pass_over(errno);
+  }
+  choose_unplanted_name(user, unplanted);
+  if (create_in(unplanted, name)) return true;
   return fail(failure, Code::internal, errno, nullptr, "%s/%s/%s could not be created (errno %d)", base, user_name,
               name, errno);
 }
 
+const char *passed_over_directory() { return passed_over; }
+
 void remove_control_directory() {
   if (created_for_pid != getpid()) return;
-  char user_name[32], name[32];
-  user_directory_name(user_name);
+  char name[32];
   std::snprintf(name, sizeof name, "%d", created_for_pid);
   const Descriptor user_directory = open_user_directory();
   if (user_directory >= 0) remove_process_directory(user_directory, name);
@@ -300,11 +353,24 @@ bool take_request(char (&id)[65], Buffer &text) {
   }
 }
 
-bool keep_patch_copy(const char *from, const char *name, char (&path)[512]) {
-  const Descriptor source(open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+int open_patch(const char *path, Code missing, Failure &failure) {
+  char own[sizeof wanted_base + 96];
+  const int length = std::snprintf(own, sizeof own, "%s/%s/%d/patches/", base, user_name, created_for_pid);
+  const char *name = path + length;
+  if (std::strncmp(path, own, static_cast<std::size_t>(length)) != 0 || std::strchr(name, '/') != nullptr) {
+    return open_trusted(path, missing, failure);
+  }
   const char *unused = nullptr;
   const Descriptor directory = open_directory_of("patches/", unused);
-  if (source < 0 || directory < 0) return false;
+  const int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) fail(failure, missing, errno, nullptr, "%s cannot be opened (errno %d)", path, errno);
+  return file;
+}
+
+bool keep_patch_copy(int source, const char *name, char (&path)[512]) {
+  const char *unused = nullptr;
+  const Descriptor directory = open_directory_of("patches/", unused);
+  if (directory < 0) return false;
   unlinkat(directory, name, 0);
   const Descriptor to(openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (to < 0) return false;
@@ -315,8 +381,6 @@ bool keep_patch_copy(const char *from, const char *name, char (&path)[512]) {
     if (count == 0) break;
     if (!write_all(to, chunk, static_cast<std::size_t>(count))) return false;
   }
-  char user_name[32];
-  user_directory_name(user_name);
   std::snprintf(path, sizeof path, "%s/%s/%d/patches/%s", base, user_name, created_for_pid, name);
   return true;
 }

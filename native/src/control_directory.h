@@ -11,8 +11,12 @@ namespace hot_fix {
 /** Finds the base directory from the environment. Called once, before there is a worker. */
 void choose_base_directory();
 
-/** Creates this process's directory, in place of a stale one of the same pid. */
+/** Creates this process's directory, in place of a stale one of the same pid. Where the user's directory is not ours
+ * alone, another is used. */
 bool create_control_directory(Failure &failure);
+
+/** Which directory could not be used, and why, in words; "" when the first one could. */
+const char *passed_over_directory();
 
 /** Removes it with all it holds. Only what belongs to this very process. */
 void remove_control_directory();
@@ -30,7 +34,11 @@ void remove_control_file(const char *name);
  * when there is none. */
 bool take_request(char (&id)[65], Buffer &text);
 
+/** Opens a patch file to read: one of `patches/`, or one that is trusted (trust.h). Returns a descriptor; -1 with
+ * untrusted-patch-file, or with `missing` when it cannot be opened. */
+int open_patch(const char *path, Code missing, Failure &failure);
+
 /** Copies a file into `patches/` under that name and gives the copy's path. */
-bool keep_patch_copy(const char *from, const char *name, char (&path)[512]);
+bool keep_patch_copy(int source, const char *name, char (&path)[512]);
 
 } // namespace hot_fix

@@ -6,12 +6,13 @@
 #include "doorbell.h"
 #include "fork.h"
 #include "init.h"
-#include "memory.h"
 #include "signal_mask.h"
 #include "threads.h"
+#include "trust.h"
 #include "worker.h"
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -28,23 +29,30 @@ constexpr unsigned child_delay = 20; // milliseconds
 WorkerOptions worker_options;
 std::atomic<bool> started;
 
-/** The signal that the text names: a number, `USR2`, `SIGUSR2`, `RTMIN+3`; 0 when it names none. */
+// The signals that a program can spare, beside the real-time ones.
+constexpr struct {
+  const char *name;
+  int number;
+} spare_signals[] = {{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP},     {"URG", SIGURG},
+                     {"IO", SIGIO},     {"PWR", SIGPWR},   {"WINCH", SIGWINCH}, {"ALRM", SIGALRM}};
+
+/** The number itself when a program can spare that signal, else 0. */
+int spared(long number) {
+  if (number >= SIGRTMIN && number <= SIGRTMAX) return static_cast<int>(number);
+  for (const auto &known : spare_signals) {
+    if (known.number == number) return known.number;
+  }
+  return 0;
+}
+
+/** The signal that the text names: a number, `USR2`, `SIGUSR2`, `RTMIN+3`; 0 when it names none that can be spared. */
 int parse_signal(const char *text) {
   if (text == nullptr || text[0] == '\0') return 0;
-  if (text[0] >= '0' && text[0] <= '9') {
-    const int number = std::atoi(text);
-    return number > 0 && number <= SIGRTMAX ? number : 0;
-  }
+  if (text[0] >= '0' && text[0] <= '9') return spared(std::strtol(text, nullptr, 10));
   if (std::strncmp(text, "SIG", 3) == 0) text += 3;
-  if (std::strncmp(text, "RTMIN+", 6) == 0) return SIGRTMIN + std::atoi(text + 6);
-  if (std::strncmp(text, "RTMAX-", 6) == 0) return SIGRTMAX - std::atoi(text + 6);
-  // Those that a program can spare.
-  static constexpr struct {
-    const char *name;
-    int number;
-  } spare[] = {{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"HUP", SIGHUP},     {"URG", SIGURG},
-               {"IO", SIGIO},     {"PWR", SIGPWR},   {"WINCH", SIGWINCH}, {"ALRM", SIGALRM}};
-  for (const auto &known : spare) {
+  if (std::strncmp(text, "RTMIN+", 6) == 0) return spared(SIGRTMIN + std::atoi(text + 6));
+  if (std::strncmp(text, "RTMAX-", 6) == 0) return spared(SIGRTMAX - std::atoi(text + 6));
+  for (const auto &known : spare_signals) {
     if (std::strcmp(known.name, text) == 0) return known.number;
   }
   return 0;
@@ -61,6 +69,13 @@ bool is_running_already() {
     if (std::strcmp(name, "hot_fix") == 0) return true;
   }
   return false;
+}
+
+/** Passes the call on to the copy that runs: what a plain kill loads is for the program to say. */
+bool ask_running_copy(const char *patch) {
+  const auto other = reinterpret_cast<decltype(&hot_fix_init)>(dlsym(RTLD_NEXT, "hot_fix_init"));
+  const hot_fix_options options{sizeof options, 0, patch};
+  return patch == nullptr || other == nullptr || other == hot_fix_init || other(&options) == 0;
 }
 
 /** A library that is unloaded would take the worker's code with it. */
@@ -82,21 +97,31 @@ __attribute__((destructor)) void stop() {
 
 } // namespace
 
-bool start_runtime(int signal, const char *patch, unsigned delay) {
-  if (started.exchange(true)) return true;
-  if (is_running_already()) {
-    started.store(false);
+bool start_runtime(const StartOptions &wanted) {
+  const bool has_rights = is_privileged();
+  if (has_rights && !wanted.is_from_attacher) {
+    errno = EPERM;
+    return false;
+  }
+  const char *patch = secure_getenv("HOT_FIX_PATCH");
+  if (patch == nullptr) patch = wanted.patch;
+  if (has_rights) patch = nullptr;
+  if (started.exchange(true)) {
+    if (patch != nullptr) set_default_patch(strdup(patch));
     return true;
   }
-  const int wanted = parse_signal(secure_getenv("HOT_FIX_SIGNAL"));
-  const char *default_patch = secure_getenv("HOT_FIX_PATCH");
-  if (default_patch == nullptr) default_patch = patch != nullptr ? patch : "./patch.so";
+  if (is_running_already()) {
+    started.store(false);
+    return ask_running_copy(patch);
+  }
+  const int signal = parse_signal(secure_getenv("HOT_FIX_SIGNAL"));
   link_signal_mask();
   choose_base_directory();
   stay_loaded();
-  const int engine_signal = install_doorbell(wanted != 0 ? wanted : signal);
+  const int engine_signal = install_doorbell(signal != 0 ? signal : spared(wanted.signal));
   if (engine_signal == 0) return false;
-  worker_options = {engine_signal, keep_text(default_patch), delay};
+  if (patch != nullptr) set_default_patch(strdup(patch));
+  worker_options = {engine_signal, wanted.delay};
   return start_worker(worker_options) && watch_forks(start_in_child);
 }
 
@@ -105,13 +130,12 @@ bool start_runtime(int signal, const char *patch, unsigned delay) {
 extern "C" {
 
 __attribute__((visibility("default"))) int hot_fix_init(const struct hot_fix_options *options) {
-  int signal = 0;
-  const char *patch = nullptr;
+  hot_fix::StartOptions wanted{0, "./patch.so", 0, false};
   if (options != nullptr && options->size >= sizeof *options) {
-    signal = options->signal;
-    patch = options->patch;
+    wanted.signal = options->signal;
+    if (options->patch != nullptr) wanted.patch = options->patch;
   }
-  return hot_fix::start_runtime(signal, patch, 0) ? 0 : -1;
+  return hot_fix::start_runtime(wanted) ? 0 : -1;
 }
 
 __attribute__((visibility("default"))) int init_hot_fix_signal(void) { return hot_fix_init(nullptr); }

@@ -4,8 +4,15 @@
 
 namespace hot_fix {
 
-/** Starts it unless it runs already. `signal` and `patch` as in struct hot_fix_options; `delay` as in
- * WorkerOptions. */
-bool start_runtime(int signal, const char *patch, unsigned delay);
+struct StartOptions {
+  int signal;            // as in struct hot_fix_options
+  const char *patch;     // what a plain kill loads; null: nothing, unless the environment names it
+  unsigned delay;        // as in WorkerOptions
+  bool is_from_attacher; // who attached had the right to do anything to the process
+};
+
+/** Starts it unless it runs already. A privileged process stays without it (trust.h), unless it was attached to.
+ * False with errno set. */
+bool start_runtime(const StartOptions &wanted);
 
 } // namespace hot_fix

@@ -2,6 +2,7 @@
 #include "loader.h"
 
 #include "arch_x86_64.h"
+#include "control_directory.h"
 #include "frames.h"
 #include "process.h"
 #include "symbol_binding.h"
@@ -337,10 +338,8 @@ bool protect_segments(const PatchFile &file, const char *path, Failure &failure)
 bool load_patch(const char *path, LoadedPatch &patch, Module &module, LoadTimes &times, Failure &failure) {
   patch = LoadedPatch{};
   const std::uint64_t begin = monotonic_microseconds();
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) {
-    return fail(failure, Code::bad_patch_file, errno, nullptr, "%s cannot be opened (errno %d)", path, errno);
-  }
+  const int descriptor = open_patch(path, Code::bad_patch_file, failure);
+  if (descriptor < 0) return false;
   const bool readable = read_patch_headers(descriptor, path, patch.file, failure);
   const std::uint64_t headers_read = monotonic_microseconds();
   const bool mapped = readable && map_segments(descriptor, path, patch.file, failure);

@@ -10,12 +10,12 @@ namespace {
 // Long enough that the many short programs that a shell script starts never make a control directory.
 constexpr unsigned delay = 20; // milliseconds
 
-__attribute__((constructor)) void start() { hot_fix::start_runtime(0, nullptr, delay); }
+__attribute__((constructor)) void start() { hot_fix::start_runtime({0, nullptr, delay, false}); }
 
 } // namespace
 
 /** Called by whoever attached, on a thread of its own: returns when the process can be patched. 0, or -1. */
 extern "C" __attribute__((visibility("default"))) int hot_fix_attach(void) {
-  if (!hot_fix::start_runtime(0, nullptr, 0)) return -1;
+  if (!hot_fix::start_runtime({0, nullptr, 0, true})) return -1;
   return hot_fix::hurry_worker() ? 0 : -1;
 }

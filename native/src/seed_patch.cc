@@ -60,8 +60,10 @@ bool is_code(std::uintptr_t address) {
 bool load_seed_patch(const char *file, unsigned number, SeedPatch &patch, Failure &failure) {
   char name[32], copy[512];
   std::snprintf(name, sizeof name, "fix_table-%u.so", number);
-  const bool copied = keep_patch_copy(file, name, copy);
-  // NODELETE: its data and code may be referred to for as long as the process lives.
+  const int source = open_patch(file, Code::seed_patch_failed, failure);
+  if (source < 0) return false;
+  const bool copied = keep_patch_copy(source, name, copy);
+  close(source);
   patch.handle = dlopen(copied ? copy : file, RTLD_NOW | RTLD_LOCAL);
   if (patch.handle == nullptr) {
     const char *reason = dlerror();

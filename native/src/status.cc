@@ -1,6 +1,7 @@
 // The documents that the runtime writes.
 #include "status.h"
 
+#include "control_directory.h"
 #include "function_table.h"
 #include "hot_fix.h"
 #include "json.h"
@@ -173,6 +174,7 @@ bool describe_process(int signal, int worker_tid, Buffer &buffer) {
   json.number("workerTid", worker_tid);
   json.text("architecture", arch::name);
   json.text("pidNamespace", name_space);
+  if (passed_over_directory()[0] != '\0') json.text("passedOver", passed_over_directory());
   json.end_object();
   return json.complete();
 }

@@ -11,11 +11,11 @@
 #include "processor_sync.h"
 #include "reclaim.h"
 #include "store_entries.h"
+#include "trust.h"
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <pthread.h>
 #include <semaphore.h>
@@ -33,6 +33,7 @@ constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the p
 constexpr std::uint64_t straightening_patience = 100000; // microseconds
 
 WorkerOptions options;
+std::atomic<const char *> default_patch; // null: none
 char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
 std::uint64_t sequence;
 std::atomic<bool> busy, stopping;
@@ -91,13 +92,23 @@ void tidy_up(Buffer &status) {
 }
 
 void load_default_patch() {
+  const char *path = default_patch.load();
+  if (path == nullptr) return;
+  Failure failure;
+  if (is_privileged()) { // it was not when it started
+    fail(failure, Code::untrusted_patch_file, 0, nullptr, "%s is not loaded: the ids of the process differ", path);
+    answer("signal", &failure, Timings{});
+    return;
+  }
   // dlopen takes a name without a slash for a library to be searched for.
-  char *path = realpath(options.default_patch, nullptr);
+  char here[4096] = "", absolute[sizeof here + 512];
+  if (path[0] != '/' && getcwd(here, sizeof here) == nullptr) here[0] = '\0';
+  if (std::strncmp(path, "./", 2) == 0) path += 2;
+  std::snprintf(absolute, sizeof absolute, "%s%s%s", here, here[0] != '\0' ? "/" : "", path);
   Request request{};
   request.command = Request::load;
-  request.files.add(path != nullptr ? path : options.default_patch);
+  request.files.add(absolute);
   carry_out("signal", request);
-  std::free(path);
 }
 
 bool announce() {
@@ -149,6 +160,8 @@ bool wait_until_announced() {
 }
 
 } // namespace
+
+void set_default_patch(const char *path) { default_patch.store(path); }
 
 bool start_worker(const WorkerOptions &wanted) {
   options = wanted;

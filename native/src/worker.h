@@ -6,10 +6,12 @@ namespace hot_fix {
 
 struct WorkerOptions {
   int signal;                // of the engine
-  const char *default_patch; // what a plain kill loads
   unsigned delay;            // milliseconds before the control directory is made: most children of a preloaded
                              // program run for less, and never need one
 };
+
+/** Says what a plain kill loads; null: nothing. To be kept by the caller. */
+void set_default_patch(const char *path);
 
 /** Starts the worker of this process, with all signals blocked from its first instruction. */
 bool start_worker(const WorkerOptions &options);

@@ -101,29 +101,40 @@ describe('a program with the runtime', () => {
   );
 
   it(
-    'runs on without a runtime where its directory cannot be trusted',
+    'uses another directory where its own cannot be trusted, and says why',
     inRuntimeSession(async (session) => {
-      const attempts: ((user: string) => void)[] = [
-        (user) => {
-          mkdirSync(session.path('elsewhere'), { mode: 0o700 });
-          symlinkSync(session.path('elsewhere'), user);
-        },
-        (user) => {
-          mkdirSync(user);
-          chmodSync(user, 0o755);
-        },
-        (user) => writeFileSync(user, ''),
+      const attempts: [(user: string) => void, string][] = [
+        [
+          (user) => {
+            mkdirSync(session.path('elsewhere'), { mode: 0o700 });
+            symlinkSync(session.path('elsewhere'), user);
+          },
+          'is not a directory',
+        ],
+        [
+          (user) => {
+            mkdirSync(user);
+            chmodSync(user, 0o755);
+          },
+          'may be used by others (mode 755)',
+        ],
+        [(user) => writeFileSync(user, ''), 'is not a directory'],
       ];
       const executable = session.compile('program', program(init), embedded);
-      for (const [i, prepare] of attempts.entries()) {
+      for (const [i, [prepare, why]] of attempts.entries()) {
         const base = session.path(`base-${i}`);
         mkdirSync(base, { mode: 0o700 });
         const user = join(base, `hot_fix-${process.getuid!()}`);
         prepare(user);
         const started = await session.start(executable, { runtime: 'none', env: { XDG_RUNTIME_DIR: base } });
         assert.equal(await started.ask(''), '1');
-        if (lstatSync(user).isFile()) continue;
-        assert.deepEqual(readdirSync(user), []);
+        if (!lstatSync(user).isFile()) assert.deepEqual(readdirSync(user), []);
+        const directory = `/tmp/hot_fix-${process.getuid!()}/${started.pid}`;
+        const identity = JSON.parse(readFileSync(join(directory, 'process.json'), 'utf8')) as object;
+        assert.equal((identity as { passedOver: string }).passedOver, `${user} ${why}`);
+        started.program.send('end');
+        assert.equal(await started.program.exit(), 0);
+        assert.equal(existsSync(directory), false);
       }
     }),
   );

@@ -65,6 +65,7 @@ export const ERROR_TABLE = {
   'bad-request': { kind: 'failed', exit: 4, shown: 'problems', title: 'The runtime was given a request that it cannot read', hint: 'The engine and the runtime may be of different versions.' },
   'protocol-mismatch': { kind: 'failed', exit: 4, shown: 'problems', title: 'The runtime in the process speaks another protocol version', hint: 'Rebuild the program with this version of hot_fix, or start it with `hot-patch run`.' },
   'bad-patch-file': { kind: 'failed', exit: 4, shown: 'problems', title: 'The patch file is truncated, malformed or not a patch', hint: 'Save again; the file is made anew.' },
+  'untrusted-patch-file': { kind: 'refused', exit: 2, shown: 'problems', title: 'The patch file could have been written by somebody else', hint: 'Let it and the directories above it belong to you or root, and be writable by nobody else; the message names what is not.' },
   'wrong-module': { kind: 'failed', exit: 4, shown: 'problems', title: 'The patch was made for another build of the module', hint: 'Save again; if it persists, restart the program.' },
   'original-differs': { kind: 'failed', exit: 4, shown: 'problems', title: 'The code at a function\'s entry is not what the patch expects', hint: 'Something else changed it (another patcher, a breakpoint). Remove that and save again.' },
   'address-taken': { kind: 'failed', exit: 4, shown: 'problems', title: 'The address range chosen for the patch is occupied', hint: 'The engine chooses another and tries again by itself.' },

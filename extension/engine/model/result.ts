@@ -118,6 +118,8 @@ export interface PatchableProcess {
     signal: number;
     workerTid: number;
     controlDirectory: string;
+    /** The directory that it would have had, and why that was not used. */
+    passedOver?: string;
   };
 }
 

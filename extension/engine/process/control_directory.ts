@@ -20,6 +20,8 @@ export interface RuntimeIdentity {
   workerTid: number;
   /** As readlink of /proc/self/ns/pid in that process; empty when it did not say. */
   pidNamespace: string;
+  /** The directory that was not used, and why; empty when the first one was. */
+  passedOver: string;
 }
 
 /** process.json checked field by field: it was written by another program. Undefined when it is not usable. A
@@ -32,7 +34,7 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { protocol, version, pid, startTime, signal, workerTid, pidNamespace } = value as Record<
+  const { protocol, version, pid, startTime, signal, workerTid, pidNamespace, passedOver } = value as Record<
     string,
     unknown
   >;
@@ -46,6 +48,7 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     signal: count(signal) ? signal : 0,
     workerTid: count(workerTid) ? workerTid : 0,
     pidNamespace: typeof pidNamespace === 'string' ? pidNamespace : '',
+    passedOver: typeof passedOver === 'string' ? passedOver : '',
   };
 }
 
@@ -78,9 +81,7 @@ export function findRuntimes(
   hasWorker: (pid: number, workerTid: number) => boolean,
 ): Map<number, NonNullable<PatchableProcess['runtime']>> {
   const runtimes = new Map<number, NonNullable<PatchableProcess['runtime']>>();
-  for (const base of bases) {
-    const parent = join(base, `hot_fix-${uid}`);
-    if (!own(parent, uid)) continue;
+  for (const parent of bases.flatMap((base) => userDirectories(base, uid))) {
     for (const { name } of entriesOf(parent)) {
       if (!/^[1-9]\d*$/.test(name)) continue;
       const pid = Number(name);
@@ -91,12 +92,22 @@ export function findRuntimes(
       if (identity?.pid !== pid || !isOwnNamespace(identity.pidNamespace)) continue;
       if (startTime === undefined) remove(controlDirectory, uid);
       if (identity.startTime !== startTime) continue;
-      const { version, protocol, signal, workerTid } = identity;
+      const { version, protocol, signal, workerTid, passedOver } = identity;
       if (!hasWorker(pid, workerTid)) continue;
-      runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory });
+      const said = passedOver === '' ? {} : { passedOver };
+      runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory, ...said });
     }
   }
   return runtimes;
+}
+
+/** The directories of the user in a base directory: the one that everybody knows of, and those with a random name,
+ * which a runtime makes where that one is somebody else's. */
+function userDirectories(base: string, uid: number): string[] {
+  return entriesOf(base)
+    .filter(({ name }) => name === `hot_fix-${uid}` || name.startsWith(`hot_fix-${uid}.`))
+    .map(({ name }) => join(base, name))
+    .filter((path) => own(path, uid));
 }
 
 function isOwnNamespace(name: string): boolean {

@@ -114,6 +114,9 @@ function processTooltip(process: PatchableProcess): string {
           ['Runtime', `${escapeMarkdown(runtime.version)}, protocol ${runtime.protocol}`],
           ['Signal', `${runtime.signal}, to thread ${runtime.workerTid}`],
           ['Control directory', code(runtime.controlDirectory)],
+          ...(runtime.passedOver !== undefined
+            ? [['Not used', escapeMarkdown(runtime.passedOver)] as [string, string]]
+            : []),
         ] as [string, string][])
       : []),
   ]);
