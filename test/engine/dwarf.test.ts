@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unitWithCode } from '../../extension/engine/dwarf/code_ranges';
 import { functionLines } from '../../extension/engine/dwarf/functions';
 import { parseProducer } from '../../extension/engine/dwarf/producer';
 import { readUnits, sourceFilesOf, unitsIncluding, unitsOf } from '../../extension/engine/dwarf/units';
@@ -105,6 +106,21 @@ describe('debug information', () => {
         assert.deepEqual(paths(unitsIncluding(elf, header)), [library, main]);
         assert.deepEqual(unitsIncluding(elf, join(directory, 'lib', 'other.h')), []);
         assert.deepEqual(unitsOf(elf, join(directory, 'other.c')), []);
+      });
+
+      it('says which unit brought the code at an address', () => {
+        const own = compiler === 'gcc' ? ['-ffunction-sections'] : [];
+        compile(compiler, ...flags, ...own, 'main.c', 'lib/shape.c', '-o', 'program');
+        const elf = load('program');
+        const symbols = new Map(elf.symbols().map((symbol) => [symbol.name, symbol.value]));
+        for (const [name, source] of [
+          ['main', main],
+          ['twice', main],
+          ['half', main],
+          ['shape_area', library],
+        ] as const)
+          if (symbols.has(name)) assert.equal(unitWithCode(elf, symbols.get(name)!)?.path, source, name);
+        assert.equal(unitWithCode(elf, symbols.get('_start')!), undefined);
       });
 
       // clang has no code at the closing brace of a function that ends in `return`.

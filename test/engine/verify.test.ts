@@ -52,7 +52,10 @@ describe('The check of a finished patch', () => {
 
   function link(): { bytes: Buffer; input: VerifyInput } {
     const live = moduleOf(original, 'unit');
-    const comparison = new UnitComparison(objectOf(edited, 'unit'), live, new Map(), () => undefined);
+    const comparison = new UnitComparison(objectOf(edited, 'unit'), live, new Map(), {
+      entries: () => undefined,
+      decides: () => true,
+    });
     const locate = (object: ObjectFile) => ({ file: object.source });
     const unit = planUnit(comparison, {
       layout: undefined,

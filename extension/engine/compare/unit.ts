@@ -6,7 +6,7 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Bodies, LiveFunction } from '../live/functions';
-import type { LiveImage, LiveSymbol } from '../live/live_image';
+import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
 import { Correlation, ownerOf, stem } from './correlate';
@@ -33,14 +33,13 @@ export interface ComparedFunction {
   live: LiveFunction | undefined;
 }
 
-/** What a unit's debug information says is its own in the process. */
-export interface OwnedCode {
-  /** Entries of its functions; of inline ones also when another unit's copy of the same size is the live one. */
-  entries: ReadonlySet<number>;
-  /** Built with -ffunction-sections. */
-  functionSections: boolean;
-  /** Is an inline function written in this unit's source, or in another file that is being saved? */
-  isEdited: (fn: ObjectFunction) => boolean;
+/** What is known of the unit beside its object. */
+export interface UnitFacts {
+  /** Entries of its functions in the process, from its debug information; undefined without it. */
+  entries: () => ReadonlySet<number> | undefined;
+  /** Several units may have a definition of one name, of which the process runs one. Is this unit's the one that the
+   * live function at an entry is to be compared with? */
+  decides: (fn: ObjectFunction, image: Image, entry: number) => boolean;
 }
 
 export class UnitComparison {
@@ -54,17 +53,13 @@ export class UnitComparison {
   private readonly matches = new Map<ObjectFunction, Match>();
   private readonly foreign = new Set<ObjectFunction>();
 
-  /**
-   * @param owned entries of functions in the process that came from this unit's object (from its debug information).
-   *   An inline function whose live copy came from another unit may legitimately differ here.
-   */
   constructor(
     readonly object: ObjectFile,
     readonly live: LiveImage,
     bodies: Bodies,
-    private readonly owned: () => OwnedCode | undefined,
+    private readonly facts: UnitFacts,
   ) {
-    this.correlation = new Correlation(object, live, () => owned()?.entries);
+    this.correlation = new Correlation(object, live, facts.entries);
     this.variables = new VariableVotes(this.correlation);
     const homes = new Homes(this.correlation, live, bodies);
     const referred = new LiveReferences(live, () => object.functions.flatMap((fn) => homes.of(fn)));
@@ -95,7 +90,7 @@ export class UnitComparison {
 
   /** The same unit compared with another state of the process. */
   against(live: LiveImage, bodies: Bodies): UnitComparison {
-    return new UnitComparison(this.object, live, bodies, this.owned);
+    return new UnitComparison(this.object, live, bodies, this.facts);
   }
 
   of(fn: ObjectFunction): ComparedFunction {
@@ -182,45 +177,14 @@ export class UnitComparison {
 
   private judge(fn: ObjectFunction, pick: Home): FunctionStatus {
     if (pick.current.equal && this.holds(pick.current.expectations)) return 'same';
-    if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
-    // The live copy of an inline function may be another unit's, compiled in another context. That unit decides.
-    const inline = fn.symbol.binding !== abi.STB_GLOBAL && this.object.inGroup(fn.section);
-    if (inline && pick.live.image === this.live.module && !this.owns(fn, pick.live.entry)) {
+    // Another unit's definition may be the live one, compiled in another context. That unit decides.
+    const mayBeAnothers = fn.symbol.binding !== abi.STB_LOCAL;
+    if (mayBeAnothers && !this.facts.decides(fn, pick.live.image, pick.live.entry)) {
       this.foreign.add(fn);
       return 'same';
     }
+    if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
     return 'changed';
-  }
-
-  /**
-   * Did this unit bring the live copy of an inline function? Debug information claims it for every unit whose own copy
-   * had the same size (GNU ld lets them all refer to the one that was kept). But the code of one object lies together,
-   * its inline functions behind the others (or among them with -ffunction-sections): from the copy to a function that
-   * no other unit can have brought there must be nothing that this unit does not claim. A function that is written in
-   * the file being saved is taken as it is there, whoever brought it: all copies are to be the same.
-   */
-  private owns(fn: ObjectFunction, entry: number): boolean {
-    const owned = this.owned();
-    if (!owned || owned.isEdited(fn)) return true;
-    if (!owned.entries.has(entry)) return false;
-    return ([-1, 1] as const).some((step) => {
-      if (step === 1 && !owned.functionSections) return false;
-      for (const { address } of this.live.module.functionsFrom(entry, step)) {
-        if (!owned.entries.has(address)) return false;
-        if (this.strongEntries().has(address)) return true;
-      }
-      return false;
-    });
-  }
-
-  private strong: Set<number> | undefined;
-  /** Live entries of the unit's functions that are not inline. */
-  private strongEntries(): ReadonlySet<number> {
-    return (this.strong ??= new Set(
-      [...this.byFunction.values()].flatMap(({ fn, live }) =>
-        live && fn.symbol.binding !== abi.STB_WEAK && !this.object.inGroup(fn.section) ? [live.entry] : [],
-      ),
-    ));
   }
 
   /** `foo.cold` belongs to `foo`, and so do the parts of a coroutine: they are compiled, compared and replaced as one. */

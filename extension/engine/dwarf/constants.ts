@@ -74,6 +74,7 @@ export const DW_AT_data_bit_offset = 0x6b;
 export const DW_AT_linkage_name = 0x6e;
 export const DW_AT_str_offsets_base = 0x72;
 export const DW_AT_addr_base = 0x73;
+export const DW_AT_rnglists_base = 0x74;
 export const DW_AT_dwo_name = 0x76;
 export const DW_AT_alignment = 0x88;
 export const DW_AT_MIPS_linkage_name = 0x2007;
@@ -162,3 +163,13 @@ export const DW_LNS_const_add_pc = 8;
 export const DW_LNS_fixed_advance_pc = 9;
 export const DW_LNE_end_sequence = 1;
 export const DW_LNE_set_address = 2;
+
+// Entries of range lists (7.25).
+export const DW_RLE_end_of_list = 0x00;
+export const DW_RLE_base_addressx = 0x01;
+export const DW_RLE_startx_endx = 0x02;
+export const DW_RLE_startx_length = 0x03;
+export const DW_RLE_offset_pair = 0x04;
+export const DW_RLE_base_address = 0x05;
+export const DW_RLE_start_end = 0x06;
+export const DW_RLE_start_length = 0x07;

@@ -3,14 +3,7 @@
 // a unit with a size of 32 bits (DWARFDebugAranges.h), would no longer find the unit of an address in the patch.
 // Changes lengths in place; their encodings stay as long as they were.
 
-const DW_RLE_end_of_list = 0x00;
-const DW_RLE_base_addressx = 0x01;
-const DW_RLE_startx_endx = 0x02;
-const DW_RLE_startx_length = 0x03;
-const DW_RLE_offset_pair = 0x04;
-const DW_RLE_base_address = 0x05;
-const DW_RLE_start_end = 0x06;
-const DW_RLE_start_length = 0x07;
+import * as dw from './constants';
 
 const ADDRESS = 8;
 /** Sizes of the headers of .debug_addr and .debug_rnglists, with lengths and offsets of 32 bits (7.27, 7.28). */
@@ -29,10 +22,10 @@ export function emptyAbsentRanges(lists: Buffer, addresses: Buffer | undefined):
     let at = start + LISTS_HEADER + 4 * lists.readUInt32LE(start + 8);
     while (at < end) {
       const kind = lists[at++]!;
-      if (kind === DW_RLE_startx_length) {
+      if (kind === dw.DW_RLE_startx_length) {
         const index = uleb(lists, at);
         if (isAbsent(addresses, ADDRESSES_HEADER + index.value * ADDRESS)) clear(lists, index.end);
-      } else if (kind === DW_RLE_start_length && isAbsent(lists, at)) clear(lists, at + ADDRESS);
+      } else if (kind === dw.DW_RLE_start_length && isAbsent(lists, at)) clear(lists, at + ADDRESS);
       at = operandsEnd(lists, kind, at);
     }
     start = end;
@@ -42,19 +35,19 @@ export function emptyAbsentRanges(lists: Buffer, addresses: Buffer | undefined):
 /** Where the entry whose operands begin at `at` ends. */
 function operandsEnd(bytes: Buffer, kind: number, at: number): number {
   switch (kind) {
-    case DW_RLE_end_of_list:
+    case dw.DW_RLE_end_of_list:
       return at;
-    case DW_RLE_base_addressx:
+    case dw.DW_RLE_base_addressx:
       return uleb(bytes, at).end;
-    case DW_RLE_startx_endx:
-    case DW_RLE_startx_length:
-    case DW_RLE_offset_pair:
+    case dw.DW_RLE_startx_endx:
+    case dw.DW_RLE_startx_length:
+    case dw.DW_RLE_offset_pair:
       return uleb(bytes, uleb(bytes, at).end).end;
-    case DW_RLE_base_address:
+    case dw.DW_RLE_base_address:
       return at + ADDRESS;
-    case DW_RLE_start_end:
+    case dw.DW_RLE_start_end:
       return at + 2 * ADDRESS;
-    case DW_RLE_start_length:
+    case dw.DW_RLE_start_length:
       return uleb(bytes, at + ADDRESS).end;
     default:
       return bytes.length; // of a later version of DWARF: nothing behind it can be told

@@ -135,17 +135,6 @@ export class Image {
     return Buffer.concat([filled, Buffer.alloc(Math.max(0, limit - sectionEnd), 0x90)]);
   }
 
-  /** Functions from an address on, in ascending (or descending) order of addresses, without those at it. */
-  *functionsFrom(address: number, step: 1 | -1): Generator<LiveSymbol> {
-    const sorted = this.byAddress();
-    for (
-      let i = firstAtOrAbove(sorted, address) + (step < 0 ? -1 : 0);
-      i >= 0 && i < sorted.length;
-      i += step
-    )
-      if (sorted[i]!.address !== address && sorted[i]!.type === abi.STT_FUNC) yield sorted[i]!;
-  }
-
   sectionAt(address: number): Section | undefined {
     const value = address - this.bias;
     return this.elf.sections.find(

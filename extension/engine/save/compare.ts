@@ -32,10 +32,11 @@ export async function comparePlans(
     }));
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(module, status);
-      const plan: ModulePlan = { target, module, live, occupied, units: [] };
+      const fresh = concerned.map(({ source }) => units.get(source)!);
+      const plan: ModulePlan = { target, module, live, concerned: fresh, occupied, units: [] };
       for (const { source, evidence } of concerned) {
         const { unit, comparison } = await save.step('compare', () =>
-          chooseCommand(save, module, live, units.get(source)!),
+          chooseCommand(save, plan, units.get(source)!),
         );
         // A file of that name is in the module, which has no debug information: is it this one?
         const { database } = unit.compiled.entry;

@@ -26,7 +26,8 @@ export async function linkPatches(save: Save, plans: readonly ModulePlan[]): Pro
     // Several modules of one process must not be given the same place.
     const places = new Map<LiveTarget, { start: number; end: number }[]>();
     for (const plan of plans) {
-      const reverts = plan.units.flatMap((unit) => unit.reverts.map(({ live }) => live!.entry));
+      const entries = plan.units.flatMap((unit) => unit.reverts.map(({ live }) => live!.entry));
+      const reverts = [...new Set(entries)];
       const taken = places.get(plan.target) ?? [];
       const linked = await linkModule(save, plan, taken);
       if (linked)

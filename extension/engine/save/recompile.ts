@@ -50,7 +50,7 @@ async function recompiled(
     await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
   );
   save.fresh.set(again.object, again);
-  const comparison = compareUnit(save, plan.module, plan.live, again);
+  const comparison = compareUnit(save, plan.module, plan.live, again, plan.concerned);
   const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
   const roles: UnitPlan['roles'] = new Map();
   for (const [fn, role] of unit.roles) {

@@ -44,6 +44,8 @@ export interface ModulePlan {
   target: LiveTarget;
   module: LiveModule;
   live: LiveProcess;
+  /** All units of the module that the save concerns. */
+  concerned: readonly FreshUnit[];
   /** Address ranges of all patches the process ever had: one whose code was unmapped may be gone back to. */
   occupied: { start: number; end: number }[];
   units: UnitPlan[];

@@ -1,0 +1,140 @@
+// Functions of which several units have a copy: inline functions of headers, members defined in their class, instances
+// of templates. Only one copy is live; an edit and its undo concern that one, whichever unit brought it.
+import { strict as assert } from 'node:assert';
+import { inSession, type Session } from '../support/session';
+
+const compilers = ['gcc', 'clang'] as const;
+const optimisations = ['-O0', '-O2'] as const;
+
+/** Builds main.cc (the driver of one unit), one.cc and two.cc, each with flags of its own. */
+async function start(session: Session, compiler: string, flags: Record<string, string[]>) {
+  const commands = Object.entries(flags).map(([file, own]) => ({
+    directory: session.directory,
+    file,
+    arguments: [compiler === 'gcc' ? 'g++' : 'clang++', '-g', ...own, '-c', file, '-o', `${file}.o`],
+    output: `${file}.o`,
+  }));
+  for (const {
+    arguments: [command, ...args],
+  } of commands)
+    await session.run(command!, args);
+  await session.run('g++', [...commands.map(({ output }) => output), '-o', 'program']);
+  session.writeDatabase(commands);
+  return session.start();
+}
+
+const shared = `#include <vector>
+inline __attribute__((noinline)) long scale(long n) { return n * 3 + 1; }
+struct Counter {
+  long total = 0;
+  __attribute__((noinline)) long add(long n) { total += n; return total + 100; }
+};
+template <typename T> __attribute__((noinline)) long measure(T n) { return n * 7 + 2; }
+`;
+const unit = (name: string) => `#include "shared.h"
+long ${name}(long n) { Counter counter; return scale(n) * 1000000 + counter.add(n) * 1000 + measure(n) + measure((int)n); }
+`;
+const main = `#include <cstdlib>
+#include <iostream>
+#include <string>
+long one(long n);
+long two(long n);
+int main() {
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << one(std::atol(line.c_str())) << ' ' << two(std::atol(line.c_str())) << std::endl;
+}
+`;
+
+describe('an inline function that several units have', () => {
+  for (const compiler of compilers)
+    for (const optimisation of optimisations)
+      it(
+        `is edited and undone in all of them (${compiler} ${optimisation})`,
+        inSession(async (session) => {
+          session.write('shared.h', shared);
+          session.write('one.cc', unit('one'));
+          session.write('two.cc', unit('two'));
+          session.write('main.cc', main);
+          const flags = [optimisation];
+          const program = await start(session, compiler, {
+            'main.cc': flags,
+            'one.cc': flags,
+            'two.cc': flags,
+          });
+          assert.equal(await program.ask('1'), '4101018 4101018');
+          for (const [from, to, value] of [
+            ['n * 3 + 1', 'n * 3 + 2', '5101018'],
+            ['total + 100', 'total + 200', '4201018'],
+            ['n * 7 + 2', 'n * 7 + 4', '4101022'],
+          ] as const) {
+            session.edit('shared.h', from, to);
+            await session.patch('shared.h');
+            assert.equal(await program.ask('1'), `${value} ${value}`);
+            session.edit('shared.h', to, from);
+            const result = await session.patch('shared.h', 'reverted');
+            assert.equal(await program.ask('1'), '4101018 4101018', JSON.stringify(result));
+            await session.patch('shared.h', 'unchanged');
+          }
+        }),
+      );
+
+  for (const compiler of compilers)
+    for (const [one, two] of [
+      ['-O0', '-O2'],
+      ['-O2', '-O0'],
+    ] as const)
+      it(
+        `is edited and undone where their copies differ (${compiler} ${one}, ${two})`,
+        inSession(async (session) => {
+          session.write('shared.h', shared);
+          session.write('one.cc', unit('one'));
+          session.write('two.cc', unit('two'));
+          session.write('main.cc', main);
+          const program = await start(session, compiler, { 'main.cc': [], 'one.cc': [one], 'two.cc': [two] });
+          assert.equal(await program.ask('1'), '4101018 4101018');
+          await session.patch('shared.h', 'unchanged');
+          await session.patch('one.cc', 'unchanged');
+          await session.patch('two.cc', 'unchanged');
+          session.edit('shared.h', 'n * 3 + 1', 'n * 3 + 2');
+          await session.patch('shared.h');
+          assert.equal(await program.ask('1'), '5101018 5101018');
+          await session.patch('shared.h', 'unchanged');
+          await session.patch('two.cc', 'unchanged');
+          session.edit('shared.h', 'total + 100', 'total + 200');
+          await session.patch('shared.h');
+          assert.equal(await program.ask('1'), '5201018 5201018');
+          session.edit('shared.h', 'n * 3 + 2', 'n * 3 + 1');
+          session.edit('shared.h', 'total + 200', 'total + 100');
+          await session.patch('shared.h', 'reverted');
+          assert.equal(await program.ask('1'), '4101018 4101018');
+          await session.patch('shared.h', 'unchanged');
+        }),
+      );
+
+  for (const compiler of compilers)
+    it(
+      `is taken from another unit when the one that brought it has it no more (${compiler})`,
+      inSession(async (session) => {
+        session.write('shared.h', shared);
+        session.write('one.cc', unit('one'));
+        session.write('two.cc', unit('two'));
+        session.write('main.cc', main);
+        const flags = ['-O0'];
+        const program = await start(session, compiler, {
+          'main.cc': flags,
+          'one.cc': flags,
+          'two.cc': flags,
+        });
+        session.edit('one.cc', 'scale(n)', 'n');
+        await session.patch('one.cc');
+        assert.equal(await program.ask('1'), '1101018 4101018');
+        session.edit('shared.h', 'n * 3 + 1', 'n * 3 + 2');
+        await session.patch('shared.h');
+        assert.equal(await program.ask('1'), '1101018 5101018');
+        session.edit('shared.h', 'n * 3 + 2', 'n * 3 + 1');
+        await session.patch('shared.h', 'reverted');
+        assert.equal(await program.ask('1'), '1101018 4101018');
+      }),
+    );
+});
