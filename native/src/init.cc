@@ -3,6 +3,7 @@
 #include "hot_fix.h"
 
 #include "control_directory.h"
+#include "credentials.h"
 #include "doorbell.h"
 #include "fork.h"
 #include "init.h"
@@ -87,6 +88,7 @@ void stay_loaded() {
 
 void start_in_child() {
   reset_doorbell();
+  forget_follower();
   worker_options.delay = child_delay;
   start_worker(worker_options);
 }

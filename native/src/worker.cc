@@ -5,6 +5,7 @@
 #include "breakpoint_trap.h"
 #include "commands.h"
 #include "control_directory.h"
+#include "credentials.h"
 #include "doorbell.h"
 #include "kernel_signals.h"
 #include "process.h"
@@ -121,6 +122,7 @@ bool announce() {
 
 void *run(void *) {
   const int pid = getpid();
+  begin_following();
   allow_doorbell_only();
   exempt_thread(static_cast<int>(syscall(SYS_gettid)));
   if (options.delay != 0) wait_for_ring(options.delay);
@@ -183,7 +185,10 @@ bool start_worker(const WorkerOptions &wanted) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
   const bool started = pthread_create(&thread, &attributes, run, nullptr) == 0;
-  if (started) pthread_setname_np(thread, "hot_fix");
+  if (started) {
+    pthread_setname_np(thread, "hot_fix");
+    follow_process();
+  }
   pthread_attr_destroy(&attributes);
   kernel_mask(SIG_SETMASK, &before, nullptr);
   if (started && options.delay == 0) wait_until_announced();

@@ -21,6 +21,7 @@ import type { Program } from '../support/program';
 import {
   includeDirectory,
   inRuntimeSession,
+  runtimeLibrary,
   RuntimeProcess,
   type RuntimeSession,
 } from '../support/runtime_process';
@@ -200,6 +201,88 @@ describe('a hand-written patch', () => {
       const asking = await session.start(executable, { runtime: 'both' });
       asking.signal('SIGUSR1');
       assert.equal((await asking.answer('signal')).ok, true);
+    }),
+  );
+});
+
+describe('a program that gives up its rights', () => {
+  const ways: [string, string[]][] = [
+    ['all of them', ['--clear-groups']],
+    [
+      'all but a capability',
+      ['--clear-groups', '--inh-caps=+net_bind_service', '--ambient-caps=+net_bind_service'],
+    ],
+    [
+      'those that it could get back',
+      ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'],
+    ],
+  ];
+  for (const [name, words] of ways) {
+    asRoot(
+      `may give up ${name} with the runtime preloaded, and what it starts is patched`,
+      inRuntimeSession(async (session) => {
+        const silent = session.compile('silent', SOURCE.replace('init_hot_fix_signal()', '0'));
+        homeOf(session);
+        mkdirSync(session.path(`run-${USER}`), { mode: 0o700 });
+        chownSync(session.path(`run-${USER}`), USER, USER);
+        const rights = [`--reuid=${USER}`, `--regid=${USER}`, ...words];
+        const env = { ...process.env, LD_PRELOAD: runtimeLibrary };
+        for (let round = 0; round < 20; round++) execFileSync('setpriv', [...rights, 'true'], { env });
+        const program = await session.startCommand('env', [
+          `LD_PRELOAD=${runtimeLibrary}`,
+          `XDG_RUNTIME_DIR=${session.path(`run-${USER}`)}`,
+          ...['setpriv', ...rights, silent],
+        ]);
+        assert.equal(await program.line(), '0 -');
+        const other = new OtherUsersProcess(session, program, silent, program.pid);
+        await other.announced();
+        await other.patch('int new_value(int n) { return n + 5; }', { value: 'new_value' });
+        assert.equal(await other.ask(''), '6');
+      }),
+    );
+  }
+
+  asRoot(
+    'may do so step by step, in its own process and in a child',
+    inRuntimeSession(async (session) => {
+      const source = `
+        #define _GNU_SOURCE
+        #include <grp.h>
+        #include <linux/capability.h>
+        #include <stdio.h>
+        #include <sys/prctl.h>
+        #include <sys/syscall.h>
+        #include <sys/wait.h>
+        #include <unistd.h>
+        #include "hot_fix.h"
+        int capset(cap_user_header_t, const cap_user_data_t);
+        static int give_up(void) {
+          struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+          struct __user_cap_data_struct all[2], few[2] = {{1 << CAP_SETGID, 1 << CAP_SETGID, 0}};
+          if (syscall(SYS_capget, &h, all) || prctl(PR_SET_KEEPCAPS, 1)) return 1;
+          if (setresuid(${USER}, ${USER}, ${USER})) return 2;
+          all[0].effective = all[0].permitted;
+          if (capset(&h, all) || setgroups(0, 0) || setresgid(${USER}, ${USER}, ${USER})) return 3;
+          if (capset(&h, few) || setgroups(0, 0)) return 4;
+          return setresuid(0, 0, 0) == 0 ? 5 : 0;
+        }
+        int main(void) {
+          int status = 0;
+          init_hot_fix_signal();
+          pid_t child = fork();
+          if (child == 0) _exit(give_up());
+          waitpid(child, &status, 0);
+          printf("%d %d\\n", status, give_up());
+          return 0;
+        }`;
+      for (const flags of [[], ['-static']]) {
+        const executable = session.compile('steps', source, { runtime: 'embedded', flags });
+        for (let round = 0; round < 10; round++) {
+          const program = await session.startCommand(executable, []);
+          assert.equal(await program.line(), '0 0');
+          assert.equal(await program.exit(), 0);
+        }
+      }
     }),
   );
 });
