@@ -2,7 +2,8 @@
 // uses the stack. From debug information, erring on the side of the stack (System V psABI, section 3.2.3).
 import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/dies';
-import type { FunctionEntry, UnitTypes } from './types';
+import type { FunctionEntry } from './entries';
+import type { UnitTypes } from './types';
 
 export interface CallingConvention {
   /** All arguments are in registers, also the address of a result in memory. */
@@ -54,7 +55,7 @@ function resultAddress(types: UnitTypes, type: number): Registers | undefined {
 function registersOf(types: UnitTypes, type: number): Registers | undefined {
   const die = bare(types, type);
   if (!die) return undefined;
-  const size = types.sizeOf(type);
+  const size = types.sizes.sizeOf(type);
   switch (die.tag) {
     case dw.DW_TAG_pointer_type:
     case dw.DW_TAG_reference_type:
@@ -96,11 +97,11 @@ function isAligned(types: UnitTypes, type: number, offset = 0, depth = 0): boole
   if (entry)
     return (
       entry.bases.every((base) => isAligned(types, base.type, offset + Number(base.location), depth + 1)) &&
-      types
+      types.keys
         .members(entry)
         .every((member) => isAligned(types, member.type, offset + Math.floor(member.offset / 8), depth + 1))
     );
-  const size = types.sizeOf(type) ?? Infinity;
+  const size = types.sizes.sizeOf(type) ?? Infinity;
   return size <= 8 && offset % size === 0;
 }
 

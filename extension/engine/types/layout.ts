@@ -10,7 +10,9 @@ import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
-import { UnitTypes, type Member, type TypedefEntry, type TypeEntry, type VariableEntry } from './types';
+import { type Difference, listed, typeDifferences, typeText } from './differences';
+import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
+import { UnitTypes } from './types';
 
 export interface LayoutComparison {
   /** `layout-changed` and `variable-changed`, each at the declaration in the new source. */
@@ -100,20 +102,22 @@ function compareSides(
   for (const unit of live.units) {
     const older = sideOf(unit);
     for (const problem of compareUnits(older, fresher, options)) problems.set(problem.message, problem);
-    const before = older.types.signatures();
-    for (const [symbol, now] of fresher.types.signatures()) {
+    const before = older.types.signatures.keysByName();
+    for (const [symbol, now] of fresher.types.signatures.keysByName()) {
       const then = before.get(symbol);
       if (!then) continue;
       const changed = now.some((signature) => !then.includes(signature));
       signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
     }
   }
-  const known = live.units.map((unit) => sideOf(unit).types.types);
-  const unknown = [...fresher.types.types].filter(([name]) => !known.some((types) => types.has(name)));
+  const known = live.units.map((unit) => sideOf(unit).types.registry.types);
+  const unknown = [...fresher.types.registry.types].filter(
+    ([name]) => !known.some((types) => types.has(name)),
+  );
   for (const [unit, names] of definedElsewhere(live, fresher, unknown, cache.definitions))
     for (const problem of compareTypes(sideOf(unit), fresher, names)) problems.set(problem.message, problem);
   const conventions = new Map<string, CallingConvention>();
-  for (const [name, [entry, ...others]] of fresher.types.prototypes())
+  for (const [name, [entry, ...others]] of fresher.types.signatures.typesByName())
     if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
   return { problems: [...problems.values()], warnings: [], signatures, conventions };
 }
@@ -159,15 +163,6 @@ function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
   return { types: new UnitTypes(dwarf, whole ? dwarf.units : [header], elf), file };
 }
 
-/** One way in which a type differs. */
-interface Difference {
-  text: string;
-  /** Line in the new source, 0 for the type's own. */
-  line: number;
-  /** May be only the consequence of a change of a type that it contains. */
-  mayFollow: boolean;
-}
-
 interface ChangedType {
   name: string;
   now: TypeEntry;
@@ -189,8 +184,8 @@ function compareTypes(older: Side, fresher: Side, names?: ReadonlySet<string>): 
   const now = fresher.types;
   const place = placesIn(fresher);
   const changed = new Map<string, ChangedType>();
-  for (const [name, entry] of now.types) {
-    const before = names && !names.has(name) ? undefined : then.types.get(name);
+  for (const [name, entry] of now.registry.types) {
+    const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
     if (!before) continue;
     let differences = typeDifferences(then, before, now, entry);
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
@@ -211,8 +206,8 @@ function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Probl
   const problems = compareTypes(older, fresher);
   const place = placesIn(fresher);
 
-  for (const [name, { value, entry, line }] of now.looseEnumerators) {
-    const before = then.looseEnumerators.get(name);
+  for (const [name, { value, entry, line }] of now.registry.looseEnumerators) {
+    const before = then.registry.looseEnumerators.get(name);
     if (before && before.value !== value)
       problems.push({
         code: 'layout-changed',
@@ -221,8 +216,8 @@ function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Probl
       });
   }
 
-  for (const [name, entry] of now.typedefs) {
-    const before = then.typedefs.get(name);
+  for (const [name, entry] of now.registry.typedefs) {
+    const before = then.registry.typedefs.get(name);
     const was = before && targetOf(then, before);
     const is = before && targetOf(now, entry);
     const { type, unit, file, line } = entry;
@@ -234,11 +229,11 @@ function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Probl
       });
   }
 
-  for (const [identity, entries] of now.variables) {
-    const before = then.variables.get(identity);
+  for (const [identity, entries] of now.registry.variables) {
+    const before = then.registry.variables.get(identity);
     if (!before) continue;
     for (const [was, is] of pairs(then, before, now, entries)) {
-      if (sameKey(then.key(was.type), now.key(is.type))) continue;
+      if (sameKey(then.keys.key(was.type), now.keys.key(is.type))) continue;
       if (options.constantsAreCopied && isConstant(then, was) && isConstant(now, is)) continue;
       problems.push({
         code: 'variable-changed',
@@ -253,8 +248,8 @@ function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Probl
 
 /** Key of what a typedef stands for; undefined when typedefs of that name stand for several types. */
 function targetOf(types: UnitTypes, { type, twin }: TypedefEntry): string | undefined {
-  const key = types.key(type);
-  for (; twin; twin = twin.twin) if (types.key(twin.type) !== key) return undefined;
+  const key = types.keys.key(type);
+  for (; twin; twin = twin.twin) if (types.keys.key(twin.type) !== key) return undefined;
   return key;
 }
 
@@ -271,9 +266,9 @@ function pairs(
       const was = before[i];
       return was ? [[was, entry]] : [];
     });
-  const keys = new Set(before.map(({ type }) => then.key(type)));
+  const keys = new Set(before.map(({ type }) => then.keys.key(type)));
   const [was] = before;
-  const stranger = after.find(({ type }) => !keys.has(now.key(type)));
+  const stranger = after.find(({ type }) => !keys.has(now.keys.key(type)));
   return was && stranger && after.length < before.length ? [[was, stranger]] : [];
 }
 
@@ -283,7 +278,7 @@ function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedT
     for (const other of changed.keys())
       if (other !== name && name.includes('<') && mentions(name, other)) return false;
     if (!differences.every(({ mayFollow }) => mayFollow)) return true;
-    const parts = [...entry.bases, ...now.members(entry)].map(({ type }) => now.valueType(type)?.name);
+    const parts = [...entry.bases, ...now.keys.members(entry)].map(({ type }) => now.valueType(type)?.name);
     return !parts.some((part) => part !== undefined && part !== name && changed.has(part));
   });
   return roots.length > 0 ? roots : [...changed.values()];
@@ -298,31 +293,11 @@ function mentions(name: string, other: string): boolean {
   return !isWord(name[at - 1]) && !isWord(name[at + other.length]);
 }
 
-const LISTED = 3;
-
-function listed(differences: Difference[]): string {
-  const texts = differences.slice(0, LISTED).map(({ text }) => text);
-  const more = differences.length - texts.length;
-  return texts.join('; ') + (more > 0 ? `; and ${more} more` : '');
-}
-
 /** Types are the same, or one of the two is an array whose length its declaration leaves open. */
 function sameKey(one: string, other: string): boolean {
   if (one === other) return true;
   if (!one.startsWith('[?]') && !other.startsWith('[?]')) return false;
   return one.replace(/^\[[^\]]*\]/, '') === other.replace(/^\[[^\]]*\]/, '');
-}
-
-function typeText(types: UnitTypes, type: number): string {
-  const size = types.sizeOf(type);
-  return `\`${types.describe(type)}\`${size === undefined ? '' : ` (${bytes(size)})`}`;
-}
-
-const bytes = (count: number): string => `${count} byte${count === 1 ? '' : 's'}`;
-
-/** An offset in bits, in bytes where it is a whole number of them. */
-function offsetText(bits: number): string {
-  return bits % 8 === 0 ? `offset ${bits / 8}` : `offset ${Math.floor(bits / 8)}, bit ${bits % 8}`;
 }
 
 function isConstant({ dwarf }: UnitTypes, { type, external }: VariableEntry): boolean {
@@ -334,127 +309,4 @@ function isConstant({ dwarf }: UnitTypes, { type, external }: VariableEntry): bo
     die = dwarf.die(element);
   }
   return die.tag === dw.DW_TAG_const_type;
-}
-
-/** How a type of the new object differs from the live one of its name, causes before consequences. */
-function typeDifferences(then: UnitTypes, before: TypeEntry, now: UnitTypes, after: TypeEntry): Difference[] {
-  const differences: Difference[] = [];
-  const add = (text: string, line = 0, mayFollow = false): void => {
-    differences.push({ text, line, mayFollow });
-  };
-  if (before.kind !== after.kind) add(`it was a ${before.keyword}`);
-  else if (after.kind === 'enum') enumDifferences(then, before, now, after, add);
-  else {
-    baseDifferences(then, before, now, after, add);
-    memberDifferences(then, before, now, after, add);
-    virtualDifferences(before, after, add);
-  }
-  if (before.size !== after.size)
-    add(`its size is ${bytes(after.size)}, was ${before.size}`, 0, after.kind !== 'enum');
-  if (before.alignment !== after.alignment) {
-    const text = (alignment: number): string => (alignment === 0 ? 'its natural one' : String(alignment));
-    add(`its alignment is ${text(after.alignment)}, was ${text(before.alignment)}`);
-  }
-  return differences.sort((a, b) => Number(a.mayFollow) - Number(b.mayFollow));
-}
-
-type Add = (text: string, line?: number, mayFollow?: boolean) => void;
-
-function enumDifferences(
-  then: UnitTypes,
-  before: TypeEntry,
-  now: UnitTypes,
-  after: TypeEntry,
-  add: Add,
-): void {
-  const values = new Map(before.enumerators.map(({ name, value }) => [name, value]));
-  for (const { name, value, line } of after.enumerators) {
-    const was = values.get(name);
-    if (was !== undefined && was !== value) add(`enumerator \`${name}\` is ${value}, was ${was}`, line);
-  }
-  // Without a fixed underlying type, adding a negative enumerator changes the signedness of the representation.
-  if (before.size === after.size && then.enumEncoding(before) !== now.enumEncoding(after))
-    add('its underlying type is another');
-}
-
-function baseDifferences(
-  then: UnitTypes,
-  before: TypeEntry,
-  now: UnitTypes,
-  after: TypeEntry,
-  add: Add,
-): void {
-  const old = new Map(before.bases.map(({ type, location }) => [then.key(type), { type, location }]));
-  for (const { type, location } of after.bases) {
-    const key = now.key(type);
-    const was = old.get(key);
-    old.delete(key);
-    if (!was) add(`base class \`${now.describe(type)}\` is new`);
-    else if (was.location !== location)
-      add(
-        location.startsWith('virtual') || was.location.startsWith('virtual')
-          ? `base class \`${now.describe(type)}\` is found in another way`
-          : `base class \`${now.describe(type)}\` is at offset ${location}, was at ${was.location}`,
-        0,
-        true,
-      );
-  }
-  for (const { type } of old.values()) add(`base class \`${then.describe(type)}\` is gone`);
-}
-
-function memberDifferences(
-  then: UnitTypes,
-  before: TypeEntry,
-  now: UnitTypes,
-  after: TypeEntry,
-  add: Add,
-): void {
-  const old = new Map<string, Member>();
-  for (const member of then.members(before)) old.set(member.name, member);
-  const unknown: Member[] = [];
-  for (const member of now.members(after)) {
-    const was = old.get(member.name);
-    old.delete(member.name);
-    if (!was) unknown.push(member);
-    else if (was.key !== member.key)
-      add(
-        `member \`${member.name}\` is ${typeText(now, member.type)}, was ${typeText(then, was.type)}`,
-        member.line,
-      );
-    else if (was.bits !== member.bits)
-      add(`bit-field \`${member.name}\` is ${width(member)}, was ${width(was)}`, member.line);
-    else if (was.offset !== member.offset)
-      add(
-        `member \`${member.name}\` is at ${offsetText(member.offset)}, was at ${offsetText(was.offset)}`,
-        member.line,
-        true,
-      );
-  }
-  // What is at the place of a member that is gone and has its type is that member under another name.
-  const shape = ({ offset, bits, key }: Member): string => `${offset}.${bits}:${key}`;
-  const gone = new Map([...old.values()].map((member) => [shape(member), member]));
-  for (const member of unknown)
-    if (!gone.delete(shape(member)))
-      add(
-        `member \`${member.name}\` (${now.describe(member.type)}) is new at ${offsetText(member.offset)}`,
-        member.line,
-      );
-  for (const member of gone.values())
-    add(`member \`${member.name}\` (${then.describe(member.type)}, ${offsetText(member.offset)}) is gone`);
-}
-
-const width = ({ bits }: Member): string =>
-  bits === 0 ? 'no bit-field' : `${bits} bit${bits === 1 ? '' : 's'} wide`;
-
-function virtualDifferences(before: TypeEntry, after: TypeEntry, add: Add): void {
-  const old = new Map(before.virtuals.map((entry) => [entry.symbol, entry]));
-  for (const { symbol, name, slot, line } of after.virtuals) {
-    const was = old.get(symbol);
-    old.delete(symbol);
-    if (!was) add(`virtual function \`${name}\` is new (vtable slot ${slot})`, line);
-    else if (was.slot !== slot)
-      add(`virtual function \`${name}\` is in vtable slot ${slot}, was in ${was.slot}`, line, true);
-  }
-  for (const { name, slot } of old.values())
-    add(`virtual function \`${name}\` (vtable slot ${slot}) is gone`);
 }
