@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readUnits, fileTable, headerOf } from '../../extension/engine/dwarf/units';
-import { Dwarf } from '../../extension/engine/dwarf/dies';
+import { Dwarf } from '../../extension/engine/dwarf/dwarf';
 import { ElfFile, findNote } from '../../extension/engine/elf/file';
 import { HotPatchError } from '../../extension/engine/model/errors';
 import { mutate, targets } from '../fuzz/mutate';
@@ -39,6 +39,24 @@ describe('the readers of object files', () => {
         }
       }),
     );
+
+  it(
+    'end with a code at a line table whose header is longer than its section',
+    inSession(async (session) => {
+      const bytes = await seed(session, 'gcc', ['-g', '-gdwarf-4']);
+      const elf = ElfFile.parse('seed.o', bytes);
+      const { index, size } = elf.section('.debug_line')!;
+      const start = Number(bytes.readBigUInt64LE(Number(bytes.readBigUInt64LE(40)) + index * 64 + 24));
+      // Behind length and version is header_length (6.2.4); names without an end follow.
+      bytes.writeUInt32LE(0xfffffff0, start + 6);
+      bytes.fill('a', start + 28, start + size);
+      assert.equal(readEverything(bytes), undefined);
+      assert.throws(
+        () => fileTable(Dwarf.of(ElfFile.parse('seed.o', bytes)), headerOf(elf, readUnits(elf)[0]!), ''),
+        { code: 'unsupported-object' },
+      );
+    }),
+  );
 
   it(
     'end with a code wherever the line table is cut off',

@@ -2,7 +2,7 @@
 import { codeFiles, functionLines, variableLines } from '../../extension/engine/dwarf/functions';
 import { findDefinitions } from '../../extension/engine/dwarf/definitions';
 import { fileTable, headerOf, readUnits, unitsIncluding, unitsOf } from '../../extension/engine/dwarf/units';
-import { Dwarf } from '../../extension/engine/dwarf/dies';
+import { Dwarf } from '../../extension/engine/dwarf/dwarf';
 import { parseProducer } from '../../extension/engine/dwarf/producer';
 import * as abi from '../../extension/engine/elf/constants';
 import { ElfFile } from '../../extension/engine/elf/file';

@@ -6,7 +6,11 @@ import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { afterLeb, uleb } from '../elf/leb128';
 import * as dw from './constants';
-import { Dwarf, number64, reading, type Die, type UnitHeader } from './dies';
+import { number64 } from '../elf/integers';
+import type { Die } from './die';
+import { Dwarf } from './dwarf';
+import { reading } from './malformed';
+import type { UnitHeader } from './unit_headers';
 import { headerOf, readUnits, type Unit } from './units';
 
 interface Range {

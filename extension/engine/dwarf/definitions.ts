@@ -4,7 +4,11 @@ import type { ElfFile } from '../elf/file';
 import { afterLeb, uleb } from '../elf/leb128';
 import { HotPatchError } from '../model/errors';
 import * as dw from './constants';
-import { Die, type Dwarf, reading, skipTree, type UnitHeader } from './dies';
+import { skipTree } from './abbreviations';
+import { Die } from './die';
+import type { Dwarf } from './dwarf';
+import { reading } from './malformed';
+import type { UnitHeader } from './unit_headers';
 import { entriesOf, type UnitEntries } from './split';
 import type { Unit } from './units';
 

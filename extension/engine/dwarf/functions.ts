@@ -3,7 +3,11 @@
 import type { ElfFile } from '../elf/file';
 import * as dw from './constants';
 import { afterLeb, uleb } from '../elf/leb128';
-import { Die, Dwarf, reading, skipAttributes, type UnitHeader } from './dies';
+import { skipAttributes } from './abbreviations';
+import { Die } from './die';
+import { Dwarf } from './dwarf';
+import { reading } from './malformed';
+import type { UnitHeader } from './unit_headers';
 import { readLineRows, readLineTable, type LineRow } from './lines';
 import { entriesOf } from './split';
 import { headerOf, type Unit } from './units';
@@ -45,7 +49,7 @@ function readFunctions(elf: ElfFile, unit: Unit, endLines: boolean): FunctionPla
   const code: { place: FunctionPlace; file: number; size: number }[] = [];
   const origin = new Die(dwarf);
   forEachEntry(dwarf, header, dw.DW_TAG_subprogram, (die) => {
-    const { symbol, name, file, line } = declarationOf(die, header, origin);
+    const { symbol, name, file, line } = declarationOf(dwarf, die, header, origin);
     if (name === undefined && symbol === undefined) return;
     const low = die.addressOf(dw.DW_AT_low_pc);
     const place: FunctionPlace = {
@@ -77,7 +81,7 @@ export function variableLines(elf: ElfFile, unit: Unit): FunctionPlace[] {
     const origin = new Die(dwarf);
     forEachEntry(dwarf, header, dw.DW_TAG_variable, (die) => {
       if (!die.has(dw.DW_AT_location)) return;
-      const { symbol, name, file, line } = declarationOf(die, header, origin);
+      const { symbol, name, file, line } = declarationOf(dwarf, die, header, origin);
       if (name === undefined) return;
       // C++ leaves the linkage name of static variables out (Itanium C++ ABI, 5.1.3: `L` for internal linkage).
       for (const known of symbol === undefined ? [name, `_ZL${name.length}${name}`] : [symbol])
@@ -101,7 +105,7 @@ interface Declaration {
 
 /** A definition outside its class, and a copy of an inline function, leave to the entry they refer to what they do not
  * say themselves (2.13, 3.3.8). */
-function declarationOf(die: Die, header: UnitHeader, origin: Die): Declaration {
+function declarationOf(dwarf: Dwarf, die: Die, header: UnitHeader, origin: Die): Declaration {
   const found: Declaration = { symbol: undefined, name: undefined, file: undefined, line: undefined };
   for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
     found.symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);
@@ -112,7 +116,7 @@ function declarationOf(die: Die, header: UnitHeader, origin: Die): Declaration {
     if (entry.unit === header) found.file ??= entry.number(dw.DW_AT_decl_file);
     const next: number | undefined =
       entry.reference(dw.DW_AT_abstract_origin) ?? entry.reference(dw.DW_AT_specification);
-    entry = next === undefined ? undefined : die.dwarf.die(next, origin);
+    entry = next === undefined ? undefined : dwarf.die(next, origin);
   }
   return found;
 }

@@ -3,8 +3,10 @@
 // compilation directory; they are not looked up on disk here.
 import { isAbsolute, normalize, resolve } from 'node:path';
 import * as dw from './constants';
+import { malformed } from './malformed';
 import { afterLeb, sleb, uleb } from '../elf/leb128';
-import { number64, type Dwarf } from './dies';
+import { number64 } from '../elf/integers';
+import type { Dwarf } from './dwarf';
 
 /** Prologue of one line table: enough to name files and to run its program. */
 export interface LineTable {
@@ -31,6 +33,7 @@ export function joinPath(directory: string, name: string): string {
  * @param compDir DW_AT_comp_dir of the unit: directory 0 before DWARF 5.
  * @param wanted When given, only files of which this holds (by their name as written) are joined and returned;
  *   searching thousands of units for one header is then mostly comparing.
+ * @throws HotPatchError `unsupported-object` when the header is longer than the section.
  * @returns undefined when there is no table at that offset or its version is not known.
  */
 export function readLineTable(
@@ -62,6 +65,8 @@ export function readLineTable(
   const headerLength = offsetSize === 8 ? number64(bytes, at) : bytes.readUInt32LE(at);
   at += offsetSize;
   const programStart = at + headerLength;
+  // Names would be read for ever behind the end, where every byte is missing and none is the zero that ends the table.
+  if (programStart > bytes.length) throw malformed(dwarf.path, 'has a line table longer than its section');
   const minimumLength = bytes.readUInt8(at++);
   if (version >= 4) at++;
   at++;

@@ -5,7 +5,8 @@ import { ElfFile } from '../elf/file';
 import { isThere, LARGEST_TEXT, readFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as dw from './constants';
-import { Dwarf, type UnitHeader } from './dies';
+import { Dwarf } from './dwarf';
+import type { UnitHeader } from './unit_headers';
 import { fileTable, headerOf, type Unit } from './units';
 
 /** Where the entries of a unit are. */

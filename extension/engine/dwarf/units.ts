@@ -5,7 +5,10 @@ import { basename, isAbsolute, resolve } from 'node:path';
 import type { ElfFile } from '../elf/file';
 import { isThere, realPathOrSelf } from '../host';
 import * as dw from './constants';
-import { Dwarf, reading, type Die, type UnitHeader } from './dies';
+import type { Die } from './die';
+import { Dwarf } from './dwarf';
+import { reading } from './malformed';
+import type { UnitHeader } from './unit_headers';
 import { joinPath, readLineTable } from './lines';
 
 /** A compile unit (DWARF 3.1.1), full or skeleton. */

@@ -5,6 +5,7 @@ import { inflateSync } from 'node:zlib';
 import { openFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
+import { number64, signed64 } from './integers';
 
 export interface Section {
   index: number;
@@ -65,14 +66,6 @@ const LARGEST_SYMBOL_TABLE = 192 * 2 ** 20;
 const LARGEST_NOTES = 2 ** 20;
 /** Of an object with a section for each function of a very large unit, several times over. */
 const MOST_SECTIONS = 2 ** 20;
-
-/** 64-bit field as a number: addresses of user space and file offsets are below 2^53. */
-function number64(bytes: Buffer, offset: number): number {
-  return bytes.readUInt32LE(offset) + bytes.readUInt32LE(offset + 4) * 0x1_0000_0000;
-}
-function signed64(bytes: Buffer, offset: number): number {
-  return bytes.readUInt32LE(offset) + bytes.readInt32LE(offset + 4) * 0x1_0000_0000;
-}
 
 /** An ELF file whose section contents are read when they are asked for. */
 export class ElfFile {

@@ -1,7 +1,7 @@
 // Single attributes of entries, as every DWARF version and both compilers write them. Numbers in brackets are sections
 // of DWARF 5.
 import * as dw from '../dwarf/constants';
-import type { Die } from '../dwarf/dies';
+import type { Die } from '../dwarf/die';
 import { uleb } from '../elf/leb128';
 import { HotPatchError } from '../model/errors';
 

@@ -1,7 +1,7 @@
 // Where a function finds its arguments and leaves its result: whether code may stand between it and its callers that
 // uses the stack. From debug information, erring on the side of the stack (System V psABI, section 3.2.3).
 import * as dw from '../dwarf/constants';
-import type { Die } from '../dwarf/dies';
+import type { Die } from '../dwarf/die';
 import type { FunctionEntry } from './entries';
 import type { UnitTypes } from './types';
 

@@ -1,7 +1,10 @@
 // Qualified names of types by the address of their declaration, for those that are defined outside of the class or
 // namespace they belong to. Read when the first is asked for: few units have one.
 import * as dw from '../dwarf/constants';
-import { Die, type Dwarf, skipTree, type UnitHeader } from '../dwarf/dies';
+import { skipTree } from '../dwarf/abbreviations';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
+import type { UnitHeader } from '../dwarf/unit_headers';
 import { afterLeb, uleb } from '../elf/leb128';
 import { isAggregate } from './attributes';
 

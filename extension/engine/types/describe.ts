@@ -1,6 +1,6 @@
 // Types as a person would write them, for messages.
 import * as dw from '../dwarf/constants';
-import { Die } from '../dwarf/dies';
+import { Die } from '../dwarf/die';
 import { reference } from './attributes';
 import type { UnitTypes } from './types';
 

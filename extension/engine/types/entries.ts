@@ -1,6 +1,6 @@
 // What the debug information of a unit says about its types, variables and functions, as data: walk.ts reads it,
 // registry.ts puts it together. `type` and `types` are addresses of entries in the debug information.
-import type { UnitHeader } from '../dwarf/dies';
+import type { UnitHeader } from '../dwarf/unit_headers';
 
 export interface RawMember {
   name: string | undefined;

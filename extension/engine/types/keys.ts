@@ -1,7 +1,9 @@
 // By what two types are the same to the code that uses them: a text for each type, equal in two units exactly when
 // the types are the same; and the members of a type with those of unnamed members in their place.
 import * as dw from '../dwarf/constants';
-import { Die, type Dwarf, skipTree } from '../dwarf/dies';
+import { skipTree } from '../dwarf/abbreviations';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
 import { afterLeb } from '../elf/leb128';
 import { isAggregate, isTransparent, reference } from './attributes';
 import type { Member, TypeEntry } from './entries';

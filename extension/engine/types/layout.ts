@@ -2,7 +2,7 @@
 // and function signatures of the live unit with those of the new object, by their debug information, and refuses
 // what would misread objects that exist already. Looks at no code, and changes nothing.
 import * as dw from '../dwarf/constants';
-import type { UnitHeader } from '../dwarf/dies';
+import type { UnitHeader } from '../dwarf/unit_headers';
 import { entriesOf } from '../dwarf/split';
 import { findDefinitions } from '../dwarf/definitions';
 import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';

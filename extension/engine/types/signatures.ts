@@ -1,7 +1,7 @@
 // The functions of a unit that have code, by the name that the linker knows them by, with what they take and return.
 import * as elfConstants from '../elf/constants';
 import type { ElfFile } from '../elf/file';
-import { number64 } from '../dwarf/dies';
+import { number64 } from '../elf/integers';
 import type { FunctionEntry } from './entries';
 import type { Keys } from './keys';
 import type { Registry } from './registry';

@@ -1,6 +1,7 @@
 // Sizes of types and bounds of arrays, read where they are asked for.
 import * as dw from '../dwarf/constants';
-import { Die, type Dwarf } from '../dwarf/dies';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
 import { countOf, reference } from './attributes';
 
 export class Sizes {

@@ -2,7 +2,9 @@
 // layout.ts does that. One walk registers what is named; the layout of a type, and the key by which two types are the
 // same, are worked out only for what is asked. Must not judge which difference is a hazard.
 import * as dw from '../dwarf/constants';
-import { Die, type Dwarf, type UnitHeader } from '../dwarf/dies';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
+import type { UnitHeader } from '../dwarf/unit_headers';
 import type { ElfFile } from '../elf/file';
 import { isAggregate, isTransparent, reference } from './attributes';
 import type { TypeEntry } from './entries';

@@ -1,7 +1,10 @@
 // One walk over the debug information of a unit that registers what has a name: types with their members, variables,
 // the signatures of functions. Works nothing out: registry.ts puts it together, keys.ts compares.
 import * as dw from '../dwarf/constants';
-import { Die, type Dwarf, skipAttributes, skipTree, type UnitHeader } from '../dwarf/dies';
+import { skipAttributes, skipTree } from '../dwarf/abbreviations';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
+import type { UnitHeader } from '../dwarf/unit_headers';
 import { afterLeb, uleb } from '../elf/leb128';
 import { HotPatchError } from '../model/errors';
 import {
