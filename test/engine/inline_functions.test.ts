@@ -138,3 +138,76 @@ describe('an inline function that several units have', () => {
       }),
     );
 });
+
+describe('a function with several definitions', () => {
+  const defining = (name: string, attribute: string, body: string): string =>
+    `__attribute__((noinline${attribute})) long scale(long n) { ${body} }
+     long ${name}(long n) { return scale(n); }`;
+  for (const compiler of compilers)
+    for (const optimisation of optimisations)
+      it(
+        `is changed by an edit of the one that was linked (${compiler} ${optimisation})`,
+        inSession(async (session) => {
+          session.write('weak.cc', defining('one', ', weak', 'return n * 3 + 1;'));
+          session.write('strong.cc', defining('two', '', 'return n * 5 + 2;'));
+          session.write('third.cc', defining('three', ', weak', 'return n * 7 + 3;'));
+          session.write(
+            'main.cc',
+            main
+              .replace('long two', 'long two(long n); long three')
+              .replace("' ' << two(", "' ' << three(0) * 0 + two("),
+          );
+          const flags = [optimisation];
+          const program = await start(session, compiler, {
+            'main.cc': flags,
+            'weak.cc': flags,
+            'strong.cc': flags,
+            'third.cc': flags,
+          });
+          assert.equal(await program.ask('1'), '7 7');
+          session.edit('weak.cc', 'n * 3 + 1', 'n * 4 + 1');
+          await session.patch('weak.cc', 'unchanged');
+          session.edit('third.cc', 'n * 7 + 3', 'n * 8 + 3');
+          await session.patch(['weak.cc', 'third.cc'], 'unchanged');
+          assert.equal(await program.ask('1'), '7 7');
+          session.edit('strong.cc', 'n * 5 + 2', 'n * 6 + 2');
+          await session.patch(['weak.cc', 'strong.cc', 'third.cc']);
+          assert.equal(await program.ask('1'), '8 8');
+          await session.patch('weak.cc', 'unchanged');
+          session.edit('strong.cc', 'n * 6 + 2', 'n * 5 + 2');
+          await session.patch(['third.cc', 'strong.cc'], 'reverted');
+          assert.equal(await program.ask('1'), '7 7');
+          // Only its own code goes with the edit of a caller.
+          session.edit('weak.cc', 'return scale(n);', 'return scale(n) + 1000;');
+          await session.patch('weak.cc');
+          assert.equal(await program.ask('1'), '1007 7');
+        }),
+      );
+
+  for (const compiler of compilers)
+    it(
+      `of two units that each have a class of one name is the one that was linked first (${compiler})`,
+      inSession(async (session) => {
+        const own = (name: string, body: string): string =>
+          `struct Impl { long value = 0; __attribute__((noinline)) long run(long n) { ${body} } };
+           long ${name}(long n) { Impl impl; return impl.run(n); }`;
+        session.write('one.cc', own('one', 'return n * 3 + 1;'));
+        session.write('two.cc', own('two', 'return n * 5 + 2 + value;'));
+        session.write('main.cc', main);
+        const flags = ['-O0'];
+        const program = await start(session, compiler, {
+          'main.cc': flags,
+          'one.cc': flags,
+          'two.cc': flags,
+        });
+        assert.equal(await program.ask('1'), '4 4');
+        await session.patch(['one.cc', 'two.cc'], 'unchanged');
+        session.edit('two.cc', 'n * 5', 'n * 6');
+        await session.patch('two.cc', 'unchanged');
+        assert.equal(await program.ask('1'), '4 4');
+        session.edit('one.cc', 'n * 3', 'n * 4');
+        await session.patch('one.cc');
+        assert.equal(await program.ask('1'), '5 5');
+      }),
+    );
+});
