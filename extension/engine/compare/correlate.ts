@@ -52,7 +52,7 @@ export class Correlation {
     this.moduleStems = indexBy(this.moduleGroup, stem);
     this.patchLocals = live.patches.map((image) => {
       const symbols = image.groups
-        .filter((group) => group.name === object.source)
+        .filter((group) => group.name === object.identity)
         .flatMap((group) => group.symbols);
       return { image, byName: indexBy(symbols, (name) => name), byStem: indexBy(symbols, stem) };
     });

@@ -47,15 +47,25 @@ export function unitWithCode(elf: ElfFile, address: number): Unit | undefined {
   return first && readUnits(elf)[first.order];
 }
 
-/** By ascending start. Ranges of code that is not in the file lie at 0, or nearly so (lld writes 1). */
+/** Has a unit any code in the file? Linkers leave the debug information of what they left out. */
+export function hasCode(elf: ElfFile, unit: Unit): boolean {
+  return reading(elf.path, () => presentRanges(elf, unit)).length > 0;
+}
+
+/** By ascending start. */
 function ownedRanges(elf: ElfFile): OwnedRange[] {
+  return readUnits(elf)
+    .flatMap((unit, order) => presentRanges(elf, unit).map((range) => ({ ...range, order })))
+    .sort((a, b) => a.start - b.start);
+}
+
+/** Those of a unit's ranges that are in the file; the others lie at 0, or nearly so (lld writes 1). */
+function presentRanges(elf: ElfFile, unit: Unit): Range[] {
   const code = elf.sections.filter((section) => section.flags & abi.SHF_EXECINSTR);
   const lowest = Math.min(...code.map(({ address }) => address));
-  const dwarf = Dwarf.of(elf);
-  return readUnits(elf)
-    .flatMap((unit, order) => rangesOf(dwarf, headerOf(elf, unit)).map((range) => ({ ...range, order })))
-    .filter(({ start, end }) => start >= lowest && end > start)
-    .sort((a, b) => a.start - b.start);
+  return rangesOf(Dwarf.of(elf), headerOf(elf, unit)).filter(
+    ({ start, end }) => start >= lowest && end > start,
+  );
 }
 
 /** The ranges of a unit's code (3.1.1), as its root entry names them. */

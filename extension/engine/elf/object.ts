@@ -31,6 +31,8 @@ export type Locate = (object: ObjectFile, symbol: string) => { file: string; lin
 export class ObjectFile {
   /** Those of the file, and behind them a section symbol for each code section that had none. */
   readonly symbols: readonly ElfSymbol[];
+  /** Name of the unit in the FILE symbols of patches: its source, told apart from its twins. */
+  readonly identity: string;
   /** Name of the FILE symbol, e.g. `app.cc`; empty when the compiler wrote none. */
   readonly fileName: string;
   readonly functions: readonly ObjectFunction[];
@@ -45,12 +47,15 @@ export class ObjectFile {
   /**
    * @param elf the object
    * @param source absolute path of the translation unit's source
+   * @param twin of a source that was compiled several times into a module: which of those units this one is
    * Throws `unsupported-object` when it is not a relocatable x86-64 object (LTO bitcode, another machine).
    */
   constructor(
     readonly elf: ElfFile,
     readonly source: string,
+    readonly twin = 0,
   ) {
+    this.identity = twin === 0 ? source : `${source}#${twin}`;
     if (elf.type !== abi.ET_REL)
       throw new HotPatchError(
         'unsupported-object',

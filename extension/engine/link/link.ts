@@ -641,7 +641,7 @@ export class Link {
     const globals: OutputSymbol[] = [];
     for (const object of objects) {
       symbols.push({
-        name: object.source,
+        name: object.identity,
         value: 0,
         size: 0,
         type: abi.STT_FILE,
@@ -711,7 +711,7 @@ function slotKey(type: number, target: Target, name: string): string {
     case 'absolute':
       return `address:${target.value}`;
     case 'chunk':
-      return `address:${target.chunk.object.source}:${target.chunk.section.index}:${target.chunk.start}:${target.offset}:${name}`;
+      return `address:${target.chunk.object.identity}:${target.chunk.section.index}:${target.chunk.start}:${target.offset}:${name}`;
   }
 }
 

@@ -135,7 +135,7 @@ function checkVariables(comparison: UnitComparison, image: Image, input: VerifyI
   for (const { name, sectionIndex, group, binding } of image.symbols) {
     const section = image.elf.sections[sectionIndex];
     if (!section || !(section.flags & abi.SHF_WRITE)) continue;
-    const own = binding !== abi.STB_LOCAL || image.groups[group]?.name === object.source;
+    const own = binding !== abi.STB_LOCAL || image.groups[group]?.name === object.identity;
     const symbol = own ? candidates.get(name) : undefined;
     if (!symbol || !comparison.variable(symbol)) continue;
     throw failed(`The patch has a copy of ${name}, which lives in the process`, input, object, name);

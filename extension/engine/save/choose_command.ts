@@ -1,32 +1,70 @@
 // Which of several compile commands of one source made the running code: one source may be compiled more than once.
 // Compiles with each command until one agrees. Changes nothing.
+import { CompileError } from '../compile/compiler';
 import type { UnitComparison } from '../compare/unit';
+import type { CompileEntry } from '../context';
+import type { ElfFile } from '../elf/file';
+import { builtDifferences, differences } from './command_fit';
 import { compareUnit } from './compare_unit';
 import { buildDirectoriesOf, readUnit } from './compile';
+import { unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
+
+/** The command that was found to have made a unit, by module and source: it stays so whatever is edited. */
+const found = new WeakMap<ElfFile, Map<string, string>>();
 
 /** Compares; with several commands for one source, uses the one that comes closest to the running code. */
 export async function chooseCommand(
   save: Save,
-  { module, live, concerned }: ModulePlan,
+  plan: ModulePlan,
   first: FreshUnit,
 ): Promise<{ unit: FreshUnit; comparison: UnitComparison }> {
-  let best = { unit: first, comparison: compareUnit(save, module, live, first, concerned) };
-  if (agreement(best.comparison) > 0.5) return best;
+  const { module, live, concerned } = plan;
   const { source } = first.compiled;
-  for (const entry of save.context.compile.entriesFor(source, buildDirectoriesOf(module, source)).slice(1)) {
-    let unit: FreshUnit;
-    try {
-      unit = readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }));
-    } catch (thrown) {
-      save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);
-      continue;
-    }
-    const comparison = compareUnit(save, module, live, unit, concerned);
-    if (agreement(comparison) > agreement(best.comparison)) best = { unit, comparison };
+  const compared = (unit: FreshUnit): { unit: FreshUnit; comparison: UnitComparison } => ({
+    unit,
+    comparison: compareUnit(save, module, live, unit, concerned),
+  });
+  const likely = compared(first);
+  // Of twins it is known by now.
+  if (agreement(likely.comparison) === 1 || unitsFrom(module.elf, source).length > 1) return likely;
+  const entries = save.context.compile.entriesFor(source, buildDirectoriesOf(module, source));
+  const commands = [...new Map(entries.map((entry) => [keyOf(entry), entry] as const))];
+  if (commands.length < 2) return likely;
+  let bySource = found.get(module.elf);
+  if (!bySource) found.set(module.elf, (bySource = new Map<string, string>()));
+  const earlier = commands.filter(([key]) => key === bySource.get(source));
+  let best: { unit: FreshUnit; key: string; count: number } | undefined;
+  for (const [key, entry] of earlier.length > 0 ? earlier : commands) {
+    const unit = key === keyOf(first.compiled.entry) ? first : await compileAgain(save, entry);
+    if (!unit) continue;
+    const count = differences(save, plan, unit);
+    if (!best || count < best.count) best = { unit, key, count };
+    if (builtDifferences(save, plan, unit) === 0) break;
   }
-  return best;
+  if (!best) return likely;
+  bySource.set(source, best.key);
+  return best.unit === first ? likely : compared(best.unit);
+}
+
+function keyOf({ directory, arguments: parameters, output }: CompileEntry): string {
+  return JSON.stringify([directory, parameters.filter((parameter) => parameter !== output)]);
+}
+
+/** With another command of a source; undefined when it does not compile. */
+export async function compileAgain(
+  save: Save,
+  entry: CompileEntry,
+  twin = 0,
+): Promise<FreshUnit | undefined> {
+  try {
+    return readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }), twin);
+  } catch (thrown) {
+    if (!(thrown instanceof CompileError)) throw thrown;
+    save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);
+    return undefined;
+  }
 }
 
 /** Part of the functions that are in the process and are as they are there. */

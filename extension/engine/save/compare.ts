@@ -3,19 +3,21 @@
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../types/layout';
+import type { Image } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
 import { hasResized } from '../compare/variables';
-import type { LiveModule, LiveTarget } from '../context';
+import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
-import type { ObjectFunction } from '../elf/object';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import { agreement, chooseCommand } from './choose_command';
-import { liveUnits } from './compare_unit';
+import { liveUnits, unitsFrom } from './owners';
 import { planUnit } from './plan';
 import type { Save } from './progress';
+import { twinUnits } from './twins';
 import type { FreshUnit, ModulePlan } from './unit';
 
 export async function comparePlans(
@@ -32,12 +34,16 @@ export async function comparePlans(
     }));
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(module, status);
-      const fresh = concerned.map(({ source }) => units.get(source)!);
-      const plan: ModulePlan = { target, module, live, concerned: fresh, occupied, units: [] };
+      const plan: ModulePlan = { target, module, live, concerned: [], occupied, units: [] };
+      const fresh: { unit: FreshUnit; evidence: LiveUnit['evidence'] }[] = [];
       for (const { source, evidence } of concerned) {
-        const { unit, comparison } = await save.step('compare', () =>
-          chooseCommand(save, plan, units.get(source)!),
-        );
+        const twins = await save.step('compare', () => twinUnits(save, plan, units.get(source)!));
+        fresh.push(...twins.map((unit) => ({ unit, evidence })));
+      }
+      plan.concerned = fresh.map(({ unit }) => unit);
+      for (const { unit: first, evidence } of fresh) {
+        const { source } = first.compiled;
+        const { unit, comparison } = await save.step('compare', () => chooseCommand(save, plan, first));
         // A file of that name is in the module, which has no debug information: is it this one?
         const { database } = unit.compiled.entry;
         if (
@@ -73,7 +79,7 @@ export async function comparePlans(
 
 function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {
   const fresh = unit.producer();
-  const live = liveUnits(module, unit.compiled.source)[0];
+  const live = liveUnits(module, unit.object)[0];
   return fresh && live && { fresh, live: parseProducer(live.producer) };
 }
 
@@ -88,18 +94,26 @@ function checkLayout(
 ): LayoutComparison | undefined {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
-  const { source } = unit.compiled;
   const against = (elf: ElfFile, units: readonly Unit[]): LayoutComparison => {
     let cache = layoutCaches.get(elf);
     if (!cache) layoutCaches.set(elf, (cache = newLayoutCache()));
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, { cache, constantsAreCopied: true });
   };
-  const built = against(module.elf, liveUnits(module, source));
+  const built = against(module.elf, liveUnits(module, unit.object));
   // Each save was compared with the one before it, so the last one stands for them all.
-  const last = comparison.live.patches.findLast(({ groups }) => groups.some(({ name }) => name === source));
-  const units = last ? liveUnits(last, source) : [];
+  const { identity } = unit.object;
+  const last = comparison.live.patches.findLast(({ groups }) => groups.some(({ name }) => name === identity));
+  const units = last ? patchedUnits(last, unit.object) : [];
   if (!last || units.length === 0) return built;
   return { ...built, problems: [...built.problems, ...against(last.elf, units).problems] };
+}
+
+/** The units of a patch that an object was compiled for. They lie in the order of the patch's FILE symbols. */
+function patchedUnits({ elf, groups }: Image, { source, identity }: ObjectFile): readonly Unit[] {
+  const units = unitsFrom(elf, source);
+  const twins = groups.filter(({ name }) => name === source || name.startsWith(`${source}#`));
+  const place = twins.findIndex(({ name }) => name === identity);
+  return units.length === twins.length ? units.slice(place, place + 1) : units;
 }
 
 /** With --function: only that one. One that has no body of its own lives in its callers, so all are taken. */

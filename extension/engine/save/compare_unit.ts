@@ -3,13 +3,11 @@
 import { UnitComparison } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { functionLines } from '../dwarf/functions';
-import { unitsOf, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
-import type { ObjectFunction } from '../elf/object';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { realPathOrSelf } from '../host';
 import type { LiveProcess } from '../live/module_image';
-import { HotPatchError } from '../model/errors';
-import { decidingUnit } from './owners';
+import { decides, liveUnits } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -31,9 +29,8 @@ export function compareUnit(
     return own.map(realPathOrSelf).find((file) => saved.has(file));
   };
   return new UnitComparison(object, live.image, live.bodies, {
-    entries: () => ownEntries(module, object.source),
-    decides: (fn, image, entry) =>
-      decidingUnit({ fn, image, entry, concerned, unit, savedIn: savedFileOf(fn) }) === object.source,
+    entries: () => ownEntries(module, object),
+    decides: (fn, image, entry) => decides({ fn, image, entry, concerned, unit, savedIn: savedFileOf(fn) }),
   });
 }
 
@@ -43,28 +40,17 @@ const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
 const entriesCache = new WeakMap<ElfFile, Map<string, ReadonlySet<number> | undefined>>();
 
 /** Entries of the functions that a unit has in the process, by its debug information. */
-function ownEntries(module: LiveModule, source: string): ReadonlySet<number> | undefined {
+export function ownEntries(module: LiveModule, object: ObjectFile): ReadonlySet<number> | undefined {
   let bySource = entriesCache.get(module.elf);
   if (!bySource)
     entriesCache.set(module.elf, (bySource = new Map<string, ReadonlySet<number> | undefined>()));
-  const key = `${source}@${module.bias}`;
+  const key = `${object.identity}@${module.bias}`;
   if (bySource.has(key)) return bySource.get(key);
-  const units = liveUnits(module, source);
+  const units = liveUnits(module, object);
   const entries = units.flatMap((unit) =>
     functionLines(module.elf, unit).flatMap(({ address }) => (address ? [address + module.bias] : [])),
   );
   const owned = units.length > 0 ? new Set(entries) : undefined;
   bySource.set(key, owned);
   return owned;
-}
-
-/** The units of a module that were compiled from a source; none when its debug information cannot be read. */
-export function liveUnits({ elf }: Pick<LiveModule, 'elf'>, source: string): Unit[] {
-  try {
-    return unitsOf(elf, source).map(({ unit }) => unit);
-  } catch (thrown) {
-    // Compressed in a way that cannot be read: as if there were none, which the layout check reports.
-    if (thrown instanceof HotPatchError) return [];
-    throw thrown;
-  }
 }

@@ -68,9 +68,10 @@ async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise
   return compiled;
 }
 
-export function readUnit(compiled: CompiledUnit): FreshUnit {
+/** @param twin as of ObjectFile */
+export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
   const elf = ElfFile.parse(compiled.object, readFile(compiled.object, 4 * LARGEST_TEXT));
-  const object = new ObjectFile(elf, compiled.source);
+  const object = new ObjectFile(elf, compiled.source, twin);
   let places: Map<string, FunctionPlace> | undefined;
   let variables: Map<string, FunctionPlace> | undefined;
   let files: ReturnType<typeof codeFiles> | undefined;

@@ -2,11 +2,11 @@
 // definitions); the linker kept one of them. The unit that brought it decides what becomes of it. Reads debug
 // information; compares nothing.
 import type { Image } from '../live/live_image';
-import { unitWithCode } from '../dwarf/code_ranges';
+import { hasCode, unitWithCode } from '../dwarf/code_ranges';
 import { unitsOf, type Unit } from '../dwarf/units';
 import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
-import type { ObjectFunction } from '../elf/object';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import type { FreshUnit } from './unit';
 
@@ -22,21 +22,21 @@ export interface Definition {
   savedIn: string | undefined;
 }
 
-/** Source of the unit whose definition the live one is to be compared with; undefined: none that the save concerns. */
-export function decidingUnit(definition: Definition): string | undefined {
+/** Is this unit's definition the one that the live function is to be compared with? */
+export function decides(definition: Definition): boolean {
   const { fn, unit, image, entry, concerned, savedIn } = definition;
   const owner = ownerOf(image, entry);
   // A linker takes no second strong definition, and nobody says that another unit has this one.
-  if (!owner && fn.symbol.binding === abi.STB_GLOBAL) return unit.object.source;
-  const { source } = unit.object;
-  if (owner && isFrom(image, owner, source)) return source;
+  if (!owner && fn.symbol.binding === abi.STB_GLOBAL) return true;
+  if (owner && isFrom(image, owner, unit)) return true;
   const defining = concerned.filter(({ object }) => isDefined(object.definition(fn.symbol.name)));
-  const owning = owner && concerned.find(({ object }) => isFrom(image, owner, object.source));
-  if (owning && defining.includes(owning)) return owning.object.source;
+  const owning = owner && concerned.find((other) => isFrom(image, owner, other));
+  if (owning && defining.includes(owning)) return false;
   // A header has one text for all units. And where the owner has the function no more, a rebuild takes the next one's.
-  const isInHeader = savedIn !== undefined && savedIn !== source;
-  if (owning || isInHeader || (!owner && savedIn !== undefined)) return defining[0]?.object.source;
-  return undefined;
+  const isInHeader = savedIn !== undefined && savedIn !== unit.object.source;
+  if (owning || isInHeader || (!owner && savedIn !== undefined))
+    return defining[0]?.object.identity === unit.object.identity;
+  return false;
 }
 
 function isDefined(symbol: { section: number } | undefined): boolean {
@@ -45,22 +45,44 @@ function isDefined(symbol: { section: number } | undefined): boolean {
 
 /** The unit that brought the code at an address; undefined without debug information that can be read. */
 function ownerOf(image: Image, address: number): Unit | undefined {
+  return readable(() => unitWithCode(image.elf, address - image.bias));
+}
+
+/** Is a unit of a module or patch the one that a fresh unit was compiled for? */
+function isFrom({ elf, patch }: Image, owner: Unit, { object }: FreshUnit): boolean {
+  // A patch does not say which of several twins it is of.
+  const units = patch === undefined ? liveUnits({ elf }, object) : unitsFrom(elf, object.source);
+  return units.some(({ offset }) => offset === owner.offset);
+}
+
+/** The units of a module that an object was compiled for; none when its debug information cannot be read. */
+export function liveUnits({ elf }: Pick<Image, 'elf'>, { source, twin }: ObjectFile): readonly Unit[] {
+  const units = unitsFrom(elf, source);
+  return units.length > 1 ? units.slice(twin, twin + 1) : units;
+}
+
+const known = new WeakMap<ElfFile, Map<string, readonly Unit[]>>();
+
+/** The units of a file that were compiled from a source and have code there, in their order; several when it was compiled
+ * several times. None when the debug information cannot be read, which the layout check reports. */
+export function unitsFrom(elf: ElfFile, source: string): readonly Unit[] {
+  let bySource = known.get(elf);
+  if (!bySource) known.set(elf, (bySource = new Map<string, readonly Unit[]>()));
+  let units = bySource.get(source);
+  if (!units) {
+    const all = readable(() => unitsOf(elf, source).map(({ unit }) => unit)) ?? [];
+    const present = all.length > 1 ? all.filter((unit) => hasCode(elf, unit)) : all;
+    bySource.set(source, (units = present.length > 0 ? present : all.slice(0, 1)));
+  }
+  return units;
+}
+
+/** Undefined when the debug information cannot be read (compressed in a way that is not known). */
+function readable<T>(read: () => T): T | undefined {
   try {
-    return unitWithCode(image.elf, address - image.bias);
+    return read();
   } catch (thrown) {
     if (thrown instanceof HotPatchError) return undefined;
     throw thrown;
   }
-}
-
-const known = new WeakMap<ElfFile, Map<string, ReadonlySet<number>>>();
-
-/** Was a unit compiled from a source? */
-function isFrom({ elf }: Image, unit: Unit, source: string): boolean {
-  let bySource = known.get(elf);
-  if (!bySource) known.set(elf, (bySource = new Map<string, ReadonlySet<number>>()));
-  let offsets = bySource.get(source);
-  if (!offsets)
-    bySource.set(source, (offsets = new Set(unitsOf(elf, source).map((match) => match.unit.offset))));
-  return offsets.has(unit.offset);
 }

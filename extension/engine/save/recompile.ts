@@ -45,9 +45,11 @@ async function recompiled(
   extraFlags: string[],
 ): Promise<UnitPlan> {
   if (unit.roles.size === 0) return unit;
-  const { entry } = save.fresh.get(unit.comparison.object)!.compiled;
+  const { object } = unit.comparison;
+  const { entry } = save.fresh.get(object)!.compiled;
   const again = readUnit(
     await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
+    object.twin,
   );
   save.fresh.set(again.object, again);
   const comparison = compareUnit(save, plan.module, plan.live, again, plan.concerned);

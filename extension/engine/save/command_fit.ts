@@ -1,0 +1,49 @@
+// How well the object that a compile command makes fits a unit of a module: the evidence by which commands are chosen
+// where a source was compiled several times. Reads objects; compiles nothing.
+import type { UnitComparison } from '../compare/unit';
+import * as abi from '../elf/constants';
+import { isThere } from '../host';
+import { HotPatchError } from '../model/errors';
+import { compareUnit, ownEntries } from './compare_unit';
+import { readUnit } from './compile';
+import type { Save } from './progress';
+import type { FreshUnit, ModulePlan } from './unit';
+
+/** Functions that differ, or that one side alone has: of the fresh object, and of the one that the build wrote. */
+export function differences(save: Save, plan: ModulePlan, unit: FreshUnit): number {
+  return (
+    differencesOf(plan, unit, compareUnit(save, plan.module, plan.live, unit, [unit])) +
+    (builtDifferences(save, plan, unit) ?? 0)
+  );
+}
+
+/** The same of the object that the build wrote, which is not edited; undefined when there is none. */
+export function builtDifferences(
+  save: Save,
+  plan: ModulePlan,
+  { compiled, object }: FreshUnit,
+): number | undefined {
+  const { output } = compiled.entry;
+  if (output === undefined || !isThere(output)) return undefined;
+  try {
+    const built = readUnit({ ...compiled, object: output }, object.twin);
+    return differencesOf(plan, built, compareUnit(save, plan.module, plan.live, built, [built]));
+  } catch (thrown) {
+    // Half-written, or of another kind: it says nothing.
+    if (thrown instanceof HotPatchError) return undefined;
+    throw thrown;
+  }
+}
+
+function differencesOf(plan: ModulePlan, { object }: FreshUnit, comparison: UnitComparison): number {
+  const entries = ownEntries(plan.module, object) ?? new Set();
+  const found = new Set<number>();
+  let count = 0;
+  for (const { fn, live, status } of comparison.functions) {
+    if (live && entries.has(live.entry)) {
+      found.add(live.entry);
+      if (status === 'changed') count++;
+    } else if (live && fn.symbol.binding === abi.STB_GLOBAL) count++;
+  }
+  return count + entries.size - found.size;
+}
