@@ -122,49 +122,6 @@ describe('a save is refused and the process unharmed', () => {
   );
 
   it(
-    'when a new global needs a constructor',
-    inSession(async (session) => {
-      const unit = await Unit.start(session, `#include <string>\n${plain}\n`);
-      const result = await unit.editAndBeRefused(
-        plain,
-        "static std::string prefix = std::string(200, 'x');\nlong value(long n) { return n + prefix.size(); }",
-        'needs-constructor',
-      );
-      assert.match(result.refusals[0]!.message, /prefix/);
-    }),
-  );
-
-  for (const compiler of ['g++', 'clang++'])
-    for (const level of ['-O0', '-O2'])
-      it(
-        `when a program that never used the streams is to print to std::cerr (${compiler} ${level})`,
-        inSession(async (session) => {
-          session.copySample('driver');
-          session.write(
-            'unit.cc',
-            '#include <string>\nextern "C" long value(long n) { return n + std::string(n < 0 ? 40 : 0, 120).size(); }\n',
-          );
-          await session.run(compiler, ['-g', level, '-c', 'unit.cc', '-o', 'unit.cc.o']);
-          await session.run('gcc', ['-g', level, '-c', 'main.c', '-o', 'main.c.o']);
-          await session.run(compiler, ['main.c.o', 'unit.cc.o', '-o', 'program']);
-          session.writeDatabase([
-            {
-              directory: session.directory,
-              file: 'unit.cc',
-              arguments: [compiler, '-g', level, '-c', 'unit.cc', '-o', 'unit.cc.o'],
-            },
-          ]);
-          const program = await session.start();
-          assert.equal(await program.ask('5'), '5');
-          session.edit('unit.cc', 'return n', 'std::cerr << n << std::endl; return n');
-          session.edit('unit.cc', '#include <string>', '#include <iostream>\n#include <string>');
-          const result = await session.refused('unit.cc', 'needs-constructor');
-          assert.match(result.refusals[0]!.message, /<iostream>/);
-          assert.equal(await program.ask('6'), '6');
-        }),
-      );
-
-  it(
     'when a new thread_local is added',
     inSession(async (session) => {
       const unit = await Unit.start(session, `${plain}\n`);

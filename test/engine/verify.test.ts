@@ -61,6 +61,7 @@ describe('The check of a finished patch', () => {
       layout: undefined,
       producers: undefined,
       locate,
+      declaredIn: () => undefined,
       wanted: () => true,
     });
     assert.deepEqual(unit.problems, []);
@@ -68,7 +69,7 @@ describe('The check of a finished patch', () => {
     const selection = new Selection([unit], live, imports, locate);
     const { fixes, guards } = unit;
     const linker = new Link({
-      ...{ selection, fixes, guards, live, imports, locate },
+      ...{ selection, fixes, guards, objects: [], live, imports, locate },
       modulePath: live.module.path,
       buildId: undefined,
     });

@@ -1,5 +1,5 @@
 // Asks the readers for all that the engine asks them for, of one file. What they throw must be an error with a code.
-import { codeFiles, functionLines, variableLines } from '../../extension/engine/dwarf/functions';
+import { codeLines, functionLines, variableLines } from '../../extension/engine/dwarf/functions';
 import { findDefinitions } from '../../extension/engine/dwarf/definitions';
 import { fileTable, headerOf, readUnits, unitsIncluding, unitsOf } from '../../extension/engine/dwarf/units';
 import { Dwarf } from '../../extension/engine/dwarf/dwarf';
@@ -46,7 +46,7 @@ export function readEverything(bytes: Buffer): string | undefined {
       readUnits(elf).forEach((unit) => fileTable(Dwarf.of(elf), headerOf(elf, unit), unit.compDir)),
     functions: () => readUnits(elf).forEach((unit) => functionLines(elf, unit)),
     variables: () => readUnits(elf).forEach((unit) => variableLines(elf, unit)),
-    code: () => readUnits(elf).forEach((unit) => codeFiles(elf, unit)(1, 0, 4096)),
+    code: () => readUnits(elf).forEach((unit) => codeLines(elf, unit)(1, 0, 4096)),
     definitions: () => findDefinitions(elf, readUnits(elf), ['Shape', 'ns::Point']),
   };
   for (const [name, read] of Object.entries(readers)) {

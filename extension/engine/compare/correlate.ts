@@ -84,6 +84,11 @@ export class Correlation {
     return found.filter(fits);
   }
 
+  /** Local symbols of this unit in the process, the module's first. */
+  unitSymbols(): readonly LiveSymbol[] {
+    return [...this.moduleGroup, ...this.patchLocals.flatMap(({ byName }) => [...byName.values()].flat())];
+  }
+
   /** Symbols of the fresh object that share the stem of a numbered one, by their number. */
   siblings(symbol: ElfSymbol): ElfSymbol[] {
     const wanted = stem(symbol.name);

@@ -1,23 +1,12 @@
 // What a save changes about variables that exist: their size (refused), their initialiser or, of a constant that other
-// files can read, its value (a warning: the value is kept), or a new one whose constructor would have to run (refused). Part of the safety checks, with layout.ts,
-// which knows types; this one only needs symbols, so it also works without debug information.
+// files can read, its value (a warning: the value is kept). Part of the safety checks, with layout.ts, which knows types;
+// this one only needs symbols, so it also works without debug information. New variables are start_code.ts's.
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
-import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
+import { isConstant, type Locate } from '../elf/object';
 import type { Problem } from '../model/result';
 import type { UnitComparison } from './unit';
-
-/** Code that the start-up calls to initialise the unit's variables; it has run, and must not run again. */
-const INITIALISER =
-  /^(_GLOBAL__(sub_)?[ID]_|_Z41__static_initialization_and_destruction_0|__cxx_global_(var_init|array_dtor)|_ZL?\d+__cxx_global_var_init)/;
-
-/** Every unit that includes <iostream> has one; the first that is constructed makes the library's streams ready. */
-const STREAM_INITIALISER = '_ZStL8__ioinit';
-
-export function isInitialiser(fn: ObjectFunction): boolean {
-  return INITIALISER.test(fn.symbol.name);
-}
 
 /** Does any variable differ in size from the live one? */
 export function hasResized(comparison: UnitComparison): boolean {
@@ -78,36 +67,5 @@ export function checkVariables(
       symbol: symbol.name,
       ...locate(object, symbol.name),
     });
-  for (const { fn, status } of comparison.functions) {
-    if (!isInitialiser(fn) || (status !== 'changed' && status !== 'new')) continue;
-    let constructs = false;
-    for (const relocation of object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size)) {
-      const target = object.symbol(relocation.symbol);
-      const section = object.sectionOf(target);
-      if (!section || section.flags & abi.SHF_EXECINSTR || !(section.flags & abi.SHF_WRITE)) continue;
-      const variable = target.type === abi.STT_SECTION ? object.place(section, target.value).symbol : target;
-      if (!variable || isConstant(section) || comparison.variable(variable)) continue;
-      // Another unit of the module has made the streams ready: once is enough.
-      if (variable.name === STREAM_INITIALISER && comparison.live.module.named(STREAM_INITIALISER).length > 0)
-        continue;
-      constructs = true;
-      if (problems.some((problem) => problem.symbol === variable.name)) continue;
-      problems.push({
-        code: 'needs-constructor',
-        message:
-          variable.name === STREAM_INITIALISER
-            ? `The streams of <iostream> were never made ready in ${comparison.live.module.path}: no unit of it included that header when the process started`
-            : `${variable.name} is new and is initialised by code that runs at start`,
-        symbol: variable.name,
-        ...locate(object, variable.name),
-      });
-    }
-    if (status === 'changed' && !constructs)
-      warnings.push({
-        code: 'initializer-kept',
-        message: `What initialises the global variables of ${object.source} at start changed; their present values are kept`,
-        file: object.source,
-      });
-  }
   return { problems, warnings };
 }

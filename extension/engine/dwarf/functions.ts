@@ -140,16 +140,16 @@ function forEachEntry(dwarf: Dwarf, header: UnitHeader, tag: number, visit: (die
 }
 
 /**
- * Files that the code of a unit was written in: also of functions whose entries do not say (a closure's operator() has
+ * Where the code of a unit was written: also of functions whose entries do not say (a closure's operator() has
  * no line of its own), and of what was inlined into them.
- * @returns for a section of the relocatable file, an offset and a length: the files of that code, that of its first
+ * @returns for a section of the relocatable file, an offset and a length: the lines of that code, that of its first
  *   instruction first
  * @throws HotPatchError `unsupported-object` when the information is malformed.
  */
-export function codeFiles(
+export function codeLines(
   elf: ElfFile,
   unit: Unit,
-): (section: number, start: number, size: number) => string[] {
+): (section: number, start: number, size: number) => { file: string; line: number }[] {
   const bySection = new Map<number | undefined, LineRow[]>();
   const table = reading(elf.path, () => lineTableOf(elf, unit));
   if (table)
@@ -162,8 +162,12 @@ export function codeFiles(
     const rows = (bySection.get(section) ?? []).filter(
       ({ address }) => address >= start && address < start + size,
     );
-    const files = rows.sort((a, b) => a.address - b.address).map(({ file }) => table?.files[file]);
-    return [...new Set(files)].filter((file) => file !== undefined);
+    return rows
+      .sort((a, b) => a.address - b.address)
+      .flatMap(({ file: index, line }) => {
+        const file = table?.files[index];
+        return file === undefined ? [] : [{ file, line }];
+      });
   };
 }
 

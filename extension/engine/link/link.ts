@@ -12,9 +12,11 @@ import {
   GUARD_SIZE,
   FIX_SIZE,
   NOTE_SIZE,
+  OBJECT_SIZE,
   encodeFix,
   encodeGuard,
   encodeNote,
+  encodeObject,
   type Fix,
   type Guard,
   write64,
@@ -31,10 +33,22 @@ import { type OutputSection, type OutputSymbol, PAGE, writeElf } from './write_e
 /** A function to redirect; the linker fills in where its new version is. */
 export type PlannedFix = Omit<Fix, 'target' | 'targetSize' | 'body'> & { fn: ObjectFunction };
 
+/** Code that the runtime calls when the patch is loaded, or has called at exit. */
+export interface PlannedObject {
+  fn: ObjectFunction;
+  when: 'start' | 'exit';
+  /** Its entry in the process, when the patch has no code of it. */
+  live: number | undefined;
+  /** What it is for, to be shown when it fails. */
+  name: string;
+}
+
 export interface LinkInput {
   selection: Selection;
   fixes: readonly PlannedFix[];
   guards: readonly Guard[];
+  /** In the order in which they are called. */
+  objects: readonly PlannedObject[];
   live: LiveImage;
   modulePath: string;
   buildId: string | undefined;
@@ -84,6 +98,7 @@ export class Link {
       input.modulePath,
       ...input.fixes.map((fix) => fix.symbol),
       ...input.guards.map((guard) => guard.name),
+      ...input.objects.map((object) => object.name),
     ])
       if (!this.names.has(text)) {
         this.names.set(text, this.nameBytes);
@@ -225,7 +240,7 @@ export class Link {
   // --- layout ----------------------------------------------------------------------------------------------------
 
   private layOut(): LayoutSection[] {
-    const { selection, fixes, guards } = this.input;
+    const { selection, fixes, guards, objects } = this.input;
     const of = (kind: Chunk['kind']): Chunk[] => selection.chunks.filter((chunk) => chunk.kind === kind);
     this.collectDynamic();
     const sections: LayoutSection[] = [];
@@ -257,6 +272,7 @@ export class Link {
       add(table.name, R, table.size, table.content, table.type);
     add('.hot_fix.fixes', R, fixes.length * FIX_SIZE, () => this.fixTable());
     add('.hot_fix.guards', R, guards.length * GUARD_SIZE, () => this.guardTable());
+    add('.hot_fix.objects', R, objects.length * OBJECT_SIZE, () => this.objectTable());
     add('.hot_fix.names', R, this.nameBytes, () =>
       Buffer.from([...this.names.keys()].map((name) => `${name}\0`).join('')),
     );
@@ -590,7 +606,7 @@ export class Link {
   }
 
   private note(): Buffer {
-    const { fixes, guards, selection } = this.input;
+    const { fixes, guards, objects, selection } = this.input;
     return encodeNote({
       moduleBias: this.input.live.module.bias,
       modulePath: this.nameAddress(this.input.modulePath),
@@ -599,12 +615,14 @@ export class Link {
       fixCount: fixes.length,
       guards: guards.length ? this.addressOf('.hot_fix.guards') : 0,
       guardCount: guards.length,
-      permanent: selection.chunks.some((chunk) => chunk.kind !== 'code' || !this.isVersion(chunk)),
+      permanent:
+        objects.length > 0 ||
+        selection.chunks.some((chunk) => chunk.kind !== 'code' || !this.isVersion(chunk)),
       ehFrame: this.frames.length ? this.addressOf('.eh_frame') : 0,
       ehFrameSize: this.frames.length,
-      objects: 0,
-      objectCount: 0,
-      dsoHandle: 0,
+      objects: objects.length ? this.addressOf('.hot_fix.objects') : 0,
+      objectCount: objects.length,
+      dsoHandle: this.input.live.module.global('__dso_handle')?.address ?? 0,
     });
   }
 
@@ -630,6 +648,21 @@ export class Link {
 
   private guardTable(): Buffer {
     return Buffer.concat(this.input.guards.map((guard) => encodeGuard(guard, this.nameAddress(guard.name))));
+  }
+
+  private objectTable(): Buffer {
+    return Buffer.concat(
+      this.input.objects.map(({ fn, when, live, name }) => {
+        const code = this.input.selection.codeOf(fn)?.address ?? live;
+        if (code === undefined) throw new Error(`${fn.symbol.name} is nowhere to be called`);
+        return encodeObject(
+          when === 'start'
+            ? { construct: code, argument: 0, destroy: 0 }
+            : { construct: 0, argument: 0, destroy: code },
+          this.nameAddress(name),
+        );
+      }),
+    );
   }
 
   /** The patch's own functions and variables, locals under a FILE symbol that names their source. */

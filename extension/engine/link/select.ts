@@ -3,6 +3,7 @@
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
 import { isRelative, type Reference, usesSlot } from '../compare/object_references';
+import type { StartCode } from '../compare/start_code';
 import type { UnitComparison } from '../compare/unit';
 import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { LiveImage } from '../live/live_image';
@@ -18,7 +19,9 @@ export type Role =
   /** Its original entry is redirected; everyone goes through that entry, also from within the patch. */
   | 'redirected'
   /** Only code of the patch calls it: it is new, a part of another, or its old callers keep the old one. */
-  | 'direct';
+  | 'direct'
+  /** The runtime calls it, once; callers of the process keep the one they have. */
+  | 'at-start';
 
 /** A run of bytes of an object that the patch gets a copy of. */
 export interface Chunk {
@@ -46,6 +49,8 @@ export interface SelectedUnit {
   comparison: UnitComparison;
   /** Functions to put into the patch, and how they are reached. */
   roles: Map<ObjectFunction, Role>;
+  /** What the runtime is to call before the functions are redirected, in this order. */
+  start: readonly StartCode[];
 }
 
 export class Selection {
@@ -78,7 +83,7 @@ export class Selection {
       }
     }
     for (const unit of units)
-      for (const [fn, role] of [...unit.roles]) if (role === 'redirected') this.keepFunction(unit, fn);
+      for (const [fn, role] of [...unit.roles]) if (role !== 'direct') this.keepFunction(unit, fn);
     for (let chunk = this.pending.shift(); chunk; chunk = this.pending.shift()) this.follow(chunk);
   }
 

@@ -65,6 +65,7 @@ export async function comparePlans(
           layout,
           producers: producersOf(module, unit),
           locate: save.locate,
+          declaredIn: unit.declaredIn,
           wanted,
         });
         save.refusals.push(...planned.problems.map((problem) => ({ pid: target.process.pid, ...problem })));

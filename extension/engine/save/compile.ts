@@ -3,11 +3,11 @@
 import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
-import { codeFiles, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
+import { codeLines, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
-import { ObjectFile } from '../elf/object';
+import { ObjectFile, type ObjectFunction } from '../elf/object';
 import { LARGEST_TEXT, readFile } from '../host';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
@@ -74,16 +74,24 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
   const object = new ObjectFile(elf, compiled.source, twin);
   let places: Map<string, FunctionPlace> | undefined;
   let variables: Map<string, FunctionPlace> | undefined;
-  let files: ReturnType<typeof codeFiles> | undefined;
+  let lines: ReturnType<typeof codeLines> | undefined;
+  const linesOf = (fn: ObjectFunction): { file: string; line: number }[] => {
+    const unit = readUnits(elf)[0];
+    lines ??= unit ? codeLines(elf, unit) : () => [];
+    return lines(fn.section.index, fn.offset, fn.size);
+  };
+  const variablesOf = (): Map<string, FunctionPlace> => (variables ??= placesOf(elf, variableLines));
   return {
     compiled,
     object,
     places: () => (places ??= placesOf(elf, functionLines)),
-    variables: () => (variables ??= placesOf(elf, variableLines)),
-    writtenIn: (fn) => {
-      const unit = readUnits(elf)[0];
-      files ??= unit ? codeFiles(elf, unit) : () => [];
-      return files(fn.section.index, fn.offset, fn.size);
+    variables: variablesOf,
+    writtenIn: (fn) => [...new Set(linesOf(fn).map(({ file }) => file))],
+    declaredIn: (fn) => {
+      const rows = new Set(linesOf(fn).map(({ file, line }) => `${file}:${line}`));
+      if (rows.size === 0) return undefined;
+      const declared = [...variablesOf()].filter(([, { file, line }]) => rows.has(`${file}:${line}`));
+      return new Set(declared.map(([symbol]) => symbol));
     },
     producer: () => {
       const unit = readUnits(elf)[0];

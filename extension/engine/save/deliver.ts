@@ -10,7 +10,7 @@ import { type ErrorCode, HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
 import { isEmpty, placeFor } from './link';
 import type { Save } from './progress';
-import type { ModulePlan, PatchFile } from './unit';
+import { isLinked, type ModulePlan, type PatchFile } from './unit';
 
 /** What to do about an answer that says no, and for how long. All else is final. */
 interface Retry {
@@ -101,6 +101,8 @@ async function deliverTo(
     tries.set(code, tried);
     const isOver =
       !retry ||
+      // Its objects were constructed, and must not be a second time.
+      patches.some(({ plan }) => plan.units.some(({ start }) => start.length > 0)) ||
       tried > (retry.tries ?? Infinity) ||
       clock.now() - begin >= (retry.patience ?? Infinity) ||
       (retry.then === 'breakpoint' && !(await breakpointsRemoved(save, pid, patches, clock)));
@@ -280,7 +282,7 @@ function writePatch(client: RuntimeClient, plan: ModulePlan, bytes: Buffer): str
     if (errorCode(error) !== 'ENOENT') throw error;
     throw new HotPatchError('process-gone', `${exe} (process ${pid}) has ended`, { pid });
   }
-  const unit = plan.units.find(({ fixes }) => fixes.length > 0)!.comparison.object.source;
+  const unit = plan.units.find(isLinked)!.comparison.object.source;
   const name = `${Date.now().toString(36)}-${process.pid}-${++patchCount}-${basename(unit)}.so`;
   const file = join(client.patchDirectory, name);
   // The process must never map a file that is still being written.

@@ -4,13 +4,13 @@ import type { LiveTarget } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { Outcome } from '../model/result';
 import { ImportResolver } from '../link/imports';
-import { IndirectAccessNeeded, Link, type PlannedFix } from '../link/link';
+import { IndirectAccessNeeded, Link, type PlannedFix, type PlannedObject } from '../link/link';
 import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
 import type { Save } from './progress';
 import { linkIndirect } from './recompile';
-import type { Linked, ModulePlan, PatchFile } from './unit';
+import { isLinked, type Linked, type ModulePlan, type PatchFile } from './unit';
 
 export async function linkPatches(save: Save, plans: readonly ModulePlan[]): Promise<PatchFile[]> {
   if (save.request.functionName !== undefined && !save.namedFunction)
@@ -48,7 +48,7 @@ async function linkModule(
     await save.context.processes.modules(plan.target.process.pid),
   );
   const known = { live: plan.live.image, bodies: plan.live.bodies, imports, locate: save.locate };
-  if (!plan.units.some(({ fixes }) => fixes.length > 0)) {
+  if (!plan.units.some(isLinked)) {
     verifyPatch(undefined, { ...known, units: plan.units, fixes: [] });
     return undefined;
   }
@@ -59,6 +59,7 @@ async function linkModule(
       selection,
       fixes,
       guards: plan.units.flatMap(({ guards }) => guards),
+      objects: await namedStart(save, plan),
       live: plan.live.image,
       modulePath: plan.module.path,
       buildId: plan.module.buildId,
@@ -77,6 +78,18 @@ async function linkModule(
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     return linkIndirect(save, plan, link, thrown);
   }
+}
+
+/** What the runtime calls, with names for people. */
+async function namedStart(save: Save, { units }: ModulePlan): Promise<PlannedObject[]> {
+  const start = units.flatMap((unit) => unit.start.map((code) => ({ ...code, comparison: unit.comparison })));
+  const names = await save.context.demangle(start.flatMap((code) => code.names));
+  return start.map(({ fn, when, comparison, names: symbols }) => ({
+    fn,
+    when,
+    live: comparison.of(fn).live?.entry,
+    name: symbols.map(() => names.shift()!).join(', '),
+  }));
 }
 
 /** An inline function of a header may differ in several units of one save: one of its new versions serves all. */

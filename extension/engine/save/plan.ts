@@ -2,7 +2,8 @@
 // original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
 // Decides only; compiles, reads processes and writes nothing.
 import { registerHazards } from '../compare/register_hazards';
-import { checkVariables, isInitialiser } from '../compare/variables';
+import { type DeclaredIn, isInitialiser, newStartCode } from '../compare/start_code';
+import { checkVariables } from '../compare/variables';
 import type { LayoutComparison } from '../types/layout';
 import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
@@ -21,6 +22,7 @@ export interface PlanOptions {
   /** Of the fresh object and of the live unit, when both have debug information. */
   producers: { fresh: Producer; live: Producer } | undefined;
   locate: Locate;
+  declaredIn: DeclaredIn;
   /** Only functions for which this is true are patched or reverted. */
   wanted: (fn: ObjectFunction) => boolean;
 }
@@ -34,6 +36,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   const plan: UnitPlan = {
     comparison,
     roles: new Map(),
+    start: [],
     fixes: [],
     guards: [],
     // Without debug information it is not known how the code was compiled: as it is by default.
@@ -53,6 +56,9 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     return plan;
   }
   const variables = checkVariables(comparison, locate);
+  const start = newStartCode(comparison, options.declaredIn, locate);
+  plan.start = start.code;
+  plan.problems.push(...start.problems);
   const back = comparison.functions.filter(({ fn, status }) => status === 'original' && options.wanted(fn));
   plan.reverts = back.filter(({ fn }) => comparison.parentOf(fn) === undefined);
   // Debug information knows the type and the line, and a type that grew makes its variables grow; symbols only know
@@ -62,7 +68,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   // Where the edit only undoes earlier ones, the originals fit the memory whatever the file's types are by now.
   if (differing.length > 0 || back.length === 0) plan.problems.push(...named, ...sizes);
   if (differing.length > 0) plan.warnings.push(...(layout?.warnings ?? []));
-  plan.warnings.push(...variables.warnings);
+  plan.warnings.push(...variables.warnings, ...start.warnings);
   const referred = lazily(() => referredByUnchanged(comparison));
   for (const compared of differing) {
     if (!options.wanted(compared.fn)) continue;
@@ -73,7 +79,15 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     if ('problem' in fixes) plan.problems.push(fixes.problem);
     else plan.fixes.push(...fixes.fixes);
   }
+  if (plan.start.length > 0) keepStartCode(plan);
   return { ...plan, ...keepRegisters(plan) };
+}
+
+/** What initialises the unit comes with what it initialises, so that the next save finds it as it was run. */
+function keepStartCode({ comparison, roles, start }: UnitPlan): void {
+  for (const { fn, status } of comparison.functions)
+    if (isInitialiser(fn) && (status === 'changed' || status === 'new')) roles.set(fn, 'at-start');
+  for (const part of start.flatMap(({ parts }) => parts)) roles.set(part, 'at-start');
 }
 
 /** The fixes, with the registers that each is to keep for callers that are running, and who must not be running where

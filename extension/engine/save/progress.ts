@@ -1,6 +1,7 @@
 // One save on its way: its timings, messages and results, gathered by the steps and turned into the result at the end.
 // Knows the data of a save (unit.ts) and the shape of the result, and none of the steps.
 import type { EngineContext, LiveTarget, RuntimeClient } from '../context';
+import { isInitialiser } from '../compare/start_code';
 import type { PatchRequest } from '../engine';
 import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
 import { ERROR_TABLE, toProblem } from '../model/errors';
@@ -119,7 +120,8 @@ export class Save {
           if (unit.comparison.parentOf(fn) === undefined)
             found.set(`${object.source}:${fn.symbol.name}`, { symbol: fn.symbol.name, object, kind });
         };
-        for (const [fn] of unit.roles) add(fn, unit.comparison.of(fn).live ? 'changed' : 'new');
+        for (const [fn] of unit.roles)
+          if (!isInitialiser(fn)) add(fn, unit.comparison.of(fn).live ? 'changed' : 'new');
         for (const { fn } of unit.reverts) add(fn, 'reverted');
       }
     const all = [...found.values()];

@@ -1,12 +1,13 @@
 // Compiles the units of a patch once more so that they reach a library's data through the GOT: from where the patch lies
 // that data is out of reach of a PC-relative operand. What changed is known already and stays what it is.
 import { CompileError } from '../compile/compiler';
+import type { ObjectFunction } from '../elf/object';
 import { IndirectAccessNeeded } from '../link/link';
 import { compareUnit } from './compare_unit';
 import { readUnit } from './compile';
 import { keepRegisters } from './plan';
 import type { Save } from './progress';
-import type { Linked, ModulePlan, UnitPlan } from './unit';
+import { isLinked, type Linked, type ModulePlan, type UnitPlan } from './unit';
 
 /** The library's data is too far to be addressed directly: go through the GOT (gcc 12 and later; clang; any). */
 const INDIRECT_FLAGS = [
@@ -28,7 +29,7 @@ export async function linkIndirect(
     save.context.log('info', `${cause.message}: compiling again with ${extraFlags.join(' ')}`);
     try {
       plan.units = await Promise.all(direct.map((unit) => recompiled(save, plan, unit, extraFlags)));
-      return plan.units.some(({ fixes }) => fixes.length > 0) ? await link() : undefined;
+      return plan.units.some(isLinked) ? await link() : undefined;
     } catch (thrown) {
       // A compiler that does not know the option, or one that it does not help: the next may.
       if (!(thrown instanceof IndirectAccessNeeded) && !(thrown instanceof CompileError)) throw thrown;
@@ -54,16 +55,21 @@ async function recompiled(
   save.fresh.set(again.object, again);
   const comparison = compareUnit(save, plan.module, plan.live, again, plan.concerned);
   const byName = new Map(again.object.functions.map((fn) => [fn.symbol.name, fn]));
+  const twinsOf = (functions: readonly ObjectFunction[]): ObjectFunction[] =>
+    functions.flatMap((fn) => byName.get(fn.symbol.name) ?? []);
   const roles: UnitPlan['roles'] = new Map();
   for (const [fn, role] of unit.roles) {
     const twin = byName.get(fn.symbol.name);
     // What an earlier save brought in this way runs already.
-    if (twin && comparison.of(twin).status !== 'same') roles.set(twin, role);
+    if (twin && (role === 'at-start' || comparison.of(twin).status !== 'same')) roles.set(twin, role);
   }
   const fixes = unit.fixes.flatMap((fix) => {
     const fn = byName.get(fix.fn.symbol.name);
     return fn && roles.has(fn) ? [{ ...fix, fn }] : [];
   });
+  const start = unit.start.flatMap((code) =>
+    twinsOf([code.fn]).map((fn) => ({ ...code, fn, parts: twinsOf(code.parts) })),
+  );
   // Through the GOT the code may use other registers.
-  return { ...unit, comparison, roles, ...keepRegisters({ ...unit, comparison, fixes }) };
+  return { ...unit, comparison, roles, start, ...keepRegisters({ ...unit, comparison, fixes }) };
 }

@@ -1,5 +1,6 @@
 // The data of a save, as one step hands it to the next: fresh units, what is planned for each module of each process,
-// and the patch files that come of it. Data only: imports none of the steps.
+// and the patch files that come of it. Imports none of the steps.
+import type { DeclaredIn } from '../compare/start_code';
 import type { ComparedFunction } from '../compare/unit';
 import type { CompiledUnit, LiveModule, LiveTarget } from '../context';
 import type { FunctionPlace } from '../dwarf/functions';
@@ -22,6 +23,8 @@ export interface FreshUnit {
   variables: () => Map<string, FunctionPlace>;
   /** The files that a function's code was written in, its own first; none when the compiler did not say. */
   writtenIn: (fn: ObjectFunction) => string[];
+  /** The variables whose declarations a function has code for; undefined when the compiler did not say. */
+  declaredIn: DeclaredIn;
   producer: () => Producer | undefined;
 }
 
@@ -37,6 +40,11 @@ export interface UnitPlan extends SelectedUnit {
   reverts: ComparedFunction[];
   problems: Problem[];
   warnings: Problem[];
+}
+
+/** Does the plan need a patch file? */
+export function isLinked({ fixes, start }: UnitPlan): boolean {
+  return fixes.length > 0 || start.length > 0;
 }
 
 /** What a save does to one module of one process. */
