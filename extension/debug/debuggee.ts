@@ -96,8 +96,8 @@ export async function startWithPipes(
   };
 }
 
-/** Somebody must read a pipe whose writer lives on, lest it ends by SIGPIPE or blocks; and hold its standard input,
- * lest that ends. `cat` does, for as long as the program lives. */
+/** The program outlives us, so its pipes need another reader, or it would block or die of SIGPIPE, and its standard input
+ * another holder, or it would see the end of the file. `cat` does, for as long as the program lives. */
 function drain(child: ChildProcess): void {
   child.stdout!.removeAllListeners('data').pause();
   child.stderr!.removeAllListeners('data').pause();

@@ -122,8 +122,8 @@ export interface LiveUnit {
   edited: string;
   /** The unit's source, absolute, symbolic links resolved. */
   source: string;
-  /** How the unit was recognised: debug information, the symbol table's FILE symbol when the module has no debug
-   * information, or (a header without traces in the debug information) the text of the sources. */
+  /** How the unit was matched to the file: by debug information; by its FILE symbol, in a module without debug
+   * information; or by `#include` directives, for a header that debug information does not mention. */
   evidence: 'debug-information' | 'file-symbol' | 'include';
 }
 

@@ -16,8 +16,8 @@ export function stem(name: string): string {
   return name.replace(/\.\d+(?=\.|$)/g, '.#');
 }
 
-/** Name of the function that a part belongs to, undefined when the name is of no part. `.cold`: what is seldom run; the
- * others: gcc's (named by the type of their frame) and clang's bodies of coroutines, which the function only starts. */
+/** The parent function's name if `name` is a compiler-generated part, else undefined: `.cold` for cold blocks;
+ * `.actor`/`.destroy` (gcc, after the type of the frame) and `.resume`/`.cleanup` (clang) for coroutine bodies. */
 export function ownerOf(name: string): string | undefined {
   const whole = name.replace(/\.cold(\.\d+)?$/, '');
   const coroutine =

@@ -1,9 +1,10 @@
 // The hazard of interprocedural register allocation (gcc -fipa-ra, on from -O1): a caller of the unit may keep values
 // in caller-saved registers across a call of a function that was known not to touch them. A caller whose code depends
-// on it was compiled anew and is patched too; what remains is one that is running its old code at that moment, and
-// would go on to call a function that now uses more registers. Finds what such callers count on: where code before the
-// new function can keep it, the new function gets such code (arch/x86_64/register_keeper.ts); where not, the caller is named,
-// so that the runtime applies the patch only while it is on no stack. The same for the alignment of the stack
+// on it is recompiled and patched too. The remaining hazard is a caller that is already executing its old code: it will
+// call the new function, which may clobber registers that the old one preserved. Computes which registers such callers
+// rely on. If code before the new function can save and restore them, the new function gets it
+// (arch/x86_64/register_keeper.ts); if not, the caller is named, so that the runtime applies the patch only while it is
+// on no stack. The same for the alignment of the stack
 // (-fipa-stack-alignment), which callers leave out for callees that need none. Reads code, decides nothing else.
 import * as abi from '../elf/constants';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
@@ -179,7 +180,7 @@ function relianceOfOldCode(
 ): Reliance[] {
   const found: Reliance[] = [];
   for (const { fn, live, status } of comparison.functions) {
-    // Unchanged and never patched: its code and that of its callees are of one mind.
+    // Unchanged and never patched: compiled together with its callees, so its register assumptions hold.
     if (!live || (status !== 'changed' && live.versions.length === 0)) continue;
     const original = { address: live.entry, size: live.size };
     for (const body of [original, ...live.versions]) {

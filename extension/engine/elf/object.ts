@@ -1,5 +1,5 @@
 // A freshly compiled relocatable object, seen as functions, data and the relocations between them.
-// Second step of a save: made from the compiler's output, read by the comparison and by the linker.
+// Made from the compiler's output (save/compile.ts), read by the comparison and by the linker.
 // Must not know anything about the running process.
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';

@@ -1,7 +1,7 @@
 // The debug sections of a patch: those of the units in it, with the addresses of the patch's functions and of the live
 // variables, so that debuggers set breakpoints by line in patched code and show its locals (DWARF 5, chapter 7).
-// Part of the link. Relocates; interprets no debug information entries. What the patch does not have is given address
-// 0 (or an empty range), which debuggers take for code that the linker removed.
+// Part of the link. Relocates; interprets no debug information entries. Functions that are not in the patch get
+// address 0 or an empty range, which debuggers treat as discarded by the linker.
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile } from '../elf/object';

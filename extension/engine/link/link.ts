@@ -1,5 +1,5 @@
 // Makes a patch file from a selection: places the chunks at their final addresses beside the live module, resolves
-// every relocation, and writes an ET_DYN that the runtime maps (docs/PROTOCOL.md, section 4). Sixth step of a save.
+// every relocation, and writes an ET_DYN that the runtime maps (docs/PROTOCOL.md, section 4).
 // Because everything is placed absolutely, references to live `static` data are ordinary link-time constants and only
 // library symbols are left to the process's loader. Pure: addresses in, bytes out.
 import type { LiveImage } from '../live/live_image';

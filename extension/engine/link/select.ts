@@ -1,5 +1,5 @@
-// What goes into a patch: the changed functions, and everything they use that the process does not have. Fifth step
-// of a save, between the safety checks and the layout. Walks relocations from the changed functions; gives every
+// What goes into a patch: the changed functions, and everything they use that the process does not have. First
+// part of the link, after the safety checks (save/plan.ts). Walks relocations from the changed functions; gives every
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
 import { isRelative, type Reference, usesSlot } from '../compare/object_references';

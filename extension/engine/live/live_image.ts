@@ -113,8 +113,8 @@ export class Image {
     return undefined;
   }
 
-  /** Padding behind a function that ends at an address: what lies between it and the next symbol of its section as
-   * the linker filled it, and after the last one the unused bytes up to the next section (or the page's end). */
+  /** The linker's padding after `end`: up to the next symbol of the section, or, after the last symbol, up to the next
+   * section or the end of the page. */
   padding(end: number, most: number): Buffer {
     const section = this.sectionAt(end - 1);
     if (!section) return Buffer.alloc(0);

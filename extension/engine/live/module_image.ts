@@ -1,6 +1,6 @@
 // The live side of a save for one module of one process: its image with the patches that are in it, and which body
-// of each patched function runs now, as the runtime's status says. Between discovery and the comparison; keeps the
-// indexes of modules and patches between saves, because neither changes while it is mapped.
+// of each patched function runs now, as the runtime's status says. Used after discovery, before the
+// comparison. Caches the symbol indexes of modules and patches across saves; mapped files do not change.
 import type { LiveModule } from '../context';
 import { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';

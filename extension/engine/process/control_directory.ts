@@ -71,8 +71,8 @@ function own(path: string, uid: number): boolean {
 }
 
 /** The runtimes that announced themselves under `bases`, by pid. Directories of processes that are gone are
- * removed; `startTimeOf` gives the start time of a live process. One whose pid is in use again is left to that
- * process's own runtime, which may be creating its directory at this very moment.
+ * removed; `startTimeOf` gives the start time of a live process. If the pid has been reused, the
+ * directory is left alone: the new process's runtime may be creating its own right now.
  * @param hasWorker whether that thread of a process is a runtime's: `exec` keeps pid and start time, and ends it */
 export function findRuntimes(
   uid: number,

@@ -121,9 +121,9 @@ export function findGap(
   );
 }
 
-/** Where the displacement of a jump from anywhere in the module ends in 0xcc: that is `int3`, which a debugger puts
- * over the fifth byte of an entry for a breakpoint on the line behind `push %rbp; mov %rsp,%rbp`. It takes the line's
- * address from the original code's debug information, also when a jump lies there, and then changes nothing. */
+/** Target addresses for which the top byte of a `jmp rel32` from this module is 0xcc. Debuggers set breakpoints "after
+ * the prologue" on exactly that byte (entry + 4, behind `push %rbp; mov %rsp,%rbp`). If the byte is 0xcc already, their
+ * int3 changes nothing, so the jump stays intact. */
 function breakpointZone({ start, end }: Range, reach: Range): Range {
   const lowest = -0x3400_0000; // 0xcc000000 as a signed number
   const highest = -0x3300_0001; // 0xccffffff

@@ -160,9 +160,8 @@ export function createRuntimeClient(
     }
   };
 
-  /** Waits while the process lives. A request that is given up is taken back first; when the runtime has it
-   * already, its answer is near and is waited for, so that nobody is told "nothing happened" about a patch that
-   * did happen. */
+  /** Waits while the process lives. To cancel, first tries to withdraw the request file. If the runtime has taken it,
+   * waits for the answer: reporting "nothing happened" about an applied patch would be worse than waiting. */
   const awaitAnswer = async (
     next: () => Promise<string | undefined>,
     request: string,

@@ -197,8 +197,8 @@ function lambdaFamily(name: string): { family: string; number: string } | undefi
   return match ? { family: match[1]!, number: match[2]! } : undefined;
 }
 
-/** A lambda written before another takes its name: then names do not tell which of the live ones is which, and an old
- * closure must not be handed the code of another. */
+/** Lambdas are numbered in order of appearance. Inserting one renumbers those after it, so names no longer identify them,
+ * and a live closure object could run another lambda's code. */
 function wereRenumbered(family: string, comparison: UnitComparison): boolean {
   const numbers = (names: Iterable<string>): string =>
     [
@@ -217,7 +217,8 @@ function wereRenumbered(family: string, comparison: UnitComparison): boolean {
   return numbers(fresh.filter((name) => name.startsWith(family))) !== numbers(live);
 }
 
-/** Functions that unchanged code or data of the unit refers to: whoever they are compiled for is still there. */
+/** Functions still referenced by unchanged code or data of the unit. Their callers are not recompiled, so their calling
+ * convention must not change. */
 function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunction> {
   const { object } = comparison;
   const referred = new Set<ObjectFunction>();
