@@ -32,8 +32,10 @@ struct hot_fix_options {
 
 /* Starts the runtime: a worker thread, the doorbell signal and the control directory. Call it once, early in main.
  * A second call, or a call in a program that was started with the runtime preloaded, changes only what a plain
- * `kill -USR1` loads. Returns 0, or -1 with errno set when the process cannot be made patchable (it runs on as if this
- * had not been called): EPERM when it has more rights than whoever started it, as set-user-ID programs have. */
+ * `kill -USR1` loads. Returns 0 when the process can be patched from now on. Else -1 with errno set, and the process
+ * runs on as it would have; a later call tries again. EPERM: it has more rights than whoever started it, as
+ * set-user-ID programs have. EBUSY: no signal is free. EAGAIN: no thread can be started. Others: the control directory
+ * cannot be written. */
 int hot_fix_init(const struct hot_fix_options *options);
 
 /* The same with the defaults: the published interface. */

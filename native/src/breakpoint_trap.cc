@@ -91,26 +91,47 @@ void handle_trap(int signal, siginfo_t *info, void *context) {
   errno = saved;
 }
 
+void remember(const KernelAction &action) {
+  previous.handler.store(action.handler);
+  previous.flags.store(action.flags);
+  previous.mask.store(action.mask);
+}
+
+bool is_same(const KernelAction &a, const KernelAction &b) {
+  return a.handler == b.handler && a.flags == b.flags && a.mask == b.mask;
+}
+
+/** Takes the trap out of the mask of a signal's handler. The program may install another at this moment: what a store
+ * has taken the place of is put back, with the same done to it. */
+void clear_trap(int signal, const KernelAction &seen) {
+  KernelAction expected = seen, wanted = seen, replaced{};
+  wanted.mask &= ~signal_bit(SIGTRAP);
+  while (kernel_action(signal, &wanted, &replaced) && !is_same(replaced, expected)) {
+    expected = wanted;
+    wanted = replaced;
+    wanted.mask &= ~signal_bit(SIGTRAP);
+  }
+}
+
 } // namespace
 
 bool claim_breakpoint_trap(Failure &failure) {
   KernelAction action{};
   kernel_action(SIGTRAP, nullptr, &action);
   if (action.handler != reinterpret_cast<std::uintptr_t>(&handle_trap)) {
-    previous.handler.store(action.handler);
-    previous.flags.store(action.flags);
-    previous.mask.store(action.mask);
-    if (!install_handler(SIGTRAP, handle_trap)) {
+    remember(action);
+    KernelAction replaced{};
+    if (!install_handler(SIGTRAP, handle_trap, &replaced)) {
       return fail(failure, Code::internal, errno, nullptr, "the SIGTRAP handler could not be installed (errno %d)",
                   errno);
     }
+    if (!is_same(replaced, action)) remember(replaced);
   }
   const SignalBits trap = signal_bit(SIGTRAP);
   for (int signal = 1; signal <= 64; signal++) {
     if (signal == SIGTRAP || !kernel_action(signal, nullptr, &action)) continue;
     if (action.handler == default_handler || action.handler == ignore_handler || (action.mask & trap) == 0) continue;
-    action.mask &= ~trap;
-    kernel_action(signal, &action, nullptr);
+    clear_trap(signal, action);
   }
   return true;
 }

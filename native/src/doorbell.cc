@@ -53,6 +53,16 @@ int install_doorbell(int wanted) {
   return engine_signal;
 }
 
+void remove_doorbell() {
+  const KernelAction none{};
+  const int signals[] = {engine_signal, plain_signal};
+  for (const int signal : signals) {
+    KernelAction action{};
+    if (!kernel_action(signal, nullptr, &action)) continue;
+    if (action.handler == reinterpret_cast<std::uintptr_t>(&handle_doorbell)) kernel_action(signal, &none, nullptr);
+  }
+}
+
 void allow_doorbell_only() {
   SignalBits mask = ~(signal_bit(engine_signal) | signal_bit(plain_signal));
   // Faults of this thread's own, in a patch's constructor say, go where the program wants them.

@@ -8,6 +8,9 @@ namespace hot_fix {
  * plain `kill` while the program leaves that at its default. Returns the engine's signal, 0 when there is none. */
 int install_doorbell(int wanted);
 
+/** Gives the signals back, where there will be nobody to hear them. */
+void remove_doorbell();
+
 /** The signals of the doorbell, for the worker's mask. */
 void allow_doorbell_only();
 

@@ -110,7 +110,7 @@ bool start_runtime(const StartOptions &wanted) {
   if (has_rights) patch = nullptr;
   if (started.exchange(true)) {
     if (patch != nullptr) set_default_patch(strdup(patch));
-    return true;
+    return wanted.delay != 0 || hurry_worker();
   }
   if (is_running_already()) {
     started.store(false);
@@ -121,10 +121,24 @@ bool start_runtime(const StartOptions &wanted) {
   choose_base_directory();
   stay_loaded();
   const int engine_signal = install_doorbell(signal != 0 ? signal : spared(wanted.signal));
-  if (engine_signal == 0) return false;
+  if (engine_signal == 0) {
+    errno = EBUSY;
+    started.store(false);
+    return false;
+  }
   if (patch != nullptr) set_default_patch(strdup(patch));
   worker_options = {engine_signal, wanted.delay};
-  return start_worker(worker_options) && watch_forks(start_in_child);
+  const bool is_ready = start_worker(worker_options);
+  if (!has_worker()) {
+    const int error_number = errno;
+    remove_doorbell();
+    errno = error_number;
+    started.store(false);
+    return false;
+  }
+  static bool is_watching;
+  if (!is_watching) is_watching = watch_forks(start_in_child);
+  return is_ready;
 }
 
 } // namespace hot_fix

@@ -2,6 +2,7 @@
 #include "kernel_signals.h"
 
 #include <cerrno>
+#include <cstring>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,12 +25,17 @@ int kernel_mask(int how, const SignalBits *bits, SignalBits *previous) {
   return error_number;
 }
 
-bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *)) {
-  struct sigaction action {};
+bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous) {
+  struct sigaction action {}, before {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
-  return __sigaction(signal, &action, nullptr) == 0;
+  if (__sigaction(signal, &action, &before) != 0) return false;
+  if (previous == nullptr) return true;
+  previous->handler = reinterpret_cast<std::uintptr_t>(before.sa_sigaction);
+  previous->flags = static_cast<std::uint64_t>(before.sa_flags);
+  std::memcpy(&previous->mask, &before.sa_mask, sizeof previous->mask); // signals 1 to 64 are its first word
+  return true;
 }
 
 int free_realtime_signal() {

@@ -37,8 +37,10 @@ WorkerOptions options;
 std::atomic<const char *> default_patch; // null: none
 char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
 std::uint64_t sequence;
-std::atomic<bool> busy, stopping;
-sem_t announced;
+std::atomic<bool> busy, stopping, was_asked_again;
+std::atomic<bool> is_announced;
+std::atomic<int> announce_error; // errno of the last attempt
+sem_t attempted;                 // posted after each attempt to announce it
 std::atomic<int> owner_pid; // the process whose worker this is: a child of a raw fork has none
 
 void write_status(Buffer &status) {
@@ -112,12 +114,21 @@ void load_default_patch() {
   carry_out("signal", request);
 }
 
-bool announce() {
+/** Makes the control directory, and says in it who is here. */
+void announce(Buffer &status) {
   Failure failure;
   Buffer json;
-  if (!create_control_directory(failure)) return false;
   const int tid = static_cast<int>(syscall(SYS_gettid));
-  return describe_process(options.signal, tid, json) && write_control_file("process.json", json);
+  errno = ENOMEM;
+  if (create_control_directory(failure) && describe_process(options.signal, tid, json) &&
+      write_control_file("process.json", json)) {
+    write_status(status);
+    is_announced.store(true);
+  } else {
+    announce_error.store(errno);
+    remove_control_directory();
+  }
+  sem_post(&attempted);
 }
 
 void *run(void *) {
@@ -128,12 +139,12 @@ void *run(void *) {
   if (options.delay != 0) wait_for_ring(options.delay);
   busy.store(true);
   Buffer status;
-  if (!stopping.load() && announce()) write_status(status);
-  sem_post(&announced);
+  if (!stopping.load()) announce(status);
   sweep_stale_directories();
   Failure failure;
   prepare_synchronization(failure); // asked again, and answered for, by each transaction
   for (;;) {
+    if (!is_announced.load() && was_asked_again.exchange(false)) announce(status);
     const bool any = drain_requests();
     if (is_forked_off(pid)) return nullptr;
     const bool by_hand = was_rung_by_hand();
@@ -148,17 +159,19 @@ void *run(void *) {
   return nullptr;
 }
 
-/** Once a program has asked for it to be patchable, it is. The limit is for a file system that does not answer. */
+/** Once a program has asked for it to be patchable, it is; else false with errno set. The limit is for a file system
+ * that does not answer. */
 bool wait_until_announced() {
   timespec until{};
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += 1;
   int result = 0;
   do {
-    result = sem_timedwait(&announced, &until);
-  } while (result != 0 && errno == EINTR);
-  if (result == 0) sem_post(&announced); // for the next who asks
-  return result == 0;
+    result = sem_timedwait(&attempted, &until);
+  } while (result != 0 && errno == EINTR && !is_announced.load());
+  if (is_announced.load()) return true;
+  if (result == 0) errno = announce_error.load();
+  return false;
 }
 
 } // namespace
@@ -167,10 +180,12 @@ void set_default_patch(const char *path) { default_patch.store(path); }
 
 bool start_worker(const WorkerOptions &wanted) {
   options = wanted;
-  owner_pid.store(getpid());
+  owner_pid.store(0);
   busy.store(false);
   stopping.store(false);
-  sem_init(&announced, 0, 0);
+  is_announced.store(false);
+  was_asked_again.store(false);
+  sem_init(&attempted, 0, 0);
   // A patch's constructor that forks is run by the worker, whose stack the child then stands on.
   const char here = 0;
   if (stack == nullptr || (&here >= stack && &here < stack + stack_size)) {
@@ -184,24 +199,36 @@ bool start_worker(const WorkerOptions &wanted) {
   pthread_attr_setstack(&attributes, stack, stack_size);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
-  const bool started = pthread_create(&thread, &attributes, run, nullptr) == 0;
+  const int error_number = pthread_create(&thread, &attributes, run, nullptr);
+  const bool started = error_number == 0;
   if (started) {
     pthread_setname_np(thread, "hot_fix");
     follow_process();
+    owner_pid.store(getpid());
   }
   pthread_attr_destroy(&attributes);
   kernel_mask(SIG_SETMASK, &before, nullptr);
-  if (started && options.delay == 0) wait_until_announced();
-  return started;
+  if (!started) errno = error_number;
+  return started && (options.delay != 0 || wait_until_announced());
 }
 
+bool has_worker() { return owner_pid.load() == getpid(); }
+
 bool hurry_worker() {
+  if (is_announced.load()) return true;
+  if (!has_worker()) {
+    errno = ESRCH;
+    return false;
+  }
+  while (sem_trywait(&attempted) == 0) {
+  }
+  was_asked_again.store(true);
   ring();
   return wait_until_announced();
 }
 
 void stop_worker() {
-  if (owner_pid.load() != getpid()) return;
+  if (!has_worker()) return;
   stopping.store(true);
   for (unsigned waited = 0; busy.load() && waited < longest_finish; waited++) pause_microseconds(1000);
   remove_control_directory();

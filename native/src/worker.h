@@ -13,10 +13,15 @@ struct WorkerOptions {
 /** Says what a plain kill loads; null: nothing. To be kept by the caller. */
 void set_default_patch(const char *path);
 
-/** Starts the worker of this process, with all signals blocked from its first instruction. */
+/** Starts the worker of this process, with all signals blocked from its first instruction. Without a delay it has
+ * announced itself then; false with errno set when it could not, or when there is no thread (has_worker). */
 bool start_worker(const WorkerOptions &options);
 
-/** Ends the delay with which the worker was started, and waits until it has announced itself. False when it did not. */
+/** Whether this process has a worker. */
+bool has_worker();
+
+/** Ends the delay with which the worker was started, or has it try again, and waits until it has announced itself.
+ * False with errno set when it did not. */
 bool hurry_worker();
 
 /** At the process's normal end: lets a transaction finish, and removes the control directory. */

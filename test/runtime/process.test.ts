@@ -140,6 +140,58 @@ describe('a program with the runtime', () => {
   );
 
   it(
+    'is told when it cannot be patched, and can ask again',
+    inRuntimeSession(async (session) => {
+      const again = `
+        int result = init_hot_fix_signal();
+        printf("%d %s\\n", result, strerror(errno));
+        struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        printf("%d\\n", init_hot_fix_signal());`;
+      const headers = '#include <errno.h>\n#include <sys/resource.h>';
+      const executable = session.compile('program', program(again, '', headers), embedded);
+      const started = await session.startCommand('prlimit', ['--fsize=0:unlimited', executable]);
+      assert.equal(await started.line(), '-1 File too large');
+      assert.equal(await started.line(), '0');
+      const process = new RuntimeProcess(session, started, executable, started.pid);
+      assert.equal(process.identity.pid, started.pid);
+      assert.equal(await started.line(), 'ready');
+      await addTo(process, 1);
+      assert.equal(await process.ask(''), '2');
+    }),
+  );
+
+  it(
+    'keeps its signals when no thread can be started',
+    inRuntimeSession(async (session) => {
+      const again = `
+        struct rlimit all, none;
+        getrlimit(RLIMIT_AS, &all);
+        none = all;
+        none.rlim_cur = 1;
+        setrlimit(RLIMIT_AS, &none);
+        int result = init_hot_fix_signal();
+        setrlimit(RLIMIT_AS, &all);
+        printf("%d\\n", result);
+        if (fgets(line, sizeof line, stdin)) printf("%d\\n", init_hot_fix_signal());`;
+      const headers = '#include <sys/resource.h>';
+      const executable = session.compile('program', program(again, '', headers), embedded);
+      const killed = await session.startCommand(executable, []);
+      assert.equal(await killed.line(), '-1');
+      process.kill(killed.pid, 'SIGUSR1');
+      assert.equal(await killed.exit(), 'SIGUSR1');
+      const started = await session.startCommand(executable, []);
+      assert.equal(await started.line(), '-1');
+      started.send('a');
+      assert.equal(await started.line(), '0');
+      const patched = new RuntimeProcess(session, started, executable, started.pid);
+      await addTo(patched, 1);
+      assert.equal(await started.line(), 'ready');
+      assert.equal(await patched.ask(''), '2');
+    }),
+  );
+
+  it(
     'keeps others out of its directory, whatever the umask',
     inRuntimeSession(async (session) => {
       const process = await session.run(
@@ -210,6 +262,55 @@ describe('a program that owns signals', () => {
       assert.equal(await later.ask('raise'), 'trap');
       assert.equal(await later.program.line(), 'trap');
       assert.equal(await later.ask(''), '3');
+    }),
+  );
+
+  it(
+    'loses none of the handlers that it installs while an entry is closed',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(
+        program(
+          'pthread_t t; pthread_create(&t, 0, install, 0);',
+          `if (!strncmp(line, "lost", 4)) {
+             long c = atomic_load(&rounds);
+             while (atomic_load(&rounds) < c + 2) ;
+             printf("%ld\\n", atomic_load(&lost));
+             continue;
+           }`,
+          `#include <stdatomic.h>
+           __attribute__((naked, noipa)) int entry(int n) {
+             __asm__("push %rbp; mov $7,%eax; pop %rbp; ret");
+           }
+           static atomic_long rounds, lost;
+           static void first(int s) { (void)s; }
+           static void second(int s) { (void)s; }
+           static void *install(void *unused) {
+             struct sigaction full = {0}, was;
+             sigfillset(&full.sa_mask);
+             for (long i = 0;; i++) {
+               full.sa_handler = i % 2 ? first : second;
+               sigaction(SIGUSR2, &full, 0);
+               for (int j = 0; j < 20; j++) {
+                 sigaction(SIGUSR2, 0, &was);
+                 if (was.sa_handler == full.sa_handler) continue;
+                 usleep(1000); /* it is put back at once, or never */
+                 sigaction(SIGUSR2, 0, &was);
+                 if (was.sa_handler != full.sa_handler) atomic_fetch_add(&lost, 1);
+                 break;
+               }
+               atomic_fetch_add(&rounds, 1);
+             }
+             return unused;
+           }`,
+        ),
+        { flags: ['-no-pie'] },
+      );
+      const functions = [process.fix('entry', 'new_entry', { boundaries: 0b00011 })];
+      const [patched] = (await process.patch('int new_entry(int n) { return n; }', {}, { functions }))
+        .functions;
+      assert.equal(patched!.trampoline.method, 'int3');
+      for (let round = 0; round < 100; round++) await process.revert('entry', round % 2);
+      assert.equal(await process.ask('lost'), '0');
     }),
   );
 
