@@ -16,6 +16,8 @@ export const Command = {
   useVersion: 'hotPatch.useVersion',
   /** Welcome view, status bar tooltip. */
   startProgram: 'hotPatch.startProgram',
+  /** Tree, picker, status bar: brings the runtime into a running process. */
+  attach: 'hotPatch.attach',
   /** Status bar. */
   selectProcess: 'hotPatch.selectProcess',
   showTrampolines: 'hotPatch.showTrampolines',
@@ -53,6 +55,8 @@ export type Command = (typeof Command)[keyof typeof Command];
 
 export const Setting = {
   onSave: 'hotPatch.onSave',
+  attach: 'hotPatch.attach',
+  attachPrograms: 'hotPatch.attachPrograms',
   bringOver: 'hotPatch.bringOver',
   checkOnOpen: 'hotPatch.checkOnOpen',
   buildDirectory: 'hotPatch.buildDirectory',
@@ -66,6 +70,8 @@ export type Setting = (typeof Setting)[keyof typeof Setting];
 /** The type of each setting's value, as package.json describes it. */
 export interface SettingValues {
   [Setting.onSave]: 'never' | 'manual' | 'manualIfDirty' | 'all' | 'allIfDirty';
+  [Setting.attach]: 'ask' | 'always' | 'never';
+  [Setting.attachPrograms]: readonly string[];
   [Setting.bringOver]: 'ask' | 'always' | 'never';
   [Setting.checkOnOpen]: boolean;
   [Setting.buildDirectory]: string;
@@ -87,7 +93,7 @@ export const ContextKey = {
   hasProcess: 'hotPatch.hasProcess',
   /** Some function is redirected. */
   hasPatches: 'hotPatch.hasPatches',
-  /** The file in the editor was compiled into a process that can be patched. */
+  /** The file in the editor was compiled into a process that can be patched, or attached to. */
   fileIsLive: 'hotPatch.fileIsLive',
   hasHistory: 'hotPatch.hasHistory',
   /** Something is under way that can be cancelled. */
@@ -96,11 +102,13 @@ export const ContextKey = {
 export type ContextKey = (typeof ContextKey)[keyof typeof ContextKey];
 
 /** What the empty tree explains; the values of the context key `welcome`. */
-export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'runtime' | 'process' | 'none';
+export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'process' | 'none';
 
 /** `contextValue`s of tree items, as the `viewItem` clauses of package.json spell them. */
 export const TreeItemKind = {
   process: 'process',
+  attachableProcess: 'process.attachable',
+  unattachableProcess: 'process.unattachable',
   none: 'none',
   module: 'module',
   patchedFunction: 'function.patched',

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { PatchResult } from '../engine/model/result';
+import { attach } from './commands/attach';
 import { compare, provideVersions } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
@@ -20,9 +21,11 @@ import { followDocuments } from './documents/documents';
 import { startParser } from './documents/parser';
 import { startEngine } from './engine_thread/client';
 import type { ThreadOptions } from './engine_thread/messages';
+import { consentTo } from './session/attach_consent';
 import { offerToBringOver } from './session/bring_over';
 import { watchCompileDatabases } from './session/compile_database';
 import { watchFiles } from './session/file_watch';
+import { offerToAttach } from './session/offer_to_attach';
 import { Operations } from './session/operations';
 import { watchProcesses } from './session/process_watch';
 import { runtimeDirectory } from './session/runtime_library';
@@ -54,6 +57,7 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.revertAll]: revertAll,
   [Command.useVersion]: useVersion,
   [Command.startProgram]: startProgram,
+  [Command.attach]: attach,
   [Command.selectProcess]: selectProcess,
   [Command.showTrampolines]: (_session, target?: FunctionTarget) => show.showTrampolines(tree, target),
   [Command.showLog]: ({ log }) => log.show(true),
@@ -119,7 +123,12 @@ function startSession(
   const parser = startParser(bundle('parser_thread.js'), (message) => log.error(message));
   const documents = followDocuments(parser);
   const warn = (message: string) => log.warn(message);
-  const operations = new Operations(current, store, savedText, (message) => log.info(message));
+  const operations = new Operations(current, store, {
+    textOf: savedText,
+    mayAttach: (process) => consentTo(process) === 'yes',
+    lookForProcesses: () => processes.look(),
+    log: (message) => log.info(message),
+  });
   const files = watchFiles(current, store, (message) => log.info(message));
   const isSeen = () => tree.visible || setting(Setting.codeLens);
   let builds: readonly string[] = [];
@@ -179,6 +188,7 @@ function startSession(
     showProblems(store),
     provideVersions(comparedTexts),
     provideTasks(() => session),
+    offerToAttach(store, operations),
     offerToBringOver(store, operations, (pid) => debugging.isOf(pid)),
     debugging,
   );

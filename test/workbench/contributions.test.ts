@@ -168,7 +168,7 @@ describe('the manifest', () => {
     const states = contributes.viewsWelcome.flatMap(
       (welcome) => /== '(\w+)'/.exec(welcome.when ?? '')?.[1] ?? [],
     );
-    const wanted: ids.WelcomeState[] = ['platform', 'untrusted', 'database', 'runtime', 'process'];
+    const wanted: ids.WelcomeState[] = ['platform', 'untrusted', 'database', 'process'];
     assert.deepEqual(sorted(states), sorted(wanted));
   });
 });

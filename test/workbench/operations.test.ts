@@ -1,9 +1,17 @@
 // What becomes of an operation whose circumstances change while it is prepared. The engine is the test's own.
 import { strict as assert } from 'node:assert';
 import type { AsyncEngine } from '../../extension/workbench/engine_thread/client';
-import { Operations } from '../../extension/workbench/session/operations';
+import { Operations, type Surroundings } from '../../extension/workbench/session/operations';
 import { Store } from '../../extension/workbench/state/store';
 import { file, result } from './fixtures';
+
+const surroundings = (more: Partial<Surroundings>): Surroundings => ({
+  textOf: () => 'text',
+  mayAttach: () => false,
+  lookForProcesses: () => Promise.resolve(),
+  log: () => undefined,
+  ...more,
+});
 
 describe('a save', () => {
   it('that a newer one replaces while its texts are read is not compiled', async () => {
@@ -18,11 +26,12 @@ describe('a save', () => {
     const operations: Operations = new Operations(
       () => engine,
       new Store(),
-      () => {
-        newer ??= operations.saved([file]);
-        return 'text';
-      },
-      () => undefined,
+      surroundings({
+        textOf: () => {
+          newer ??= operations.saved([file]);
+          return 'text';
+        },
+      }),
     );
     await operations.saved([file]);
     await newer;
@@ -37,8 +46,7 @@ describe('a save', () => {
     const operations = new Operations(
       () => engine,
       store,
-      () => 'text',
-      (message) => messages.push(message),
+      surroundings({ log: (message) => messages.push(message) }),
     );
     operations.onResult(() => {
       throw new Error('another extension failed');

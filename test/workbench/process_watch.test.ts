@@ -2,7 +2,12 @@
 // the test's own; following.test.ts has the real ones.
 import { strict as assert } from 'node:assert';
 import { mock } from 'node:test';
-import type { PatchableProcess, PatchedFunction } from '../../extension/engine/model/result';
+import type {
+  Attachability,
+  PatchableProcess,
+  PatchedFunction,
+  Problem,
+} from '../../extension/engine/model/result';
 import type { AsyncEngine } from '../../extension/workbench/engine_thread/client';
 import { watchProcesses } from '../../extension/workbench/session/process_watch';
 import { Store } from '../../extension/workbench/state/store';
@@ -21,6 +26,9 @@ describe('the processes of a workspace', () => {
   let answer: Promise<void> | undefined;
   let statusAnswer: Promise<void> | undefined;
   let sequence = 1;
+  let asked: number[] = [];
+  let outcome: Attachability['outcome'] = 'attachable';
+  let problem: Problem | undefined;
   /** Looks for processes and at one count as one look: what is asked while another answer is awaited is a second. */
   const begins = () => assert.equal(++underWay, 1, 'two looks at a time');
   const engine = {
@@ -37,6 +45,10 @@ describe('the processes of a workspace', () => {
       await statusAnswer;
       underWay--;
       return said;
+    },
+    attachability(pids: number[]) {
+      asked.push(...pids);
+      return Promise.resolve(pids.map((pid) => ({ pid, outcome, ...(problem && { problem }) })));
     },
   } as unknown as AsyncEngine;
   let store: Store;
@@ -192,6 +204,48 @@ describe('the processes of a workspace', () => {
       { ...initialState, processes: [], matches: new Map([[file, []]]) },
     );
     assert.deepEqual(messages, []);
+  });
+
+  describe('that have no runtime', () => {
+    const plain = (pid: number) => process(pid, { state: 'no-runtime', runtime: undefined });
+    beforeEach(() => ([asked, outcome, problem] = [[], 'attachable', undefined]));
+
+    it('are followed too, and asked now and then whether they can be attached to', async () => {
+      running = [plain(7)];
+      await seconds(4);
+      assert.deepEqual(store.state.unprepared, [{ ...plain(7), obstacle: undefined }]);
+      assert.deepEqual(store.state.processes, []);
+      assert.deepEqual(asked, [7]);
+      [outcome, problem] = ['refused', { code: 'debugged', message: 'gdb has it', pid: 7 }];
+      await seconds(5);
+      assert.deepEqual(store.state.unprepared, [{ ...plain(7), obstacle: problem }]);
+      [outcome, problem] = ['attachable', undefined];
+      await watch.look();
+      assert.deepEqual(
+        store.state.unprepared.map(({ obstacle }) => obstacle),
+        [undefined],
+      );
+      running = [];
+      await seconds(1);
+      assert.deepEqual(store.state.unprepared, []);
+    });
+
+    it('are asked about once more when one that was attached to runs another program', async () => {
+      running = [process(7)];
+      await seconds(1);
+      assert.deepEqual(asked, []);
+      running = [plain(7)];
+      await seconds(1);
+      assert.deepEqual(asked, [7]);
+    });
+
+    it('are left out while the runtime is about to announce itself, and when a package brought them', async () => {
+      outcome = 'ready';
+      running = [plain(7), { ...plain(8), exe: '/project/node_modules/esbuild/bin/esbuild' }];
+      await seconds(1);
+      assert.deepEqual(store.state.unprepared, []);
+      assert.deepEqual(asked, [7]);
+    });
   });
 
   it('that cannot be read are one line in the log, not one a second', async () => {

@@ -282,11 +282,8 @@ describe('the welcome view', () => {
     assert.equal(welcome({ type: 'environment', environment: { trusted: false } }), 'untrusted');
     assert.equal(welcome(none, { type: 'environment', environment: { database: false } }), 'database');
     assert.equal(welcome(none, { type: 'environment', environment: { database: true } }), 'process');
-    const processes = [process(7, { state: 'no-runtime', runtime: undefined })];
-    assert.equal(
-      welcome(none, { type: 'active-file', file }, { type: 'matches', file, processes }),
-      'runtime',
-    );
+    const plain = { ...process(7, { state: 'no-runtime', runtime: undefined }), obstacle: undefined };
+    assert.equal(welcome({ type: 'processes', processes: [], unprepared: [plain] }), 'none');
     assert.equal(welcome(...running), 'none');
   });
 });

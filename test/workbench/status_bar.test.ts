@@ -1,6 +1,6 @@
 // What the status bar says in each state, from reports to words. The same states by real causes: indicator.test.ts.
 import { strict as assert } from 'node:assert';
-import type { CheckReport } from '../../extension/engine/model/result';
+import type { CheckReport, Problem } from '../../extension/engine/model/result';
 import type { Event } from '../../extension/workbench/state/events';
 import { processKey } from '../../extension/workbench/state/state';
 import { indicatorOf } from '../../extension/workbench/views/indicator';
@@ -35,9 +35,43 @@ describe('the status bar', () => {
   it('says that there is no process', () => {
     assert.match(said({ type: 'processes', processes: [] }, { type: 'active-file', file }), /no process/);
   });
-  it('says that the process has no runtime', () => {
-    const processes = [process(7, { state: 'no-runtime', runtime: undefined })];
-    assert.match(said({ type: 'active-file', file }, { type: 'matches', file, processes }), /no runtime/);
+  describe('of a process without the runtime', () => {
+    const plain = process(7, { state: 'no-runtime', runtime: undefined });
+    const seen = (obstacle?: Problem): Event[] => [
+      { type: 'active-file', file },
+      { type: 'matches', file, processes: [plain] },
+      { type: 'processes', processes: [], unprepared: [{ ...plain, obstacle }] },
+    ];
+    const missing = { code: 'no-runtime', message: 'it has no runtime', pid: 7 } as const;
+    const yama = { code: 'yama', message: 'only its parents may', pid: 7 } as const;
+
+    it('says that it is not attached', () => {
+      assert.match(said(...seen()), /service \(7\) · not attached/);
+    });
+    it('says so, and not that it was refused, after a save', () => {
+      const state = after([...seen(), ...save(result({ outcome: 'failed', refusals: [missing] }))]);
+      const { text, level } = statusBarContent(indicatorOf(state));
+      assert.match(text, /not attached/);
+      assert.equal(level, 'normal');
+      assert.deepEqual([state.history, state.reports], [[], []]);
+    });
+    it('says why it cannot be attached to, as seen before or as the save met it', () => {
+      const before = statusBarContent(indicatorOf(after(seen(yama))));
+      const met = [...seen(), ...save(result({ outcome: 'failed', refusals: [yama] }))];
+      for (const { text, tooltip, level } of [before, statusBarContent(indicatorOf(after(met)))]) {
+        assert.match(text, /not attached/);
+        assert.match(tooltip, /only its parents may[^]*ptrace_scope/);
+        assert.equal(level, 'warning');
+      }
+    });
+    it('says no longer that its predecessor has ended', () => {
+      const gone: Event = { type: 'processes', processes: [] };
+      assert.match(said(...running, ...patched(), gone), /service has ended/);
+      assert.match(said(...running, ...patched(), gone, ...seen()), /service \(7\) · not attached/);
+    });
+    it('forgets it when it ends', () => {
+      assert.match(said(...seen(), { type: 'processes', processes: [] }), /no process/);
+    });
   });
   it('names the program and its pid when a save would patch it', () => {
     assert.match(said(...running), /service \(4242\)/);

@@ -28,21 +28,18 @@ describe('the Hot Patch view, before there is anything to show', () => {
     const command = ['gcc', '-g', '-O1', '-c', 'main.c'];
     session.writeDatabase([{ directory: session.directory, file: 'main.c', arguments: command }]);
     await isGone(workbench.welcome('No compile_commands.json was found'));
-    await shows(workbench.welcome('No process with the hot_fix runtime is running'));
+    await shows(workbench.welcome('No process of this workspace is running'));
     await workbench.status('no process');
     await workbench.screenshot('welcome-process');
   });
 
-  it('says that the process has no runtime, with the lines that build it in, until it ends', async () => {
+  it('is replaced by a process that could be attached to, until it ends', async () => {
     const { workbench, session } = world;
     const program = await session.startPlain();
-    await shows(workbench.welcome('find_package(hot_fix REQUIRED)'));
-    await workbench.status('no runtime in the process');
-    await workbench.screenshot('welcome-runtime');
-    await workbench.page.locator('.welcome-view-content a', { hasText: 'Copy the CMake Lines' }).click();
-    await workbench.notified('on the clipboard');
+    await workbench.row(`pid ${program.pid} · not attached`);
+    await workbench.status(`program (${program.pid}) · not attached`);
     await program.stop();
-    await isGone(workbench.welcome('find_package(hot_fix REQUIRED)'));
+    await shows(workbench.welcome('No process of this workspace is running'));
     await workbench.status('no process');
   });
 
@@ -53,7 +50,7 @@ describe('the Hot Patch view, before there is anything to show', () => {
     await workbench.status(`program (${program.pid})`);
     await shows(workbench.lens('⚡ Hot Patch'));
     await program.stop();
-    await shows(workbench.welcome('No process with the hot_fix runtime is running'));
+    await shows(workbench.welcome('No process of this workspace is running'));
     await isGone(workbench.lens('⚡ Hot Patch'));
   });
 });

@@ -20,6 +20,7 @@ export async function diagnosticsText(session: Session): Promise<string> {
     part('Settings', Object.fromEntries(Object.values(Setting).map((name) => [name, setting(name)]))),
     part('Compile databases', await session.databases.find()),
     part('Processes', state.processes ?? []),
+    part('Processes without the runtime', state.unprepared),
     part('Selection', state.selection),
     part('Status', [...state.statuses.values()]),
     part(

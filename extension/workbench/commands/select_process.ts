@@ -1,18 +1,21 @@
 // Command hotPatch.selectProcess (palette, status bar): which of the running processes a save is for. The list
-// appears at once and is busy while the system is looked through; those that cannot be patched say why.
+// appears at once and is busy while the system is looked through. One without the runtime is attached to when it is
+// chosen; those that cannot be patched say why.
 import * as vscode from 'vscode';
 import type { PatchableProcess } from '../../engine/model/result';
 import { Command } from '../contributions';
 import type { Session } from '../session/session';
-import { processKey, type Selection } from '../state/state';
+import { processKey, type Selection, type UnpreparedProcess } from '../state/state';
+import { attachTo } from './attach';
+import { showProblem } from './tell';
 
 interface Item extends vscode.QuickPickItem {
   readonly selection?: Selection;
+  readonly unprepared?: UnpreparedProcess;
   readonly command?: Command;
 }
 
-const WHY_NOT: Record<Exclude<PatchableProcess['state'], 'ready'>, string> = {
-  'no-runtime': 'has no runtime: start it with Hot Patch',
+const WHY_NOT: Partial<Record<PatchableProcess['state'], string>> = {
   'other-user': 'belongs to another user',
   rebuilt: 'was rebuilt since it started: restart it',
 };
@@ -37,6 +40,9 @@ export async function selectProcess(session: Session): Promise<void> {
   });
   picker.dispose();
   if (chosen?.selection) session.store.dispatch({ type: 'selection', selection: chosen.selection });
+  const { unprepared } = chosen ?? {};
+  if (unprepared?.obstacle) await showProblem(unprepared.obstacle.code, unprepared.obstacle.message);
+  else if (unprepared) await attachTo(session, [unprepared.pid]);
   if (chosen?.command) await vscode.commands.executeCommand(chosen.command);
 }
 
@@ -45,21 +51,22 @@ function matching({ store }: Session): readonly PatchableProcess[] {
   return activeFile === undefined ? [] : (matches.get(activeFile) ?? []);
 }
 
-/** Those with the runtime, and those that were built from the file in the editor. */
+/** Those with the runtime, and those that were built from the file in the editor and cannot be patched. */
 async function found(session: Session): Promise<PatchableProcess[]> {
   await session.processes.look();
   const { activeFile, processes = [] } = session.store.state;
   const ofFile = activeFile === undefined ? [] : await session.engine.processesOf(activeFile).catch(() => []);
   const others = ofFile.filter(
-    (process) => !processes.some((known) => processKey(known) === processKey(process)),
+    (process) =>
+      process.state !== 'no-runtime' && !processes.some((known) => processKey(known) === processKey(process)),
   );
   return [...processes, ...others];
 }
 
 function itemsOf(session: Session, processes: readonly PatchableProcess[]): Item[] {
   const ready = processes.filter((process) => process.state === 'ready');
-  const others = processes.filter((process) => process.state !== 'ready');
-  const { selection } = session.store.state;
+  const others = processes.filter(({ state }) => WHY_NOT[state] !== undefined);
+  const { selection, unprepared } = session.store.state;
   const isChosen = (process: PatchableProcess) =>
     selection.kind === 'processes' && selection.keys.includes(processKey(process));
   const all: Item = {
@@ -74,15 +81,26 @@ function itemsOf(session: Session, processes: readonly PatchableProcess[]): Item
       ...itemOf(process, `${isChosen(process) ? '$(check) ' : ''}${process.name}`),
       selection: { kind: 'processes', keys: [processKey(process)] } as const,
     })),
+    ...(unprepared.length > 0 ? [separator('Not attached')] : []),
+    ...unprepared.map((process) => unpreparedItem(process)),
     ...(others.length > 0 ? [separator('Cannot be patched')] : []),
     ...others.map((process) => ({
       ...itemOf(process, process.name),
-      description: `pid ${process.pid}, ${process.state === 'ready' ? '' : WHY_NOT[process.state]}`,
-      ...(process.state === 'no-runtime' ? { command: Command.startProgram } : {}),
+      description: `pid ${process.pid}, ${WHY_NOT[process.state]}`,
     })),
     separator(''),
     { label: '$(play) Start Program with Hot Patch…', command: Command.startProgram, alwaysShow: true },
   ];
+}
+
+function unpreparedItem(process: UnpreparedProcess): Item {
+  const { name, pid, obstacle } = process;
+  return {
+    ...itemOf(process, `$(${obstacle ? 'circle-slash' : 'plug'}) ${name}`),
+    description: `pid ${pid}, ${obstacle ? 'cannot be attached to' : 'attach'}`,
+    ...(obstacle ? { detail: obstacle.message } : {}),
+    unprepared: process,
+  };
 }
 
 function itemOf(process: PatchableProcess, label: string): Item {

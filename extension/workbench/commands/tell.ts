@@ -8,8 +8,8 @@ import { Command } from '../contributions';
 export async function tellFailure(result: PatchResult): Promise<void> {
   const [problem] = result.refusals;
   if (result.outcome !== 'refused' && result.outcome !== 'failed') return;
-  // A compiler's messages are in Problems, and the status bar says so.
-  if (!problem || problem.code === 'compile-failed') return;
+  // A compiler's messages are in Problems, and the status bar says so; whether to attach is a question of its own.
+  if (!problem || problem.code === 'compile-failed' || problem.code === 'no-runtime') return;
   await showProblem(problem.code, problem.message);
 }
 

@@ -1,5 +1,6 @@
 // The same program, started again: its live patches can be brought over. A program is the same when the file it was
-// started from is (device, inode, time of change). Setting hotPatch.bringOver: ask, always, never.
+// started from is (device, inode, time of change). One that was started without the runtime is attached to first.
+// Settings hotPatch.bringOver and hotPatch.attach: ask, always, never.
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
@@ -8,6 +9,7 @@ import { Setting } from '../contributions';
 import { setting } from '../settings';
 import { processKey, type ProcessKey, type State } from '../state/state';
 import type { Store } from '../state/store';
+import { consentTo } from './attach_consent';
 import type { Operations } from './operations';
 
 interface Left {
@@ -28,11 +30,16 @@ export function offerToBringOver(
   const started = async (process: PatchableProcess) => {
     const build = await buildOf(process, builds);
     const patches = build === undefined ? undefined : left.get(build);
-    if (!build || !patches || process.state !== 'ready') return;
+    const isPlain = process.state === 'no-runtime';
+    if (!build || !patches || (process.state !== 'ready' && !isPlain)) return;
+    // Once it is attached to, it is a process that starts, and asked about.
+    if (isPlain && consentTo(process) === 'no') return;
     left.delete(build);
     if (isTakenCareOf(process.pid)) return;
     if (await isWanted(process, patches)) {
-      await operations.patch({ action: 'bring-over', files: patches.files, pids: [process.pid] });
+      const pids = [process.pid];
+      const attachTo = isPlain ? { attachTo: pids } : {};
+      await operations.patch({ action: 'bring-over', files: patches.files, pids, ...attachTo });
     }
   };
   const ended = async (key: ProcessKey, patches: Left) => {
@@ -42,19 +49,23 @@ export function offerToBringOver(
   };
 
   return store.subscribe((state, previous) => {
-    if (state.processes === previous.processes) return;
-    const before = new Set((previous.processes ?? []).map(processKey));
-    const now = new Set((state.processes ?? []).map(processKey));
+    if (state.processes === previous.processes && state.unprepared === previous.unprepared) return;
+    const before = new Set(all(previous).map(processKey));
+    const now = new Set(all(state).map(processKey));
     const endings = [...before]
       .filter((key) => !now.has(key))
       .map((key) => ended(key, liveIn(previous, key)));
     // A restart within one look: what ended is known before what started is asked about.
     void Promise.all(endings).then(() => {
-      for (const process of state.processes ?? []) {
+      for (const process of all(state)) {
         if (!before.has(processKey(process))) void started(process);
       }
     });
   });
+}
+
+function all({ processes = [], unprepared }: State): readonly PatchableProcess[] {
+  return [...processes, ...unprepared];
 }
 
 function buildOf(
@@ -84,10 +95,11 @@ function liveIn(state: State, key: ProcessKey): Left {
 
 async function isWanted(process: PatchableProcess, patches: Left): Promise<boolean> {
   const wanted = setting(Setting.bringOver);
-  if (wanted !== 'ask') return wanted === 'always';
+  const isReady = process.state === 'ready' || consentTo(process) === 'yes';
+  if (wanted === 'never' || (wanted === 'always' && isReady)) return wanted === 'always';
   const files = patches.files.map((file) => basename(file)).join(', ');
   const answer = await vscode.window.showInformationMessage(
-    `${process.name} was started again from the same binary. Bring the live patches of ${files} over to it?`,
+    `${process.name} was started again from the same binary. ${isReady ? 'Bring' : 'Attach to it and bring'} the live patches of ${files} over to it?`,
     'Bring Over',
     'Always',
   );

@@ -83,7 +83,7 @@ export function watchFiles(
     vscode.window.onDidChangeVisibleTextEditors(() => void lookUp()),
     vscode.window.onDidChangeActiveTextEditor(() => void lookUp()),
     store.subscribe((state, previous) => {
-      if (state.processes !== previous.processes) void lookUp();
+      if (state.processes !== previous.processes || state.unprepared !== previous.unprepared) void lookUp();
     }),
   ];
   return {

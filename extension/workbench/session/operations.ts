@@ -2,10 +2,11 @@
 // starts, at each step and when it ends. Failures of any kind end as a result with a problem; nothing is thrown.
 import { readFile } from 'node:fs/promises';
 import type { Target } from '../../engine/engine';
-import type { PatchResult, ProcessStatus } from '../../engine/model/result';
+import type { AttachResult, PatchableProcess, PatchResult, ProcessStatus } from '../../engine/model/result';
 import { toProblem } from '../../engine/model/errors';
 import type { AsyncEngine } from '../engine_thread/client';
-import { targetProcesses } from '../state/queries';
+import { isNotAttached } from '../state/not_attached';
+import { targetProcesses, unpreparedOf } from '../state/queries';
 import { processKey, type Action, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
 import { OperationQueue, type SaveEnd } from './operation_queue';
@@ -16,6 +17,19 @@ export interface PatchOrder {
   /** The chosen processes by default. */
   readonly pids?: readonly number[];
   readonly functionName?: string;
+  /** Processes without the runtime that the user wants it brought into first. */
+  readonly attachTo?: readonly number[];
+}
+
+/** What operations need to know and do beside the engine. */
+export interface Surroundings {
+  /** The text of an open document as it was saved; undefined for files that are not open. */
+  textOf(file: string): string | undefined;
+  /** Whether a process may be attached to without asking. */
+  mayAttach(process: PatchableProcess): boolean;
+  /** Looks for processes: one that was attached to counts as another than before. */
+  lookForProcesses(): Promise<void>;
+  log(message: string): void;
 }
 
 export interface Versions {
@@ -28,17 +42,16 @@ export class Operations {
   private lastId = Date.now();
   private readonly queue: OperationQueue;
   private readonly listeners = new Set<(result: PatchResult) => void>();
+  private readonly unattachedListeners = new Set<(order: PatchOrder) => void>();
 
-  /** @param textOf the text of an open document as it was saved; undefined for files that are not open. */
   constructor(
     private readonly engine: () => AsyncEngine,
     private readonly store: Store,
-    private readonly textOf: (file: string) => string | undefined,
-    private readonly log: (message: string) => void,
+    private readonly surroundings: Surroundings,
   ) {
     this.queue = new OperationQueue(
       (files, signal) => this.save(files, signal),
-      (error) => this.log(`a save ended with ${String(error)}`),
+      (error) => this.surroundings.log(`a save ended with ${String(error)}`),
     );
   }
 
@@ -48,6 +61,12 @@ export class Operations {
     return () => this.listeners.delete(listener);
   }
 
+  /** Orders that came to nothing because their processes have no runtime, and nobody said that it may be brought in. */
+  onNotAttached(listener: (order: PatchOrder) => void): () => void {
+    this.unattachedListeners.add(listener);
+    return () => this.unattachedListeners.delete(listener);
+  }
+
   /** Files that were saved together. A newer save of one of them takes the place of this. */
   saved(files: readonly string[]): Promise<void> {
     return this.queue.save(files);
@@ -55,6 +74,20 @@ export class Operations {
 
   patch(order: PatchOrder): Promise<PatchResult> {
     return this.queue.run((signal) => this.patchNow(order, signal));
+  }
+
+  /** Brings the runtime into running processes. A refusal is a value. */
+  attach(pids: readonly number[]): Promise<readonly AttachResult[]> {
+    return this.queue.run(async () => {
+      const id = ++this.lastId;
+      let results: readonly AttachResult[] = [];
+      this.store.dispatch({ type: 'operation-started', id, action: 'attach', files: [] });
+      try {
+        return (results = await this.attachNow(id, pids));
+      } finally {
+        this.store.dispatch({ type: 'attach-finished', id, results });
+      }
+    });
   }
 
   load(pid: number, file: string): Promise<PatchResult> {
@@ -90,28 +123,72 @@ export class Operations {
     return result.outcome === 'failed' && signal.aborted ? 'withdrawn' : 'done';
   }
 
-  private patchNow(order: PatchOrder, signal: AbortSignal): Promise<PatchResult> {
-    const { selection } = this.store.state;
-    const chosen = targetProcesses(this.store.state).map((process) => process.pid);
-    const target: Target = order.pids
-      ? { kind: 'pid', pids: [...order.pids] }
-      : selection.kind === 'all'
-        ? { kind: 'all' }
-        : { kind: 'pid', pids: chosen };
-    return this.perform(
+  private async patchNow(order: PatchOrder, signal: AbortSignal): Promise<PatchResult> {
+    const result = await this.perform(
       order.action,
       order.files,
       order.functionName === undefined,
-      (id) =>
-        this.engine().patch({
-          files: [...order.files],
-          target,
-          functionName: order.functionName,
-          signal,
-          onProgress: ({ step }) => this.store.dispatch({ type: 'operation-step', id, step }),
-        }),
+      (id) => this.attachAndPatch(order, id, signal),
       signal,
     );
+    if (isNotAttached(result) && !result.attached) this.inform(this.unattachedListeners, order);
+    return result;
+  }
+
+  private async attachAndPatch(order: PatchOrder, id: number, signal: AbortSignal): Promise<PatchResult> {
+    const target = this.targetOf(order);
+    const attached: AttachResult[] = [];
+    const attach = async (processes: readonly PatchableProcess[]): Promise<void> => {
+      const wanted = processes.filter((process) => {
+        const isMeant = target.kind !== 'pid' || target.pids.includes(process.pid);
+        return isMeant && (order.attachTo?.includes(process.pid) ?? this.surroundings.mayAttach(process));
+      });
+      const pids = wanted.map(({ pid }) => pid);
+      if (pids.length > 0) attached.push(...(await this.attachNow(id, pids)));
+    };
+    const started = performance.now();
+    let before = 0;
+    const patch = (): Promise<PatchResult> => {
+      before = performance.now() - started;
+      return this.engine().patch({
+        files: [...order.files],
+        target,
+        functionName: order.functionName,
+        signal,
+        onProgress: ({ step }) => this.store.dispatch({ type: 'operation-step', id, step }),
+      });
+    };
+    await attach(unpreparedOf(this.store.state, order.files));
+    let result = await patch();
+    if (isNotAttached(result) && attached.length === 0) {
+      // A process that has only just started, or a file that is not in sight.
+      await attach(await this.withoutRuntime(order.files));
+      if (attached.length > 0) result = await patch();
+    }
+    return attached.length === 0 ? result : withAttached(result, attached, before);
+  }
+
+  private async withoutRuntime(files: readonly string[]): Promise<PatchableProcess[]> {
+    const found = await Promise.all(files.map((file) => this.engine().processesOf(file)));
+    return found.flat().filter(({ state }) => state === 'no-runtime');
+  }
+
+  private async attachNow(id: number, pids: readonly number[]): Promise<AttachResult[]> {
+    this.store.dispatch({ type: 'operation-step', id, step: 'attach' });
+    const results = await this.engine().attach([...new Set(pids)]);
+    for (const { pid, outcome, problem } of results) {
+      this.surroundings.log(`attach to ${pid}: ${problem ? `${problem.code}: ${problem.message}` : outcome}`);
+    }
+    await this.surroundings.lookForProcesses();
+    return results;
+  }
+
+  private targetOf(order: PatchOrder): Target {
+    if (order.pids) return { kind: 'pid', pids: [...order.pids] };
+    const { selection } = this.store.state;
+    return selection.kind === 'all'
+      ? { kind: 'all' }
+      : { kind: 'pid', pids: targetProcesses(this.store.state).map(({ pid }) => pid) };
   }
 
   private async perform(
@@ -136,7 +213,7 @@ export class Operations {
       this.store.dispatch({ type: 'operation-superseded', id });
       return { ...result, refusals: [] };
     }
-    this.report(result);
+    this.inform(this.listeners, result);
     const statuses = await this.statusesAfter(result);
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
@@ -146,12 +223,12 @@ export class Operations {
     return result;
   }
 
-  private report(result: PatchResult): void {
-    for (const listener of this.listeners) {
+  private inform<T>(listeners: Iterable<(what: T) => void>, what: T): void {
+    for (const listener of listeners) {
       try {
-        listener(result);
+        listener(what);
       } catch (error) {
-        this.log(`a listener failed: ${String(error)}`);
+        this.surroundings.log(`a listener failed: ${String(error)}`);
       }
     }
   }
@@ -163,7 +240,7 @@ export class Operations {
     for (const process of processes) {
       const status = await this.engine()
         .status(process.pid)
-        .catch((error: unknown) => this.log(`status of ${process.pid}: ${String(error)}`));
+        .catch((error: unknown) => this.surroundings.log(`status of ${process.pid}: ${String(error)}`));
       if (status) statuses.set(processKey(process), status);
     }
     return statuses;
@@ -172,7 +249,7 @@ export class Operations {
   private async textsOf(files: readonly string[]): Promise<Map<string, string>> {
     const texts = new Map<string, string>();
     for (const file of new Set(files)) {
-      const text = this.textOf(file) ?? (await readFile(file, 'utf8').catch(() => undefined));
+      const text = this.surroundings.textOf(file) ?? (await readFile(file, 'utf8').catch(() => undefined));
       if (text !== undefined) texts.set(file, text);
     }
     return texts;
@@ -181,9 +258,30 @@ export class Operations {
   private tell(action: Action, result: PatchResult): void {
     const functions = result.changed.map((change) => change.name).join(', ');
     const steps = Object.entries(result.timings).map(([step, time]) => `${step} ${Math.round(time)}`);
-    this.log(`${action}: ${result.outcome}${functions && ` (${functions})`}; ms: ${steps.join(', ')}`);
-    for (const { code, message } of [...result.refusals, ...result.warnings]) this.log(`${code}: ${message}`);
+    this.surroundings.log(
+      `${action}: ${result.outcome}${functions && ` (${functions})`}; ms: ${steps.join(', ')}`,
+    );
+    for (const { code, message } of [...result.refusals, ...result.warnings])
+      this.surroundings.log(`${code}: ${message}`);
   }
+}
+
+/** A process that could not be attached to is the reason, or, beside others that were patched, a warning.
+ * @param before milliseconds before the patch was begun */
+function withAttached(result: PatchResult, attached: readonly AttachResult[], before: number): PatchResult {
+  const problems = attached.flatMap(({ problem }) => problem ?? []);
+  const isReason = isNotAttached(result) && problems.length > 0;
+  return {
+    ...result,
+    refusals: isReason ? problems : result.refusals,
+    warnings: isReason ? result.warnings : [...result.warnings, ...problems],
+    attached: [...attached],
+    timings: {
+      attach: attached.reduce((sum, one) => sum + one.milliseconds, 0),
+      ...result.timings,
+      total: before + (result.timings['total'] ?? 0),
+    },
+  };
 }
 
 function failure(files: readonly string[], error: unknown): PatchResult {

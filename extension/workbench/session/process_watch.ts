@@ -1,15 +1,16 @@
-// Follows the workspace's processes that have the runtime as they start, fork, exec and end, and what their runtimes
-// report. Processes of other projects belong to other windows. One look a second, never two at a time, and none begins
+// Follows the workspace's processes as they start, fork, exec and end: those that have the runtime with what it reports,
+// and those that could be given it (unprepared.ts). Processes of other projects belong to other windows. One look a second, never two at a time, and none begins
 // while an operation is under way, which reports by itself.
 import type { PatchableProcess } from '../../engine/model/result';
 import type { AsyncEngine } from '../engine_thread/client';
 import { processKey, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
+import { watchUnprepared } from './unprepared';
 
 const INTERVAL_MS = 1000;
 
 export interface ProcessWatch {
-  /** Looks now; resolves when the store has what was found. */
+  /** Looks now, also at what stands in the way of attaching; resolves when the store has what was found. */
   look(options?: { count: boolean }): Promise<void>;
   dispose(): void;
 }
@@ -35,16 +36,20 @@ export function watchProcesses(
   const troubles = new Map<string, string>();
   let others: string | undefined;
   const reported = new Map<ProcessKey, string>();
+  const plain = watchUnprepared(engine);
 
-  async function look(count: boolean): Promise<void> {
+  async function look(count: boolean, anew: boolean): Promise<void> {
     try {
       const all = await engine().processes();
       const matching = new Set([...store.state.matches.values()].flat().map(processKey));
       const isOurs = (process: PatchableProcess) =>
         matching.has(processKey(process)) || folders().some((folder) => process.exe.startsWith(`${folder}/`));
-      const processes = all.filter((process) => process.runtime !== undefined && isOurs(process));
-      if (JSON.stringify(processes) !== JSON.stringify(store.state.processes)) {
-        store.dispatch({ type: 'processes', processes });
+      const ours = all.filter(isOurs);
+      const processes = ours.filter((process) => process.runtime !== undefined);
+      const unprepared = await plain.look(ours.filter(isUnprepared), anew);
+      const { processes: known, unprepared: knownUnprepared } = store.state;
+      if (JSON.stringify([processes, unprepared]) !== JSON.stringify([known, knownUnprepared])) {
+        store.dispatch({ type: 'processes', processes, unprepared });
       }
       const rest = all.filter((process) => !processes.includes(process)).map(processKey);
       if (others !== (others = rest.join(' '))) othersChanged();
@@ -87,9 +92,9 @@ export function watchProcesses(
     }
   }
 
-  function begin(count: boolean): Promise<void> {
+  function begin(count: boolean, anew: boolean): Promise<void> {
     const mine = (active ?? Promise.resolve())
-      .then(() => (disposed ? undefined : look(count)))
+      .then(() => (disposed ? undefined : look(count, anew)))
       .finally(() => {
         // Another look may have been asked for meanwhile; the next is counted from the last of them.
         if (active !== mine) return;
@@ -101,17 +106,22 @@ export function watchProcesses(
   }
 
   function tick(): void {
-    if (store.state.operation === undefined && !active) void begin(false);
+    if (store.state.operation === undefined && !active) void begin(false, false);
     else timer = setTimeout(tick, INTERVAL_MS);
   }
 
   // The engine's thread starts after activation, which it would hold up.
   timer = setTimeout(tick, 0);
   return {
-    look: (options) => begin(options?.count ?? false),
+    look: (options) => begin(options?.count ?? false, true),
     dispose: () => {
       disposed = true;
       clearTimeout(timer);
     },
   };
+}
+
+/** Programs of packages that are installed in the workspace are not built from its sources. */
+function isUnprepared({ state, exe }: PatchableProcess): boolean {
+  return state === 'no-runtime' && !exe.includes('/node_modules/');
 }

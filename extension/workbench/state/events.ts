@@ -1,17 +1,31 @@
 // Everything that can happen, as data: what the engine reported, what the user chose, what VS Code told. The
 // reducer (reduce.ts) is the only place that gives an event its meaning.
 import type {
+  AttachResult,
   CheckReport,
   PatchableProcess,
   PatchResult,
   ProcessStatus,
   Step,
 } from '../../engine/model/result';
-import type { Action, Delivered, Environment, HistoryEntry, ProcessKey, Selection } from './state';
+import type {
+  Action,
+  Delivered,
+  Environment,
+  HistoryEntry,
+  ProcessKey,
+  Selection,
+  UnpreparedProcess,
+} from './state';
 
 export type Event =
   | { readonly type: 'environment'; readonly environment: Partial<Environment> }
-  | { readonly type: 'processes'; readonly processes: readonly PatchableProcess[] }
+  | {
+      readonly type: 'processes';
+      readonly processes: readonly PatchableProcess[];
+      /** None by default. */
+      readonly unprepared?: readonly UnpreparedProcess[];
+    }
   /** `answered`: by the runtime, just now; otherwise it is what the runtime last wrote. */
   | {
       readonly type: 'status';
@@ -45,6 +59,8 @@ export type Event =
       readonly files: readonly string[];
     }
   | { readonly type: 'operation-step'; readonly id: number; readonly step: Step }
+  /** The end of an operation that only attached. */
+  | { readonly type: 'attach-finished'; readonly id: number; readonly results: readonly AttachResult[] }
   /** A newer save took its place; nothing of it is shown. */
   | { readonly type: 'operation-superseded'; readonly id: number }
   | {

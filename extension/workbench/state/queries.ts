@@ -2,7 +2,15 @@
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
 import { sourceNames } from './function_names';
 import type { SourceFunction } from './source_function';
-import { functionKey, processKey, versionKey, type Delivered, type ProcessKey, type State } from './state';
+import {
+  functionKey,
+  processKey,
+  versionKey,
+  type Delivered,
+  type ProcessKey,
+  type State,
+  type UnpreparedProcess,
+} from './state';
 
 /** Processes that answer, the chosen ones only when some are chosen. */
 export function targetProcesses(state: State): readonly PatchableProcess[] {
@@ -18,6 +26,12 @@ export function targetsOf(state: State, file: string): readonly PatchableProcess
   return (state.matches.get(file) ?? []).filter(
     (process) => process.state === 'ready' && targets.has(processKey(process)),
   );
+}
+
+/** Processes that were built from one of the files and were started without the runtime. */
+export function unpreparedOf(state: State, files: readonly string[]): readonly UnpreparedProcess[] {
+  const keys = new Set(files.flatMap((file) => (state.matches.get(file) ?? []).map(processKey)));
+  return state.unprepared.filter((process) => keys.has(processKey(process)));
 }
 
 export interface RunningFunction {

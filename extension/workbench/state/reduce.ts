@@ -3,6 +3,7 @@
 import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
 import { readableName } from './function_names';
 import type { Event } from './events';
+import { isNotAttached, saysNotAttached } from './not_attached';
 import {
   functionKey,
   processKey,
@@ -16,6 +17,7 @@ import {
   type ProcessKey,
   type Report,
   type State,
+  type UnpreparedProcess,
 } from './state';
 
 const HISTORY_LENGTH = 200;
@@ -25,7 +27,7 @@ export function reduce(state: State, event: Event): State {
     case 'environment':
       return { ...state, environment: { ...state.environment, ...event.environment } };
     case 'processes':
-      return processesSeen(state, event.processes);
+      return processesSeen(state, event.processes, event.unprepared ?? []);
     case 'status':
       return statusRead(state, event);
     case 'silent':
@@ -74,6 +76,8 @@ export function reduce(state: State, event: Event): State {
       return state.operation?.id === event.id
         ? { ...state, operation: { ...state.operation, step: event.step } }
         : state;
+    case 'attach-finished':
+      return attachFinished(state, event);
     case 'operation-superseded':
       return state.operation?.id === event.id ? { ...state, operation: undefined } : state;
     case 'operation-finished':
@@ -81,16 +85,22 @@ export function reduce(state: State, event: Event): State {
   }
 }
 
-function processesSeen(state: State, processes: readonly PatchableProcess[]): State {
+function processesSeen(
+  state: State,
+  processes: readonly PatchableProcess[],
+  unprepared: readonly UnpreparedProcess[],
+): State {
   const present = new Set(processes.map(processKey));
+  const plain = new Set(unprepared.map(processKey));
+  const wasPlain = new Set(state.unprepared.map(processKey));
   const gone = (key: ProcessKey) => !present.has(key);
   const ended = [...state.statuses.keys()]
     .filter(gone)
     .map((key) => lostOf(state, key, 'ended'))
     .filter((lost) => lost !== undefined);
   // The program was started again: that an earlier process of it ended is no news any more.
-  const before = new Set((state.processes ?? []).map(processKey));
-  const started = processes
+  const before = new Set([...(state.processes ?? []), ...state.unprepared].map(processKey));
+  const started = [...processes, ...unprepared]
     .filter((process) => !before.has(processKey(process)))
     .map((process) => process.name);
   const selection =
@@ -98,14 +108,17 @@ function processesSeen(state: State, processes: readonly PatchableProcess[]): St
   const matches = new Map(
     [...state.matches].map(([file, matching]) => [
       file,
-      // A process without the runtime is not in the list that is watched; it is looked for again with the file.
-      matching.filter((process) => process.state !== 'ready' || present.has(processKey(process))),
+      matching.filter((process) => {
+        const key = processKey(process);
+        return process.state === 'ready' ? present.has(key) : plain.has(key) || !wasPlain.has(key);
+      }),
     ]),
   );
   const pids = new Set(processes.map((process) => process.pid));
   return {
     ...state,
     processes,
+    unprepared,
     statuses: filterKeys(state.statuses, (key) => present.has(key)),
     matches,
     checks: filterKeys(
@@ -126,6 +139,21 @@ function processesSeen(state: State, processes: readonly PatchableProcess[]): St
       )
       .filter(saysSomething),
     delivered: filterKeys(state.delivered, (key) => present.has(key.slice(0, key.indexOf(' ')))),
+  };
+}
+
+function attachFinished(state: State, { id, results }: Extract<Event, { type: 'attach-finished' }>): State {
+  if (state.operation?.id !== id) return state;
+  const problems = new Map(results.map(({ pid, problem }) => [pid, problem]));
+  return {
+    ...state,
+    operation: undefined,
+    // The save that found it not attached is past.
+    last: state.last && isNotAttached(state.last) ? undefined : state.last,
+    unprepared: state.unprepared.map((process) => ({
+      ...process,
+      obstacle: problems.get(process.pid) ?? process.obstacle,
+    })),
   };
 }
 
@@ -172,7 +200,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
       files: operation.files,
       processes: keys,
       diagnostics: result.diagnostics,
-      refusals: result.refusals,
+      refusals: result.refusals.filter((problem) => !saysNotAttached(problem)),
       warnings: result.warnings,
     }),
     history: worthRemembering(finished) ? [entry, ...state.history].slice(0, HISTORY_LENGTH) : state.history,
@@ -217,7 +245,9 @@ function silentAfter(state: State, result: PatchResult): State['lost'] {
 /** Nothing changed and nothing went wrong, or there was nothing to patch: no line in the log of patches. */
 function worthRemembering(finished: Finished): boolean {
   return (
-    finished.outcome !== 'unchanged' && !finished.refusals.some((problem) => problem.code === 'no-process')
+    finished.outcome !== 'unchanged' &&
+    !isNotAttached(finished) &&
+    !finished.refusals.some((problem) => problem.code === 'no-process')
   );
 }
 
@@ -233,6 +263,7 @@ function finishedOf(action: Finished['action'], files: readonly string[], result
     milliseconds: Math.round(result.timings['total'] ?? 0),
     functions: [...new Set(changed.length > 0 ? changed : reported)],
     processes: result.processes.map((process) => process.pid),
+    attached: (result.attached ?? []).filter(({ outcome }) => outcome === 'attached'),
     partly: partlyOf(result),
     refusals: result.refusals,
     warnings: result.warnings,

@@ -1,6 +1,7 @@
 // The one immutable state of the extension: what the engine and VS Code have reported so far. Events become a new
 // state in reduce.ts; views render it and decide nothing. Plain data: no vscode, no effects.
 import type {
+  AttachResult,
   CheckReport,
   CompilerDiagnostic,
   Outcome,
@@ -14,6 +15,8 @@ export interface State {
   readonly environment: Environment;
   /** Processes that have the runtime, as the last look at the system found them; undefined before the first. */
   readonly processes: readonly PatchableProcess[] | undefined;
+  /** Processes of the workspace that were started without it. */
+  readonly unprepared: readonly UnpreparedProcess[];
   /** Which of the matching processes a save is for. */
   readonly selection: Selection;
   readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
@@ -40,6 +43,11 @@ export interface Environment {
   readonly database: boolean | undefined;
 }
 
+export interface UnpreparedProcess extends PatchableProcess {
+  /** Why it cannot be attached to; undefined when nothing is known to be in the way. */
+  readonly obstacle: Problem | undefined;
+}
+
 /** pid, start time and the runtime's thread: a reused pid is another process, and so is one that runs another program
  * now, whose patches have ended with what it ran before. */
 export type ProcessKey = string;
@@ -58,7 +66,7 @@ export type Check =
       readonly versions: ReadonlyMap<string, number>;
     };
 
-export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over';
+export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over' | 'attach';
 
 export interface Operation {
   readonly id: number;
@@ -74,6 +82,8 @@ export interface Finished {
   readonly milliseconds: number;
   readonly functions: readonly string[];
   readonly processes: readonly number[];
+  /** Those of them that were attached to first. */
+  readonly attached: readonly AttachResult[];
   /** It did not succeed as a whole, and these processes run it all the same. */
   readonly partly: readonly number[];
   readonly refusals: readonly Problem[];
@@ -126,6 +136,7 @@ export interface Delivered {
 export const initialState: State = {
   environment: { platform: true, trusted: true, database: undefined },
   processes: undefined,
+  unprepared: [],
   selection: { kind: 'all' },
   statuses: new Map(),
   matches: new Map(),

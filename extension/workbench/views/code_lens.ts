@@ -40,7 +40,17 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
     store.subscribe((state, previous) => {
       // VS Code asks by itself when the text changes.
       if (
-        isChanged(state, previous, ['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'])
+        isChanged(state, previous, [
+          ...([
+            'processes',
+            'unprepared',
+            'selection',
+            'statuses',
+            'matches',
+            'checks',
+            'delivered',
+          ] as const),
+        ])
       )
         changed.fire();
     }),

@@ -25,6 +25,7 @@ const ACTIONS: Record<Action, string> = {
   revert: 'Reverted ',
   restore: 'Went back: ',
   'bring-over': 'Brought over ',
+  attach: 'Attached ',
 };
 
 const ICONS: Record<Outcome, string> = {

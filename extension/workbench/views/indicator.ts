@@ -7,8 +7,9 @@ import type {
   Problem,
   Step,
 } from '../../engine/model/result';
-import type { Finished, LostProcess, State } from '../state/state';
-import { patchedFunctions, targetProcesses, targetsOf } from '../state/queries';
+import { isNotAttached } from '../state/not_attached';
+import type { Finished, LostProcess, State, UnpreparedProcess } from '../state/state';
+import { patchedFunctions, targetProcesses, targetsOf, unpreparedOf } from '../state/queries';
 
 export type Indicator =
   | { readonly kind: 'platform' }
@@ -20,7 +21,13 @@ export type Indicator =
   | { readonly kind: 'live'; readonly finished: Finished }
   | { readonly kind: 'database' }
   | { readonly kind: 'no-process' }
-  | { readonly kind: 'no-runtime'; readonly process: PatchableProcess }
+  | {
+      readonly kind: 'not-attached';
+      readonly processes: readonly UnpreparedProcess[];
+      /** Why the first of them cannot be attached to. */
+      readonly obstacle: Problem | undefined;
+    }
+  | { readonly kind: 'unusable'; readonly process: PatchableProcess }
   | { readonly kind: 'checking'; readonly processes: readonly PatchableProcess[] }
   | { readonly kind: 'mismatch'; readonly report: CheckReport }
   | {
@@ -70,9 +77,22 @@ function isShown(problem: Problem): boolean {
 
 function nothingToPatch(state: State): Indicator {
   const matching = state.activeFile === undefined ? [] : (state.matches.get(state.activeFile) ?? []);
-  const process = matching.find((candidate) => candidate.state !== 'ready');
-  if (process) return { kind: 'no-runtime', process };
+  const unprepared = state.activeFile === undefined ? [] : unpreparedOf(state, [state.activeFile]);
+  if (unprepared.length > 0) {
+    return { kind: 'not-attached', processes: unprepared, obstacle: obstacleOf(state, unprepared) };
+  }
+  const process = matching.find(({ state: is }) => is === 'other-user' || is === 'rebuilt');
+  if (process) return { kind: 'unusable', process };
   return state.environment.database === false ? { kind: 'database' } : { kind: 'no-process' };
+}
+
+/** What the last save met is newer than what was seen beforehand. */
+function obstacleOf({ last }: State, processes: readonly UnpreparedProcess[]): Problem | undefined {
+  const met = last && isNotAttached(last) ? last.refusals : [];
+  return (
+    met.find(({ code, pid }) => code !== 'no-runtime' && processes.some((process) => process.pid === pid)) ??
+    processes.find(({ obstacle }) => obstacle !== undefined)?.obstacle
+  );
 }
 
 function patchable(state: State, processes: readonly PatchableProcess[]): Indicator {

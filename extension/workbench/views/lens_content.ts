@@ -2,7 +2,14 @@
 // `Compare` once it is patched; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
-import { plural, runningFunctions, runningSource, targetsOf, type RunningFunction } from '../state/queries';
+import {
+  plural,
+  runningFunctions,
+  runningSource,
+  targetsOf,
+  unpreparedOf,
+  type RunningFunction,
+} from '../state/queries';
 import { versionKey, type State } from '../state/state';
 
 export interface Lens {
@@ -29,8 +36,7 @@ const VERDICTS: Record<string, string> = {
 };
 
 export function lensesOf(state: State, file: string, functions: readonly SourceFunction[]): Lens[] {
-  const targets = targetsOf(state, file);
-  if (targets.length === 0) return [];
+  if (targetsOf(state, file).length === 0 && unpreparedOf(state, [file]).length === 0) return [];
   const check = state.checks.get(file);
   const verdict = check?.kind === 'done' ? VERDICTS[check.report.verdict] : undefined;
   const header = check?.kind === 'done' && verdict ? [fileLens(file, verdict, check.report.message)] : [];

@@ -12,6 +12,7 @@ import { statusBarContent, type StatusBarContent } from './status_bar_content';
 const PANEL: readonly (readonly [Command, string])[] = [
   [Command.startProgram, '$(play) Start Program'],
   [Command.selectProcess, '$(server-process) Select Process'],
+  [Command.attach, '$(plug) Attach'],
   [Command.showTrampolines, '$(list-tree) Trampolines'],
   [Command.revertAll, '$(discard) Revert All'],
   [Command.restartEngine, '$(debug-restart) Restart Engine'],

@@ -6,6 +6,7 @@ import { Command } from '../contributions';
 import { plural, shortList } from '../state/queries';
 import type { Finished } from '../state/state';
 import type { Indicator } from './indicator';
+import { describe } from './process_text';
 
 export interface StatusBarContent {
   readonly text: string;
@@ -99,7 +100,25 @@ export function statusBarContent(indicator: Indicator): StatusBarContent {
         'No process that can be patched was built from this file.',
         Command.selectProcess,
       );
-    case 'no-runtime':
+    case 'not-attached': {
+      const { processes, obstacle } = indicator;
+      const which = `${describe(processes)} · not attached`;
+      return obstacle
+        ? content(
+            'debug-disconnect',
+            which,
+            `${obstacle.message}\n\n${ERROR_TABLE[obstacle.code].hint}`,
+            Command.attach,
+            'warning',
+          )
+        : content(
+            'debug-disconnect',
+            which,
+            'It was started without Hot Patch. Save the file to attach and patch it, or click to attach.',
+            Command.attach,
+          );
+    }
+    case 'unusable':
       return content(
         'zap',
         WHY_NOT[indicator.process.state],
@@ -138,7 +157,7 @@ export function statusBarContent(indicator: Indicator): StatusBarContent {
 
 const WHY_NOT: Record<PatchableProcess['state'], string> = {
   ready: 'ready',
-  'no-runtime': 'no runtime in the process',
+  'no-runtime': 'not attached',
   'other-user': "another user's process",
   rebuilt: 'rebuilt since it started',
 };
@@ -183,22 +202,22 @@ function live(finished: Finished): StatusBarContent {
       const warnings = finished.warnings.map((warning) => `\n\n$(warning) ${warning.message}`).join('');
       return content(
         'zap',
-        `live in ${finished.milliseconds} ms`,
-        `${names}: live${where}.${warnings}`,
+        `live in ${finished.milliseconds} ms${finished.attached.length > 0 ? ' · attached' : ''}`,
+        `${names}: live${where}.${attachedText(finished)}${warnings}`,
         Command.showTrampolines,
       );
     }
   }
 }
 
-/** `service (4242)`, or `3 × service`. */
-function describe(processes: readonly PatchableProcess[]): string {
-  const [first] = processes;
-  if (!first) return '';
-  if (processes.length === 1) return `${first.name} (${first.pid})`;
-  return processes.every((process) => process.name === first.name)
-    ? `${processes.length} × ${first.name}`
-    : `${processes.length} processes`;
+/** Which processes were attached to for this save. */
+function attachedText({ attached }: Finished): string {
+  return attached
+    .map(
+      ({ exe, pid, milliseconds, pause }) =>
+        `\n\nAttached to ${basename(exe)} (${pid}) in ${Math.round(milliseconds)} ms; one of its threads stood still for ${pause.toFixed(1)} ms.`,
+    )
+    .join('');
 }
 
 function content(

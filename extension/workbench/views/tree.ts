@@ -47,7 +47,7 @@ export function showTree(store: Store): Tree {
     showCollapseAll: true,
   });
   const subscription = store.subscribe((state, previous) => {
-    if (!isChanged(state, previous, ['processes', 'selection', 'statuses', 'lost'])) return;
+    if (!isChanged(state, previous, ['processes', 'unprepared', 'selection', 'statuses', 'lost'])) return;
     view.badge = badgeOf(state);
     roots = undefined;
     changed.fire(undefined);

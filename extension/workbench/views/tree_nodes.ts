@@ -12,7 +12,8 @@ import type {
 import { TreeItemKind } from '../contributions';
 import { plural, targetProcesses } from '../state/queries';
 import { qualifiedName, readableName } from '../state/function_names';
-import { processKey, type ProcessKey, type State } from '../state/state';
+import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
+import { ERROR_TABLE } from '../../engine/model/errors';
 import { escapeMarkdown } from './markdown';
 
 export interface TreeNode {
@@ -45,13 +46,34 @@ export interface NodeTarget {
 
 export function treeOf(state: State): TreeNode[] {
   const targets = new Set(targetProcesses(state).map(processKey));
-  return (state.processes ?? []).map((process) =>
-    processNode(
-      state,
-      process,
-      state.selection.kind === 'all' ? undefined : targets.has(processKey(process)),
+  const isAll = state.selection.kind === 'all';
+  return [
+    ...(state.processes ?? []).map((process) =>
+      processNode(state, process, isAll ? undefined : targets.has(processKey(process))),
     ),
-  );
+    ...state.unprepared.map(unpreparedNode),
+  ];
+}
+
+/** A process that was started without the runtime: it can be attached to, or says why not. */
+function unpreparedNode(process: UnpreparedProcess): TreeNode {
+  const { pid, name, obstacle } = process;
+  const way = obstacle
+    ? `${escapeMarkdown(obstacle.message)}.\n\n${escapeMarkdown(ERROR_TABLE[obstacle.code].hint)}`
+    : 'It was started without Hot Patch. *Attach* brings the runtime into it while it runs; so does a save of one of its files.';
+  return {
+    id: processKey(process),
+    kind: obstacle ? TreeItemKind.unattachableProcess : TreeItemKind.attachableProcess,
+    label: name,
+    description: [
+      `pid ${pid}`,
+      obstacle ? `cannot be attached to: ${obstacle.message}` : 'not attached',
+    ].join(' · '),
+    tooltip: `${way}\n\n${processTooltip(process)}`,
+    icon: obstacle ? 'circle-slash' : 'debug-disconnect',
+    target: { key: processKey(process), pid, name },
+    children: [],
+  };
 }
 
 /** @param chosen whether saves are for it; undefined when they are for all. */

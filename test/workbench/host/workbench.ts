@@ -151,6 +151,15 @@ export class Workbench {
     }
   }
 
+  /** Types a command line into VS Code's terminal, which is opened when there is none. */
+  async runInTerminal(line: string): Promise<void> {
+    const terminal = this.page.locator('.terminal-wrapper.active .xterm-helper-textarea');
+    if ((await terminal.count()) === 0) await this.command('Terminal: Create New Terminal');
+    await terminal.first().focus();
+    await this.page.keyboard.type(`${line}\n`);
+    await this.page.locator('.editor-instance .monaco-editor .native-edit-context').first().focus();
+  }
+
   /** The status bar item, once it says this. */
   async status(text: string | RegExp): Promise<Locator> {
     const item = this.page.locator(STATUS).filter({ hasText: text });
