@@ -72,6 +72,8 @@ export interface CompileContext {
    * Throws CompileError (compile/compiler.ts; code compile-failed or compiler-not-found, with diagnostics),
    * HotPatchError unsupported-construct (C++ modules), or the signal's reason when aborted. */
   compileUnit(entry: CompileEntry, request?: CompileRequest): Promise<CompiledUnit>;
+  /** Where the entry's compiler finds a library by its file name (`-print-file-name`); undefined when it does not say. */
+  libraryFile(entry: CompileEntry, name: string): Promise<string | undefined>;
 }
 
 // --- processes: from a file to live modules, and back to the runtime -----------------------------------------------

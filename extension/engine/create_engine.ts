@@ -81,7 +81,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     log,
     temporaryDirectory,
     demangle,
-    compile: { entriesFor: databases.entriesFor, compileUnit: compiler.compileUnit },
+    compile: { entriesFor: databases.entriesFor, ...compiler },
     processes: {
       list,
       targets: async (files, target) => {

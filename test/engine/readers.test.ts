@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readUnits, fileTable, headerOf } from '../../extension/engine/dwarf/units';
 import { Dwarf } from '../../extension/engine/dwarf/dwarf';
+import { Archive } from '../../extension/engine/elf/archive';
 import { ElfFile, findNote } from '../../extension/engine/elf/file';
 import { HotPatchError } from '../../extension/engine/model/errors';
 import { mutate, targets } from '../fuzz/mutate';
@@ -39,6 +40,24 @@ describe('the readers of object files', () => {
         }
       }),
     );
+
+  it(
+    'find a member of a static library, and none in one that is cut off',
+    inSession(async (session) => {
+      const object = await seed(session, 'g++', ['-g']);
+      await session.run('ar', ['rcs', 'whole.a', 'seed.o']);
+      const symbol = ElfFile.parse('seed.o', object)
+        .symbols()
+        .find(({ binding, section, name }) => binding === 1 && section !== 0 && name !== '')!.name;
+      assert.deepEqual(new Archive(session.path('whole.a')).defining(symbol)?.bytes, object);
+      assert.equal(new Archive(session.path('whole.a')).defining('nobody'), undefined);
+      const whole = readFileSync(session.path('whole.a'));
+      for (let cut = 0; cut < whole.length; cut += cut < 1000 ? 1 : 4099) {
+        writeFileSync(session.path('cut.a'), whole.subarray(0, cut));
+        assert.equal(new Archive(session.path('cut.a')).defining(symbol), undefined);
+      }
+    }),
+  );
 
   it(
     'end with a code at a line table whose header is longer than its section',

@@ -2,12 +2,12 @@
 // is diagnostics.ts's. Writes nowhere but into the engine's temporary directory.
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import type { CompiledUnit, CompileContext, CompileEntry, EngineContext } from '../context';
 import { isThere, lookAt, makeDirectory, readTextIfThere, remove } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { CompilerDiagnostic } from '../model/result';
-import { objectCommand } from './command';
+import { compilerIndex, objectCommand } from './command';
 import { parseDiagnostics } from './diagnostics';
 
 /** A compile that did not produce an object: `compile-failed` or `compiler-not-found`. */
@@ -41,7 +41,7 @@ const LIMITS: CompilerLimits = { time: 30 * 60_000, grace: 2000, output: 4 * 102
 export function createCompiler(
   { temporaryDirectory, log }: Pick<EngineContext, 'temporaryDirectory' | 'log'>,
   limits: CompilerLimits = LIMITS,
-): Pick<CompileContext, 'compileUnit'> {
+): Pick<CompileContext, 'compileUnit' | 'libraryFile'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   let count = 0;
@@ -90,6 +90,14 @@ export function createCompiler(
           milliseconds,
         };
       }),
+
+    libraryFile: async (entry, name) => {
+      const driver = entry.arguments.slice(0, compilerIndex(entry.arguments) + 1);
+      const { status, output } = await run([...driver, `-print-file-name=${name}`], entry, limits, undefined);
+      const path = output.trim();
+      // Both drivers answer with the bare name when there is no such file.
+      return status === 0 && isAbsolute(path) ? path : undefined;
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { IndirectAccessNeeded, Link, type PlannedFix, type PlannedObject } from 
 import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
+import { withArchiveMembers } from './archive_members';
 import type { Save } from './progress';
 import { linkIndirect } from './recompile';
 import { isLinked, type Linked, type ModulePlan, type PatchFile } from './unit';
@@ -73,10 +74,10 @@ async function linkModule(
     return { link: linker, verify, start, bytes };
   };
   try {
-    return await link();
+    return await withArchiveMembers(save, plan, link);
   } catch (thrown) {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
-    return linkIndirect(save, plan, link, thrown);
+    return linkIndirect(save, plan, () => withArchiveMembers(save, plan, link), thrown);
   }
 }
 

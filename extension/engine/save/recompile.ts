@@ -45,9 +45,11 @@ async function recompiled(
   unit: UnitPlan,
   extraFlags: string[],
 ): Promise<UnitPlan> {
-  if (unit.roles.size === 0) return unit;
   const { object } = unit.comparison;
-  const { entry } = save.fresh.get(object)!.compiled;
+  const fresh = save.fresh.get(object);
+  // What a static library supplied is position-independent as it is.
+  if (unit.roles.size === 0 || !fresh) return unit;
+  const { entry } = fresh.compiled;
   const again = readUnit(
     await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
     object.twin,

@@ -1,0 +1,81 @@
+// What an ordinary link would supply and the program did not need until the edit: helpers of the compiler's library, the
+// static part of the C library, and the name of a library that is not loaded.
+import { strict as assert } from 'node:assert';
+import { inSession, Unit } from '../support/session';
+
+const builds = [
+  ['gcc', '-O0'],
+  ['gcc', '-O2'],
+  ['clang', '-O0'],
+  ['clang', '-O2'],
+] as const;
+
+describe('an edit that needs what the program was not linked with', () => {
+  for (const [compiler, optimise] of builds) {
+    it(
+      `gets it from the compiler's library, and again after the next edit and an undo (${compiler} ${optimise})`,
+      inSession(async (session) => {
+        const plain = 'long value(long n) { wide += n; return n + 1; }';
+        const divided = 'long value(long n) { wide += n; return (long)(wide * 1000 / (n + 1)) + 1; }';
+        const unit = await Unit.start(session, `static volatile __int128 wide;\n${plain}\n`, {
+          language: 'c',
+          compiler,
+          flags: [optimise, '-g'],
+        });
+        assert.equal(await unit.value(4), 5);
+        await unit.editAndPatch(plain, divided);
+        assert.equal(await unit.value(1), 2501);
+        await unit.editAndPatch('* 1000', '* 100');
+        assert.equal(await unit.value(5), 167);
+        await unit.editAndPatch(divided.replace('* 1000', '* 100'), plain, 'reverted');
+        assert.equal(await unit.value(9), 10);
+        await unit.editAndPatch(plain, divided);
+        assert.equal(await unit.value(0), 19001);
+      }),
+    );
+
+    it(
+      `gets a table that such a helper reads (${compiler} ${optimise})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(session, 'long value(long n) { return n + 1; }\n', {
+          language: 'c',
+          compiler,
+          flags: [optimise, '-g', '-fpatchable-function-entry=5'],
+        });
+        await unit.editAndPatch('n + 1', 'n + 1 + __builtin_parityl(n) + __builtin_popcountl(n)');
+        assert.equal(await unit.value(7), 12);
+      }),
+    );
+  }
+
+  it(
+    'gets the static part of the C library',
+    inSession(async (session) => {
+      const source = `#include <stdlib.h>
+#include <unistd.h>
+static void goodbye(void) { if (write(1, "goodbye\\n", 8) < 0) abort(); }
+void (*farewell)(void) = goodbye;
+long value(long n) { return n + 1; }
+`;
+      const unit = await Unit.start(session, source, { language: 'c' });
+      await unit.editAndPatch('return n + 1', 'return atexit(goodbye) + n + 2');
+      assert.equal(await unit.value(3), 5);
+      unit.program.endInput();
+      assert.equal(await unit.program.line(/goodbye/), 'goodbye');
+      assert.equal(await unit.program.exit(), 0);
+    }),
+  );
+
+  it(
+    'is told the library that has it, when the process has not loaded it',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        '#include <math.h>\nlong value(long n) { return n < -1000 ? -1000 : n; }\n',
+        { language: 'c' },
+      );
+      const result = await unit.editAndBeRefused('return n <', 'return pow(n, 3.5) <', 'unresolved-symbol');
+      assert.match(result.refusals[0]!.message, /pow is in libm\.so\.6, which the process has not loaded/);
+    }),
+  );
+});
