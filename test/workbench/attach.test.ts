@@ -11,6 +11,11 @@ describe('a program that was started in a terminal, as always', () => {
   const world = useWorkbench((session) => buildService(session), {
     folder: 'service',
     size: { width: 1400, height: 860 },
+    // The prompt of the machine has no place in a picture.
+    settings: {
+      'terminal.integrated.profiles.linux': { plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ' } } },
+      'terminal.integrated.defaultProfile.linux': 'plain',
+    },
   });
   let pid = 0;
   let client: Client | undefined;
