@@ -89,6 +89,13 @@ export class Correlation {
     return [...this.moduleGroup, ...this.patchLocals.flatMap(({ byName }) => [...byName.values()].flat())];
   }
 
+  /** May a live symbol be one of the unit's? A local symbol of another file's group is not. */
+  isOwn(symbol: LiveSymbol): boolean {
+    if (symbol.binding !== abi.STB_LOCAL) return true;
+    if (symbol.image.patch === undefined) return this.moduleGroup.includes(symbol);
+    return symbol.image.groups[symbol.group]?.name === this.object.identity;
+  }
+
   /** Symbols of the fresh object that share the stem of a numbered one, by their number. */
   siblings(symbol: ElfSymbol): ElfSymbol[] {
     const wanted = stem(symbol.name);

@@ -12,6 +12,7 @@ import { IDENTITY } from './constants';
 import { Correlation, ownerOf, stem } from './correlate';
 import { chooseHomes, Homes, type Tried } from './homes';
 import { LiveReferences } from './live_references';
+import { FoldedFunctions } from './folded';
 import type { Expectation, Home, Match } from './match';
 import { ObjectReferences } from './object_references';
 import { ReferenceComparison } from './reference_comparison';
@@ -49,6 +50,7 @@ export class UnitComparison {
   readonly references: ObjectReferences;
   private readonly comparison: ReferenceComparison;
   private readonly code: CodeComparison;
+  private readonly folded: FoldedFunctions;
   private readonly byFunction = new Map<ObjectFunction, ComparedFunction>();
   private readonly matches = new Map<ObjectFunction, Match>();
   private readonly foreign = new Set<ObjectFunction>();
@@ -68,6 +70,7 @@ export class UnitComparison {
       referred.includes(...range),
     );
     this.code = new CodeComparison(object, this.references, this.comparison);
+    this.folded = new FoldedFunctions(object, this.references, this.correlation);
 
     // Each fresh function compared with each live one that it may be; what it refers to is noted as expectations.
     const tried = object.functions.map((fn) => ({
@@ -80,10 +83,12 @@ export class UnitComparison {
     // From here on numbered variables have theirs.
     this.variables.count([...chosen.values()].flatMap(({ current, original }) => [current, original]));
     this.correctByReferences(tried, chosen);
-    // Expectations can be judged now.
-    for (const compared of this.functions) {
-      const home = chosen.get(compared.fn);
-      if (home) compared.status = this.judge(compared.fn, home);
+    this.separate(tried, chosen);
+    // From here on an entry that is redirected is nobody else's, but for those that foldedWith names. Expectations can
+    // be judged now.
+    for (const { fn, homes: others } of tried) {
+      const home = chosen.get(fn);
+      if (home) this.of(fn).status = this.judge(fn, home, others);
     }
     this.joinParts();
   }
@@ -162,12 +167,10 @@ export class UnitComparison {
    * copy is the one whose references agree with the copies that the other functions chose. */
   private correctByReferences(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
     const taken = new Set([...chosen.values()].map(({ live }) => live.entry));
-    const fits = ({ current, original }: Home): boolean =>
-      [current, original].some((match) => match.equal && this.holds(match.expectations));
     for (const { fn, homes } of tried) {
       const pick = chosen.get(fn);
-      if (!pick || homes.length < 2 || fits(pick)) continue;
-      const better = homes.find((home) => !taken.has(home.live.entry) && fits(home));
+      if (!pick || homes.length < 2 || this.fits(pick)) continue;
+      const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(home));
       if (!better) continue;
       chosen.set(fn, better);
       this.of(fn).live = better.live;
@@ -175,16 +178,69 @@ export class UnitComparison {
     }
   }
 
-  private judge(fn: ObjectFunction, pick: Home): FunctionStatus {
-    if (pick.current.equal && this.holds(pick.current.expectations)) return 'same';
+  /**
+   * A function that differs and was folded with others has no entry of its own: it is new, or the one that an earlier
+   * patch brought, and its callers go there.
+   */
+  private separate(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
+    const homesOf = new Map(tried.map(({ fn, homes }) => [fn, homes]));
+    const separable = (fn: ObjectFunction, { live }: Home): boolean =>
+      this.folded.isOnlyCalled(fn) && this.folded.othersAt(fn, live).length > 0;
+    // Its callers differ in turn, and may be folded themselves.
+    for (let again = true; again;) {
+      again = false;
+      for (const [fn, pick] of chosen) {
+        if (this.fits(pick) || !separable(fn, pick)) continue;
+        again = true;
+        const compared = this.of(fn);
+        const other = homesOf.get(fn)!.find((home) => home !== pick && !separable(fn, home));
+        if (other) chosen.set(fn, other);
+        else chosen.delete(fn);
+        compared.status = other ? 'changed' : 'new';
+        compared.live = other?.live;
+        if (other) this.matches.set(fn, other.current.equal ? other.current : other.original);
+        else this.matches.delete(fn);
+      }
+    }
+  }
+
+  private fits({ current, original }: Home): boolean {
+    return [current, original].some((match) => match.equal && this.holds(match.expectations));
+  }
+
+  /** Other functions that would be changed with a function, because they are one with it in the process. */
+  foldedWith(fn: ObjectFunction): string[] {
+    const { live } = this.of(fn);
+    return live ? this.folded.othersAt(fn, live) : [];
+  }
+
+  private judge(fn: ObjectFunction, pick: Home, homes: readonly Home[]): FunctionStatus {
+    const agree = this.aliasesAgree(fn, pick, homes);
+    if (agree && pick.current.equal && this.holds(pick.current.expectations)) return 'same';
     // Another unit's definition may be the live one, compiled in another context. That unit decides.
     const mayBeAnothers = fn.symbol.binding !== abi.STB_LOCAL;
     if (mayBeAnothers && !this.facts.decides(fn, pick.live.image, pick.live.entry)) {
       this.foreign.add(fn);
       return 'same';
     }
-    if (pick.live.current && pick.original.equal && this.holds(pick.original.expectations)) return 'original';
+    if (agree && pick.live.current && pick.original.equal && this.holds(pick.original.expectations))
+      return 'original';
     return 'changed';
+  }
+
+  /** What the compiler made one function now may be several in the process: then all of them must be as it is. */
+  private aliasesAgree(fn: ObjectFunction, pick: Home, homes: readonly Home[]): boolean {
+    const entries = new Set(
+      fn.aliases.flatMap(({ name, binding }) =>
+        binding === abi.STB_LOCAL ? [] : (this.live.module.global(name)?.address ?? []),
+      ),
+    );
+    return homes.every(
+      (home) =>
+        home === pick ||
+        !entries.has(home.live.entry) ||
+        (home.current.equal && this.holds(home.current.expectations)),
+    );
   }
 
   /** `foo.cold` belongs to `foo`, and so do the parts of a coroutine: they are compiled, compared and replaced as one. */

@@ -52,6 +52,7 @@ export const ERROR_TABLE = {
   'unknown-function': { kind: 'refused', exit: 2, shown: 'problems', title: 'The file has no function of that name', hint: 'Check the spelling; C++ names may be given with or without their parameters.' },
   'entry-too-short': { kind: 'refused', exit: 2, shown: 'problems', title: 'The function\'s entry is too short for a jump', hint: 'Functions of fewer than five bytes without room behind them cannot be redirected.' },
   'entry-is-target': { kind: 'refused', exit: 2, shown: 'problems', title: 'The function jumps back into its own first bytes', hint: 'Its entry cannot be overwritten; restart the program.' },
+  'folded-function': { kind: 'refused', exit: 2, shown: 'problems', title: 'The function is one with another that was equal to it', hint: 'Change the other one in the same way, or build without folding (gcc -fno-ipa-icf; linker --icf=none) and restart the program.' },
   'caller-active': { kind: 'refused', exit: 2, shown: 'problems', title: 'A caller that relies on the old function\'s register use is running', hint: 'Wait until it has returned and save again, or restart the program.' },
   'out-of-reach': { kind: 'refused', exit: 2, shown: 'problems', title: 'No free address range within reach of the module', hint: 'Restart the program, or patch fewer functions at once.' },
   'unsupported-relocation': { kind: 'refused', exit: 2, shown: 'problems', title: 'The object uses a relocation that is not supported', hint: 'Please report it with the compile command.' },

@@ -42,8 +42,9 @@ export function mappedFiles(mappings: readonly Mapping[]): MappedFile[] {
       run = { path, deleted, inode, first: mapping, last: mapping, code: false };
       open.set(identity, run);
       runs.push(run);
-    } else if (mapping.offset === 0 && !run.code) {
-      run.first = mapping; // what came before was the file mapped as data
+    } else if (mapping.offset === 0 && !run.code && mapping.start !== run.last.end) {
+      // What came before was the file mapped as data. Segments that lld lays into one page of the file follow each other.
+      run.first = mapping;
     }
     run.last = mapping;
     run.code ||= mapping.executable;

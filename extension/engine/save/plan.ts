@@ -75,6 +75,8 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     const role = roleOf(compared, comparison, options, referred, plan.warnings);
     plan.roles.set(compared.fn, role);
     if (role === 'direct') continue;
+    const others = comparison.foldedWith(compared.fn);
+    if (others.length > 0) plan.problems.push(foldedProblem(compared.fn, others, locate));
     const fixes = fixesOf(compared, comparison, locate);
     if ('problem' in fixes) plan.problems.push(fixes.problem);
     else plan.fixes.push(...fixes.fixes);
@@ -239,6 +241,16 @@ function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunc
       for (const relocation of object.relocations(section))
         if (relocation.type === abi.R_X86_64_64) note(relocation, 0);
   return referred;
+}
+
+function foldedProblem(fn: ObjectFunction, others: readonly string[], locate: Locate): Problem {
+  const { name } = fn.symbol;
+  return {
+    code: 'folded-function',
+    message: `${name} is one with ${others.join(', ')} in the process, because they were equal when it was built: changing it would change ${others.length > 1 ? 'those' : 'that one'} too`,
+    symbol: name,
+    ...locate(fn.object, name),
+  };
 }
 
 /** One fix for each entry of a function (constructor variants may have several), or why its entry cannot be used. */

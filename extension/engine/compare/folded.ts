@@ -1,0 +1,106 @@
+// Functions that are one in the process because they were equal: gcc folds them in a unit (-fipa-icf), gold and lld in the
+// whole module (--icf). Callers of the one cannot be told from callers of the other, so the entry must not be
+// redirected for one of them alone. Part of the comparison of unit.ts; decides nothing about what is refused.
+import * as abi from '../elf/constants';
+import type { Relocation } from '../elf/file';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { LiveFunction } from '../live/functions';
+import type { LiveSymbol } from '../live/live_image';
+import { type Correlation, stem } from './correlate';
+import type { ObjectReferences, Reference } from './object_references';
+
+export class FoldedFunctions {
+  private taken: ReadonlySet<ObjectFunction> | undefined;
+
+  constructor(
+    private readonly object: ObjectFile,
+    private readonly references: ObjectReferences,
+    private readonly correlation: Correlation,
+  ) {}
+
+  /** Names of other functions that the entry of a function is also the entry of, without those that are to be the
+   * same as this one. */
+  othersAt(fn: ObjectFunction, live: LiveFunction): string[] {
+    const names = new Set(fn.aliases.map((alias) => family(alias.name)));
+    return live.image.symbolsAt(live.entry).flatMap((symbol) => {
+      if (symbol.type !== abi.STT_FUNC) return [];
+      if (!this.correlation.isOwn(symbol)) return [symbol.name];
+      if (names.has(family(symbol.name))) return [];
+      const other = this.functionNamed(symbol);
+      // A local function that is there no more has no callers either.
+      if (!other) return symbol.binding === abi.STB_LOCAL ? [] : [symbol.name];
+      return other === fn || this.areEqual(fn, other) ? [] : [symbol.name];
+    });
+  }
+
+  /** Do only direct calls of this unit lead to a function? Then those that call the new version are known. */
+  isOnlyCalled(fn: ObjectFunction): boolean {
+    return (
+      fn.aliases.every(({ binding }) => binding === abi.STB_LOCAL) &&
+      !(this.taken ??= this.readTaken()).has(fn)
+    );
+  }
+
+  private functionNamed({ name, binding }: LiveSymbol): ObjectFunction | undefined {
+    const isLocal = binding === abi.STB_LOCAL;
+    return this.object.functions.find((fn) =>
+      fn.aliases.some(
+        (alias) => (alias.binding === abi.STB_LOCAL) === isLocal && family(alias.name) === family(name),
+      ),
+    );
+  }
+
+  /** Are two fresh functions the same, so that one serves for both? */
+  private areEqual(one: ObjectFunction, other: ObjectFunction): boolean {
+    const text = (fn: ObjectFunction): string =>
+      JSON.stringify([
+        this.object.code(fn).toString('base64'),
+        this.references
+          .of(fn)
+          .map(({ offset, ...reference }) => [offset - fn.offset, Object.values(reference)]),
+      ]);
+    return text(one) === text(other);
+  }
+
+  /** Functions whose address is taken by code or data. */
+  private readTaken(): ReadonlySet<ObjectFunction> {
+    const taken = new Set<ObjectFunction>();
+    const note = ({ symbol: index, addend }: Relocation, beyond: number): void => {
+      const symbol = this.object.symbol(index);
+      const section = this.object.sectionOf(symbol);
+      const target = section && this.object.functionAt(section, symbol.value + addend + beyond);
+      if (target) taken.add(target);
+    };
+    for (const fn of this.object.functions) {
+      const code = this.object.code(fn);
+      for (const reference of this.references.of(fn))
+        if (!isBranch(code, reference, reference.offset - fn.offset)) note(reference, reference.beyond);
+    }
+    for (const section of this.object.elf.sections)
+      if (
+        section.flags & abi.SHF_ALLOC &&
+        !(section.flags & abi.SHF_EXECINSTR) &&
+        section.name !== '.eh_frame'
+      )
+        for (const relocation of this.object.relocations(section)) note(relocation, 0);
+    return taken;
+  }
+}
+
+/** Is a field that of a direct call (e8), jump (e9) or conditional jump (0f 80 to 8f)? No ModRM byte of a PC-relative
+ * operand is one of these (Intel SDM volume 2, table 2-7: mod 00, r/m 101). */
+function isBranch(code: Buffer, { type }: Reference, field: number): boolean {
+  if (type === abi.R_X86_64_PLT32 || type === abi.R_X86_64_PC8) return true;
+  const opcode = code[field - 1];
+  return (
+    type === abi.R_X86_64_PC32 &&
+    opcode !== undefined &&
+    (opcode === 0xe8 || opcode === 0xe9 || (code[field - 2] === 0x0f && (opcode & 0xf0) === 0x80))
+  );
+}
+
+/** The name without a version, without the compiler's counters, and the same for the constructors (destructors) of a
+ * class, of which a unit has those that it uses (Itanium C++ ABI, 5.1.4.3). */
+function family(name: string): string {
+  return stem(name.replace(/@.*$/, '')).replace(/([CD])[0-5](?=E)/g, '$1');
+}
