@@ -31,8 +31,19 @@ export const ROOMS = [
   ['engine/link', /^engine\/link\//, comparison, []],
   ['engine/process', /^engine\/process\//, [...below, 'engine/arch'], ['koffi']],
   ['engine/compile', /^engine\/compile\//, [...below, 'engine/process'], ['shlex']],
-  ['engine/save', /^engine\/save\//, [...comparison, 'engine/link', 'engine/process', 'engine/compile'], []],
-  ['engine', /^engine\//, [...comparison, 'engine/save', 'engine/process', 'engine/compile'], []],
+  ['engine/fast', /^engine\/fast\//, [...below, 'engine/arch'], []],
+  [
+    'engine/save',
+    /^engine\/save\//,
+    [...comparison, 'engine/link', 'engine/process', 'engine/compile', 'engine/fast'],
+    [],
+  ],
+  [
+    'engine',
+    /^engine\//,
+    [...comparison, 'engine/save', 'engine/process', 'engine/compile', 'engine/fast'],
+    [],
+  ],
   ['command_line', /^command_line\//, ['engine', 'engine/interface', ...facts, 'engine/process'], []],
   [
     'debug',

@@ -9,8 +9,9 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
   patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--attach] [--dry-run]
                                   compile the files and patch what differs into the running process;
                                   --attach: into one that was started without the runtime as well
-  watch [DIR] [--pid N | --all] [-p BUILD_DIR] [--attach]
-                                  patch on save, without an editor
+  watch [DIR] [--pid N | --all] [-p BUILD_DIR] [--attach] [--exact]
+                                  patch on save, without an editor; edited functions are live before the whole
+                                  file is compiled, which confirms them; --exact: not before
   check FILE... [--pid N | --all] [-p BUILD_DIR]
                                   does the file's compile command reproduce the running code?
   status [PID...]                 patched functions: versions, trampolines, pages
@@ -50,7 +51,7 @@ export type Command = Common &
         dryRun: boolean;
         attach: boolean;
       }
-    | { name: 'watch'; directory: string; target: Target; attach: boolean }
+    | { name: 'watch'; directory: string; target: Target; attach: boolean; exact: boolean }
     | { name: 'check'; files: string[]; target: Target }
     | { name: 'status'; pids: number[] }
     | { name: 'revert'; functions: string[]; version: number; target: Target }
@@ -63,7 +64,7 @@ const OPTIONS: Record<string, readonly string[]> = {
   ps: ['all'],
   attach: ['all'],
   patch: ['function', 'pid', 'all', 'build-directory', 'dry-run', 'attach'],
-  watch: ['pid', 'all', 'build-directory', 'attach'],
+  watch: ['pid', 'all', 'build-directory', 'attach', 'exact'],
   check: ['pid', 'all', 'build-directory'],
   status: ['pid'],
   revert: ['pid', 'all', 'to'],
@@ -137,6 +138,7 @@ export function parseCommand(words: readonly string[]): Command {
         directory: operands[0] ?? '.',
         target,
         attach: values.attach ?? false,
+        exact: values.exact ?? false,
         ...common,
       };
     case 'status':
@@ -171,6 +173,7 @@ function parse(words: readonly string[]) {
         attach: { type: 'boolean' },
         'build-directory': { type: 'string', short: 'p', multiple: true },
         'dry-run': { type: 'boolean' },
+        exact: { type: 'boolean' },
         function: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
         json: { type: 'boolean' },

@@ -10,6 +10,7 @@ import {
   attachText,
   checkText,
   diagnosticText,
+  liveText,
   problemText,
   processesText,
   resultText,
@@ -163,8 +164,17 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
       waiting.clear();
       let result: PatchResult;
       try {
-        const { target, attach } = command;
-        result = await engine.patch({ files, target, attach, signal: interrupted });
+        const { target, attach, exact, json } = command;
+        result = await engine.patch({
+          files,
+          target,
+          attach,
+          firstLight: !exact,
+          signal: interrupted,
+          onFirstLight: ({ changed, timings }) => {
+            if (!json) err(liveText(changed, timings));
+          },
+        });
       } catch (error) {
         result = failure(toProblem(error), files);
       }

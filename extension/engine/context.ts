@@ -49,6 +49,8 @@ export interface CompiledUnit {
   /** What was run, and where. */
   argv: string[];
   directory: string;
+  /** Files that were read, absolute, when they were asked for and the compiler said so. */
+  files?: string[] | undefined;
   /** Warnings and notes of a compile that succeeded. */
   diagnostics: CompilerDiagnostic[];
   milliseconds: number;
@@ -57,6 +59,10 @@ export interface CompiledUnit {
 export interface CompileRequest {
   /** Appended to the command, after the flags of the build and ours. */
   extraFlags?: string[];
+  /** Compiled in place of the source's own text, from another directory. */
+  text?: string;
+  /** Have the compiler list the files that it reads. */
+  listFiles?: boolean;
   signal?: AbortSignal;
 }
 

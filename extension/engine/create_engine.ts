@@ -9,6 +9,7 @@ import { createIncludeSearch, readSource } from './compile/includes';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
+import { Baselines } from './fast/baselines';
 import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
 import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
@@ -38,6 +39,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const databases = createCompileDatabases(options, (message) => log('warn', message));
   const compiler = createCompiler({ temporaryDirectory, log });
   const cache = createModuleCache();
+  const baselines = new Baselines();
   const demangle = createDemangler(log);
   const allProcesses = createProcessList((pid) => lookAtProgram(pid));
   const sweep = createSweeper();
@@ -165,7 +167,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     check: (files, target) => checkFiles(context, files, target),
-    patch: (patchRequest) => patchProcesses(context, patchRequest),
+    patch: (patchRequest) => patchProcesses(context, patchRequest, baselines),
     attach: (pids) => attachToPids(pids),
     attachability: (pids) => attacher.look(pids),
     load: (pid, patchFile) => {

@@ -34,8 +34,12 @@ export interface PatchRequest {
   dryRun?: boolean;
   /** Attach to processes without the runtime first. */
   attach?: boolean;
+  /** Deliver the edited functions ahead where that is certain to be right; the exact way confirms them behind. */
+  firstLight?: boolean;
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;
+  /** Told what is live before the save is done. */
+  onFirstLight?: (result: PatchResult) => void;
 }
 
 export interface RevertRequest {

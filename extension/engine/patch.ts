@@ -1,34 +1,108 @@
 // The way of a save, from top to bottom: find the processes, compile the units, compare with the code that runs,
 // check that the edit is safe, link a patch beside each module, deliver it. Each step is one call; the comment under
-// it says what holds from there on. Everything that decides is in the steps' own files.
-import type { EngineContext } from './context';
+// it says what holds from there on. Everything that decides is in the steps' own files. Where only bodies of functions
+// were edited, these go ahead (first light), and the way behind it has the last word.
+import type { EngineContext, LiveTarget } from './context';
 import type { PatchRequest } from './engine';
+import type { Baselines } from './fast/baselines';
 import type { PatchResult } from './model/result';
 import { comparePlans } from './save/compare';
 import { compileUnits } from './save/compile';
+import { concludeFirstLight } from './save/confirm';
 import { deliver } from './save/deliver';
+import { type Edit, findEdit } from './save/edited_units';
 import { findTargets } from './save/find';
+import { type FirstLight, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
+import { readTexts, remember, statesOf } from './save/remember';
 
-export async function patchProcesses(context: EngineContext, request: PatchRequest): Promise<PatchResult> {
+/** @param baselines what is known of the texts that the running code comes from; without, the save is exact only */
+export async function patchProcesses(
+  context: EngineContext,
+  request: PatchRequest,
+  baselines?: Baselines,
+): Promise<PatchResult> {
   const save = new Save(context, request);
+  let targets: LiveTarget[];
   try {
-    const targets = await findTargets(save, request);
-    // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
-    const units = await compileUnits(save, targets);
-    // Each unit is an object made by the build's own command.
+    targets = await findTargets(save, request);
+  } catch (thrown) {
+    return save.fail(thrown);
+  }
+  // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
+  if (!baselines || !request.firstLight) return patchExactly(save, targets);
+  return patchWithFirstLight(save, targets, baselines);
+}
+
+async function patchWithFirstLight(
+  save: Save,
+  targets: readonly LiveTarget[],
+  baselines: Baselines,
+): Promise<PatchResult> {
+  let light: Promise<FirstLight | undefined>;
+  let before: Map<number, string>;
+  try {
+    before = await statesOf(save, targets);
+    const edit = findEdit(save, targets, baselines, before);
+    if (edit.kind === 'none') return await save.finish('unchanged', []);
+    light = startFirstLight(save, targets, edit);
+  } catch (thrown) {
+    return save.fail(thrown);
+  }
+  const exact = await patchExactly(save, targets, { light, baselines });
+  const taken = await light.catch(() => undefined);
+  const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
+  for (const [pid, state] of await statesOf(save, targets).catch(() => []))
+    baselines.processChanged(pid, before.get(pid) ?? '', state);
+  return result;
+}
+
+/** Throws nothing but the signal's reason. */
+async function startFirstLight(
+  save: Save,
+  targets: readonly LiveTarget[],
+  edit: Exclude<Edit, { kind: 'none' }>,
+): Promise<FirstLight | undefined> {
+  const light = edit.kind === 'bodies' ? await takeFirstLight(save, targets, edit.units) : edit;
+  if (!('reason' in light)) {
+    save.request.onFirstLight?.(light.result);
+    return light;
+  }
+  save.context.log('debug', `no first light: ${light.reason}`);
+  return undefined;
+}
+
+async function patchExactly(
+  save: Save,
+  targets: readonly LiveTarget[],
+  ahead?: { light: Promise<FirstLight | undefined>; baselines: Baselines },
+): Promise<PatchResult> {
+  const { request } = save;
+  try {
+    const texts = readTexts(ahead ? targets : []);
+    const [units] = await bothOf(compileUnits(save, targets), ahead?.light);
+    // Each unit is an object made by the build's own command. First light was taken, or will not be.
     const plans = await comparePlans(save, targets, units);
     // It is known what differs from the code that runs, and what of that may be patched.
     if (save.refusals.length > 0) return await save.finish('refused', plans);
     const patches = await linkPatches(save, plans);
     // Every reference of the new code has its place in each process. Nothing was written so far.
-    if (request.dryRun || patches.every(isEmpty))
-      return await save.finish(isAnythingNew(patches), plans, request.dryRun);
-    await deliver(save, patches);
+    if (!request.dryRun && !patches.every(isEmpty)) await deliver(save, patches);
     // Each process runs either all of the save or, after a failure, none of it.
-    return await save.finish(isAnythingNew(patches), plans);
+    const result = await save.finish(isAnythingNew(patches), plans, request.dryRun);
+    if (ahead && !request.dryRun && request.functionName === undefined)
+      await remember(save, targets, units, texts, ahead.baselines);
+    return result;
   } catch (thrown) {
     return save.fail(thrown);
   }
+}
+
+/** Waits for both, also when one fails. */
+async function bothOf<A, B>(one: Promise<A>, other: B | Promise<B>): Promise<[A, B]> {
+  const [a, b] = await Promise.allSettled([one, other]);
+  if (a.status === 'rejected') throw a.reason;
+  if (b.status === 'rejected') throw b.reason;
+  return [a.value, b.value];
 }

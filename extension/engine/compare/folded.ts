@@ -27,8 +27,8 @@ export class FoldedFunctions {
       if (!this.correlation.isOwn(symbol)) return [symbol.name];
       if (names.has(family(symbol.name))) return [];
       const other = this.functionNamed(symbol);
-      // A local function that is there no more has no callers either.
-      if (!other) return symbol.binding === abi.STB_LOCAL ? [] : [symbol.name];
+      // A local function that is there no more has no callers either; a reduced unit does not say so.
+      if (!other) return symbol.binding === abi.STB_LOCAL && !this.object.isReduced ? [] : [symbol.name];
       return other === fn || this.areEqual(fn, other) ? [] : [symbol.name];
     });
   }

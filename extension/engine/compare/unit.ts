@@ -13,7 +13,7 @@ import { Correlation, ownerOf, stem } from './correlate';
 import { chooseHomes, Homes, type Tried } from './homes';
 import { LiveReferences } from './live_references';
 import { FoldedFunctions } from './folded';
-import type { Expectation, Home, Match } from './match';
+import { DIFFERENT, type Expectation, type Home, type Match } from './match';
 import { ObjectReferences } from './object_references';
 import { ReferenceComparison } from './reference_comparison';
 import { VariableVotes } from './votes';
@@ -144,6 +144,8 @@ export class UnitComparison {
   // --- passes ------------------------------------------------------------------------------------------------
 
   private tryHome(fn: ObjectFunction, live: LiveFunction): Home {
+    // Its code is elsewhere: it stays as it is.
+    if (this.object.isLeftOut(fn)) return { live, current: DIFFERENT, original: DIFFERENT };
     const original = this.code.compare(fn, live.image, live.entry, live.size);
     const image = live.current && this.live.imageAt(live.current.address);
     const current =
@@ -190,7 +192,7 @@ export class UnitComparison {
     for (let again = true; again;) {
       again = false;
       for (const [fn, pick] of chosen) {
-        if (this.fits(pick) || !separable(fn, pick)) continue;
+        if (this.object.isLeftOut(fn) || this.fits(pick) || !separable(fn, pick)) continue;
         again = true;
         const compared = this.of(fn);
         const other = homesOf.get(fn)!.find((home) => home !== pick && !separable(fn, home));
@@ -215,6 +217,7 @@ export class UnitComparison {
   }
 
   private judge(fn: ObjectFunction, pick: Home, homes: readonly Home[]): FunctionStatus {
+    if (this.object.isLeftOut(fn)) return 'same';
     const agree = this.aliasesAgree(fn, pick, homes);
     if (agree && pick.current.equal && this.holds(pick.current.expectations)) return 'same';
     // Another unit's definition may be the live one, compiled in another context. That unit decides.

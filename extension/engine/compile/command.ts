@@ -297,18 +297,29 @@ function unitArguments(entry: CompileEntry, readText: ReadText): { options: stri
 
 /** The command that makes the object of a unit for comparison and patching.
  * @param extraFlags come last, so they win over the build's and ours.
+ * @param input the file to compile in place of the unit's source.
  * Throws HotPatchError unsupported-construct. */
 export function objectCommand(
   entry: CompileEntry,
   output: string,
   extraFlags: readonly string[],
   readText: ReadText,
+  input?: string,
 ): string[] {
   const { options, inputs } = unitArguments(entry, readText);
   // The level the build chose stays; debug information changes no code, so adding it is safe.
   const level = options.findLast((option) => DEBUG_LEVEL.test(option));
   const debug = level === undefined || /^-g(gdb)?0$/.test(level) ? ['-g'] : [];
-  return [...options, ...ADDED, ...debug, ...extraFlags, '-c', '-o', output, ...inputs];
+  return [
+    ...options,
+    ...ADDED,
+    ...debug,
+    ...extraFlags,
+    '-c',
+    '-o',
+    output,
+    ...(input === undefined ? inputs : [input]),
+  ];
 }
 
 /** Where a command looks for included files, absolute. */

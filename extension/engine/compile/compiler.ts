@@ -2,9 +2,9 @@
 // is diagnostics.ts's. Writes nowhere but into the engine's temporary directory.
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { basename, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { CompiledUnit, CompileContext, CompileEntry, EngineContext } from '../context';
-import { isThere, lookAt, makeDirectory, readTextIfThere, remove } from '../host';
+import { isThere, lookAt, makeDirectory, readTextIfThere, remove, writeWhole } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { CompilerDiagnostic } from '../model/result';
 import { compilerIndex, objectCommand } from './command';
@@ -61,11 +61,18 @@ export function createCompiler(
   };
 
   return {
-    compileUnit: (entry, { extraFlags = [], signal } = {}) =>
+    compileUnit: (entry, { extraFlags = [], text, listFiles = false, signal } = {}) =>
       turn(async (): Promise<CompiledUnit> => {
         signal?.throwIfAborted();
-        const object = newOutput(entry, extraFlags);
-        const argv = objectCommand(entry, object, extraFlags, readTextIfThere);
+        const object = newOutput(entry, text === undefined ? extraFlags : [TEXT]);
+        const input = text && writeText(object, entry, text);
+        const list = join(dirname(object), FILES);
+        const flags = [
+          ...extraFlags,
+          ...(input ? [prefixMap(input, entry)] : []),
+          ...(listFiles ? ['-MD', '-MF', list] : []),
+        ];
+        const argv = objectCommand(entry, object, flags, readTextIfThere, input);
         const start = performance.now();
         const { status, output, isLate } = await run(argv, entry, limits, signal);
         const milliseconds = performance.now() - start;
@@ -85,6 +92,7 @@ export function createCompiler(
           source: entry.source,
           object,
           argv,
+          ...(listFiles && { files: filesRead(list, entry.directory) }),
           directory: entry.directory,
           diagnostics,
           milliseconds,
@@ -99,6 +107,37 @@ export function createCompiler(
       return status === 0 && isAbsolute(path) ? path : undefined;
     },
   };
+}
+
+/** A name that no object has. */
+const FILES = 'files.read.d';
+
+/** The files that a compile read, from the rule that -MD writes: `object: file file\` (GNU cpp, "Invocation"). Undefined
+ * when the compiler wrote none. */
+function filesRead(list: string, directory: string): string[] | undefined {
+  const [, ...files] = (readTextIfThere(list) ?? '')
+    .replace(/\\\r?\n/g, ' ')
+    .split(/(?<!\\)\s+/)
+    .filter((word) => word !== '');
+  if (files.length === 0) return undefined;
+  return files.map((file) => resolve(directory, file.replace(/\\([\s#\\])/g, '$1').replace(/\$\$/g, '$')));
+}
+
+/** Stands for the flags of units whose text is given: their objects are counted apart. */
+const TEXT = '(text)';
+
+/** A text to be compiled in place of a source: under the same name, which the object's FILE symbol has, beside the object.
+ * Throws HostError cannot-write. */
+function writeText(object: string, entry: CompileEntry, text: string): string {
+  const path = join(dirname(object), basename(entry.spelledSource));
+  writeWhole(path, text);
+  return path;
+}
+
+/** Names it in the debug information and in `__BASE_FILE__` as the source is spelled. */
+function prefixMap(input: string, { spelledSource }: CompileEntry): string {
+  const prefix = (path: string): string => path.slice(0, path.length - basename(path).length);
+  return `-ffile-prefix-map=${prefix(input)}=${prefix(spelledSource)}`;
 }
 
 /** Status 0 and nothing to show for it: a wrapper that does something else. */

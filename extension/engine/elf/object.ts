@@ -25,6 +25,9 @@ export interface Place {
   symbol: ElfSymbol | undefined;
 }
 
+/** What the bodies of functions call that were left out of a unit (fast/reduce.ts): no program has such a name. */
+export const LEFT_OUT = 'hot_patch_left_out_';
+
 /** Names a place in the source for a message; debug information knows it, the object file alone does not. */
 export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
 
@@ -43,6 +46,7 @@ export class ObjectFile {
   private readonly definitions = new Map<string, ElfSymbol>();
   private readonly grouped = new Set<number>();
   private readonly sectionSymbols = new Map<number, ElfSymbol>();
+  private readonly leftOut = new Set<ObjectFunction>();
 
   /**
    * @param elf the object
@@ -107,6 +111,15 @@ export class ObjectFile {
     for (const list of this.symbolsBySection.values())
       list.sort((a, b) => a.value - b.value || a.size - b.size);
     this.functions = this.collectFunctions();
+    const marker = symbols.findIndex(({ name }) => name === LEFT_OUT);
+    if (marker >= 0)
+      for (const fn of this.functions)
+        if (
+          this.relocationsIn(fn.section, fn.offset, fn.offset + fn.size).some(
+            ({ symbol }) => symbol === marker,
+          )
+        )
+          this.leftOut.add(fn);
     for (const { section } of this.functions) {
       if (this.sectionSymbols.has(section.index)) continue;
       const symbol = newSectionSymbol(section, symbols.length);
@@ -200,6 +213,16 @@ export class ObjectFile {
   /** Is the section part of a COMDAT group (gABI, "Section Groups"): could another unit's copy be the live one? */
   inGroup(section: Section): boolean {
     return this.grouped.has(section.index);
+  }
+
+  /** Were bodies of functions left out before it was compiled? It says nothing of what is not in it. */
+  get isReduced(): boolean {
+    return this.leftOut.size > 0;
+  }
+
+  /** Is the code of a function not its own, because its body was left out? */
+  isLeftOut(fn: ObjectFunction): boolean {
+    return this.leftOut.has(fn);
   }
 
   /** Bytes of a function. */

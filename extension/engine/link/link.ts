@@ -6,7 +6,7 @@ import type { LiveImage } from '../live/live_image';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import { isRelative, type Reference, usesSlot } from '../compare/object_references';
-import type { Locate, ObjectFile, ObjectFunction } from '../elf/object';
+import { LEFT_OUT, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import {
   GUARD_SIZE,
@@ -681,6 +681,16 @@ export class Link {
         binding: abi.STB_LOCAL,
         section: undefined,
       });
+      // Later saves see by it that the debug information is not of the whole unit.
+      if (object.isReduced)
+        symbols.push({
+          name: LEFT_OUT,
+          value: 0,
+          size: 0,
+          type: abi.STT_NOTYPE,
+          binding: abi.STB_LOCAL,
+          section: undefined,
+        });
       for (const chunk of this.input.selection.chunks) {
         if (chunk.object !== object) continue;
         const keeper = this.keeperOf(chunk);

@@ -325,6 +325,14 @@ export class Selection {
         fn.symbol.name,
         `${fn.symbol.name} is resolved at load time (ifunc)`,
       );
+    // Its body was left out, and the process has none: it was inlined wherever it was called.
+    if (fn.object.isLeftOut(fn))
+      throw this.error(
+        'unresolved-symbol',
+        fn.object,
+        fn.symbol.name,
+        `${fn.symbol.name} is not in the process`,
+      );
     if (!unit.roles.has(fn)) unit.roles.set(fn, 'direct');
     const chunk = this.add({
       object: fn.object,

@@ -166,9 +166,23 @@ export interface PatchResult {
   diagnostics: CompilerDiagnostic[];
   /** Functions whose code differs from the live code, also with --dry-run: demangled name and symbol. */
   changed: ChangedFunction[];
+  /** What was delivered ahead of the whole unit, and what came of it; absent when nothing was. */
+  firstLight?: FirstLightReport;
   /** Processes that got the runtime for this save; absent when there was none. */
   attached?: AttachResult[];
   timings: Timings;
+}
+
+export interface FirstLightReport {
+  /** `confirmed`: it is what the whole unit gives. `corrected`: what differed was replaced. `withdrawn`: the save was
+   * refused or failed behind it, and the process runs what it ran before. */
+  outcome: 'confirmed' | 'corrected' | 'withdrawn';
+  /** Milliseconds from the begin of the save until the edited functions were live. */
+  live: number;
+  /** Until the outcome was known. */
+  exact: number;
+  /** Names of functions that were replaced or added behind it. */
+  corrected?: string[];
 }
 
 export interface ChangedFunction {

@@ -88,10 +88,28 @@ function whatRuns({ processes, refusals }: PatchResult): string {
     : `; patched all the same: process ${patched.join(', ')}`;
 }
 
+/** Milliseconds, or seconds where they are many. */
+export function durationText(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+/** What is live already while the whole unit is still compiled. */
+export function liveText(changed: PatchResult['changed'], { total = 0 }: PatchResult['timings']): string {
+  return lines(`live in ${durationText(total)}: ${changed.map(({ name }) => name).join(', ')}`);
+}
+
+/** When the edited functions were live, and when it was known that they are what the whole unit gives. */
+export function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string | undefined {
+  if (!firstLight || firstLight.outcome === 'withdrawn') return undefined;
+  const { live, exact, outcome, corrected = [] } = firstLight;
+  const what = outcome === 'corrected' && corrected.length > 0 ? ` (${corrected.join(', ')})` : '';
+  return `live in ${durationText(live)}, ${outcome} after ${durationText(exact)}${what}`;
+}
+
 /** The outcome of a save: what is on standard output. Refusals and messages are on standard error. */
 export function resultText(result: PatchResult): string {
   const changed = new Map(result.changed.map((change) => [change.symbol, change]));
-  const took = timingText(result.timings);
+  const took = firstLightText(result) ?? timingText(result.timings);
   const files = result.files.map(shortPath).join(', ');
   switch (result.outcome) {
     case 'unchanged':

@@ -27,8 +27,13 @@ export async function chooseCommand(
     comparison: compareUnit(save, module, live, unit, concerned),
   });
   const likely = compared(first);
-  // Of twins it is known by now.
-  if (agreement(likely.comparison) === 1 || unitsFrom(module.elf, source).length > 1) return likely;
+  // Of twins, and of a reduced unit, it is known by now.
+  if (
+    first.object.isReduced ||
+    agreement(likely.comparison) === 1 ||
+    unitsFrom(module.elf, source).length > 1
+  )
+    return likely;
   const entries = save.context.compile.entriesFor(source, buildDirectoriesOf(module, source));
   const commands = [...new Map(entries.map((entry) => [keyOf(entry), entry] as const))];
   if (commands.length < 2) return likely;

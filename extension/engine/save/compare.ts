@@ -3,7 +3,7 @@
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
 import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../types/layout';
-import type { Image } from '../live/live_image';
+import type { Image, LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
 import { hasResized } from '../compare/variables';
@@ -11,7 +11,7 @@ import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
-import type { ObjectFile, ObjectFunction } from '../elf/object';
+import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import { agreement, chooseCommand } from './choose_command';
 import { liveUnits, unitsFrom } from './owners';
@@ -60,7 +60,7 @@ export async function comparePlans(
         const layout = await save.step('layout', () =>
           Promise.resolve(checkLayout(module, unit, comparison)),
         );
-        const wanted = await wantedFunctions(save, unit);
+        const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
         const planned = planUnit(comparison, {
           layout,
           producers: producersOf(module, unit),
@@ -101,12 +101,20 @@ function checkLayout(
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, { cache, constantsAreCopied: true });
   };
   const built = against(module.elf, liveUnits(module, unit.object));
-  // Each save was compared with the one before it, so the last one stands for them all.
-  const { identity } = unit.object;
-  const last = comparison.live.patches.findLast(({ groups }) => groups.some(({ name }) => name === identity));
-  const units = last ? patchedUnits(last, unit.object) : [];
-  if (!last || units.length === 0) return built;
-  return { ...built, problems: [...built.problems, ...against(last.elf, units).problems] };
+  const problems = patchesSinceWhole(comparison.live, unit.object).flatMap((patch) => {
+    const units = patchedUnits(patch, unit.object);
+    return units.length > 0 ? against(patch.elf, units).problems : [];
+  });
+  return { ...built, problems: [...built.problems, ...problems] };
+}
+
+/** The last patch of a unit that was compiled whole, and those of reduced units since. Each save was compared with the
+ * one before it, so they stand for them all. */
+export function patchesSinceWhole({ patches }: LiveImage, { identity }: ObjectFile): Image[] {
+  const groupOf = ({ groups }: Image) => groups.find(({ name }) => name === identity);
+  const all = patches.filter((patch) => groupOf(patch) !== undefined);
+  const whole = all.findLastIndex((patch) => !groupOf(patch)!.symbols.some(({ name }) => name === LEFT_OUT));
+  return all.slice(Math.max(whole, 0));
 }
 
 /** The units of a patch that an object was compiled for. They lie in the order of the patch's FILE symbols. */

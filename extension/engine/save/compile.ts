@@ -50,7 +50,8 @@ async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise
   const results = await Promise.allSettled(
     entries.map((entry) => {
       save.progress('compile', entry.source);
-      return save.context.compile.compileUnit(entry, { signal: save.request.signal });
+      const { signal, firstLight: listFiles } = save.request;
+      return save.context.compile.compileUnit(entry, { signal, listFiles });
     }),
   );
   const failures: unknown[] = [];

@@ -188,7 +188,11 @@ function roleOf(
   const clone = isNumbered(name) && stem(name) !== name;
   // clang changes the convention of local functions without changing their name.
   const silentClone =
-    local && options.producers?.live.compiler === 'clang' && options.producers.live.optimisation !== '0';
+    // A reduced unit has no callers that would tell, and is only made of code that is not optimised.
+    !fn.object.isReduced &&
+    local &&
+    options.producers?.live.compiler === 'clang' &&
+    options.producers.live.optimisation !== '0';
   if ((clone || silentClone) && !referred().has(fn)) return 'direct';
   return 'redirected';
 }

@@ -26,6 +26,8 @@ export interface FreshUnit {
   /** The variables whose declarations a function has code for; undefined when the compiler did not say. */
   declaredIn: DeclaredIn;
   producer: () => Producer | undefined;
+  /** Of a reduced unit: may a function be patched or reverted? */
+  isWanted?: (fn: ObjectFunction) => boolean;
 }
 
 export interface UnitPlan extends SelectedUnit {

@@ -1,0 +1,108 @@
+// The text of a unit without the bodies of the functions that nobody needs at the moment: they call one marker instead,
+// by which the object tells them from those that are there (elf/object.ts). Everything else, and every line number,
+// stays as it is. Third part of first light. Writes no file.
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { LEFT_OUT } from '../elf/object';
+import type { ScannedText } from './edit';
+import { directiveText, forEachToken } from './tokens';
+
+export interface Reduced {
+  text: string;
+  /** Options for the compiler, behind all others. */
+  flags: string[];
+}
+
+/** What the text is compiled as. */
+export interface SpelledSource {
+  /** As the build's command spells it. */
+  spelled: string;
+  /** Where the command runs. */
+  directory: string;
+  /** Does a file of this name exist? Absolute. */
+  isThere: (path: string) => boolean;
+}
+
+/** The text with only the bodies of `kept`, and of those that cannot be left out.
+ * @returns undefined when the text cannot be compiled in another place, with the reason */
+export function reduce(
+  { text, functions }: ScannedText,
+  kept: ReadonlySet<number>,
+  source: SpelledSource,
+): Reduced | { reason: string } {
+  const directory = dirname(source.spelled);
+  // gcc puts the name behind the directory as it is written.
+  const prefix = source.spelled.includes('/') ? `${directory === '/' ? '' : directory}/` : '';
+  const absolute = isAbsolute(source.spelled) ? prefix : `${resolve(source.directory, prefix)}/`;
+  const pieces: string[] = [HEAD, `#line 1 ${quoted(source.spelled)}\n`];
+  let done = 0;
+  const keep = (to: number): void => {
+    pieces.push(text.slice(done, to));
+    done = to;
+  };
+  const changes: { at: number; end: number; put: string }[] = [];
+  for (const [index, fn] of functions.entries())
+    if (kept.has(index)) {
+      if (fn.mayBeLocal)
+        changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((used)) ' });
+    } else if (fn.mayBeLeftOut) {
+      const lines = text.slice(fn.body, fn.end).replace(/[^\n]+/g, '');
+      changes.push({ at: fn.body, end: fn.end, put: `{ ${LEFT_OUT}();${lines}}` });
+    }
+  const reason = includesOf(text, absolute, source.isThere, changes);
+  if (reason !== undefined) return { reason };
+  for (const { at, end, put } of changes.sort((a, b) => a.at - b.at)) {
+    keep(at);
+    pieces.push(put);
+    done = end;
+  }
+  keep(text.length);
+  pieces.push(TAIL);
+  const flags = ['-w'];
+  if (!isAbsolute(source.spelled)) flags.push(`-ffile-prefix-map=${absolute}=${prefix}`);
+  return { text: pieces.join(''), flags };
+}
+
+/** One function that always calls the marker tells what the object is. */
+const HEAD = `#line 1 "${LEFT_OUT}"
+#ifdef __cplusplus
+extern "C"
+#endif
+void ${LEFT_OUT}(void);
+__attribute__((used)) static void ${LEFT_OUT}unit(void) { ${LEFT_OUT}(); }
+`;
+/** Names that count how often they were expanded would count otherwise: then the unit does not compile. */
+const TAIL = `\ntypedef char ${LEFT_OUT}_counter[__COUNTER__ == 0 ? 1 : -1];\n`;
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** A file named in quotes is looked for beside the text first: there it must be named whole.
+ * @returns why that cannot be done */
+function includesOf(
+  text: string,
+  directory: string,
+  isThere: (path: string) => boolean,
+  changes: { at: number; end: number; put: string }[],
+): string | undefined {
+  let reason: string | undefined;
+  forEachToken(text, (kind, start, end) => {
+    if (kind !== 'directive' || reason !== undefined) return;
+    const line = directiveText(text.slice(start, end));
+    if (/^# ?(include_next|import|embed|line|\d)/.test(line) || /\b__has_(include|embed)/.test(line))
+      reason = `it has ${line}`;
+    else if (/^# ?pragma .*optimize|^# ?pragma clang/.test(line)) reason = `it has ${line}`;
+    else if (/^# ?include\b/.test(line)) {
+      const [, name, bracketed] = /^# ?include ?(?:"([^"]+)"|(<[^>]+>))$/.exec(line) ?? [];
+      if (name === undefined && bracketed === undefined) reason = `it has ${line}`;
+      else if (name !== undefined && !isAbsolute(name) && isThere(directory + name))
+        changes.push({ at: start, end, put: `#include ${includeName(directory + name)}` });
+    }
+  });
+  return reason;
+}
+
+/** No escapes are read in the name of an included file (C17 6.4.7). */
+function includeName(path: string): string {
+  return `"${path}"`;
+}

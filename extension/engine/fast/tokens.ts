@@ -1,0 +1,125 @@
+// The tokens of a C or C++ text as the compiler's first phases see them (C17 5.1.1.2, C++17 [lex.phases]): comments and
+// white space are nothing, a directive ends with its line. First part of first light; expands no macros.
+
+export type TokenKind = 'word' | 'number' | 'text' | 'sign' | 'directive';
+
+const PIECE =
+  /([ \t\v\f\r]+|\\\r?\n|\/\/(?:[^\\\n]|\\(?:\r?\n|.)|\\$)*|\/\*[^]*?\*\/)|(\n)|((?:u8|[uUL])?R"([^()\\\s]{0,16})\([^]*?\)\4"|(?:u8|[uUL])?"(?:[^"\\\n]|\\(?:\r\n|[^]))*"|(?:u8|[uUL])?'(?:[^'\\\n]|\\(?:\r\n|[^]))*')|([A-Za-z_$\u0080-\uffff][\w$\u0080-\uffff]*)|(\.?\d(?:[eEpP][+-]|'\w|[\w.])*)|([^])/y;
+
+/** Calls back with each token, in order; a directive is one token, from its `#` to the end of its line.
+ * @returns false when the text has something that no token begins with (an open comment or literal). */
+export function forEachToken(
+  text: string,
+  visit: (kind: TokenKind, start: number, end: number) => void,
+  from = 0,
+  to = text.length,
+): boolean {
+  PIECE.lastIndex = from;
+  let isLineStart = true;
+  let directive = -1;
+  let last = from;
+  for (let at = from; at < to; at = PIECE.lastIndex) {
+    const match = PIECE.exec(text);
+    if (!match) return false;
+    const end = PIECE.lastIndex;
+    if (match[1] !== undefined) continue;
+    if (match[2] !== undefined) {
+      if (directive >= 0) {
+        visit('directive', directive, last);
+        // The callback may have used the expression.
+        PIECE.lastIndex = end;
+      }
+      directive = -1;
+      isLineStart = true;
+      continue;
+    }
+    last = end;
+    if (directive >= 0) continue;
+    const sign = match[7];
+    if (sign !== undefined) {
+      if (sign === '"' || sign === "'" || (sign === '/' && text[end] === '*')) return false;
+      if (sign === '#' && isLineStart) {
+        directive = at;
+        continue;
+      }
+    }
+    isLineStart = false;
+    const kind =
+      match[3] !== undefined
+        ? 'text'
+        : match[5] !== undefined
+          ? 'word'
+          : match[6] !== undefined
+            ? 'number'
+            : 'sign';
+    visit(kind, at, end);
+    PIECE.lastIndex = end;
+  }
+  if (directive >= 0) visit('directive', directive, last);
+  return true;
+}
+
+/** Spellings of the tokens of a part of a text. In a directive, where white space may matter (`#define f (x)`), each run
+ * of white space and comments is one blank. */
+export function spellings(text: string, from = 0, to = text.length): string[] | undefined {
+  const found: string[] = [];
+  const isWhole = forEachSpelling(text, from, to, (spelling) => found.push(spelling));
+  return isWhole ? found : undefined;
+}
+
+function forEachSpelling(
+  text: string,
+  from: number,
+  to: number,
+  visit: (spelling: string, start: number) => void,
+): boolean {
+  let before: { kind: TokenKind; end: number } | undefined;
+  return forEachToken(
+    text,
+    (kind, start, end) => {
+      const spelling = text.slice(start, end);
+      // Signs here are of one character, and literals have no suffix: with a blank between, they are others.
+      const isApart =
+        before?.end !== start && ((kind === 'sign' && before?.kind === 'sign') || before?.kind === 'text');
+      before = { kind, end };
+      visit(kind === 'directive' ? directiveText(spelling) : isApart ? ` ${spelling}` : spelling, start);
+    },
+    from,
+    to,
+  );
+}
+
+/** A directive with each run of white space, comments and line joints as one blank. */
+export function directiveText(text: string): string {
+  let result = '';
+  PIECE.lastIndex = 0;
+  for (let at = 0; at < text.length; at = PIECE.lastIndex) {
+    const match = PIECE.exec(text);
+    if (!match) return text;
+    if (match[1] !== undefined) result += result.endsWith(' ') ? '' : ' ';
+    else result += match[0];
+  }
+  return result.trim();
+}
+
+/** Code that can know in which column it stands. */
+const COLUMN = /source_location|__builtin_COLUMN/;
+
+/** Do two texts have the same tokens, each on the same line? Then they compile to the same code. */
+export function haveSameTokens(one: string, other: string): boolean {
+  if (COLUMN.test(one)) return false;
+  const a = linedTokens(one);
+  const b = linedTokens(other);
+  return a !== undefined && b !== undefined && a.length === b.length && a.every((token, i) => token === b[i]);
+}
+
+function linedTokens(text: string): string[] | undefined {
+  const tokens: string[] = [];
+  let line = 1;
+  let counted = 0;
+  const isWhole = forEachSpelling(text, 0, text.length, (spelling, start) => {
+    for (; counted < start; counted++) if (text.charCodeAt(counted) === 10) line++;
+    tokens.push(`${line}:${spelling}`);
+  });
+  return isWhole ? tokens : undefined;
+}

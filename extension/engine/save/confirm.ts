@@ -1,0 +1,92 @@
+// What becomes of first light when the whole unit was compiled and compared: confirmed, corrected, or taken back. Last
+// step of a save that took it.
+import type { LiveTarget, RuntimeClient } from '../context';
+import { HotPatchError, toProblem } from '../model/errors';
+import type { ChangedFunction, PatchResult, ProcessResult } from '../model/result';
+import type { FirstLight } from './first_light';
+import type { Save } from './progress';
+
+/** @param exact what the exact way came to, behind first light */
+export async function concludeFirstLight(
+  save: Save,
+  targets: readonly LiveTarget[],
+  light: FirstLight,
+  exact: PatchResult,
+): Promise<PatchResult> {
+  const { result: first, live } = light;
+  const times = { live, exact: exact.timings['total'] ?? 0 };
+  switch (exact.outcome) {
+    case 'unchanged':
+      return {
+        ...exact,
+        outcome: first.outcome,
+        processes: first.processes,
+        changed: first.changed,
+        firstLight: { outcome: 'confirmed', ...times },
+      };
+    case 'patched':
+    case 'reverted':
+      return {
+        ...exact,
+        processes: mergedProcesses(first.processes, exact.processes),
+        changed: mergedChanges(first.changed, exact.changed),
+        firstLight: { outcome: 'corrected', ...times, corrected: exact.changed.map(({ name }) => name) },
+      };
+    case 'refused':
+    case 'failed': {
+      // A newer save has taken over: it finds what was delivered, and confirms it.
+      if (save.request.signal?.aborted) return exact;
+      const refusals = [...exact.refusals];
+      for (const target of targets) {
+        try {
+          await withdraw(save.client(target), light);
+        } catch (thrown) {
+          const problem = toProblem(thrown);
+          refusals.push({
+            ...problem,
+            pid: target.process.pid,
+            message: `What was delivered first could not be taken back: ${problem.message}`,
+          });
+        }
+      }
+      return { ...exact, refusals, firstLight: { outcome: 'withdrawn', ...times } };
+    }
+  }
+}
+
+/** Back to the versions that ran before. */
+async function withdraw(client: RuntimeClient, { result, before }: FirstLight): Promise<void> {
+  const { pid } = client.process;
+  const functions = result.processes.find((process) => process.pid === pid)?.functions ?? [];
+  if (functions.length === 0) return;
+  const versions = before.get(pid);
+  const answer = await client.revert(
+    functions.map(({ address }) => ({ address: Number(address), version: versions?.get(address) ?? 0 })),
+  );
+  if (!answer.ok)
+    throw new HotPatchError(
+      answer.error?.code ?? 'internal',
+      answer.error?.message ?? 'no reason was given',
+      {
+        pid,
+      },
+    );
+}
+
+function mergedProcesses(first: readonly ProcessResult[], then: readonly ProcessResult[]): ProcessResult[] {
+  const merged = new Map(first.map((process) => [process.pid, process]));
+  for (const process of then) {
+    const known = merged.get(process.pid);
+    const functions = new Map(known?.functions.map((fn) => [fn.address, fn]));
+    for (const fn of process.functions) functions.set(fn.address, fn);
+    merged.set(process.pid, { ...process, functions: [...functions.values()] });
+  }
+  return [...merged.values()];
+}
+
+function mergedChanges(
+  first: readonly ChangedFunction[],
+  then: readonly ChangedFunction[],
+): ChangedFunction[] {
+  return [...new Map([...first, ...then].map((fn) => [`${fn.file}:${fn.symbol}`, fn])).values()];
+}

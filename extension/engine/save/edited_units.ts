@@ -1,0 +1,69 @@
+// Before a save compiles anything: which functions of its units were edited since the text that the running code comes
+// from, and whether first light may be taken for that. Reads files; compiles and changes nothing.
+import type { LiveTarget } from '../context';
+import { type Baseline, type Baselines, stampOf } from '../fast/baselines';
+import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/edit';
+import { haveSameTokens } from '../fast/tokens';
+import { readTextIfThere } from '../host';
+import { unitsFrom } from './owners';
+import type { Save } from './progress';
+
+/** A unit of a save, and what of it was edited. */
+export interface EditedUnit {
+  source: string;
+  baseline: Baseline;
+  now: ScannedText;
+  /** Functions by their place in `now`. */
+  edited: ReadonlySet<number>;
+}
+
+export type Edit =
+  /** All tokens are what they were, on the same lines: there is nothing to do. */
+  | { kind: 'none' }
+  | { kind: 'bodies'; units: EditedUnit[] }
+  /** Only the exact way will do. */
+  | { kind: 'other'; reason: string };
+
+/** @param states of the processes, by pid */
+export function findEdit(
+  save: Save,
+  targets: readonly LiveTarget[],
+  baselines: Baselines,
+  states: ReadonlyMap<number, string>,
+): Edit {
+  const other = (reason: string): Edit => ({ kind: 'other', reason });
+  const { dryRun, functionName, files } = save.request;
+  if (dryRun || functionName !== undefined) return other('not the whole save is delivered');
+  const known = new Map<string, Baseline>();
+  for (const { process, modules } of targets)
+    for (const { module, source, edited, evidence } of modules.flatMap(({ module, units }) =>
+      units.map((unit) => ({ module, ...unit })),
+    )) {
+      if (unitsFrom(module.elf, source).length > 1) return other(`${source} was compiled several times`);
+      const baseline = baselines.of(source);
+      if (edited !== source || evidence !== 'debug-information')
+        return other(`${edited} is a header of ${source}`);
+      if (!baseline) return other(`it is not known what text the code of ${source} comes from`);
+      if (baseline.processes.get(process.pid) !== states.get(process.pid))
+        return other(`process ${process.pid} was changed by somebody else`);
+      for (const [file, stamp] of baseline.files)
+        if (file !== source && stampOf(file) !== stamp) return other(`${file} was changed`);
+      known.set(source, baseline);
+    }
+  if (known.size === 0 || known.size < new Set(files).size) return other('a file is no unit of the process');
+  const units: EditedUnit[] = [];
+  for (const [source, baseline] of known) {
+    const text = readTextIfThere(source);
+    if (text === undefined) return other(`${source} cannot be read`);
+    if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
+    const now = scan(text, baseline.language);
+    const edited = baseline.scanned && now && editedFunctions(baseline.scanned, now);
+    if (!edited) return other(`the edit of ${source} is not only of bodies of plain functions`);
+    for (const index of now.functions.keys())
+      if (baseline.unconfirmed.size > 0 && baseline.unconfirmed.has(declarationOf(now, index)))
+        edited.add(index);
+    if (edited.size === 0) return other(`lines of ${source} moved`);
+    units.push({ source, baseline, now, edited });
+  }
+  return units.length === 0 ? { kind: 'none' } : { kind: 'bodies', units };
+}

@@ -1,0 +1,68 @@
+// Remembers from what texts the code of processes comes, when a save or a check has seen it: what the next save's first
+// light is compared with.
+import type { LiveTarget } from '../context';
+import { readUnits } from '../dwarf/units';
+import { type Baselines, stampOf, stateOf } from '../fast/baselines';
+import { scan } from '../fast/edit';
+import { readTextIfThere } from '../host';
+import type { Save } from './progress';
+import type { FreshUnit } from './unit';
+
+/** DW_LANG_C_plus_plus and its versions (DWARF 5, table 7.17; later ones from the list of languages). */
+const CPLUSPLUS: ReadonlySet<number> = new Set([0x04, 0x1a, 0x21, 0x2b, 0x2d, 0x3a]);
+
+/** State of each process, by pid. */
+export async function statesOf(save: Save, targets: readonly LiveTarget[]): Promise<Map<number, string>> {
+  const states = new Map<number, string>();
+  for (const target of targets) {
+    const status = await save.client(target).readStatus();
+    states.set(target.process.pid, stateOf(target.process.startTime, status));
+  }
+  return states;
+}
+
+/** Texts of sources before they are compiled, with what tells whether they are the ones that were. */
+export type Texts = ReadonlyMap<string, { text: string; stamp: string | undefined }>;
+
+export function readTexts(targets: readonly LiveTarget[]): Texts {
+  const texts = new Map<string, { text: string; stamp: string | undefined }>();
+  for (const { source } of targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units))) {
+    if (texts.has(source)) continue;
+    const stamp = stampOf(source);
+    const text = readTextIfThere(source);
+    if (text !== undefined) texts.set(source, { text, stamp });
+  }
+  return texts;
+}
+
+/** The code of the processes is that of the units, as they were compared. */
+export async function remember(
+  save: Save,
+  targets: readonly LiveTarget[],
+  units: ReadonlyMap<string, FreshUnit>,
+  texts: Texts,
+  baselines: Baselines,
+): Promise<void> {
+  const states = await statesOf(save, targets);
+  for (const [source, { compiled, object }] of units) {
+    const read = texts.get(source);
+    if (!compiled.files || !read || stampOf(source) !== read.stamp) {
+      baselines.forget(source);
+      continue;
+    }
+    const files = new Map(compiled.files.map((file) => [file, stampOf(file) ?? '']));
+    const [unit] = readUnits(object.elf);
+    const language = CPLUSPLUS.has(unit?.language ?? 0) ? 'c++' : 'c';
+    baselines.set(source, {
+      entry: compiled.entry,
+      compiled,
+      object,
+      language,
+      text: read.text,
+      scanned: scan(read.text, language),
+      files,
+      processes: states,
+      unconfirmed: new Set(),
+    });
+  }
+}
