@@ -55,6 +55,7 @@ describe('The check of a finished patch', () => {
     const comparison = new UnitComparison(objectOf(edited, 'unit'), live, new Map(), {
       entries: () => undefined,
       decides: () => true,
+      closures: { fresh: () => undefined, of: () => undefined },
     });
     const locate = (object: ObjectFile) => ({ file: object.source });
     const unit = planUnit(comparison, {

@@ -4,6 +4,7 @@ import type { ElfSymbol } from '../elf/file';
 import type { ObjectFunction } from '../elf/object';
 import type { Bodies, LiveFunction } from '../live/functions';
 import type { LiveImage, LiveSymbol } from '../live/live_image';
+import type { Closures } from './closures';
 import { type Correlation, isNumbered } from './correlate';
 import type { Home } from './match';
 
@@ -24,6 +25,7 @@ export class Homes {
     private readonly correlation: Correlation,
     live: LiveImage,
     private readonly bodies: Bodies,
+    private readonly closures: Closures,
   ) {
     this.redirected = new Set([...bodies.values()].map(({ current }) => current?.address));
     this.versions = new Set(live.patches.flatMap((patch) => patch.fixes.map(({ body }) => body)));
@@ -32,7 +34,8 @@ export class Homes {
   of(fn: ObjectFunction): LiveFunction[] {
     const homes = new Map<number, LiveFunction>();
     const names: ElfSymbol[] = [fn.symbol, ...fn.aliases.filter((other) => other !== fn.symbol)];
-    for (const candidate of names.flatMap((name) => this.correlation.candidates(name))) {
+    const candidates = names.flatMap((name) => this.correlation.candidates(name));
+    for (const candidate of this.closures.order(candidates, fn.symbol.name)) {
       if (homes.has(candidate.address) || candidate.size === 0 || this.isVersion(candidate)) continue;
       const body = this.bodies.get(candidate.address);
       homes.set(candidate.address, {

@@ -7,6 +7,7 @@ import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Bodies, LiveFunction } from '../live/functions';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
+import { closuresIn, type ClosureFacts, Closures } from './closures';
 import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
 import { Correlation, ownerOf, stem } from './correlate';
@@ -41,6 +42,7 @@ export interface UnitFacts {
   /** Several units may have a definition of one name, of which the process runs one. Is this unit's the one that the
    * live function at an entry is to be compared with? */
   decides: (fn: ObjectFunction, image: Image, entry: number) => boolean;
+  closures: ClosureFacts;
 }
 
 export class UnitComparison {
@@ -54,6 +56,11 @@ export class UnitComparison {
   private readonly byFunction = new Map<ObjectFunction, ComparedFunction>();
   private readonly matches = new Map<ObjectFunction, Match>();
   private readonly foreign = new Set<ObjectFunction>();
+  private readonly closures: Closures;
+  private readonly tried: readonly Tried[];
+  private readonly chosen: Map<ObjectFunction, Home>;
+  /** Functions that are not those of their name in the process. */
+  readonly apart = new Set<ObjectFunction>();
 
   constructor(
     readonly object: ObjectFile,
@@ -63,7 +70,8 @@ export class UnitComparison {
   ) {
     this.correlation = new Correlation(object, live, facts.entries);
     this.variables = new VariableVotes(this.correlation);
-    const homes = new Homes(this.correlation, live, bodies);
+    this.closures = new Closures(object, live, facts.closures, (name) => this.imageOf(name, bodies));
+    const homes = new Homes(this.correlation, live, bodies, this.closures);
     const referred = new LiveReferences(live, () => object.functions.flatMap((fn) => homes.of(fn)));
     this.references = new ObjectReferences(object);
     this.comparison = new ReferenceComparison(object, this.references, live, this.variables, (...range) =>
@@ -73,24 +81,79 @@ export class UnitComparison {
     this.folded = new FoldedFunctions(object, this.references, this.correlation);
 
     // Each fresh function compared with each live one that it may be; what it refers to is noted as expectations.
-    const tried = object.functions.map((fn) => ({
+    const tried = (this.tried = object.functions.map((fn) => ({
       fn,
       homes: homes.of(fn).map((home) => this.tryHome(fn, home)),
-    }));
+    })));
     // From here on a function has its counterpart, or is new.
-    const chosen = chooseHomes(tried);
+    const chosen = (this.chosen = chooseHomes(tried));
     this.record(tried, chosen);
     // From here on numbered variables have theirs.
     this.variables.count([...chosen.values()].flatMap(({ current, original }) => [current, original]));
     this.correctByReferences(tried, chosen);
-    this.separate(tried, chosen);
+    this.separateFolded(tried, chosen);
     // From here on an entry that is redirected is nobody else's, but for those that foldedWith names. Expectations can
     // be judged now.
-    for (const { fn, homes: others } of tried) {
-      const home = chosen.get(fn);
-      if (home) this.of(fn).status = this.judge(fn, home, others);
+    this.judgeAll();
+    // Nothing takes the place of another closure's functions.
+    this.separate(this.strangers());
+  }
+
+  /**
+   * Says of functions that changed that they are others than those of their name in the process, which keep their
+   * callers: new functions. What refers to them changes with it, though its code is the same.
+   */
+  separate(functions: readonly ObjectFunction[]): void {
+    for (let found = functions; found.length > 0; found = this.strangers()) {
+      for (const fn of found) {
+        const compared = this.of(fn);
+        compared.live = undefined;
+        compared.status = 'new';
+        this.chosen.delete(fn);
+        this.matches.delete(fn);
+        this.apart.add(fn);
+      }
+      this.judgeAll();
     }
     this.joinParts();
+  }
+
+  private judgeAll(): void {
+    for (const { fn, homes } of this.tried) {
+      const home = this.chosen.get(fn);
+      if (home) this.of(fn).status = this.judge(fn, home, homes);
+    }
+  }
+
+  /** Functions of closures that changed and are not certainly those of the same closure. */
+  private strangers(): ObjectFunction[] {
+    const changed = this.functions.filter(
+      ({ fn, live, status }) => live && status === 'changed' && closuresIn(fn.symbol.name).length > 0,
+    );
+    for (const { fn } of changed) if (this.tookPlace(fn)) this.closures.renumber(fn.symbol.name);
+    return changed.flatMap(({ fn, live }) => (this.closures.isSame(fn, live!.image) ? [] : [fn]));
+  }
+
+  /** Is a closure's function what another closure's of the same family is in the process? */
+  private tookPlace(fn: ObjectFunction): boolean {
+    if (this.matches.get(fn)?.equal) return false;
+    const own = closuresIn(fn.symbol.name);
+    return this.correlation.unitSymbols().some(({ name, type, image, address, size }) => {
+      if (type !== abi.STT_FUNC || name === fn.symbol.name) return false;
+      const others = closuresIn(name);
+      const isSibling =
+        own.length === others.length && own.every(({ family }, i) => family === others[i]!.family);
+      return isSibling && this.code.compare(fn, image, address, size).equal;
+    });
+  }
+
+  /** The image that has the text of a function that runs now. */
+  private imageOf(name: string, bodies: Bodies): Image | undefined {
+    const symbol = this.object.symbols.find((candidate) => candidate.name === name);
+    const entry = symbol && this.correlation.candidates(symbol)[0];
+    if (!entry) return undefined;
+    const current = bodies.get(entry.address)?.current;
+    return (current && this.live.imageAt(current.address)) ?? entry.image;
   }
 
   /** The same unit compared with another state of the process. */
@@ -169,14 +232,20 @@ export class UnitComparison {
    * copy is the one whose references agree with the copies that the other functions chose. */
   private correctByReferences(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
     const taken = new Set([...chosen.values()].map(({ live }) => live.entry));
-    for (const { fn, homes } of tried) {
-      const pick = chosen.get(fn);
-      if (!pick || homes.length < 2 || this.fits(pick)) continue;
-      const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(home));
-      if (!better) continue;
-      chosen.set(fn, better);
-      this.of(fn).live = better.live;
-      this.matches.set(fn, better.current.equal ? better.current : better.original);
+    const several = tried.filter(({ homes }) => homes.length > 1);
+    // What one takes shows others what is theirs: as far as a chain of callers reaches.
+    for (let corrected = true, round = 0; corrected && round < several.length; round++) {
+      corrected = false;
+      for (const { fn, homes } of several) {
+        const pick = chosen.get(fn);
+        if (!pick || this.fits(pick)) continue;
+        const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(home));
+        if (!better) continue;
+        chosen.set(fn, better);
+        this.of(fn).live = better.live;
+        this.matches.set(fn, better.current.equal ? better.current : better.original);
+        corrected = true;
+      }
     }
   }
 
@@ -184,7 +253,7 @@ export class UnitComparison {
    * A function that differs and was folded with others has no entry of its own: it is new, or the one that an earlier
    * patch brought, and its callers go there.
    */
-  private separate(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
+  private separateFolded(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
     const homesOf = new Map(tried.map(({ fn, homes }) => [fn, homes]));
     const separable = (fn: ObjectFunction, { live }: Home): boolean =>
       this.folded.isOnlyCalled(fn) && this.folded.othersAt(fn, live).length > 0;

@@ -57,6 +57,7 @@ export const DW_AT_abstract_origin = 0x31;
 export const DW_AT_artificial = 0x34;
 export const DW_AT_count = 0x37;
 export const DW_AT_data_member_location = 0x38;
+export const DW_AT_decl_column = 0x39;
 export const DW_AT_decl_file = 0x3a;
 export const DW_AT_decl_line = 0x3b;
 export const DW_AT_declaration = 0x3c;

@@ -105,7 +105,7 @@ interface Declaration {
 
 /** A definition outside its class, and a copy of an inline function, leave to the entry they refer to what they do not
  * say themselves (2.13, 3.3.8). */
-function declarationOf(dwarf: Dwarf, die: Die, header: UnitHeader, origin: Die): Declaration {
+export function declarationOf(dwarf: Dwarf, die: Die, header: UnitHeader, origin: Die): Declaration {
   const found: Declaration = { symbol: undefined, name: undefined, file: undefined, line: undefined };
   for (let entry: Die | undefined = die, depth = 0; entry && depth < 4; depth++) {
     found.symbol ??= entry.string(dw.DW_AT_linkage_name) ?? entry.string(dw.DW_AT_MIPS_linkage_name);

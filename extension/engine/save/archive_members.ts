@@ -60,6 +60,7 @@ async function unitDefining(
       comparison: new UnitComparison(object, plan.live.image, plan.live.bodies, {
         entries: () => undefined,
         decides: () => false,
+        closures: { fresh: () => undefined, of: () => undefined },
       }),
       roles: new Map(),
       start: [],

@@ -1,13 +1,16 @@
 // One fresh unit against one module of a process: tells the comparison which code the unit brought there and which of it
 // is being edited. Between the steps, which decide when to compare, and compare/, which knows no files.
+import type { ClosureShapes } from '../compare/closures';
 import { UnitComparison } from '../compare/unit';
 import type { LiveModule } from '../context';
+import { closureShapes } from '../dwarf/closures';
 import { functionLines } from '../dwarf/functions';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { realPathOrSelf } from '../host';
+import type { Image } from '../live/live_image';
 import type { LiveProcess } from '../live/module_image';
-import { decides, liveUnits } from './owners';
+import { decides, liveUnits, unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -30,6 +33,10 @@ export function compareUnit(
   };
   return new UnitComparison(object, live.image, live.bodies, {
     entries: () => ownEntries(module, object),
+    closures: {
+      fresh: unit.closures,
+      of: (image) => shapesOf(image, object),
+    },
     decides: (fn, image, entry) => decides({ fn, image, entry, concerned, unit, savedIn: savedFileOf(fn) }),
   });
 }
@@ -53,4 +60,18 @@ export function ownEntries(module: LiveModule, object: ObjectFile): ReadonlySet<
   const owned = units.length > 0 ? new Set(entries) : undefined;
   bySource.set(key, owned);
   return owned;
+}
+
+const shapesCache = new WeakMap<ElfFile, Map<string, ClosureShapes>>();
+
+/** The closures of a unit as an image of the process has it. */
+function shapesOf(image: Image, object: ObjectFile): ClosureShapes {
+  const { elf, patch } = image;
+  let bySource = shapesCache.get(elf);
+  if (!bySource) shapesCache.set(elf, (bySource = new Map<string, ClosureShapes>()));
+  if (bySource.has(object.identity)) return bySource.get(object.identity);
+  const [unit] = patch === undefined ? liveUnits(image, object) : unitsFrom(elf, object.source);
+  const shapes = unit && closureShapes(elf, unit);
+  bySource.set(object.identity, shapes);
+  return shapes;
 }

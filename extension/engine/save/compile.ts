@@ -3,6 +3,7 @@
 import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
+import { closureShapes } from '../dwarf/closures';
 import { codeLines, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
@@ -75,6 +76,7 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
   const object = new ObjectFile(elf, compiled.source, twin);
   let places: Map<string, FunctionPlace> | undefined;
   let variables: Map<string, FunctionPlace> | undefined;
+  let closures: ReturnType<typeof closureShapes> | undefined;
   let lines: ReturnType<typeof codeLines> | undefined;
   const linesOf = (fn: ObjectFunction): { file: string; line: number }[] => {
     const unit = readUnits(elf)[0];
@@ -88,6 +90,10 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
     places: () => (places ??= placesOf(elf, functionLines)),
     variables: variablesOf,
     writtenIn: (fn) => [...new Set(linesOf(fn).map(({ file }) => file))],
+    closures: () => {
+      const unit = readUnits(elf)[0];
+      return (closures ??= unit && closureShapes(elf, unit));
+    },
     declaredIn: (fn) => {
       const rows = new Set(linesOf(fn).map(({ file, line }) => `${file}:${line}`));
       if (rows.size === 0) return undefined;

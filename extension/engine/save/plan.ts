@@ -5,6 +5,7 @@ import { registerHazards } from '../compare/register_hazards';
 import { type DeclaredIn, isInitialiser, newStartCode } from '../compare/start_code';
 import { checkVariables } from '../compare/variables';
 import type { LayoutComparison } from '../types/layout';
+import { closuresIn } from '../compare/closures';
 import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
@@ -47,14 +48,15 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     problems: [],
     warnings: [],
   };
-  const differing = comparison.functions.filter(
-    ({ fn, status }) => status === 'changed' && !isInitialiser(fn),
-  );
   const foreignBuild = buildDiffers(comparison, options.producers);
   if (foreignBuild) {
     plan.problems.push({ code: 'flags-differ', message: foreignBuild, file: object.source });
     return plan;
   }
+  plan.warnings.push(...separateSignatures(comparison, options), ...separateLambdas(comparison, locate));
+  const differing = comparison.functions.filter(
+    ({ fn, status }) => status === 'changed' && !isInitialiser(fn),
+  );
   const variables = checkVariables(comparison, locate);
   const start = newStartCode(comparison, options.declaredIn, locate);
   plan.start = start.code;
@@ -72,7 +74,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   const referred = lazily(() => referredByUnchanged(comparison));
   for (const compared of differing) {
     if (!options.wanted(compared.fn)) continue;
-    const role = roleOf(compared, comparison, options, referred, plan.warnings);
+    const role = roleOf(compared, comparison, options, referred);
     plan.roles.set(compared.fn, role);
     if (role === 'direct') continue;
     const others = comparison.foldedWith(compared.fn);
@@ -83,6 +85,42 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   }
   if (plan.start.length > 0) keepStartCode(plan);
   return { ...plan, ...keepRegisters(plan) };
+}
+
+/** A function of another signature is another function: code that was compiled for the old one keeps that, and what calls
+ * the new one is patched, also where its own code is the same. */
+function separateSignatures(comparison: UnitComparison, { layout, locate, wanted }: PlanOptions): Problem[] {
+  const source = (fn: ObjectFunction): string =>
+    fn.symbol.name.replace(/\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$/, '');
+  const others = comparison.functions.flatMap(({ fn, status }) =>
+    status === 'changed' &&
+    !isInitialiser(fn) &&
+    !comparison.parentOf(fn) &&
+    layout?.signatures.get(source(fn)) &&
+    wanted(fn)
+      ? [fn]
+      : [],
+  );
+  comparison.separate(others);
+  return others.map((fn) => ({
+    code: 'signature-changed',
+    message: `The signature of ${source(fn)} changed: code that was not patched in this save calls its old version`,
+    symbol: fn.symbol.name,
+    ...locate(fn.object, source(fn)),
+  }));
+}
+
+/** Says once for each place that has lambdas which are others than those of the process. */
+function separateLambdas({ apart }: UnitComparison, locate: Locate): Problem[] {
+  const families = new Map<string, ObjectFunction>();
+  for (const fn of apart)
+    for (const { family } of closuresIn(fn.symbol.name)) if (!families.has(family)) families.set(family, fn);
+  return [...families.values()].map((fn) => ({
+    code: 'signature-changed',
+    message: `The lambdas around ${fn.symbol.name} are others than before: objects made of the old ones keep their old code`,
+    symbol: fn.symbol.name,
+    ...locate(fn.object, fn.symbol.name),
+  }));
 }
 
 /** What initialises the unit comes with what it initialises, so that the next save finds it as it was run. */
@@ -151,39 +189,18 @@ function describe(producer: Producer): string {
 
 /**
  * Redirect the old entry, or let only new code call the new version? The entry is redirected unless that could hand
- * callers a function they were not compiled for: its signature changed, or the compiler gave a local clone a
- * calling convention of its own that only the callers that were patched as well agree with.
+ * callers a function they were not compiled for: the compiler gave a local clone a calling convention of its own that
+ * only the callers that were patched as well agree with.
  */
 function roleOf(
   compared: ComparedFunction,
   comparison: UnitComparison,
   options: PlanOptions,
   referred: () => ReadonlySet<ObjectFunction>,
-  warnings: Problem[],
 ): Role {
   const { fn } = compared;
   if (comparison.parentOf(fn)) return 'direct';
   const { name } = fn.symbol;
-  const source = name.replace(/\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$/, '');
-  if (options.layout?.signatures.get(source)) {
-    warnings.push({
-      code: 'signature-changed',
-      message: `The signature of ${source} changed: code that was not patched in this save calls its old version`,
-      symbol: name,
-      ...options.locate(fn.object, source),
-    });
-    return 'direct';
-  }
-  const lambda = lambdaFamily(name);
-  if (lambda && wereRenumbered(lambda.family, comparison)) {
-    warnings.push({
-      code: 'signature-changed',
-      message: `The lambdas around ${source} are numbered anew: objects made of the old ones keep their old code`,
-      symbol: name,
-      ...options.locate(fn.object, source),
-    });
-    return 'direct';
-  }
   const local = fn.symbol.binding === abi.STB_LOCAL;
   const clone = isNumbered(name) && stem(name) !== name;
   // clang changes the convention of local functions without changing their name.
@@ -195,32 +212,6 @@ function roleOf(
     options.producers.live.optimisation !== '0';
   if ((clone || silentClone) && !referred().has(fn)) return 'direct';
   return 'redirected';
-}
-
-/** Itanium C++ ABI, 5.1.8: `Ul <signature> E [number] _`, counted within the enclosing function. */
-function lambdaFamily(name: string): { family: string; number: string } | undefined {
-  const match = /^(.*?Ul\w*?E)(\d*)_/.exec(name);
-  return match ? { family: match[1]!, number: match[2]! } : undefined;
-}
-
-/** Lambdas are numbered in order of appearance. Inserting one renumbers those after it, so names no longer identify them,
- * and a live closure object could run another lambda's code. */
-function wereRenumbered(family: string, comparison: UnitComparison): boolean {
-  const numbers = (names: Iterable<string>): string =>
-    [
-      ...new Set(
-        [...names]
-          .flatMap((name) => lambdaFamily(name))
-          .flatMap((found) => (found?.family === family ? [found.number] : [])),
-      ),
-    ]
-      .sort()
-      .join();
-  const fresh = comparison.object.functions.map(({ symbol }) => symbol.name);
-  const live = comparison.live.module.symbols.flatMap(({ name, type }) =>
-    type === abi.STT_FUNC && name.startsWith(family) ? [name] : [],
-  );
-  return numbers(fresh.filter((name) => name.startsWith(family))) !== numbers(live);
 }
 
 /** Functions still referenced by unchanged code or data of the unit. Their callers are not recompiled, so their calling

@@ -1,5 +1,6 @@
 // The data of a save, as one step hands it to the next: fresh units, what is planned for each module of each process,
 // and the patch files that come of it. Imports none of the steps.
+import type { ClosureShapes } from '../compare/closures';
 import type { DeclaredIn } from '../compare/start_code';
 import type { ComparedFunction } from '../compare/unit';
 import type { CompiledUnit, LiveModule, LiveTarget } from '../context';
@@ -25,6 +26,8 @@ export interface FreshUnit {
   writtenIn: (fn: ObjectFunction) => string[];
   /** The variables whose declarations a function has code for; undefined when the compiler did not say. */
   declaredIn: DeclaredIn;
+  /** Its lambdas; undefined when the compiler did not say. */
+  closures: () => ClosureShapes;
   producer: () => Producer | undefined;
   /** Of a reduced unit: may a function be patched or reverted? */
   isWanted?: (fn: ObjectFunction) => boolean;
