@@ -101,15 +101,15 @@ async function bundleProgram(source, output, options = {}) {
   await bundle({ entryPoints: [source], outfile: join(dist, output), plugins, ...options });
 }
 
-/** Each test file becomes dist/test/…; `.host.ts` files are those that run inside VS Code, `.bench.ts` those of npm run bench. */
+/** Each test file becomes dist/test/…; `.host.ts` files are those that run inside VS Code, `.bench.ts` and `.command.ts` those of commands (npm run bench, npm run test:matrix). */
 async function bundleTests() {
-  const entryPoints = sources('test').filter((path) => /\.(test|host|bench)\.ts$/.test(path));
+  const entryPoints = sources('test').filter((path) => /\.(test|host|bench|command)\.ts$/.test(path));
   const outdir = join(dist, 'test');
   const external = ['mocha', 'vscode', 'playwright-core'];
   const plugins = [nativePackages(dist)];
   const written = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
   for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {
-    if (/\.(test|host|bench)\.js(\.map)?$/.test(old) && !written.includes(old)) rmSync(old);
+    if (/\.(test|host|bench|command)\.js(\.map)?$/.test(old) && !written.includes(old)) rmSync(old);
   }
 }
 

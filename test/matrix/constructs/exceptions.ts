@@ -1,0 +1,114 @@
+// Exceptions and coroutines.
+import type { Construct } from '../construct';
+
+export const exceptions: readonly Construct[] = [
+  {
+    id: 'throw-value',
+    language: 'cc',
+    text: `__attribute__((noinline)) static long f(long n) { if (n > 1) throw n * 3; return n; }
+long step(long n) { try { return f(n); } catch (long v) { return v + 100; } }`,
+    edit: ['n * 3', 'n * 4', 'n * 5'],
+  },
+  {
+    id: 'throw-type-changed',
+    language: 'cc',
+    text: `__attribute__((noinline)) static long f(long n) { if (n > 1) throw n * 3; return n; }
+long step(long n) { try { return f(n); } catch (long v) { return v + 100; } catch (int v) { return v + 200; } catch (...) { return 300; } }`,
+    edit: ['throw n * 3', 'throw int(n * 3)', 'throw "text"'],
+  },
+  {
+    id: 'catch-changed',
+    language: 'cc',
+    text: `#include <stdexcept>
+__attribute__((noinline)) static long f(long n) { if (n == 1) throw std::runtime_error("r"); if (n == 2) throw std::logic_error("l"); return n; }
+long step(long n) { try { return f(n); } catch (const std::runtime_error &) { return 100; } catch (const std::exception &) { return 200; } }`,
+    edit: ['const std::runtime_error &', 'const std::logic_error &', 'const std::bad_exception &'],
+  },
+  {
+    id: 'try-added',
+    language: 'cc',
+    text: `__attribute__((noinline)) static long f(long n) { if (n > 100) throw 5; return n; }
+long step(long n) { return f(n); }`,
+    edit: [
+      '{ return f(n); }',
+      '{ try { return f(n + 100); } catch (int v) { return v; } }',
+      '{ try { return f(n + 99); } catch (int v) { return v + 1; } }',
+    ],
+  },
+  {
+    id: 'own-exception-type',
+    language: 'cc',
+    text: `#include <exception>
+struct Error : std::exception { long v; Error(long n) : v(n) {} const char *what() const noexcept override { return "error"; } };
+__attribute__((noinline)) static long f(long n) { if (n > 1) throw Error(n); return n; }
+long step(long n) { try { return f(n); } catch (const std::exception &e) { return e.what()[0]; } }`,
+    edit: ['"error"', '"failure"', '"x"'],
+  },
+  {
+    id: 'new-exception-type',
+    language: 'cc',
+    text: `#include <exception>
+__attribute__((noinline)) static long f(long n) { return n; }
+long step(long n) { return f(n); }`,
+    edit: [
+      `__attribute__((noinline)) static long f(long n) { return n; }
+long step(long n) { return f(n); }`,
+      `struct Error : std::exception { long v; Error(long n) : v(n) {} };
+__attribute__((noinline)) static long f(long n) { if (n > 1) throw Error(n * 7); return n; }
+long step(long n) { try { return f(n); } catch (const Error &e) { return e.v; } }`,
+      `struct Error : std::exception { long v; Error(long n) : v(n) {} };
+__attribute__((noinline)) static long f(long n) { if (n > 1) throw Error(n * 8); return n; }
+long step(long n) { try { return f(n); } catch (const std::exception &e) { return 77; } }`,
+    ],
+  },
+  {
+    id: 'destructors-while-unwinding',
+    language: 'cc',
+    text: `static long ended;
+struct G { long v; ~G() { ended += v * 2; } };
+__attribute__((noinline)) static void f(long n) { G g{n}; if (n > 1) throw 1; }
+long step(long n) { ended = 0; try { G g{10}; f(n); } catch (...) { ended += 1000; } return ended; }`,
+    edit: ['G g{10}; f(n);', 'G g{20}; f(n); G h{30};', 'f(n); G h{30};'],
+  },
+  {
+    id: 'rethrow',
+    language: 'cc',
+    text: `__attribute__((noinline)) static long f(long n) { try { throw n; } catch (long &v) { v += 3; throw; } }
+long step(long n) { try { return f(n); } catch (long v) { return v; } }`,
+    edit: ['v += 3', 'v += 4', 'v *= 5'],
+  },
+  {
+    id: 'function-try-block',
+    language: 'cc',
+    text: `struct A { long v; A(long n) : v(n) { if (n > 1) throw n; } };
+struct B { A a; B(long n) try : a(n) {} catch (long v) { throw v * 3; } };
+long step(long n) { try { B b(n); return b.a.v; } catch (long v) { return v; } }`,
+    edit: ['v * 3', 'v * 4', 'v * 5'],
+  },
+  {
+    id: 'noexcept-function',
+    language: 'cc',
+    text: `__attribute__((noinline)) static long f(long n) noexcept { return n * 3; }
+long step(long n) { return f(n); }`,
+    edit: ['n * 3', 'n * 4', 'n * 5'],
+  },
+  {
+    id: 'library-exception',
+    language: 'cc',
+    text: `#include <string>
+long step(long n) { try { return std::stol(n & 1 ? "12" : "zz"); } catch (const std::exception &) { return -5; } }`,
+    edit: ['"zz"', '"34"', '"99999999999999999999999"'],
+  },
+  {
+    id: 'coroutine-generator',
+    language: 'cc',
+    text: `#include <coroutine>
+struct Gen { struct promise_type { long v = 0; Gen get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; } std::suspend_always initial_suspend() { return {}; } std::suspend_always final_suspend() noexcept { return {}; } std::suspend_always yield_value(long x) { v = x; return {}; } void return_void() {} void unhandled_exception() {} }; std::coroutine_handle<promise_type> h; };
+static Gen numbers(long n) { for (long i = 0; i < 3; i++) co_yield i * 3 + n; }
+long step(long n) { Gen g = numbers(n); long s = 0; for (g.h.resume(); !g.h.done(); g.h.resume()) s = s * 10 + g.h.promise().v; g.h.destroy(); return s; }`,
+    edit: ['i * 3 + n', 'i * 4 + n', 'i * 5 - n'],
+    flags: ['-std=c++20'],
+    notIn: ({ compiler, version = '-14' }) =>
+      compiler === 'clang' && version === '-14' ? 'clang 14 has no <coroutine> with this library' : undefined,
+  },
+];

@@ -1,0 +1,92 @@
+// The ways a project may be built: columns of the matrix.
+import { spawnSync } from 'node:child_process';
+
+export interface Variant {
+  id: string;
+  compiler: 'gcc' | 'clang';
+  /** Ending of the compiler's name, e.g. `-11`. */
+  version?: string;
+  level: string;
+  flags?: readonly string[];
+  linkFlags?: readonly string[];
+  module?: 'executable' | 'linked' | 'loaded';
+  /** Program without which the variant cannot be built. */
+  needs?: string;
+  /** Every edit is meant to be refused with one of these. */
+  refused?: readonly string[];
+}
+
+const levels: Variant[] = (['gcc', 'clang'] as const).flatMap((compiler) =>
+  ['-O0', '-Og', '-O1', '-O2', '-O3', '-Os'].map((level) => ({ id: `${compiler}${level}`, compiler, level })),
+);
+
+const others: [name: string, flags: readonly string[], more?: Partial<Variant>][] = [
+  ['no-pie', ['-no-pie', '-fno-pie'], { linkFlags: ['-no-pie'] }],
+  ['linked', [], { module: 'linked' }],
+  ['loaded', [], { module: 'loaded' }],
+  ['dwarf4', ['-gdwarf-4']],
+  ['gz', ['-gz']],
+  ['sections', ['-ffunction-sections', '-fdata-sections'], { linkFlags: ['-Wl,--gc-sections'] }],
+  ['hidden', ['-fvisibility=hidden'], { module: 'linked' }],
+  ['cet', ['-fcf-protection=full']],
+  ['no-plt', ['-fno-plt']],
+  ['patchable', ['-fpatchable-function-entry=5,2']],
+  ['coverage', ['--coverage']],
+  ['asan', ['-fsanitize=address']],
+  ['ubsan', ['-fsanitize=undefined']],
+  ['protector', ['-fstack-protector-all']],
+  ['fortify', ['-D_FORTIFY_SOURCE=2']],
+  ['frame-pointer', ['-fno-omit-frame-pointer']],
+  ['native', ['-march=native']],
+  ['gold', [], { linkFlags: ['-fuse-ld=gold'], needs: 'ld.gold' }],
+  ['lld', [], { linkFlags: ['-fuse-ld=lld'], needs: 'ld.lld' }],
+  ['mold', [], { linkFlags: ['-fuse-ld=mold'], needs: 'mold' }],
+  ['split', ['-gsplit-dwarf']],
+  ['lto', ['-flto'], { refused: ['unsupported-object', 'flags-differ'] }],
+];
+
+const builds: Variant[] = others.flatMap(([name, flags, more = {}]) =>
+  (
+    [
+      ['gcc', '-O2'],
+      ['clang', '-O2'],
+      ['gcc', '-O0'],
+    ] as const
+  ).map(([compiler, level]) => ({ id: `${compiler}${level}-${name}`, compiler, level, flags, ...more })),
+);
+
+const versions: Variant[] = (
+  [
+    ['gcc', '-11'],
+    ['gcc', '-12'],
+    ['clang', '-14'],
+    ['clang', '-19'],
+  ] as const
+).flatMap(([compiler, version]) =>
+  ['-O0', '-O2'].map((level) => ({
+    id: `${compiler}${version}${level}`,
+    compiler,
+    version,
+    level,
+    needs: `${compiler}${version}`,
+  })),
+);
+
+export const VARIANTS: readonly Variant[] = [...levels, ...versions, ...builds];
+
+export function variant(id: string): Variant {
+  const found = VARIANTS.find((candidate) => candidate.id === id);
+  if (!found) throw new Error(`there is no variant ${id}`);
+  return found;
+}
+
+/** Why a variant cannot be built here. */
+export function missing({ needs }: Variant): string | undefined {
+  if (needs === undefined || spawnSync('which', [needs]).status === 0) return undefined;
+  return `${needs} is not installed`;
+}
+
+export const compilersOf = ({ compiler, version = '' }: Variant): { c: string; cxx: string } => ({
+  c: `${compiler}${version}`,
+  cxx: `${compiler === 'gcc' ? 'g++' : 'clang++'}${version}`,
+});
