@@ -422,6 +422,38 @@ describe('an edit takes effect', () => {
     }),
   );
 
+  const logged = `#define LOG(what, n) ((what) * 1000 + (n))
+${Array.from({ length: 9 }, (_, i) => `long f${i}(long n) { return LOG(${i}, n); }`).join('\n')}
+long value(long n) { return f3(LOG(1, n)); }
+`;
+  for (const [compiler, optimise] of [
+    ['gcc', '-O0'],
+    ['clang', '-O2'],
+  ] as const)
+    it(
+      `of a macro that every function of the unit uses (${compiler} ${optimise})`,
+      inSession(async (session) => {
+        const flags = [optimise, '-g', '-falign-functions=16'];
+        const unit = await Unit.start(session, logged, { language: 'c', compiler, flags });
+        assert.equal(await unit.value(5), 4005);
+        await unit.editAndPatch('(n))', '(n) + 1)');
+        assert.equal(await unit.value(5), 4007);
+      }),
+    );
+
+  it(
+    'of such a macro is refused where the database was configured anew after the build',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, logged, {
+        language: 'c',
+        flags: ['-O0', '-g'],
+      });
+      session.write('CMakeCache.txt', '');
+      session.write('compile_commands.json', session.read('compile_commands.json'));
+      await unit.editAndBeRefused('(n))', '(n) + 1)', 'flags-differ');
+    }),
+  );
+
   it(
     'of one function only, when --function names it',
     inSession(async (session) => {

@@ -61,6 +61,7 @@ describe('The check of a finished patch', () => {
     const unit = planUnit(comparison, {
       layout: undefined,
       producers: undefined,
+      isBuildOfProcess: () => false,
       locate,
       declaredIn: () => undefined,
       wanted: () => true,

@@ -1,8 +1,9 @@
 // How well the object that a compile command makes fits a unit of a module: the evidence by which commands are chosen
 // where a source was compiled several times. Reads objects; compiles nothing.
+import { dirname, join } from 'node:path';
 import type { UnitComparison } from '../compare/unit';
 import * as abi from '../elf/constants';
-import { isThere } from '../host';
+import { isThere, lookAt } from '../host';
 import { HotPatchError } from '../model/errors';
 import { compareUnit, ownEntries } from './compare_unit';
 import { readUnit } from './compile';
@@ -33,6 +34,18 @@ export function builtDifferences(
     if (thrown instanceof HotPatchError) return undefined;
     throw thrown;
   }
+}
+
+/** Is the object that the build wrote what runs, and made by the command that the database has now? CMake writes the
+ * database before it builds: one that is newer than the object may have other definitions (-D), which leave no trace in
+ * an object. Tools that record a build (bear) write it afterwards. */
+export function isBuildOfProcess(save: Save, plan: ModulePlan, unit: FreshUnit): boolean {
+  const { output, database } = unit.compiled.entry;
+  const built = output === undefined ? undefined : lookAt(output);
+  const recorded = lookAt(database);
+  if (!built || !recorded) return false;
+  if (recorded.mtimeMs > built.mtimeMs && isThere(join(dirname(database), 'CMakeCache.txt'))) return false;
+  return builtDifferences(save, plan, unit) === 0;
 }
 
 function differencesOf(plan: ModulePlan, { object }: FreshUnit, comparison: UnitComparison): number {

@@ -14,6 +14,7 @@ import type { ElfFile } from '../elf/file';
 import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import { agreement, chooseCommand } from './choose_command';
+import { isBuildOfProcess } from './command_fit';
 import { liveUnits, unitsFrom } from './owners';
 import { planUnit } from './plan';
 import type { Save } from './progress';
@@ -64,6 +65,7 @@ export async function comparePlans(
         const planned = planUnit(comparison, {
           layout,
           producers: producersOf(module, unit),
+          isBuildOfProcess: () => isBuildOfProcess(save, plan, unit),
           locate: save.locate,
           declaredIn: unit.declaredIn,
           wanted,

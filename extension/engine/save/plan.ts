@@ -22,6 +22,8 @@ export interface PlanOptions {
   layout: LayoutComparison | undefined;
   /** Of the fresh object and of the live unit, when both have debug information. */
   producers: { fresh: Producer; live: Producer } | undefined;
+  /** Whether the command is known to be that of the running code, whatever the edit changed. */
+  isBuildOfProcess: () => boolean;
   locate: Locate;
   declaredIn: DeclaredIn;
   /** Only functions for which this is true are patched or reverted. */
@@ -48,7 +50,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     problems: [],
     warnings: [],
   };
-  const foreignBuild = buildDiffers(comparison, options.producers);
+  const foreignBuild = buildDiffers(comparison, options);
   if (foreignBuild) {
     plan.problems.push({ code: 'flags-differ', message: foreignBuild, file: object.source });
     return plan;
@@ -150,7 +152,7 @@ export function keepRegisters({
 /** Says why the object is not of the running build; undefined when it may well be. */
 function buildDiffers(
   comparison: UnitComparison,
-  producers: { fresh: Producer; live: Producer } | undefined,
+  { producers, isBuildOfProcess }: PlanOptions,
 ): string | undefined {
   const compared = comparison.functions.filter(
     ({ fn, live, status }) => live && status !== 'new' && !isInitialiser(fn),
@@ -160,6 +162,8 @@ function buildDiffers(
   // Equal options leave -D and headers as causes; an edit may touch many functions, but hardly nearly all of many.
   const limit = same ? 0.9 : 0.5;
   if (compared.length < ENOUGH_TO_JUDGE || changed <= compared.length * limit) return undefined;
+  // Unless it edits what all of them use, such as a macro that logs.
+  if (same && isBuildOfProcess()) return undefined;
   const told =
     producers && !same
       ? ` It was built with "${describe(producers.live)}", the command gives "${describe(producers.fresh)}".`
