@@ -97,7 +97,7 @@ function stage(directory: string): Stage {
     target: { process: client.process } as LiveTarget,
     module,
     occupied: [],
-    units: [{ fixes: [fix], comparison: { object: { source: '/unit.cc' } } }],
+    units: [{ fixes: [fix], start: [], comparison: { object: { source: '/unit.cc' } } }],
   };
   const patch = {
     plan,
