@@ -132,6 +132,11 @@ private:
     struct stat status {};
     if (file < 0 || fstat(file, &status) != 0) return gone();
     int result = file;
+    if (!S_ISREG(status.st_mode)) {
+      close(file);
+      fail(failure_, missing_, 0, nullptr, "%s: not a regular file", path_);
+      return -1;
+    }
     if (!is_owner_trusted(status)) result = distrust("it belongs to user %u", status.st_uid);
     else if (is_open_to_others(status)) result = distrust("others may write to it (mode %o)", status.st_mode & 07777);
     if (result < 0) close(file);
