@@ -33,8 +33,6 @@ struct Plan {
   List<Patch *> patches; // loaded for it
 };
 
-unsigned next_patch_id() { return static_cast<unsigned>(all_patches().size()) + 1; }
-
 /** The function with the entry of `found`; a new record, equal to it, when there is none. */
 Function *function_for(const Function &found, Failure &failure) {
   Function *known = find_function(found.entry);
@@ -88,7 +86,7 @@ bool add_change(Plan &plan, Function &function, Version &to, Failure &failure) {
 
 bool add_new_version(Plan &plan, Function &function, Patch &patch, std::uintptr_t target, std::uint64_t size,
                      Failure &failure) {
-  auto *version = new_record<Version>();
+  Version *version = new_version();
   if (version == nullptr) return no_memory(failure);
   const Version *last = &function.versions;
   while (last->next != nullptr) last = last->next;
@@ -96,17 +94,24 @@ bool add_new_version(Plan &plan, Function &function, Patch &patch, std::uintptr_
   version->patch = &patch;
   version->address = target;
   version->size = size;
-  return add_change(plan, function, *version, failure);
+  if (add_change(plan, function, *version, failure)) return true;
+  release_version(version);
+  return false;
 }
 
-Patch *new_patch(Patch::Kind kind, const char *file) {
-  auto *patch = new_record<Patch>();
-  if (patch == nullptr) return nullptr;
-  patch->kind = kind;
-  patch->state = Patch::superseded;
-  patch->file = keep_text(file);
-  patch->loaded_at = unix_milliseconds();
-  return patch;
+/** The text, which other patches have as well. */
+const char *keep_module(const char *path) {
+  for (const Patch *patch : all_patches()) {
+    if (patch->module != nullptr && std::strcmp(patch->module, path) == 0) return patch->module;
+  }
+  return keep_text(path);
+}
+
+/** Gives back what a plan that failed was made of. */
+void drop_versions(const Plan &plan) {
+  for (const Change &change : plan.changes) {
+    if (find_version(*change.function, change.to->number) != change.to) release_version(change.to);
+  }
 }
 
 /** Whether the bytes may be an entry: code of the module, or of a patch that was made for it before. */
@@ -141,14 +146,21 @@ bool add_fix(Plan &plan, Patch &patch, const PatchFix &fix, const Module &module
 
 bool add_generated_patch(Plan &plan, const char *file, Timings &timings, Failure &failure) {
   Patch *patch = new_patch(Patch::generated, file);
-  if (patch == nullptr || !plan.patches.reserve(plan.patches.size() + 1)) return no_memory(failure);
+  if (patch == nullptr) return no_memory(failure);
+  if (!plan.patches.reserve(plan.patches.size() + 1)) {
+    release_patch(patch);
+    return no_memory(failure);
+  }
   Module module;
   LoadTimes times{};
   const bool loaded = load_patch(file, patch->loaded, module, times, failure);
   timings.read += times.read;
   timings.load += times.load;
   timings.relocate += times.relocate;
-  if (!loaded) return false;
+  if (!loaded) {
+    release_patch(patch);
+    return false;
+  }
   plan.patches.add(patch);
 
   const LoadedPatch &content = patch->loaded;
@@ -160,7 +172,7 @@ bool add_generated_patch(Plan &plan, const char *file, Timings &timings, Failure
     if (patch->code_start == 0) patch->code_start = segment.page_start();
     patch->code_end = segment.page_end();
   }
-  patch->module = keep_text(reinterpret_cast<const char *>(content.note.module_path));
+  patch->module = keep_module(reinterpret_cast<const char *>(content.note.module_path));
   const auto *fixes = reinterpret_cast<const PatchFix *>(content.note.fixes);
   for (std::uint32_t i = 0; i < content.note.fix_count; i++) {
     if (!add_fix(plan, *patch, fixes[i], module, failure)) return false;
@@ -195,10 +207,7 @@ bool add_revert(Plan &plan, const Request::Target &target, Failure &failure) {
 }
 
 void keep_patches(const Plan &plan) {
-  for (Patch *patch : plan.patches) {
-    patch->id = next_patch_id();
-    add_patch(patch); // there is room: carry_out has seen to it
-  }
+  for (Patch *patch : plan.patches) add_patch(patch); // there is room: carry_out has seen to it
 }
 
 /** Carries the plan out, and keeps the patches that it loaded. `entered`: threads may have run the new versions,
@@ -238,9 +247,12 @@ bool execute_patch(const Request &request, Timings &timings, Failure &failure) {
   };
   bool entered = false;
   if (prepared() && carry_out(plan, entered, timings, failure)) return true;
+  drop_versions(plan);
   for (Patch *patch : plan.patches) {
     // What was constructed of it is still to be destroyed, by its own code.
-    if (!entered && !patch->loaded.constructed) unload_patch(patch->loaded);
+    if (entered || patch->loaded.constructed) continue;
+    unload_patch(patch->loaded);
+    release_patch(patch);
   }
   return false;
 }
@@ -253,7 +265,11 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
   if (!load_seed_patch(file, next_patch_id(), seed, failure)) return false;
   const auto prepared = [&]() {
     Patch *patch = new_patch(Patch::fix_table, file);
-    if (patch == nullptr || !plan.patches.add(patch)) return no_memory(failure);
+    if (patch == nullptr) return no_memory(failure);
+    if (!plan.patches.add(patch)) {
+      release_patch(patch);
+      return no_memory(failure);
+    }
     patch->base = seed.module.bias;
     if (seed.module.code_count != 0) {
       patch->code_start = seed.module.code[0].start;
@@ -278,7 +294,10 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
   timings.load += monotonic_microseconds() - begin;
   bool entered = false;
   if (ready && carry_out(plan, entered, timings, failure)) return true;
-  if (!entered) dlclose(seed.handle);
+  drop_versions(plan);
+  if (entered) return false;
+  for (Patch *patch : plan.patches) release_patch(patch);
+  dlclose(seed.handle);
   return false;
 }
 

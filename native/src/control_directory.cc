@@ -171,6 +171,15 @@ Descriptor open_directory_of(const char *name, const char *&file) {
   return open_own(directory, sub);
 }
 
+/** The name of a file of `patches/`; null for any other path. */
+const char *patch_name(const char *path) {
+  char own[sizeof wanted_base + 96];
+  const int length = std::snprintf(own, sizeof own, "%s/%s/%d/patches/", base, user_name, created_for_pid);
+  const char *name = path + length;
+  if (std::strncmp(path, own, static_cast<std::size_t>(length)) != 0 || std::strchr(name, '/') != nullptr) return nullptr;
+  return name;
+}
+
 bool is_request_id(const char *name) {
   const std::size_t length = std::strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
   return name[0] != '.' && length >= 1 && length <= 64 && name[length] == '\0';
@@ -308,10 +317,11 @@ bool write_control_file(const char *name, const Buffer &content) {
   return false;
 }
 
-void remove_control_file(const char *name) {
-  const char *file = nullptr;
-  const Descriptor directory = open_directory_of(name, file);
-  if (directory >= 0) unlinkat(directory, file, 0);
+void remove_patch_file(const char *path) {
+  const char *name = patch_name(path), *unused = nullptr;
+  if (name == nullptr) return;
+  const Descriptor directory = open_directory_of("patches/", unused);
+  if (directory >= 0) unlinkat(directory, name, 0);
 }
 
 bool take_request(char (&id)[65], Buffer &text) {
@@ -354,12 +364,8 @@ bool take_request(char (&id)[65], Buffer &text) {
 }
 
 int open_patch(const char *path, Code missing, Failure &failure) {
-  char own[sizeof wanted_base + 96];
-  const int length = std::snprintf(own, sizeof own, "%s/%s/%d/patches/", base, user_name, created_for_pid);
-  const char *name = path + length;
-  if (std::strncmp(path, own, static_cast<std::size_t>(length)) != 0 || std::strchr(name, '/') != nullptr) {
-    return open_trusted(path, missing, failure);
-  }
+  const char *name = patch_name(path);
+  if (name == nullptr) return open_trusted(path, missing, failure);
   const char *unused = nullptr;
   const Descriptor directory = open_directory_of("patches/", unused);
   const int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

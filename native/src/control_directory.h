@@ -27,8 +27,8 @@ void sweep_stale_directories();
 /** Writes a file of the directory whole or not at all; `name` may be `answers/NAME`. */
 bool write_control_file(const char *name, const Buffer &content);
 
-/** Removes a file of the directory. */
-void remove_control_file(const char *name);
+/** Removes a patch file when it is one of `patches/`. */
+void remove_patch_file(const char *path);
 
 /** Takes the oldest request: its text (empty when it cannot be read), NUL-terminated, and its file is gone. False
  * when there is none. */

@@ -22,6 +22,7 @@ struct Patch {
   State state;
   const char *file;
   const char *module;
+  char file_room[256]; // for `file`, when it is that short
   std::uint64_t base, length;
   std::uint64_t code_start, code_end;
   std::uint64_t loaded_at; // Unix milliseconds
@@ -107,6 +108,24 @@ Function *find_trampoline(std::uintptr_t address);
 bool add_function(Function *function);
 
 bool add_patch(Patch *patch);
+
+/** A record of a patch that is not in the table yet, zeroed but for what it keeps for its next use; null when there is
+ * no memory. */
+Patch *new_patch(Patch::Kind kind, const char *file);
+
+/** Gives back a record that is not in the table. Nothing refers to it any more. */
+void release_patch(Patch *patch);
+
+/** A record of a version that belongs to no function yet, or null. */
+Version *new_version();
+void release_version(Version *version);
+
+/** The id of the next patch that is added. Ids are never used again. */
+unsigned next_patch_id();
+
+/** Forgets the oldest of the unmapped patches, with their versions, so that only some remain to go back to. The newest
+ * version of a function is never forgotten: the numbers go on from it. */
+void forget_old_patches();
 
 List<Function *> &all_functions();
 List<Patch *> &all_patches();

@@ -3,6 +3,7 @@
 
 #include "arch_x86_64.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,14 @@ namespace hot_fix {
 
 bool MemoryMap::read() {
   mappings_.clear();
-  if (!read_file("/proc/self/maps", text_, 64 << 20)) return false;
+  // Memory that grows while the map is read is in it, at a place that it has left: then the map is read again.
+  for (bool has_moved = true; has_moved;) {
+    const char *text = text_.begin();
+    const Mapping *mappings = mappings_.begin();
+    if (!read_file("/proc/self/maps", text_, 64 << 20)) return false;
+    if (!mappings_.reserve(static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '\n')))) return false;
+    has_moved = text_.begin() != text || mappings_.begin() != mappings;
+  }
   // proc(5): start-end perms offset dev inode [path]
   for (char *line = text_.begin(); *line != '\0';) {
     char *end = std::strchr(line, '\n');

@@ -81,13 +81,39 @@ void keep_unreferenced_by_code(List<CodeRange> &patches, std::uintptr_t address,
   });
 }
 
+/** What is mapped of the program and can be written, or belongs to a hand-written patch. */
 bool is_searched(const Mapping &mapping) {
   if ((mapping.protection & PROT_READ) == 0) return false;
   if ((mapping.protection & PROT_WRITE) != 0) return true;
-  // What is read-only in other patches was written when they were relocated.
   return std::any_of(all_patches().begin(), all_patches().end(), [&](const Patch *patch) {
-    return patch->state != Patch::unmapped && mapping.start - patch->base < patch->length;
+    return patch->kind == Patch::fix_table && mapping.start - patch->base < patch->length;
   });
+}
+
+/** Searches the segments of the generated patches that stay: code, and what was written into them when they were
+ * relocated. Not whole pages, which hold the rest of the file besides. False when they cannot be read. */
+bool search_patches(List<CodeRange> &patches) {
+  Buffer copy;
+  for (const Patch *patch : all_patches()) {
+    if (patch->kind != Patch::generated || patch->state == Patch::unmapped) continue;
+    const auto is_it = [&](const CodeRange &range) { return range.owner == patch; };
+    if (std::any_of(patches.begin(), patches.end(), is_it)) continue;
+    const PatchFile &file = patch->loaded.file;
+    for (std::size_t i = 0; i < file.segment_count; i++) {
+      const Segment &segment = file.segments[i];
+      const std::uint64_t start = segment.executable ? segment.address : (segment.address + 7) & ~std::uint64_t{7};
+      const std::uint64_t end = segment.address + segment.memory_size;
+      if (start >= end) continue;
+      if (!copy.reserve(end - start) || read_memory(start, copy.begin(), end - start) != end - start) return false;
+      if (segment.executable) {
+        keep_unreferenced_by_code(patches, start, reinterpret_cast<const std::uint8_t *>(copy.begin()), end - start);
+      } else {
+        keep_unreferenced(patches, reinterpret_cast<const std::uintptr_t *>(copy.begin()),
+                          (end - start) / sizeof(std::uintptr_t));
+      }
+    }
+  }
+  return true;
 }
 
 bool is_inside(const List<CodeRange> &patches, const Mapping &mapping) {
@@ -139,7 +165,7 @@ bool search_memory(List<CodeRange> &patches) {
 bool keep_unneeded_ones(List<CodeRange> &patches) {
   for (std::size_t before = 0; before != patches.size();) {
     before = patches.size();
-    if (!search_memory(patches)) return false;
+    if (!search_patches(patches) || !search_memory(patches)) return false;
   }
   return !patches.empty();
 }
@@ -163,6 +189,7 @@ bool reclaim_patches() {
     patch.state = Patch::unmapped;
     patch.active_threads = 0;
   }
+  forget_old_patches();
   return true;
 }
 

@@ -1,7 +1,9 @@
 // Patching under running threads: no wrong result, no interrupted system call, no thread that is in the way unseen.
 import { strict as assert } from 'node:assert';
+import { copyFileSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { mappings } from '../support/memory';
-import { inRuntimeSession } from '../support/runtime_process';
+import { inRuntimeSession, type Status } from '../support/runtime_process';
 
 /** Two functions with entries of several instructions; every result of every call is checked by its caller. */
 const busy = `
@@ -493,6 +495,53 @@ describe('code that is on a stack', () => {
       await process.ask('');
       assert.equal(await process.ask(''), '12');
       assert.equal((await states())[1], 'live');
+    }),
+  );
+
+  it(
+    'is unmapped when nothing needs it, and in the end forgotten with its file',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(waiting, { flags: ['-rdynamic'] });
+      const files = [1, 2].map((n) => {
+        const built = process.patchFile(newOuter.replace('+ 2', `+ ${n}`), { outer: 'new_outer' });
+        const file = join(process.controlDirectory, 'patches', `${n}.so`);
+        copyFileSync(built, file);
+        return file;
+      });
+      let early = 0;
+      for (let round = 0; round < 100; round++) {
+        // The search for what can go comes after an answer, and the next request may come before it.
+        for (let done = false; !done;) {
+          const { ok, error } = await process.request('patch', `file ${files[round % 2]}`);
+          assert.ok(ok || error?.code === 'address-taken', error?.message);
+          done = ok;
+        }
+        const isTidy = ({ patches }: Status) =>
+          patches.every(({ state }, i) => state === (i < patches.length - 1 ? 'unmapped' : 'live'));
+        while (!isTidy(await process.done('status')));
+        if (round === 10) early = mappings(process.pid).length;
+      }
+      const { patches, functions } = await process.done('status');
+      assert.equal(patches.length, 65);
+      assert.deepEqual([patches[0]!.id, patches.at(-1)!.id], [36, 100]);
+      assert.deepEqual(
+        functions[0]!.versions.map(({ version }) => version),
+        [0, ...Array.from({ length: 65 }, (_, i) => 36 + i)],
+      );
+      // The kernel joins and parts the mappings of our own memory.
+      const late = mappings(process.pid).length;
+      assert.ok(Math.abs(late - early) <= 2, `${early} mappings became ${late}`);
+      assert.match(
+        await process.refused('unknown-version', 'revert', `function ${functions[0]!.address} 3`),
+        /version 3/,
+      );
+      await process.revert('outer', 41);
+      await process.revert('outer', 0);
+      assert.deepEqual(
+        files.map((file) => existsSync(file)),
+        [true, true],
+        'newer patches are of the same files',
+      );
     }),
   );
 });
