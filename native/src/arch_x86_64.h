@@ -122,6 +122,10 @@ inline bool may_hold_short_call(const std::uint8_t *code, std::size_t length) {
   return std::memchr(code, 0xff, length) != nullptr;
 }
 
+/** DWARF numbers of the registers that unwind records of compilers name: the sixteen general ones, and the return
+ * address (psABI for x86-64, figure 3.36). */
+inline constexpr unsigned return_address_column = 16, last_unwind_register = 16;
+
 inline void relax() { __builtin_ia32_pause(); }
 
 } // namespace hot_fix::arch

@@ -6,6 +6,7 @@
 #include "frames.h"
 #include "process.h"
 #include "symbol_binding.h"
+#include "unwind_records.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -164,6 +165,7 @@ struct Relocation {
         break;
       }
     }
+    if (dynamic.names == 0) dynamic.names_size = 0; // without a table no name lies in it
     if (dynamic.names != 0) {
       if (dynamic.names_size == 0 || file.segment_of(dynamic.names, dynamic.names_size) == nullptr ||
           static_cast<const char *>(at(dynamic.names))[dynamic.names_size - 1] != '\0') {
@@ -218,7 +220,11 @@ struct Relocation {
         Elf64_Vernaux auxiliary;
         if (file.segment_of(auxiliary_at, sizeof auxiliary) == nullptr) break;
         std::memcpy(&auxiliary, at(auxiliary_at), sizeof auxiliary);
-        if (auxiliary.vna_other == wanted) return read_name(auxiliary.vna_name, version, failure);
+        if (auxiliary.vna_other == wanted) {
+          if (!read_name(auxiliary.vna_name, version, failure)) return false;
+          // The process's loader ends the process when it is asked for such a version.
+          return version[0] != '\0' || malformed(failure, "a symbol needs a version without a name");
+        }
         if (auxiliary.vna_next == 0) break;
         auxiliary_at += auxiliary.vna_next;
       }
@@ -301,6 +307,7 @@ struct Relocation {
 
   bool run(Failure &failure) {
     if (file.dynamic.memory_size == 0) return true;
+    if ((file.dynamic.address & 7) != 0) return malformed(failure, "its dynamic section is misaligned");
     if (!read_dynamic(failure)) return false;
     for (int i = 0; i < 2; i++) {
       for (std::uint64_t offset = 0; offset < dynamic.relocations_size[i]; offset += sizeof(Elf64_Rela)) {

@@ -97,7 +97,4 @@ bool read_patch_note(const PatchFile &file, const char *path, PatchNote &note, F
  * symbols (gABI, chapter 4); no when they are missing. */
 bool holds_only_versions(int descriptor, const PatchFile &file, const PatchNote &note);
 
-/** Checks that .eh_frame can be given to the unwinder, which aborts the process on records it does not know. */
-bool check_eh_frame(const PatchFile &file, const PatchNote &note, const char *path, Failure &failure);
-
 } // namespace hot_fix

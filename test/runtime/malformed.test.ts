@@ -9,6 +9,7 @@ import {
   type RuntimeSession,
 } from '../support/runtime_process';
 import { mappings } from '../support/memory';
+import { fileOffset } from '../support/patch_file';
 
 const source = `
 #include <stdio.h>
@@ -62,6 +63,113 @@ describe('a malformed patch file', () => {
         await process.refused('bad-patch-file', 'patch', `file ${file}`);
       }
       assert.equal(await process.ask('value'), '1');
+    }),
+  );
+
+  it(
+    'whose symbols or versions have no names is refused',
+    inRuntimeSession(async (session) => {
+      const process = await start(session);
+      const calls = '#include <stdio.h>\nint new_value(int n) { return puts("new") + n; }';
+      const whole = readFileSync(process.patchFile(calls, { value: 'new_value' }));
+      const table = Number(whole.readBigUInt64LE(32));
+      const header = Array.from({ length: whole.readUInt16LE(56) }, (_, i) => table + i * 56).find(
+        (at) => whole.readUInt32LE(at) === 2,
+      )!;
+      const dynamic = Number(whole.readBigUInt64LE(header + 8));
+      const entry = (tag: bigint) => {
+        for (let at = dynamic; ; at += 16) if (whole.readBigUInt64LE(at) === tag) return at;
+      };
+      const [DT_STRTAB, DT_DEBUG, DT_VERNEED] = [5n, 21n, 0x6fff_fffen];
+      const attempts: [string, (bytes: Buffer) => void, RegExp][] = [
+        ['no table', (bytes) => bytes.writeBigUInt64LE(DT_DEBUG, entry(DT_STRTAB)), /has no name/],
+        [
+          'an empty version',
+          (bytes) => {
+            // Elf64_Verneed and, vn_aux (at 8) behind it, Elf64_Vernaux with vna_name at 8.
+            const need = fileOffset(whole, whole.readBigUInt64LE(entry(DT_VERNEED) + 8));
+            bytes.writeUInt32LE(0, need + whole.readUInt32LE(need + 8) + 8);
+          },
+          /version without a name/,
+        ],
+        [
+          'a misaligned dynamic section',
+          (bytes) => bytes.writeBigUInt64LE(whole.readBigUInt64LE(header + 16) + 4n, header + 16),
+          /misaligned|outside of the segments/,
+        ],
+      ];
+      for (const [name, spoil, reason] of attempts) {
+        const bytes = Buffer.from(whole);
+        spoil(bytes);
+        const file = session.path(`${name.replaceAll(' ', '-')}.so`);
+        writeFileSync(file, bytes);
+        assert.match(await process.refused('bad-patch-file', 'patch', `file ${file}`), reason, name);
+      }
+      assert.equal(await process.ask('value'), '1');
+    }),
+  );
+
+  it(
+    'whose unwind records the unwinder would stop at is refused',
+    inRuntimeSession(async (session) => {
+      const source = `
+        #include <cstdio>
+        extern "C" __attribute__((noipa)) int value(int n) { return n; }
+        int main() {
+          char line[64];
+          setvbuf(stdout, 0, _IOLBF, 0);
+          puts("ready");
+          while (fgets(line, sizeof line, stdin)) {
+            printf("%d\\n", value(1));
+          }
+        }`;
+      const process = await session.run(source, { language: 'c++' });
+      const throwing = `
+        struct Guard { int n; ~Guard() { __asm__ volatile("" :: "r"(n)); } };
+        extern "C" int new_value(int n) { Guard guard{n}; if (n == 2) throw 7; return n + 4; }`;
+      const patch = process.patchFile(throwing, { value: 'new_value' }, { language: 'c++' });
+      const whole = readFileSync(patch);
+      const note = whole.indexOf('hot_fix\0') + 8;
+      const frames = fileOffset(whole, whole.readBigUInt64LE(note + 88));
+      const records: { at: number; length: number; isCie: boolean }[] = [];
+      for (let at = frames; whole.readUInt32LE(at) !== 0; at += 4 + whole.readUInt32LE(at)) {
+        const length = whole.readUInt32LE(at);
+        records.push({ at, length, isCie: whole.readUInt32LE(at + 4) === 0 });
+      }
+      // z, personality, LSDA, address encoding; then alignments, return column, length, and what the letters stand for.
+      const cie = records.find(({ at }) => whole.toString('latin1', at + 9, at + 14) === 'zPLR\0')!;
+      assert.ok(cie, 'the patch has a CIE with a personality');
+      const fde = records.find(({ at, isCie }) => !isCie && at + 4 - whole.readUInt32LE(at + 4) === cie.at)!;
+      const instructions = cie.at + 14 + 4 + 1 + 4 + 1 + 1;
+      assert.equal(whole[instructions], 0x0c, 'DW_CFA_def_cfa');
+      const set =
+        (at: number, ...values: number[]) =>
+        (bytes: Buffer) =>
+          bytes.set(values, at);
+      const attempts: Record<string, (bytes: Buffer) => void> = {
+        'a letter that is not known': set(cie.at + 12, 'Q'.charCodeAt(0)),
+        'a letter of another architecture': set(cie.at + 12, 'B'.charCodeAt(0)),
+        'an instruction that does not exist': set(instructions, 0x3f),
+        'a state that was never remembered': set(instructions, 0x0b),
+        'a register that does not exist': set(instructions + 1, 0x60),
+        'an expression beyond the record': set(instructions, 0x0f, 0x7f),
+        'an expression that takes from an empty stack': set(instructions, 0x0f, 0x01, 0x22, 0, 0),
+        'another return address': set(cie.at + 16, 3),
+        'a personality outside of the patch': (bytes) => bytes.writeInt32LE(0x10_0000, cie.at + 19),
+        'exception tables outside of the patch': (bytes) => bytes.writeInt32LE(0x10_0000, fde.at + 17),
+      };
+      for (const [name, spoil] of Object.entries(attempts)) {
+        const bytes = Buffer.from(whole);
+        spoil(bytes);
+        const file = session.path('spoilt.so');
+        writeFileSync(file, bytes);
+        const answer = await process.request('patch', `file ${file}`);
+        assert.equal(answer.error?.code, 'bad-patch-file', name);
+        assert.match(answer.error.message, /eh_frame/, name);
+        assert.equal(await process.ask('value'), '1', name);
+      }
+      await process.done('patch', `file ${patch}`);
+      assert.equal(await process.ask('value'), '5');
     }),
   );
 
