@@ -29,6 +29,7 @@ import { offerToAttach } from './session/offer_to_attach';
 import { Operations } from './session/operations';
 import { watchProcesses } from './session/process_watch';
 import { runtimeDirectory } from './session/runtime_library';
+import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
 import { saveVersions } from './session/saved_versions';
 import type { Session } from './session/session';
@@ -188,6 +189,10 @@ function startSession(
     showProblems(store),
     provideVersions(comparedTexts),
     provideTasks(() => session),
+    // A save writes its file, too; what comes of it is waited for.
+    dropStaleReports(store, (changed) => {
+      void operations.between(() => Promise.resolve(files.checkAgain(changed)));
+    }),
     offerToAttach(store, operations),
     offerToBringOver(store, operations, (pid) => debugging.isOf(pid)),
     debugging,

@@ -107,7 +107,7 @@ export function save(
   const ending = { result: ended, statuses, texts: new Map([[file, text]]), whole: true };
   return [
     { type: 'operation-started', id, action: 'save', files: [file] },
-    { type: 'operation-finished', id, at: 1_790_000_000_000, ...ending },
+    { type: 'operation-finished', id, at: 1_790_000_000_000, since: 1_789_999_999_000, ...ending },
   ];
 }
 

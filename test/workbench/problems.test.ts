@@ -100,6 +100,63 @@ describe('trouble', () => {
   });
 });
 
+describe('trouble with a header', () => {
+  const SHAPE = 'struct shape {\n  long width;\n};\n';
+  let program: Program;
+  const world = useWorkbench(async (session) => {
+    session.copySample('driver');
+    session.write('shape.h', SHAPE);
+    session.write(
+      'unit.c',
+      '#include "shape.h"\nextern struct shape s;\nlong value(long n) {\n  return n * s.width;\n}\n',
+    );
+    session.write(
+      'more.c',
+      '#include "shape.h"\nstruct shape s = {2};\nlong more(long n) {\n  return n;\n}\n',
+    );
+    session.write('plain.c', 'long plain(long n) {\n  return n;\n}\n');
+    await session.build({ sources: ['main.c', 'unit.c', 'more.c', 'plain.c'], flags: ['-g', '-O0'] });
+    program = await session.start();
+  });
+
+  it('that two units include is counted and listed once', async () => {
+    const { workbench } = world;
+    await workbench.openFile('shape.h');
+    await workbench.status(`program (${program.pid})`);
+    await workbench.showProblems();
+    await workbench.replace('long width;', 'lung width, height;');
+    await workbench.save();
+    await workbench.status('1 compile error');
+    await shows(workbench.problem('lung'));
+    assert.equal(await workbench.problem('lung').count(), 1);
+    await workbench.replace('lung width', 'long width');
+    await workbench.save();
+    await workbench.status('refused');
+  });
+
+  it('is no part of the result of another save, and stays in Problems', async () => {
+    const { workbench } = world;
+    await workbench.openFile('plain.c');
+    await workbench.replace('return n', 'return n + 1');
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    await shows(workbench.problem(/shape/));
+    await workbench.statusTooltip('An earlier save of shape.h did not succeed');
+    await workbench.screenshot('older-problem');
+    await workbench.unhover();
+  });
+
+  it('is gone when the header is as it was, without a save', async () => {
+    const { workbench, session } = world;
+    await workbench.openFile('shape.h');
+    await workbench.status('refused');
+    session.write('shape.h', SHAPE);
+    await isGone(workbench.problem(/shape/));
+    await workbench.status(`program (${program.pid})`);
+    await workbench.screenshot('header-restored');
+  });
+});
+
 describe('a compile command that is not that of the running code', () => {
   const others = Array.from(
     { length: 12 },

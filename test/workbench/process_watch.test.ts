@@ -160,6 +160,7 @@ describe('the processes of a workspace', () => {
       ...{
         id: 1,
         at: 1,
+        since: 1,
         result: result(),
         statuses: new Map([[key!, newer]]),
         texts: new Map(),
@@ -180,7 +181,7 @@ describe('the processes of a workspace', () => {
       store.dispatch({ type: 'operation-started', id: pid, action: 'save', files: [file] });
       store.dispatch({
         type: 'operation-finished',
-        ...{ id: pid, at: pid, result: ended, statuses, texts, whole: true },
+        ...{ id: pid, at: pid, since: pid, result: ended, statuses, texts, whole: true },
       });
     };
     for (let pid = 1; pid <= 300; pid++) {

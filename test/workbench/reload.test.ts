@@ -36,6 +36,12 @@ describe('a reloaded window', () => {
       await workbench.save();
       await workbench.row(new RegExp(`factor.*version ${Number(to.slice(-1)) - 2} · verified`, 's'));
     }
+    await workbench.replace('return 4', 'return x4');
+    await workbench.save();
+    await workbench.status('1 compile error');
+    await workbench.replace('return x4', 'return 4');
+    await workbench.save();
+    await workbench.status('unchanged');
     const lens = workbench.lens(/Version 2 live in \d+ ms/);
     await shows(lens);
     const said = await lens.first().innerText();
@@ -48,7 +54,9 @@ describe('a reloaded window', () => {
     await workbench.showView();
     await workbench.row(/factor.*version 2 · verified/s);
     await shows(history().filter({ hasText: /factor/ }));
-    assert.equal(await history().count(), 2);
+    // The one that did not compile is part of what happened.
+    await shows(history().filter({ hasText: 'failed' }));
+    assert.equal(await history().count(), 3);
     assert.equal(await program.ask('10'), '40');
     await workbench.screenshot('reloaded');
   });
@@ -65,8 +73,8 @@ describe('a reloaded window', () => {
 
   it('leads back to what ran before', async () => {
     const { workbench } = world;
-    await history().nth(1).hover();
-    await history().nth(1).locator('[aria-label*="Go Back to This State"]').click();
+    await history().nth(2).hover();
+    await history().nth(2).locator('[aria-label*="Go Back to This State"]').click();
     await workbench.status(/went back in \d+ ms/);
     assert.equal(await program.ask('10'), '30');
     await shows(workbench.lens(/Version 1 live in \d+ ms/));

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import type { CheckReport, Problem } from '../../extension/engine/model/result';
 import type { Event } from '../../extension/workbench/state/events';
 import { processKey } from '../../extension/workbench/state/state';
-import { indicatorOf } from '../../extension/workbench/views/indicator';
+import { indicatorOf, olderTroubles } from '../../extension/workbench/views/indicator';
 import { statusBarContent } from '../../extension/workbench/views/status_bar_content';
 import { after, file, patched, patchedFunction, process, result, running, save } from './fixtures';
 
@@ -110,6 +110,47 @@ describe('the status bar', () => {
     const refused = save(result({ outcome: 'refused', refusals: [refusal] }));
     assert.match(said(...running, ...refused), /refused/);
     assert.match(said(...running, ...refused, ...save(result({ outcome: 'unchanged' }))), /unchanged/);
+  });
+  describe('after several saves', () => {
+    const other = '/project/other.cc';
+    const ofOther = (events: Event[]): Event[] =>
+      events.map((event) => (event.type === 'operation-started' ? { ...event, files: [other] } : event));
+    const refused = ofOther(
+      save(result({ outcome: 'refused', files: [other], refusals: [{ ...refusal, file: other }] })),
+    );
+
+    it('shows the result of the last one, and older problems in the tooltip only', () => {
+      const state = after([...running, ...refused, ...patched()]);
+      const { text, tooltip, level } = statusBarContent(indicatorOf(state), olderTroubles(state));
+      assert.match(text, /live in 84 ms/);
+      assert.equal(level, 'normal');
+      assert.match(tooltip, /An earlier save of other\.cc did not succeed/);
+    });
+    it('shows what the last one met also beside another file', () => {
+      assert.match(said(...running, ...patched(), ...refused), /refused/);
+      assert.deepEqual(olderTroubles(after([...running, ...patched(), ...refused])), []);
+    });
+    it('says nothing more of a refusal once its file was written otherwise', () => {
+      const written = (at: number): Event => ({ type: 'source-changed', file: other, at });
+      assert.match(said(...running, ...refused, written(1_789_999_998_000)), /refused/);
+      assert.match(said(...running, ...refused, written(1_790_000_000_500)), /service \(4242\)/);
+    });
+    it('says nothing more of what the processes were once others run', () => {
+      const several = [{ code: 'several-processes', message: 'which?' } as const];
+      const before: Event[] = [
+        { type: 'processes', processes: [] },
+        { type: 'active-file', file },
+      ];
+      const asked = [...before, ...save(result({ outcome: 'failed', refusals: several }))];
+      assert.match(said(...asked), /refused/);
+      assert.match(said(...asked, ...running), /service/);
+    });
+  });
+  it('counts an error once that two units with the same header report', () => {
+    const header = { ...error, file: '/project/shape.h' };
+    const errors = [header, { ...header, line: 9 }, header, { ...header, line: 9 }];
+    const broken = save(result({ outcome: 'failed', diagnostics: errors, refusals: [failed] }));
+    assert.match(said(...running, ...broken), /2 compile errors/);
   });
   it('says that a patched process has ended, until the next one runs', () => {
     const gone: Event = { type: 'processes', processes: [] };

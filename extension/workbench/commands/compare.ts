@@ -42,6 +42,12 @@ export async function compare(
     );
     return;
   }
+  if (known.source.text === document.getText()) {
+    void vscode.window.showInformationMessage(
+      `Hot Patch: ${source.name} runs as it is in the file; there is no difference to show.`,
+    );
+    return;
+  }
   const { version, address } = known.function;
   const title = version === 0 ? 'original' : `version ${version}`;
   const left = vscode.Uri.from({

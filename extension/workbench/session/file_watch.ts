@@ -14,6 +14,8 @@ import { isSource } from '../documents/source_files';
 export interface FileWatch extends vscode.Disposable {
   /** Checks a file again, whatever the setting. */
   check(file: string): Promise<void>;
+  /** These files were written: those of which nothing newer is known are checked again, as the setting says. */
+  checkAgain(files: readonly string[]): void;
   /** Processes that are not watched started or ended: one of them may be what the file in the editor waits for. */
   othersChanged(): void;
   /** Compile commands may have changed: everything is looked up again. */
@@ -88,6 +90,17 @@ export function watchFiles(
   ];
   return {
     check: (file) => check(file),
+    checkAgain(files) {
+      const { checks, reports } = store.state;
+      for (const file of files) {
+        const known = checks.get(file);
+        const isKnown =
+          reports.some((report) => report.files.includes(file)) ||
+          (known?.kind === 'done' && known.report.verdict === 'ready' && known.text === openText(file));
+        if (isKnown || !setting(Setting.checkOnOpen, vscode.Uri.file(file))) continue;
+        if (targetsOf(store.state, file).length > 0) void check(file);
+      }
+    },
     othersChanged() {
       const { activeFile } = store.state;
       if (activeFile !== undefined && targetsOf(store.state, activeFile).length === 0) void lookUp();
@@ -98,4 +111,8 @@ export function watchFiles(
     },
     dispose: () => void vscode.Disposable.from(...subscriptions).dispose(),
   };
+}
+
+function openText(file: string): string | undefined {
+  return vscode.workspace.textDocuments.find(({ uri }) => uri.fsPath === file)?.getText();
 }

@@ -200,6 +200,7 @@ export class Operations {
   ): Promise<PatchResult> {
     const id = ++this.lastId;
     const started = performance.now();
+    const since = Date.now();
     this.store.dispatch({ type: 'operation-started', id, action, files });
     const texts = await this.textsOf(files);
     // A newer save may have come while the texts were read.
@@ -219,7 +220,10 @@ export class Operations {
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
     const allTexts = new Map([...others, ...texts]);
     const at = Date.now();
-    this.store.dispatch({ type: 'operation-finished', id, at, result, statuses, texts: allTexts, whole });
+    this.store.dispatch({
+      type: 'operation-finished',
+      ...{ id, at, since, result, statuses, texts: allTexts, whole },
+    });
     return result;
   }
 

@@ -51,6 +51,8 @@ export type Event =
       readonly delivered: ReadonlyMap<string, Delivered>;
       readonly history: readonly HistoryEntry[];
     }
+  /** A file was written, not by a save that is reported; `at` as the file system has it, Unix milliseconds. */
+  | { readonly type: 'source-changed'; readonly file: string; readonly at: number }
   | { readonly type: 'lost-dismissed' }
   | {
       readonly type: 'operation-started';
@@ -67,6 +69,8 @@ export type Event =
       readonly type: 'operation-finished';
       readonly id: number;
       readonly at: number;
+      /** Unix milliseconds when it began to read its files. */
+      readonly since: number;
       readonly result: PatchResult;
       /** The status of each process it touched, read after it. */
       readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;

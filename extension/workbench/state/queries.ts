@@ -8,6 +8,7 @@ import {
   versionKey,
   type Delivered,
   type ProcessKey,
+  type Report,
   type State,
   type UnpreparedProcess,
 } from './state';
@@ -32,6 +33,12 @@ export function targetsOf(state: State, file: string): readonly PatchableProcess
 export function unpreparedOf(state: State, files: readonly string[]): readonly UnpreparedProcess[] {
   const keys = new Set(files.flatMap((file) => (state.matches.get(file) ?? []).map(processKey)));
   return state.unprepared.filter((process) => keys.has(processKey(process)));
+}
+
+/** Every file that a report speaks of. */
+export function filesOf(report: Report): readonly string[] {
+  const places = [...report.diagnostics, ...report.refusals, ...report.warnings];
+  return [...new Set([...report.files, ...places.flatMap(({ file }) => file ?? [])])];
 }
 
 export interface RunningFunction {

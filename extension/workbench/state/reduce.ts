@@ -3,7 +3,9 @@
 import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
 import { readableName } from './function_names';
 import type { Event } from './events';
+import { ERROR_TABLE } from '../../engine/model/errors';
 import { isNotAttached, saysNotAttached } from './not_attached';
+import { filesOf, targetsOf } from './queries';
 import {
   functionKey,
   processKey,
@@ -63,6 +65,13 @@ export function reduce(state: State, event: Event): State {
         ...state,
         delivered: new Map([...event.delivered, ...state.delivered]),
         history: [...state.history, ...event.history].sort((a, b) => b.id - a.id).slice(0, HISTORY_LENGTH),
+      };
+    case 'source-changed':
+      return {
+        ...state,
+        reports: state.reports.filter(
+          (report) => report.since >= event.at || !filesOf(report).includes(event.file),
+        ),
       };
     case 'lost-dismissed':
       return { ...state, lost: [] };
@@ -132,11 +141,15 @@ function processesSeen(
     ),
     // What was refused for a process is of no interest once that process is gone.
     reports: state.reports
-      .map((report) =>
-        report.processes.length > 0 && report.processes.every(gone)
-          ? { ...report, refusals: [], warnings: [] }
-          : report,
-      )
+      .map((report) => {
+        if (report.processes.length > 0)
+          return report.processes.every(gone) ? { ...report, refusals: [], warnings: [] } : report;
+        // It was about which processes there are, and there are others now.
+        const refusals = report.refusals.filter(({ code }) => ERROR_TABLE[code].kind !== 'environment');
+        return started.length > 0 && refusals.length < report.refusals.length
+          ? { ...report, refusals }
+          : report;
+      })
       .filter(saysSomething),
     delivered: filterKeys(state.delivered, (key) => present.has(key.slice(0, key.indexOf(' ')))),
   };
@@ -171,7 +184,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   const { result } = event;
   const finished = finishedOf(operation.action, operation.files, result);
   const statuses = new Map([...state.statuses, ...event.statuses]);
-  const keys = keysOf(state.processes ?? [], result);
+  const keys = keysOf(state, operation.files, result);
   const entry: HistoryEntry = {
     id: event.id,
     at: event.at,
@@ -197,6 +210,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
     checks: checksAfter(done, operation.files, event),
     lost: silentAfter(done, result),
     reports: replaceReports(state.reports, operation.files, {
+      since: event.since,
       files: operation.files,
       processes: keys,
       diagnostics: result.diagnostics,
@@ -278,12 +292,15 @@ function partlyOf({ outcome, processes, refusals }: PatchResult): number[] {
   return processes.map(({ pid }) => pid).filter((pid) => !refused.has(pid));
 }
 
-function keysOf(processes: readonly PatchableProcess[], result: PatchResult): ProcessKey[] {
+/** The processes that a result is about; those that it was for when it names none (a compile error, say). */
+function keysOf(state: State, files: readonly string[], result: PatchResult): ProcessKey[] {
   const pids = new Set([
     ...result.processes.map((process) => process.pid),
     ...result.refusals.flatMap((problem) => (problem.pid === undefined ? [] : [problem.pid])),
   ]);
-  return processes.filter((process) => pids.has(process.pid)).map(processKey);
+  const named = (state.processes ?? []).filter((process) => pids.has(process.pid)).map(processKey);
+  if (named.length > 0) return named;
+  return [...new Set(files.flatMap((file) => targetsOf(state, file)).map(processKey))];
 }
 
 function deliveredBy(

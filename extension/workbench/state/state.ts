@@ -102,6 +102,8 @@ export interface LostProcess {
 
 /** What one run said about its files, until a later run of those files replaces it. */
 export interface Report {
+  /** Unix milliseconds when its files were read: a file that was written later is not what it speaks of. */
+  readonly since: number;
   readonly files: readonly string[];
   readonly processes: readonly ProcessKey[];
   readonly diagnostics: readonly CompilerDiagnostic[];

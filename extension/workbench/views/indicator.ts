@@ -1,22 +1,17 @@
 // The status bar's state, found from the one state: which of the things there are to say is said. Pure;
 // status_bar.ts shows it.
-import type {
-  CheckReport,
-  CompilerDiagnostic,
-  PatchableProcess,
-  Problem,
-  Step,
-} from '../../engine/model/result';
+import type { CheckReport, PatchableProcess, Problem, Step } from '../../engine/model/result';
 import { isNotAttached } from '../state/not_attached';
-import type { Finished, LostProcess, State, UnpreparedProcess } from '../state/state';
+import type { Finished, LostProcess, Report, State, UnpreparedProcess } from '../state/state';
 import { patchedFunctions, targetProcesses, targetsOf, unpreparedOf } from '../state/queries';
+import { problemItems, type ProblemItem } from './problem_items';
 
 export type Indicator =
   | { readonly kind: 'platform' }
   | { readonly kind: 'untrusted' }
   | { readonly kind: 'working'; readonly files: readonly string[]; readonly step: Step | undefined }
   | { readonly kind: 'lost'; readonly lost: LostProcess }
-  | { readonly kind: 'compile-error'; readonly count: number; readonly first: CompilerDiagnostic | undefined }
+  | { readonly kind: 'compile-error'; readonly count: number; readonly first: ProblemItem | undefined }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[]; readonly first: Problem }
   | { readonly kind: 'live'; readonly finished: Finished }
   | { readonly kind: 'database' }
@@ -54,14 +49,34 @@ function isLookedUp({ activeFile, matches, processes = [] }: State): boolean {
   return activeFile !== undefined && (matches.has(activeFile) || processes.length === 0);
 }
 
-/** A problem of the last run stays until the run that solves it, also while another file is looked at. */
+/** Files with problems that the status bar does not speak of: those of earlier saves. */
+export function olderTroubles(state: State): readonly string[] {
+  const shown = shownReports(state);
+  const older = state.reports.filter((report) => !shown.includes(report) && report.refusals.some(isShown));
+  return [...new Set(older.flatMap(({ files }) => files))];
+}
+
+/** What the last save met, also while another file is looked at; after one that went well, what an earlier save met
+ * of the file in the editor. */
+function shownReports({ last, activeFile, reports }: State): readonly Report[] {
+  if (last && (last.outcome === 'refused' || last.outcome === 'failed')) {
+    const ofLast = reports.filter(({ files }) =>
+      last.files.length === 0 ? files.length === 0 : files.some((file) => last.files.includes(file)),
+    );
+    if (ofLast.length > 0) return ofLast;
+  } else if (last && isFor(last, activeFile)) return [];
+  return activeFile === undefined ? [] : reports.filter(({ files }) => files.includes(activeFile));
+}
+
 function trouble(state: State): Indicator | undefined {
   const { last } = state;
-  const refusals = state.reports.flatMap((report) => report.refusals).filter(isShown);
-  const errors = state.reports
-    .filter((report) => report.refusals.some((problem) => problem.code === 'compile-failed'))
-    .flatMap((report) => report.diagnostics)
-    .filter((diagnostic) => diagnostic.severity === 'error');
+  const reports = shownReports(state);
+  const refusals = reports.flatMap((report) => report.refusals).filter(isShown);
+  const failing = reports.filter((report) => report.refusals.some(({ code }) => code === 'compile-failed'));
+  // As they are listed: units that include the same header report its errors once each.
+  const errors = problemItems({ reports: failing }).filter(
+    ({ severity, code }) => severity === 'error' && !(code && 'ours' in code),
+  );
   const failed = refusals.find((problem) => problem.code === 'compile-failed');
   if (failed || (last?.outcome === 'failed' && errors.length > 0)) {
     return { kind: 'compile-error', count: errors.length, first: errors[0] };

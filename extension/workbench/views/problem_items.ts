@@ -16,7 +16,7 @@ export interface ProblemItem {
   readonly notes: readonly Omit<ProblemItem, 'notes' | 'severity' | 'code'>[];
 }
 
-export function problemItems(state: State): ProblemItem[] {
+export function problemItems(state: Pick<State, 'reports'>): ProblemItem[] {
   const items = state.reports.flatMap((report) => [
     ...compilerItems(report.diagnostics),
     ...report.refusals
@@ -28,7 +28,8 @@ export function problemItems(state: State): ProblemItem[] {
   const seen = new Set<string>();
   return items.filter((item) => {
     if (item.file === '') return false;
-    const text = JSON.stringify(item);
+    // How the header came into each unit is a note.
+    const text = JSON.stringify({ ...item, notes: [] });
     return !seen.has(text) && seen.add(text);
   });
 }

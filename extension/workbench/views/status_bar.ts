@@ -5,7 +5,7 @@ import { Command, languages, Setting } from '../contributions';
 import { setting } from '../settings';
 import type { State } from '../state/state';
 import type { Store } from '../state/store';
-import { indicatorOf } from './indicator';
+import { indicatorOf, olderTroubles } from './indicator';
 import { escapeMarkdown } from './markdown';
 import { statusBarContent, type StatusBarContent } from './status_bar_content';
 
@@ -24,7 +24,7 @@ export function showStatusBar(store: Store): vscode.Disposable {
   item.name = 'Hot Patch';
   const render = () => {
     if (!setting(Setting.statusBar) || !isOfInterest(store.state)) return item.hide();
-    const content = statusBarContent(indicatorOf(store.state));
+    const content = statusBarContent(indicatorOf(store.state), olderTroubles(store.state));
     item.text = content.text;
     item.accessibilityInformation = { label: content.label, role: 'button' };
     item.tooltip = tooltip(content);
@@ -46,6 +46,14 @@ export function showStatusBar(store: Store): vscode.Disposable {
   );
 }
 
+/** Icons and code are markup, everything else is text. */
+function escapeTooltip(text: string): string {
+  return text
+    .split(/(\$\(\w+\)|`[^`]+`)/)
+    .map((part) => (/^(\$\(\w+\)|`[^`]+`)$/.test(part) ? part : escapeMarkdown(part)))
+    .join('');
+}
+
 /** Beside files of other languages the item stays only while there is something running to tell about. */
 function isOfInterest(state: State): boolean {
   const language = vscode.window.activeTextEditor?.document.languageId;
@@ -61,11 +69,4 @@ function tooltip(content: StatusBarContent): vscode.MarkdownString {
   markdown.appendMarkdown(`**Hot Patch**\n\n${escapeTooltip(content.tooltip)}\n\n---\n\n`);
   markdown.appendMarkdown(PANEL.map(([command, title]) => `[${title}](command:${command})`).join('  \n'));
   return markdown;
-}
-
-function escapeTooltip(text: string): string {
-  return text
-    .split(/(\$\(\w+\))/)
-    .map((part) => (/^\$\(\w+\)$/.test(part) ? part : escapeMarkdown(part)))
-    .join('');
 }

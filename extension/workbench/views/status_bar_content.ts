@@ -33,7 +33,16 @@ const STEPS: Record<Step, string> = {
   verify: 'Verifying',
 };
 
-export function statusBarContent(indicator: Indicator): StatusBarContent {
+/** @param older files with problems of earlier saves */
+export function statusBarContent(indicator: Indicator, older: readonly string[] = []): StatusBarContent {
+  const shown = contentOf(indicator);
+  if (older.length === 0) return shown;
+  const names = shortList(older.map((file) => basename(file)));
+  const more = `$(warning) ${older.length === 1 ? 'An earlier save' : 'Earlier saves'} of ${names} did not succeed; see Problems.`;
+  return { ...shown, tooltip: `${shown.tooltip}\n\n${more}` };
+}
+
+function contentOf(indicator: Indicator): StatusBarContent {
   switch (indicator.kind) {
     case 'platform':
       return content('circle-slash', 'Linux only', ERROR_TABLE['unsupported-platform'].hint, Command.showLog);
@@ -63,7 +72,9 @@ export function statusBarContent(indicator: Indicator): StatusBarContent {
     }
     case 'compile-error': {
       const { count, first } = indicator;
-      const where = first ? `${basename(first.file)}:${first.line}: ${first.message}` : 'See the log.';
+      const where = first
+        ? `${basename(first.file)}:${first.start.line + 1}: ${first.message}`
+        : 'See the log.';
       const text = count > 0 ? plural(count, 'compile error') : 'does not compile';
       return content(
         'error',

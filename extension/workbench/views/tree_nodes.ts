@@ -15,6 +15,7 @@ import { qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { escapeMarkdown } from './markdown';
+import { argumentsOf } from './process_text';
 
 export interface TreeNode {
   /** The same thing has the same id in every state, so that the tree keeps its expansion and selection. */
@@ -51,12 +52,12 @@ export function treeOf(state: State): TreeNode[] {
     ...(state.processes ?? []).map((process) =>
       processNode(state, process, isAll ? undefined : targets.has(processKey(process))),
     ),
-    ...state.unprepared.map(unpreparedNode),
+    ...state.unprepared.map((process) => unpreparedNode(state, process)),
   ];
 }
 
 /** A process that was started without the runtime: it can be attached to, or says why not. */
-function unpreparedNode(process: UnpreparedProcess): TreeNode {
+function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
   const { pid, name, obstacle } = process;
   const way = obstacle
     ? `${escapeMarkdown(obstacle.message)}.\n\n${escapeMarkdown(ERROR_TABLE[obstacle.code].hint)}`
@@ -67,6 +68,7 @@ function unpreparedNode(process: UnpreparedProcess): TreeNode {
     label: name,
     description: [
       `pid ${pid}`,
+      ...(hasTwin(state, process) ? [argumentsOf(process)].filter(Boolean) : []),
       obstacle ? `cannot be attached to: ${obstacle.message}` : 'not attached',
     ].join(' · '),
     tooltip: `${way}\n\n${processTooltip(process)}`,
@@ -74,6 +76,11 @@ function unpreparedNode(process: UnpreparedProcess): TreeNode {
     target: { key: processKey(process), pid, name },
     children: [],
   };
+}
+
+/** Whether another process of the same program is listed: they are told apart by their arguments. */
+function hasTwin({ processes = [], unprepared }: State, { exe }: PatchableProcess): boolean {
+  return [...processes, ...unprepared].filter((process) => process.exe === exe).length > 1;
 }
 
 /** @param chosen whether saves are for it; undefined when they are for all. */
@@ -90,6 +97,7 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
     label: process.name,
     description: [
       `pid ${process.pid}`,
+      ...(hasTwin(state, process) ? [argumentsOf(process)].filter(Boolean) : []),
       ...(silent ? ['does not answer'] : []),
       ...(chosen === true ? ['selected'] : []),
     ].join(' · '),
@@ -262,7 +270,7 @@ function callNode(id: string, target: NodeTarget, call: ProtectionCall): TreeNod
     kind: TreeItemKind.call,
     label: `${call.protection} → ${call.result}`,
     description: failed ? `${name}: ${meaning}` : undefined,
-    tooltip: `${code(`mprotect(…, ${call.protection})`)} returned ${call.result}${failed ? `, ${name}: ${escapeMarkdown(meaning)}` : ''}.`,
+    tooltip: `\`mprotect(…, ${call.protection})\` returned ${call.result}${failed ? `, ${name}: ${escapeMarkdown(meaning)}` : ''}.`,
     icon: failed ? 'error' : 'pass',
     color: failed ? 'error' : undefined,
     target,
