@@ -25,6 +25,7 @@ import { consentTo } from './session/attach_consent';
 import { offerToBringOver } from './session/bring_over';
 import { watchCompileDatabases } from './session/compile_database';
 import { watchFiles } from './session/file_watch';
+import { watchEditedFunctions } from './session/edited_functions';
 import { offerToAttach } from './session/offer_to_attach';
 import { Operations } from './session/operations';
 import { watchProcesses } from './session/process_watch';
@@ -124,8 +125,10 @@ function startSession(
   const parser = startParser(bundle('parser_thread.js'), (message) => log.error(message));
   const documents = followDocuments(parser);
   const warn = (message: string) => log.warn(message);
+  const edited = watchEditedFunctions((file, text) => documents.parse(file, text));
   const operations = new Operations(current, store, {
     textOf: savedText,
+    edited,
     mayAttach: (process) => consentTo(process) === 'yes',
     lookForProcesses: () => processes.look(),
     log: (message) => log.info(message),
@@ -179,7 +182,7 @@ function startSession(
 
   context.subscriptions.push(
     { dispose: () => parser.dispose() },
-    ...[databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
+    ...[edited, databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(Setting.runtimeDirectory)) lookForDatabases();

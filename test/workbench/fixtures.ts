@@ -104,7 +104,7 @@ export function save(
   const id = Math.floor(Number(ended.timings['total'] ?? 0)) + functions.length;
   const statuses =
     functions.length > 0 ? new Map([[processKey(process(pid)), status(functions, pid)]]) : new Map();
-  const ending = { result: ended, statuses, texts: new Map([[file, text]]), whole: true };
+  const ending = { result: ended, statuses, texts: new Map([[file, text]]), edited: [], whole: true };
   return [
     { type: 'operation-started', id, action: 'save', files: [file] },
     { type: 'operation-finished', id, at: 1_790_000_000_000, since: 1_789_999_999_000, ...ending },

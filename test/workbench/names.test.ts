@@ -17,6 +17,10 @@ describe('the name within a demangled name', () => {
     ['Cart::~Cart()', 'Cart::~Cart'],
     ['name[abi:cxx11](int)', 'name'],
     ['run(int) [clone .cold]', 'run'],
+    ['process_command.part.0', 'process_command'],
+    ['run.constprop.0.isra.0', 'run'],
+    ['run.cold', 'run'],
+    ['run.c', 'run.c'],
     ['serve(int)::{lambda(int)#1}::operator()(int) const', 'serve'],
   ] as const) {
     it(`${demangled} is ${expected}`, () => assert.equal(qualifiedName(demangled), expected));

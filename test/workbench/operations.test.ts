@@ -7,6 +7,7 @@ import { file, result } from './fixtures';
 
 const surroundings = (more: Partial<Surroundings>): Surroundings => ({
   textOf: () => 'text',
+  edited: { find: () => Promise.resolve([]), areLive: () => undefined },
   mayAttach: () => false,
   lookForProcesses: () => Promise.resolve(),
   log: () => undefined,

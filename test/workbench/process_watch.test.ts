@@ -161,6 +161,7 @@ describe('the processes of a workspace', () => {
         id: 1,
         at: 1,
         since: 1,
+        edited: [],
         result: result(),
         statuses: new Map([[key!, newer]]),
         texts: new Map(),
@@ -181,7 +182,7 @@ describe('the processes of a workspace', () => {
       store.dispatch({ type: 'operation-started', id: pid, action: 'save', files: [file] });
       store.dispatch({
         type: 'operation-finished',
-        ...{ id: pid, at: pid, since: pid, result: ended, statuses, texts, whole: true },
+        ...{ id: pid, at: pid, since: pid, edited: [], result: ended, statuses, texts, whole: true },
       });
     };
     for (let pid = 1; pid <= 300; pid++) {

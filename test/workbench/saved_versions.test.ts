@@ -22,7 +22,7 @@ function patchedIn(pid: number, id: number, text: string): Event[] {
     { type: 'operation-started', id, action: 'save', files: [file] },
     {
       type: 'operation-finished',
-      ...{ id, at: id, since: id, statuses, whole: true },
+      ...{ id, at: id, since: id, edited: [], statuses, whole: true },
       result: result({ processes }),
       texts: new Map([[file, text]]),
     },

@@ -85,6 +85,33 @@ describe('lenses', () => {
     ]);
   });
 
+  it('of a function that is inlined say what it is live in, until its edit is taken back', () => {
+    const host = { name: 'shop::order(long)', symbol: '_ZN4shop5orderEl', line: 50 };
+    const edit = (before: number, hash: number, events: Event[]): Event[] => {
+      const edited = [{ file, name: price.name, before, hash, change: 'a → b', into: ['shop::order'] }];
+      return events.map((event) => (event.type === 'operation-finished' ? { ...event, edited } : event));
+    };
+    const first = edit(1, 2, patched(host));
+    assert.deepEqual(titles(...running, ...first), [
+      '⚡ live in 84 ms, inlined into shop::order',
+      'Revert',
+      'Compare',
+    ]);
+    const back = edit(2, 1, patched({ ...host, version: 2 }));
+    assert.deepEqual(titles(...running, ...first, ...back), ['⚡ Hot Patch']);
+  });
+
+  it('of a function that was cloned are those of the function', () => {
+    const clone = patchedFunction({
+      name: 'shop::price_of(long) [clone .part.0]',
+      symbol: '_ZN4shop8price_ofEl.part.0',
+      address: '0x7',
+      line: undefined,
+    });
+    const both = save(result(), [patchedFunction({ version: 3 }), clone]);
+    assert.match(titles(...running, ...both)[0]!, /^⚡ Version 3 live in \d+ ms$/);
+  });
+
   it('say above the file why it cannot be patched', () => {
     const report = {
       file,

@@ -3,7 +3,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
-import { runningFunctions, runningSource } from '../state/queries';
+import { inlinedInto, runningFunctions, runningSource } from '../state/queries';
 import { versionKey } from '../state/state';
 import type { FunctionTarget } from '../views/lens_content';
 import { documentOf, functionAtCursor } from './patch_function';
@@ -29,13 +29,12 @@ export async function compare(
     ? functions.find((f) => f.name === target.name && f.nameLine === target.line)
     : await functionAtCursor(session, document);
   const { state } = session.store;
-  const running = source
-    ? runningFunctions(state, document.uri.fsPath, source).map((one) => ({
-        ...one,
-        source: runningSource(state, document.uri.fsPath, one),
-      }))
-    : [];
-  const known = running.find((one) => one.source !== undefined);
+  const file = document.uri.fsPath;
+  const own = source ? runningFunctions(state, file, source) : [];
+  const running = source && own.length === 0 ? inlinedInto(state, file, source) : own;
+  const known = running
+    .map((one) => ({ ...one, source: runningSource(state, file, one) }))
+    .find((one) => one.source?.file === file);
   if (!source || !known?.source) {
     void vscode.window.showInformationMessage(
       'Hot Patch: the source of the running version is not known: it was not patched in from this workspace.',

@@ -3,7 +3,13 @@
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
 import type { Versions } from '../session/operations';
-import { patchedFunctions, plural, runningFunctions, type RunningFunction } from '../state/queries';
+import {
+  inlinedInto,
+  patchedFunctions,
+  plural,
+  runningFunctions,
+  type RunningFunction,
+} from '../state/queries';
 import { stepsBackTo, type HistoryNode } from '../views/history_nodes';
 import type { FunctionTarget } from '../views/lens_content';
 import type { TreeNode } from '../views/tree_nodes';
@@ -62,9 +68,11 @@ async function ofSource(session: Session, target: FunctionTarget | undefined): P
     ? functions.find((f) => f.name === target.name && f.nameLine === target.line)
     : await functionAtCursor(session, document);
   if (!source) return [];
-  return runningFunctions(session.store.state, document.uri.fsPath, source).filter(
+  const { state } = session.store;
+  const patched = runningFunctions(state, document.uri.fsPath, source).filter(
     (running) => running.function.version > 0,
   );
+  return patched.length > 0 ? patched : inlinedInto(state, document.uri.fsPath, source);
 }
 
 function toVersions(running: readonly RunningFunction[], version: number): Versions[] {

@@ -13,6 +13,8 @@ export interface Documents extends vscode.Disposable {
   latest(document: vscode.TextDocument): readonly SourceFunction[] | undefined;
   /** The functions of an earlier text of a file; undefined at first, and `onDidParse` when they are known. */
   ofText(file: string, text: string): readonly SourceFunction[] | undefined;
+  /** The functions of any text of a file. */
+  parse(file: string, text: string): Promise<readonly SourceFunction[]>;
   readonly onDidParse: vscode.Event<void>;
 }
 
@@ -61,6 +63,7 @@ export function followDocuments(parser: SyntaxParser): Documents {
       start(document);
       return parser.functions(nameOf(document), document.version);
     },
+    parse: (file, text) => parser.functionsOf(text, grammarOf(file)),
     latest: (document) => parser.latest(nameOf(document)),
     ofText(file, text) {
       const known = earlier.get(file) ?? [];

@@ -7,8 +7,9 @@ import { toProblem } from '../../engine/model/errors';
 import type { AsyncEngine } from '../engine_thread/client';
 import { isNotAttached } from '../state/not_attached';
 import { targetProcesses, unpreparedOf } from '../state/queries';
-import { processKey, type Action, type ProcessKey } from '../state/state';
+import { processKey, type Action, type EditedFunction, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
+import type { EditedFunctions } from './edited_functions';
 import { OperationQueue, type SaveEnd } from './operation_queue';
 
 export interface PatchOrder {
@@ -27,6 +28,8 @@ export interface Surroundings {
   textOf(file: string): string | undefined;
   /** Whether a process may be attached to without asking. */
   mayAttach(process: PatchableProcess): boolean;
+  /** Functions whose text was changed by what is live now. */
+  readonly edited: Pick<EditedFunctions, 'find' | 'areLive'>;
   /** Looks for processes: one that was attached to counts as another than before. */
   lookForProcesses(): Promise<void>;
   log(message: string): void;
@@ -219,12 +222,31 @@ export class Operations {
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
     const allTexts = new Map([...others, ...texts]);
+    const edited = await this.editedBy(result, texts, others, whole);
     const at = Date.now();
     this.store.dispatch({
       type: 'operation-finished',
-      ...{ id, at, since, result, statuses, texts: allTexts, whole },
+      ...{ id, at, since, result, statuses, texts: allTexts, edited, whole },
     });
     return result;
+  }
+
+  private async editedBy(
+    { outcome, changed }: PatchResult,
+    texts: ReadonlyMap<string, string>,
+    others: ReadonlyMap<string, string>,
+    whole: boolean,
+  ): Promise<readonly EditedFunction[]> {
+    const { edited } = this.surroundings;
+    if (outcome === 'refused' || outcome === 'failed') return [];
+    try {
+      return await edited.find(texts, others, changed);
+    } catch (error) {
+      this.surroundings.log(`which functions were edited is not known: ${String(error)}`);
+      return [];
+    } finally {
+      if (whole) edited.areLive(texts);
+    }
   }
 
   private inform<T>(listeners: Iterable<(what: T) => void>, what: T): void {

@@ -10,7 +10,7 @@ import type { Store } from '../state/store';
 
 const INDEX = 'index.json';
 /** Another form of the index is not read. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** What is known of the versions in processes, as in `State`. */
 export interface Versions {

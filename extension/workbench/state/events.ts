@@ -11,6 +11,7 @@ import type {
 import type {
   Action,
   Delivered,
+  EditedFunction,
   Environment,
   HistoryEntry,
   ProcessKey,
@@ -76,6 +77,8 @@ export type Event =
       readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
       /** Text of the files, and of the files of delivered functions, as it was compiled. */
       readonly texts: ReadonlyMap<string, string>;
+      /** Functions whose text it changed. */
+      readonly edited: readonly EditedFunction[];
       /** The whole of each file is live now, not only one function of it. */
       readonly whole: boolean;
     };

@@ -1,6 +1,9 @@
 // Which function of a source file is the function that the runtime names? Demangled names carry parameters,
 // template arguments, clone suffixes and return types; a function found in text has its scopes. Pure.
 
+/** What compilers append to the symbol of a clone, or of a part, of a function; a C++ name has it as `[clone …]`. */
+const CLONE = /(?:\.(?:part|cold|constprop|isra|lto_priv|llvm)(?:\.\d+)*)+$/;
+
 const ANONYMOUS = '(anonymous namespace)';
 
 /**
@@ -9,6 +12,7 @@ const ANONYMOUS = '(anonymous namespace)';
  */
 export function qualifiedName(demangled: string): string {
   const text = demangled
+    .replace(CLONE, '')
     .replace(/::\{.*$/, '')
     .replaceAll(ANONYMOUS, '\0')
     .replace(/ ?\[clone [^\]]*\]|\[abi:\w+\]/g, '');
@@ -38,9 +42,17 @@ function withoutTemplateArguments(text: string): string {
 
 const STRING = /std::(?:__cxx11::)?basic_string<char, std::char_traits<char>, std::allocator<char> ?>/g;
 
-/** A demangled name as people write it. */
+/** A demangled name as people write it, of the function that a clone was made of. */
 export function readableName(demangled: string): string {
-  return demangled.replace(STRING, 'std::string');
+  return demangled
+    .replace(STRING, 'std::string')
+    .replace(CLONE, '')
+    .replace(/ ?\[clone [^\]]*\]/g, '');
+}
+
+/** `.part.0`; empty for the function itself. */
+export function cloneSuffix(symbol: string): string {
+  return CLONE.exec(symbol)?.[0] ?? '';
 }
 
 /** How a source may spell the function of a name from the symbol table. */

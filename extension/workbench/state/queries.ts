@@ -1,12 +1,13 @@
 // Questions that several views ask of the state, answered in one place. Pure.
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
-import { sourceNames } from './function_names';
+import { cloneSuffix, sourceNames } from './function_names';
 import type { SourceFunction } from './source_function';
 import {
   functionKey,
   processKey,
   versionKey,
   type Delivered,
+  type EditedFunction,
   type ProcessKey,
   type Report,
   type State,
@@ -56,14 +57,39 @@ export function runningFunctions(state: State, file: string, source: SourceFunct
     Math.abs((running.function.line ?? source.nameLine + 1) - source.nameLine - 1),
   );
   // Overloads have one name: the one whose parameters are as many, then the nearest line, is meant.
-  const symbols = new Set(all.map((running) => running.function.symbol));
+  const symbols = new Set(all.map(symbolOf));
   if (symbols.size <= 1) return all;
   const sameArity = all.filter((running) => arity(running.function.name) === source.parameters);
   const candidates = sameArity.length > 0 ? sameArity : all;
   const nearest = candidates.reduce((best, running) =>
     distances[all.indexOf(running)]! < distances[all.indexOf(best)]! ? running : best,
   );
-  return candidates.filter((running) => running.function.symbol === nearest.function.symbol);
+  // Instances of one template begin at one line; clones are made of one symbol.
+  const { file: ofFile, line } = nearest.function;
+  return candidates.filter(
+    (running) =>
+      symbolOf(running) === symbolOf(nearest) ||
+      (line !== undefined && running.function.line === line && running.function.file === ofFile),
+  );
+}
+
+/** The symbol of the function, also for a clone or a part of it. */
+function symbolOf({ function: { symbol } }: RunningFunction): string {
+  return symbol.slice(0, symbol.length - cloneSuffix(symbol).length);
+}
+
+/** Patched functions that this function of the file, edited, is live in because it is inlined into them. */
+export function inlinedInto(
+  state: State,
+  file: string,
+  source: SourceFunction,
+): (RunningFunction & { readonly edit: EditedFunction; readonly delivered: Delivered })[] {
+  return patchedFunctions(state).flatMap((running) => {
+    const { address, version } = running.function;
+    const delivered = state.delivered.get(versionKey(running.key, address, version));
+    const edit = delivered?.inlined.find((one) => one.file === file && one.name === source.name);
+    return delivered && edit ? [{ ...running, edit, delivered }] : [];
+  });
 }
 
 const indexes = new WeakMap<State, ReadonlyMap<string, RunningFunction[]>>();

@@ -1,7 +1,7 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
 import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
-import { readableName } from './function_names';
+import { qualifiedName, readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { isNotAttached, saysNotAttached } from './not_attached';
@@ -13,6 +13,7 @@ import {
   type Action,
   type Check,
   type Delivered,
+  type EditedFunction,
   type Finished,
   type HistoryEntry,
   type LostProcess,
@@ -182,7 +183,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   const operation = state.operation?.id === event.id ? state.operation : undefined;
   if (!operation) return state;
   const { result } = event;
-  const finished = finishedOf(operation.action, operation.files, result);
+  const finished = finishedOf(operation.action, operation.files, event);
   const statuses = new Map([...state.statuses, ...event.statuses]);
   const keys = keysOf(state, operation.files, result);
   const entry: HistoryEntry = {
@@ -197,6 +198,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
     milliseconds: finished.milliseconds,
     outcome: finished.outcome,
     partly: finished.partly,
+    ...(event.edited[0] && { change: event.edited[0].change }),
     message: finished.refusals[0]?.message ?? finished.errors[0]?.message,
     after: new Map(
       [...statuses]
@@ -265,7 +267,13 @@ function worthRemembering(finished: Finished): boolean {
   );
 }
 
-function finishedOf(action: Finished['action'], files: readonly string[], result: PatchResult): Finished {
+function finishedOf(
+  action: Finished['action'],
+  files: readonly string[],
+  { result, edited }: Extract<Event, { type: 'operation-finished' }>,
+): Finished {
+  // What a person edited leads; what it was compiled into follows.
+  const inlined = edited.filter(({ into }) => into.length > 0).map(({ name }) => name);
   const changed = result.changed
     .filter((change) => change.kind !== 'new')
     .map((change) => readableName(change.name));
@@ -275,7 +283,7 @@ function finishedOf(action: Finished['action'], files: readonly string[], result
     files,
     outcome: result.outcome,
     milliseconds: Math.round(result.timings['total'] ?? 0),
-    functions: [...new Set(changed.length > 0 ? changed : reported)],
+    functions: [...new Set([...inlined, ...(changed.length > 0 ? changed : reported)])],
     processes: result.processes.map((process) => process.pid),
     attached: (result.attached ?? []).filter(({ outcome }) => outcome === 'attached'),
     partly: partlyOf(result),
@@ -312,15 +320,34 @@ function deliveredBy(
   // What the processes run says it, not the outcome: one process may have taken what another refused. Going back to
   // an earlier version is no delivery of the text as it is now.
   if (action === 'revert' || action === 'restore' || event.texts.size === 0) return [];
-  return [...event.statuses].flatMap(([key, status]) =>
-    status.functions.flatMap((f): [string, Delivered][] => {
+  return [...event.statuses].flatMap(([key, status]) => {
+    const inlinedIn = (f: PatchedFunction, previous: PatchedFunction | undefined): EditedFunction[] => {
+      const before = previous && state.delivered.get(versionKey(key, f.address, previous.version));
+      const now = event.edited.filter(({ into }) => into.includes(qualifiedName(f.name)));
+      return mergeEdits(before?.inlined ?? [], now);
+    };
+    return status.functions.flatMap((f): [string, Delivered][] => {
       const previous = state.statuses.get(key)?.functions.find((old) => old.address === f.address);
       const text = textOf(event.texts, f);
       return text === undefined || previous?.version === f.version || f.version === 0
         ? []
-        : [[versionKey(key, f.address, f.version), { ...text, milliseconds }]];
-    }),
-  );
+        : [
+            [
+              versionKey(key, f.address, f.version),
+              { ...text, milliseconds, inlined: inlinedIn(f, previous) },
+            ],
+          ];
+    });
+  });
+}
+
+/** Edits since the original: one that was taken back is none. */
+function mergeEdits(earlier: readonly EditedFunction[], now: readonly EditedFunction[]): EditedFunction[] {
+  const isSame = (a: EditedFunction) => (b: EditedFunction) => a.file === b.file && a.name === b.name;
+  return [
+    ...earlier.filter((old) => !now.some(isSame(old))),
+    ...now.map((edit) => ({ ...edit, before: earlier.find(isSame(edit))?.before ?? edit.before })),
+  ].filter(({ before, hash }) => before !== hash);
 }
 
 /** A function whose file is not known came from the only file there is, or from one that cannot be told. */

@@ -125,6 +125,8 @@ export interface HistoryEntry {
   /** It did not succeed as a whole, and these processes run it all the same. */
   readonly partly: readonly number[];
   readonly message: string | undefined;
+  /** The line that was edited: `n * 3 + 1 → n * 9`. */
+  readonly change?: string;
   /** The version of every patched function of each process after it: the state that can be gone back to. */
   readonly after: ReadonlyMap<ProcessKey, ReadonlyMap<string, number>>;
 }
@@ -133,6 +135,21 @@ export interface Delivered {
   readonly file: string;
   readonly text: string;
   readonly milliseconds: number;
+  /** Functions that were edited and are live because this one, which they are inlined into, was patched. */
+  readonly inlined: readonly EditedFunction[];
+}
+
+/** A function whose text a save changed. */
+export interface EditedFunction {
+  readonly file: string;
+  readonly name: string;
+  /** As in `SourceFunction`: of its text before, and after. */
+  readonly before: number;
+  readonly hash: number;
+  /** The line that changed: `n * 3 + 1 → n * 9`. */
+  readonly change: string;
+  /** Where its own code is not what changed: the patched functions, by qualified name, that it is inlined into. */
+  readonly into: readonly string[];
 }
 
 export const initialState: State = {

@@ -2,7 +2,7 @@
 // running version differs from the text. Pure; decorations.ts shows it.
 import { isSameFunction } from '../state/function_names';
 import type { SourceFunction } from '../state/source_function';
-import { runningFunctions, runningSource, targetsOf } from '../state/queries';
+import { inlinedInto, runningFunctions, runningSource, targetsOf } from '../state/queries';
 import type { State } from '../state/state';
 
 export interface FunctionMark {
@@ -23,7 +23,8 @@ export function marksOf(
   if (targetsOf(state, file).length === 0) return [];
   return functions.flatMap((source): FunctionMark[] => {
     const running = runningFunctions(state, file, source);
-    const isPatched = running.some((one) => one.function.version > 0);
+    const hosts = running.length > 0 ? [] : inlinedInto(state, file, source);
+    const isPatched = hosts.length > 0 || running.some((one) => one.function.version > 0);
     const mark = (kind: FunctionMark['kind'], message: string) => [{ kind, line: source.startLine, message }];
     const differs =
       running.length > 0
@@ -31,7 +32,9 @@ export function marksOf(
             const text = runningSource(state, file, one);
             return text !== undefined && isEdited(source, parsed(text.file, text.text));
           })
-        : differsFromOriginal(state, file, source, parsed);
+        : hosts.length > 0
+          ? hosts.some(({ edit }) => edit.hash !== source.hash)
+          : differsFromOriginal(state, file, source, parsed);
     if (differs)
       return mark('differs', 'The running version differs from the file; save to bring it to life.');
     return isPatched ? mark('live', 'This version was patched into the running process.') : [];

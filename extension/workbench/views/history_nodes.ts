@@ -73,6 +73,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
     label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`,
     description: [
+      entry.change,
       time(entry.at),
       outcome,
       partly
@@ -86,6 +87,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     tooltip: [
       new Date(entry.at).toLocaleString(),
       ...(entry.message ? [entry.message] : []),
+      ...(entry.change === undefined ? [] : [entry.change]),
       ...(entry.functions.length > 0 ? [`Functions: ${entry.functions.join(', ')}`] : []),
       ...(entry.files.length > 0 ? [`Files: ${entry.files.join(', ')}`] : []),
       ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),

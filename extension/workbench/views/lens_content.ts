@@ -3,13 +3,16 @@
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {
+  inlinedInto,
   plural,
   runningFunctions,
   runningSource,
+  shortList,
   targetsOf,
   unpreparedOf,
   type RunningFunction,
 } from '../state/queries';
+import { cloneSuffix, qualifiedName } from '../state/function_names';
 import { versionKey, type State } from '../state/state';
 
 export interface Lens {
@@ -59,6 +62,8 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
   const running = runningFunctions(state, file, source);
   const patched = running.filter((one) => one.function.version > 0);
   if (patched.length === 0) {
+    const hosts = inlinedInto(state, file, source);
+    if (hosts.length > 0) return inlinedLenses(hosts, lens);
     return [
       lens(
         '⚡ Hot Patch',
@@ -90,8 +95,25 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
   ];
 }
 
+/** Its code is not a function of its own: it is live where it was compiled into. */
+function inlinedLenses(
+  hosts: ReturnType<typeof inlinedInto>,
+  lens: (title: string, tooltip: string, command: Command) => Lens,
+): Lens[] {
+  const names = shortList([...new Set(hosts.map((host) => qualifiedName(host.function.name)))]);
+  const title = `⚡ live in ${hosts[0]!.delivered.milliseconds} ms, inlined into ${names}`;
+  return [
+    lens(title, 'Show the trampolines', Command.showTrampolines),
+    lens('Revert', `Bring back the original code of ${names}`, Command.revertFunction),
+    lens('Compare', 'The source of the running version beside this file', Command.compare),
+  ];
+}
+
 function versions(state: State, patched: readonly RunningFunction[]): string {
-  const numbers = [...new Set(patched.map((one) => one.function.version))].sort((a, b) => a - b);
+  // The version that people count is that of the function, where it is patched itself, not of its clones.
+  const own = patched.filter((one) => cloneSuffix(one.function.symbol) === '');
+  const counted = own.length > 0 ? own : patched;
+  const numbers = [...new Set(counted.map((one) => one.function.version))].sort((a, b) => a - b);
   const milliseconds = patched
     .map(
       (one) =>
@@ -99,7 +121,8 @@ function versions(state: State, patched: readonly RunningFunction[]): string {
     )
     .find((value) => value !== undefined);
   const version = `Version ${numbers.join(' and ')}`;
-  const where = patched.length > 1 ? ` in ${patched.length} processes` : '';
+  const processes = new Set(patched.map((one) => one.key)).size;
+  const where = processes > 1 ? ` in ${processes} processes` : '';
   return milliseconds === undefined
     ? `${version} is live${where}`
     : `${version} live in ${milliseconds} ms${where}`;

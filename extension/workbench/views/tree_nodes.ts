@@ -11,7 +11,7 @@ import type {
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { plural, targetProcesses } from '../state/queries';
-import { qualifiedName, readableName } from '../state/function_names';
+import { cloneSuffix, qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { escapeMarkdown } from './markdown';
@@ -169,12 +169,14 @@ function functionNode(key: ProcessKey, pid: number, f: PatchedFunction, label: s
   const id = `${key} ${f.module} ${f.address}`;
   const target: NodeTarget = { key, pid, name: f.name, address: f.address, file: f.file, line: f.line };
   const patched = f.version > 0;
+  const suffix = cloneSuffix(f.symbol);
   return {
     id,
     kind: patched ? TreeItemKind.patchedFunction : TreeItemKind.originalFunction,
     label,
     description: [
       patched ? `version ${f.version}` : 'original',
+      ...(suffix === '' ? [] : [suffix.slice(1)]),
       ...(f.activeThreads > 0 ? [`${plural(f.activeThreads, 'thread')} in old code`] : []),
       verification(f).short,
     ].join(' · '),

@@ -1,0 +1,75 @@
+// At -O2 a function may be inlined wherever it is called, or be cloned for its arguments. What the person edited is what
+// the lens, the margin, the tree and the history speak of; where the code of it is, comes second.
+import { strict as assert } from 'node:assert';
+import type { Program } from '../support/program';
+import { useWorkbench } from './host/use_workbench';
+import { isGone, shows } from './host/workbench';
+
+const UNIT = `/* The lens of a function on the first line may be scrolled out of sight. */
+
+static long leaf(long n) { return n * 3 + 1; }
+
+__attribute__((noinline)) static long scaled(long n, long by) {
+  return n * by + 5;
+}
+
+long value(long n) {
+  return leaf(n) + scaled(n, 7);
+}
+`;
+
+describe('a program that was compiled with -O2', () => {
+  let program: Program;
+  const world = useWorkbench(
+    async (session) => {
+      session.copySample('driver');
+      session.write('unit.c', UNIT);
+      await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O2'] });
+      program = await session.start();
+    },
+    { size: { width: 1400, height: 800 } },
+  );
+  const value = async (n: number) => Number(await program.ask(String(n)));
+  const history = () =>
+    world.workbench.page.locator('.pane', { hasText: 'History' }).locator('.monaco-list-row');
+
+  it('shows an edit of a function that is inlined at that function', async () => {
+    const { workbench } = world;
+    await workbench.openFile('unit.c');
+    await workbench.status(new RegExp(`program \\(${program.pid}\\)\\s*$`));
+    await workbench.showView();
+    await workbench.widenSideBar(160);
+    assert.equal(await value(10), 31 + 75);
+    await workbench.replace('n * 3 + 1', 'n * 9');
+    await workbench.save();
+    await shows(workbench.lens(/live in \d+ ms, inlined into value/));
+    assert.equal(await value(10), 90 + 75);
+    await workbench.marks('live', 2);
+    await shows(history().filter({ hasText: /leaf and value.*n \* 3 \+ 1 → n \* 9/s }));
+    await workbench.screenshot('inlined');
+    await workbench.replace('n * 9', 'n * 8');
+    await workbench.marks('differs', 1);
+  });
+
+  it('brings its original back from there', async () => {
+    const { workbench } = world;
+    await workbench.lens('Revert').first().click();
+    await workbench.status(/original in \d+ ms/);
+    await isGone(workbench.lens('inlined into'));
+    assert.equal(await value(10), 31 + 75);
+  });
+
+  it('shows an edit of a function that was cloned at that function, in the tree by its name', async () => {
+    const { workbench, session } = world;
+    await workbench.replace('n * 8', 'n * 3 + 1');
+    const symbols = await session.run('nm', ['program']);
+    assert.match(symbols, /scaled\.constprop/);
+    await workbench.replace('by + 5', 'by + 6');
+    await workbench.save();
+    await shows(workbench.lens(/Version \d live in \d+ ms/));
+    assert.equal(await value(10), 31 + 76);
+    await workbench.row(/scaled.*version 1 · constprop\.0.* · verified/s);
+    await shows(history().filter({ hasText: /^scaled.*n \* by \+ 5 → n \* by \+ 6/s }));
+    await workbench.screenshot('cloned');
+  });
+});
