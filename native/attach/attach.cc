@@ -9,6 +9,7 @@
 #include "ptrace_calls.h"
 #include "remote_memory.h"
 #include "steps.h"
+#include "turn.h"
 #include "wait.h"
 
 #include <csignal>
@@ -151,6 +152,7 @@ bool attach_to_living(int pid, const char *library, std::uint64_t longest, Attac
 } // namespace
 
 bool attach(int pid, const char *library, std::uint64_t longest, Attachment &attachment, Failure &failure) {
+  const Turn turn(pid, longest);
   if (attach_to_living(pid, library, longest, attachment, failure)) return true;
   if (!is_ending(pid)) return false;
   return fail(failure, Code::ended, 0, nullptr, "Process %d has ended", pid);
