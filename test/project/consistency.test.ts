@@ -111,3 +111,15 @@ describe('the error table', () => {
     }
   });
 });
+
+describe('the security claims', () => {
+  it('name tests that exist', () => {
+    const text = readFileSync(join(root, 'docs/SECURITY.md'), 'utf8');
+    const named = [...text.matchAll(/`(test\/[\w/]+): ([^`]+)`/g)];
+    assert.ok(named.length > 20);
+    for (const [, file, name] of named) {
+      const tests = readFileSync(join(root, `${file}.test.ts`), 'utf8');
+      assert.ok(tests.includes(name!), `${file} has no test named: ${name}`);
+    }
+  });
+});
