@@ -7,14 +7,7 @@ export interface Known {
   cause: string;
 }
 
-const vtable = 'tables of virtual functions are not compared';
-
 export const KNOWN: readonly Known[] = [
-  {
-    construct: 'parameter-added',
-    variants: /^clang.*-O2/,
-    cause: 'a caller whose bytes stay the same is not led to the function with the new signature',
-  },
   {
     construct: 'int128-divided',
     variants: /./,
@@ -30,13 +23,6 @@ export const KNOWN: readonly Known[] = [
     construct: 'statics-of-one-name-in-scopes',
     variants: /^clang.*-O2/,
     cause: 'statics of one name in one function are told apart by their order',
-  },
-  { construct: 'override-added', variants: /./, cause: vtable },
-  { construct: 'override-removed', variants: /./, cause: vtable },
-  {
-    construct: 'lambda-added-behind',
-    variants: /-O0/,
-    cause: 'a lambda that a patch brought keeps its code',
   },
   {
     construct: 'coroutine-generator',

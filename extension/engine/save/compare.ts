@@ -7,12 +7,14 @@ import type { Image, LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
 import { hasResized } from '../compare/variables';
+import { changedVirtualTables } from '../compare/virtual_tables';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
+import type { Problem } from '../model/result';
 import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
 import { liveUnits, unitsFrom } from './owners';
@@ -70,6 +72,8 @@ export async function comparePlans(
           declaredIn: unit.declaredIn,
           wanted,
         });
+        if (planned.problems.length === 0)
+          planned.problems.push(...(await virtualTableProblems(save, comparison)));
         save.refusals.push(...planned.problems.map((problem) => ({ pid: target.process.pid, ...problem })));
         save.warnings.push(...planned.warnings);
         plan.units.push(planned);
@@ -78,6 +82,27 @@ export async function comparePlans(
     }
   }
   return plans;
+}
+
+/** Names for people what changed in virtual tables, at the function that is there now. */
+async function virtualTableProblems(save: Save, comparison: UnitComparison): Promise<Problem[]> {
+  const changed = changedVirtualTables(comparison);
+  const names = await save.context.demangle(
+    changed.flatMap(({ table, fresh, live }) => [table, fresh ?? '', live ?? '']),
+  );
+  return changed.map(({ table, fresh }, i) => {
+    const [name, now, then] = names.slice(3 * i, 3 * i + 3);
+    const difference =
+      fresh === undefined
+        ? 'has another number of entries in the process'
+        : `has ${now} where that of the process has ${then}`;
+    return {
+      code: 'layout-changed',
+      message: `The ${name} ${difference}: objects that exist would go on using the old one`,
+      symbol: table,
+      ...save.locate(comparison.object, fresh ?? table),
+    };
+  });
 }
 
 function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {
