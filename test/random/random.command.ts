@@ -1,0 +1,65 @@
+// `npm run test:random`: random programs, random edits. Prints each case that fails, with the command that runs it
+// again, and ends with status 1 when one did.
+import { parseArgs } from 'node:util';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { EngineWorld } from '../support/live_program';
+import { caseOf } from './cases';
+import { reduce } from './reduce';
+import { type Case, type Failure, runCase } from './run';
+
+/** Runs one case in a world of its own. */
+async function runAlone(one: Case): Promise<Failure | undefined> {
+  const world = new EngineWorld();
+  try {
+    return await runCase(world, one);
+  } finally {
+    await world.dispose();
+  }
+}
+
+/**
+ * @param argv `--count N` cases from `--seed S` on; `--keep DIRECTORY` writes the texts of each that fails, reduced
+ * @returns the number of cases that failed
+ */
+export async function runRandom(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      count: { type: 'string', default: '100' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+      keep: { type: 'string' },
+    },
+  });
+  const [count, first] = [Number(values.count), Number(values.seed)];
+  console.log(`${count} cases, seeds ${first} to ${first + count - 1}`);
+  let failures = 0;
+  const tally = new Map<string, number>();
+  for (let seed = first; seed < first + count; seed++) {
+    const one = caseOf(seed);
+    const failure = await runAlone(one.case);
+    const outcome = failure?.kind ?? 'right';
+    tally.set(outcome, (tally.get(outcome) ?? 0) + 1);
+    if (!failure) continue;
+    failures++;
+    console.log(
+      `${failure.kind.toUpperCase()} seed ${seed} (${one.case.title}), version ${failure.version}: ${failure.detail}`,
+    );
+    console.log(`  npm run test:random -- --count 1 --seed ${seed}`);
+    if (values.keep === undefined) continue;
+    const directory = join(values.keep, `seed-${seed}`);
+    const small = await reduce(one, failure, runAlone);
+    for (const [version, texts] of small.case.versions.entries())
+      for (const [name, text] of Object.entries(texts)) {
+        const path = join(directory, `version-${version}`, name);
+        mkdirSync(dirname(path), { recursive: true });
+        writeFileSync(path, text);
+      }
+    const { title, flags, module } = small.case;
+    const note = `${title}; ${module}; ${flags.join(' ')}\n${small.failure.kind} at version ${small.failure.version}: ${small.failure.detail}\n`;
+    writeFileSync(join(directory, 'failure.txt'), `${note}npm run test:random -- --count 1 --seed ${seed}\n`);
+    console.log(`  reduced and kept in ${directory}`);
+  }
+  console.log([...tally].map(([outcome, times]) => `${times} ${outcome}`).join(', '));
+  return failures;
+}
