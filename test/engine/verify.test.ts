@@ -4,6 +4,7 @@ import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NO_DECLARATIONS } from '../../extension/engine/compare/static_variables';
 import { UnitComparison } from '../../extension/engine/compare/unit';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { ObjectFile } from '../../extension/engine/elf/object';
@@ -56,6 +57,7 @@ describe('The check of a finished patch', () => {
       entries: () => undefined,
       decides: () => true,
       closures: { fresh: () => undefined, of: () => undefined },
+      declarations: NO_DECLARATIONS,
     });
     const locate = (object: ObjectFile) => ({ file: object.source });
     const unit = planUnit(comparison, {

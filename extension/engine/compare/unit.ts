@@ -17,6 +17,7 @@ import { FoldedFunctions } from './folded';
 import { DIFFERENT, type Expectation, type Home, type Match } from './match';
 import { ObjectReferences } from './object_references';
 import { ReferenceComparison } from './reference_comparison';
+import { type Declarations, StaticVariables } from './static_variables';
 import { VariableVotes } from './votes';
 
 export type FunctionStatus =
@@ -43,6 +44,7 @@ export interface UnitFacts {
    * live function at an entry is to be compared with? */
   decides: (fn: ObjectFunction, image: Image, entry: number) => boolean;
   closures: ClosureFacts;
+  declarations: Declarations;
 }
 
 export class UnitComparison {
@@ -69,7 +71,10 @@ export class UnitComparison {
     private readonly facts: UnitFacts,
   ) {
     this.correlation = new Correlation(object, live, facts.entries);
-    this.variables = new VariableVotes(this.correlation);
+    this.variables = new VariableVotes(
+      this.correlation,
+      new StaticVariables(object, live, facts.declarations),
+    );
     this.closures = new Closures(object, live, facts.closures, (name) => this.imageOf(name, bodies));
     const homes = new Homes(this.correlation, live, bodies, this.closures);
     const referred = new LiveReferences(live, () => object.functions.flatMap((fn) => homes.of(fn)));
@@ -170,6 +175,11 @@ export class UnitComparison {
   /** The live variable that a writable data symbol of the object is; undefined: it is new. */
   variable(symbol: ElfSymbol): LiveSymbol | undefined {
     return this.variables.variable(symbol);
+  }
+
+  /** Statics of which it cannot be told which of the live ones each is. */
+  undecidedVariables(): ElfSymbol[] {
+    return this.variables.undecided();
   }
 
   /** Is a named constant of the object in the process already, with the same content? */

@@ -60,6 +60,13 @@ export function checkVariables(
       });
     }
   }
+  for (const symbol of comparison.undecidedVariables())
+    problems.push({
+      code: 'ambiguous-static',
+      message: `It cannot be told which of the variables of its name in the process ${symbol.name} is`,
+      symbol: symbol.name,
+      ...locate(object, symbol.name),
+    });
   for (const symbol of changedConstants(comparison))
     warnings.push({
       code: 'constant-kept',

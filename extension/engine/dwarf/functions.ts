@@ -96,7 +96,7 @@ export function variableLines(elf: ElfFile, unit: Unit): FunctionPlace[] {
   });
 }
 
-interface Declaration {
+export interface Declaration {
   symbol: string | undefined;
   name: string | undefined;
   file: number | undefined;

@@ -1,5 +1,6 @@
 // What an ordinary link would supply: functions of the compiler's and the C library's static parts, which the program did
 // not need until this edit (`__divti3` of libgcc.a, `atexit` of libc_nonshared.a). A member becomes a unit of the patch.
+import { NO_DECLARATIONS } from '../compare/static_variables';
 import { UnitComparison } from '../compare/unit';
 import type { CompileEntry } from '../context';
 import { Archive, type ArchiveMember } from '../elf/archive';
@@ -61,6 +62,7 @@ async function unitDefining(
         entries: () => undefined,
         decides: () => false,
         closures: { fresh: () => undefined, of: () => undefined },
+        declarations: NO_DECLARATIONS,
       }),
       roles: new Map(),
       start: [],

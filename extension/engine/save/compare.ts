@@ -17,7 +17,7 @@ import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
-import { liveUnits, unitsFrom } from './owners';
+import { liveUnits, patchedUnits } from './owners';
 import { planUnit } from './plan';
 import type { Save } from './progress';
 import { twinUnits } from './twins';
@@ -142,14 +142,6 @@ export function patchesSinceWhole({ patches }: LiveImage, { identity }: ObjectFi
   const all = patches.filter((patch) => groupOf(patch) !== undefined);
   const whole = all.findLastIndex((patch) => !groupOf(patch)!.symbols.some(({ name }) => name === LEFT_OUT));
   return all.slice(Math.max(whole, 0));
-}
-
-/** The units of a patch that an object was compiled for. They lie in the order of the patch's FILE symbols. */
-function patchedUnits({ elf, groups }: Image, { source, identity }: ObjectFile): readonly Unit[] {
-  const units = unitsFrom(elf, source);
-  const twins = groups.filter(({ name }) => name === source || name.startsWith(`${source}#`));
-  const place = twins.findIndex(({ name }) => name === identity);
-  return units.length === twins.length ? units.slice(place, place + 1) : units;
 }
 
 /** With --function: only that one. One that has no body of its own lives in its callers, so all are taken. */

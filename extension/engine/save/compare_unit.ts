@@ -4,13 +4,15 @@ import type { ClosureShapes } from '../compare/closures';
 import { UnitComparison } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { closureShapes } from '../dwarf/closures';
+import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';
 import { functionLines } from '../dwarf/functions';
+import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { realPathOrSelf } from '../host';
 import type { Image } from '../live/live_image';
 import type { LiveProcess } from '../live/module_image';
-import { decides, liveUnits, unitsFrom } from './owners';
+import { decides, liveUnits, patchedUnits, readable, unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -37,12 +39,30 @@ export function compareUnit(
       fresh: unit.closures,
       of: (image) => shapesOf(image, object),
     },
+    declarations: {
+      fresh: unit.statics,
+      live: (image) =>
+        image.patch === undefined
+          ? declaredStatics(image.elf, liveUnits(image, object))
+          : declaredStatics(image.elf, patchedUnits(image, object)),
+    },
     decides: (fn, image, entry) => decides({ fn, image, entry, concerned, unit, savedIn: savedFileOf(fn) }),
   });
 }
 
 /** Names that mention something declared in a function, e.g. a lambda (Itanium C++ ABI, 5.1.6: `Z <encoding> E`). */
 const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
+
+const staticsCache = new WeakMap<Unit, readonly FunctionStatic[]>();
+
+/** Statics of functions, as units of a module or patch declare them; none when that cannot be read. */
+function declaredStatics(elf: ElfFile, units: readonly Unit[]): FunctionStatic[] {
+  return units.flatMap((unit) => {
+    let statics = staticsCache.get(unit);
+    if (!statics) staticsCache.set(unit, (statics = readable(() => functionStatics(elf, unit)) ?? []));
+    return statics;
+  });
+}
 
 const entriesCache = new WeakMap<ElfFile, Map<string, ReadonlySet<number> | undefined>>();
 

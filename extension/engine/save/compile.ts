@@ -4,6 +4,7 @@ import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { closureShapes } from '../dwarf/closures';
+import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';
 import { codeLines, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
@@ -77,6 +78,7 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
   let places: Map<string, FunctionPlace> | undefined;
   let variables: Map<string, FunctionPlace> | undefined;
   let closures: ReturnType<typeof closureShapes> | undefined;
+  let statics: readonly FunctionStatic[] | undefined;
   let lines: ReturnType<typeof codeLines> | undefined;
   const linesOf = (fn: ObjectFunction): { file: string; line: number }[] => {
     const unit = readUnits(elf)[0];
@@ -89,6 +91,7 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
     object,
     places: () => (places ??= placesOf(elf, functionLines)),
     variables: variablesOf,
+    statics: () => (statics ??= readUnits(elf).flatMap((unit) => functionStatics(elf, unit))),
     writtenIn: (fn) => [...new Set(linesOf(fn).map(({ file }) => file))],
     closures: () => {
       const unit = readUnits(elf)[0];

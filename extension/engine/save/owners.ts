@@ -61,6 +61,14 @@ export function liveUnits({ elf }: Pick<Image, 'elf'>, { source, twin }: ObjectF
   return units.length > 1 ? units.slice(twin, twin + 1) : units;
 }
 
+/** The units of a patch that an object was compiled for. They lie in the order of the patch's FILE symbols. */
+export function patchedUnits({ elf, groups }: Image, { source, identity }: ObjectFile): readonly Unit[] {
+  const units = unitsFrom(elf, source);
+  const twins = groups.filter(({ name }) => name === source || name.startsWith(`${source}#`));
+  const place = twins.findIndex(({ name }) => name === identity);
+  return units.length === twins.length ? units.slice(place, place + 1) : units;
+}
+
 const known = new WeakMap<ElfFile, Map<string, readonly Unit[]>>();
 
 /** The units of a file that were compiled from a source and have code there, in their order; several when it was compiled
@@ -78,7 +86,7 @@ export function unitsFrom(elf: ElfFile, source: string): readonly Unit[] {
 }
 
 /** Undefined when the debug information cannot be read (compressed in a way that is not known). */
-function readable<T>(read: () => T): T | undefined {
+export function readable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (thrown) {

@@ -4,6 +4,7 @@ import type { ClosureShapes } from '../compare/closures';
 import type { DeclaredIn } from '../compare/start_code';
 import type { ComparedFunction } from '../compare/unit';
 import type { CompiledUnit, LiveModule, LiveTarget } from '../context';
+import type { FunctionStatic } from '../dwarf/function_statics';
 import type { FunctionPlace } from '../dwarf/functions';
 import type { Producer } from '../dwarf/producer';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
@@ -22,6 +23,8 @@ export interface FreshUnit {
   places: () => Map<string, FunctionPlace>;
   /** The same for its variables. */
   variables: () => Map<string, FunctionPlace>;
+  /** Static variables of its functions, as its debug information declares them. */
+  statics: () => readonly FunctionStatic[];
   /** The files that a function's code was written in, its own first; none when the compiler did not say. */
   writtenIn: (fn: ObjectFunction) => string[];
   /** The variables whose declarations a function has code for; undefined when the compiler did not say. */

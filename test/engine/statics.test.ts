@@ -1,0 +1,105 @@
+// Static variables of functions that have one name: in several functions, or in several scopes of one function. An edit
+// that adds, removes or moves some must leave each its own value, or is refused.
+import { strict as assert } from 'node:assert';
+import { inSession, Unit } from '../support/session';
+
+const builds = [
+  { compiler: 'gcc', optimisation: '-O0' },
+  { compiler: 'gcc', optimisation: '-O2' },
+  { compiler: 'clang', optimisation: '-O0' },
+  { compiler: 'clang', optimisation: '-O2' },
+] as const;
+const languages = ['c', 'cc'] as const;
+
+const inFunctions = `__attribute__((noinline)) static long first(long n) { static long count; count += n; return count; }
+__attribute__((noinline)) static long second(long n) { static long count; count += 10 * n; return count; }
+long value(long n) { return first(n) * 10000 + second(n); }
+`;
+const inScopes = `long value(long n) {
+  long result = 0;
+  if (n >= 0) { static long c = 1; c += n; result += c; }
+  if (n >= 0) { static long c = 1000; c += n * 100; result += c; }
+  return result;
+}
+`;
+
+for (const { compiler, optimisation } of builds)
+  for (const language of languages) {
+    const options = {
+      language,
+      compiler: language === 'c' ? compiler : compiler === 'gcc' ? 'g++' : 'clang++',
+      flags: [optimisation, '-g'],
+    };
+    describe(`statics of one name (${options.compiler} ${optimisation}, ${language})`, () => {
+      it(
+        'in several functions keep their values when a third comes before, is moved, and goes',
+        inSession(async (session) => {
+          const unit = await Unit.start(session, inFunctions, options);
+          assert.equal(await unit.value(1), 10010);
+          const [one, two] = inFunctions.split('\n') as [string, string];
+          const third =
+            '__attribute__((noinline)) static long third(long n) { static long count = 500; count += n; return count; }';
+          const calls =
+            'long value(long n) { return third(n) * 100000000 + first(n) * 10000 + second(n); }\n';
+          session.write(
+            unit.file,
+            [third, one.replace('+= n', '+= 2 * n'), two.replace('10 * n', '20 * n'), calls].join('\n'),
+          );
+          await session.patch(unit.file);
+          assert.equal(await unit.value(1), 50100030030);
+          // In another order, all of them edited.
+          session.write(
+            unit.file,
+            [
+              two.replace('10 * n', '30 * n'),
+              third.replace('+= n', '+= 5 * n'),
+              one.replace('+= n', '+= 3 * n'),
+              calls,
+            ].join('\n'),
+          );
+          await session.patch(unit.file);
+          assert.equal(await unit.value(1), 50600060060);
+          session.write(unit.file, inFunctions);
+          await session.patch(unit.file, 'reverted');
+          assert.equal(await unit.value(1), 70070);
+        }),
+      );
+
+      it(
+        'in several scopes keep their values when another comes before or behind, and is taken away',
+        inSession(async (session) => {
+          const unit = await Unit.start(session, inScopes, options);
+          assert.equal(await unit.value(1), 1102);
+          await unit.editAndPatch(
+            'long result = 0;',
+            'long result = 0; { static long c = 7; c += n; result += c * 10000; }',
+          );
+          assert.equal(await unit.value(1), 81203);
+          await unit.editAndPatch(
+            'return result;',
+            '{ static long c = 3; c += n; result += c * 1000000; } return result;',
+          );
+          assert.equal(await unit.value(1), 4091304);
+          session.write(unit.file, inScopes);
+          await session.patch(unit.file, 'reverted');
+          assert.equal(await unit.value(1), 1405);
+          await session.patch(unit.file, 'unchanged');
+        }),
+      );
+
+      it(
+        'in several scopes are refused when another is like one of them',
+        inSession(async (session) => {
+          const unit = await Unit.start(session, inScopes, options);
+          assert.equal(await unit.value(1), 1102);
+          session.edit(
+            unit.file,
+            'long result = 0;',
+            'long result = 0; { static long c = 1; c += n; result += c * 10000; }',
+          );
+          await session.refused(unit.file, 'ambiguous-static');
+          assert.equal(await unit.value(0), 1102);
+        }),
+      );
+    });
+  }
