@@ -20,11 +20,6 @@ export const KNOWN: readonly Known[] = [
   },
   { construct: 'cxx-local-static-initialiser', variants: /./, cause: 'no initializer-kept behind a guard' },
   {
-    construct: 'statics-of-one-name-in-scopes',
-    variants: /^clang.*-O2/,
-    cause: 'statics of one name in one function are told apart by their order',
-  },
-  {
     construct: 'coroutine-generator',
     variants: /^gcc-O0/,
     cause: 'the check of the finished patch refuses the edit again after its undo',

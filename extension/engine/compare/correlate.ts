@@ -89,9 +89,15 @@ export class Correlation {
     return [...this.moduleGroup, ...this.patchLocals.flatMap(({ byName }) => [...byName.values()].flat())];
   }
 
+  /** Is a live symbol a global one, or was it one that is hidden, which linkers make local? */
+  isGlobal(symbol: LiveSymbol): boolean {
+    if (symbol.binding !== abi.STB_LOCAL) return true;
+    return this.object.definition(symbol.name) !== undefined && symbol.image.global(symbol.name) === symbol;
+  }
+
   /** May a live symbol be one of the unit's? A local symbol of another file's group is not. */
   isOwn(symbol: LiveSymbol): boolean {
-    if (symbol.binding !== abi.STB_LOCAL) return true;
+    if (this.isGlobal(symbol)) return true;
     if (symbol.image.patch === undefined) return this.moduleGroup.includes(symbol);
     return symbol.image.groups[symbol.group]?.name === this.object.identity;
   }

@@ -28,7 +28,7 @@ export class FoldedFunctions {
       if (names.has(family(symbol.name))) return [];
       const other = this.functionNamed(symbol);
       // A local function that is there no more has no callers either; a reduced unit does not say so.
-      if (!other) return symbol.binding === abi.STB_LOCAL && !this.object.isReduced ? [] : [symbol.name];
+      if (!other) return this.correlation.isGlobal(symbol) || this.object.isReduced ? [symbol.name] : [];
       return other === fn || this.areEqual(fn, other) ? [] : [symbol.name];
     });
   }
@@ -41,8 +41,9 @@ export class FoldedFunctions {
     );
   }
 
-  private functionNamed({ name, binding }: LiveSymbol): ObjectFunction | undefined {
-    const isLocal = binding === abi.STB_LOCAL;
+  private functionNamed(symbol: LiveSymbol): ObjectFunction | undefined {
+    const { name } = symbol;
+    const isLocal = !this.correlation.isGlobal(symbol);
     return this.object.functions.find((fn) =>
       fn.aliases.some(
         (alias) => (alias.binding === abi.STB_LOCAL) === isLocal && family(alias.name) === family(name),

@@ -29,7 +29,7 @@ export function decides(definition: Definition): boolean {
   // A linker takes no second strong definition, and nobody says that another unit has this one.
   if (!owner && fn.symbol.binding === abi.STB_GLOBAL) return true;
   if (owner && isFrom(image, owner, unit)) return true;
-  const defining = concerned.filter(({ object }) => isDefined(object.definition(fn.symbol.name)));
+  const defining = concerned.filter(({ object }) => object.definition(fn.symbol.name) !== undefined);
   const owning = owner && concerned.find((other) => isFrom(image, owner, other));
   if (owning && defining.includes(owning)) return false;
   // A header has one text for all units. And where the owner has the function no more, a rebuild takes the next one's.
@@ -37,10 +37,6 @@ export function decides(definition: Definition): boolean {
   if (owning || isInHeader || (!owner && savedIn !== undefined))
     return defining[0]?.object.identity === unit.object.identity;
   return false;
-}
-
-function isDefined(symbol: { section: number } | undefined): boolean {
-  return symbol !== undefined && symbol.section !== abi.SHN_UNDEF;
 }
 
 /** The unit that brought the code at an address; undefined without debug information that can be read. */
