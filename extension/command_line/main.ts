@@ -171,8 +171,8 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
           attach,
           firstLight: !exact,
           signal: interrupted,
-          onFirstLight: ({ changed, timings }) => {
-            if (!json) err(liveText(changed, timings));
+          onProgress: ({ live }) => {
+            if (live && !json) err(liveText(live));
           },
         });
       } catch (error) {

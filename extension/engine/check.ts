@@ -3,23 +3,32 @@
 import { basename } from 'node:path';
 import type { EngineContext } from './context';
 import type { Target } from './engine';
+import type { Baselines } from './fast/baselines';
 import { toProblem } from './model/errors';
 import type { CheckReport, Problem } from './model/result';
 import { comparePlans } from './save/compare';
 import { compileUnits } from './save/compile';
 import { Save } from './save/progress';
+import { readTexts, remember } from './save/remember';
 
-/** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing. */
+/** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing.
+ * @param baselines where the texts that it does so for are remembered, for the first light of their next save */
 export async function checkFiles(
   context: EngineContext,
   files: string[],
   target: Target,
+  baselines?: Baselines,
 ): Promise<CheckReport[]> {
-  return Promise.all(files.map((file) => checkFile(context, file, target)));
+  return Promise.all(files.map((file) => checkFile(context, file, target, baselines)));
 }
 
-async function checkFile(context: EngineContext, file: string, target: Target): Promise<CheckReport> {
-  const save = new Save(context, { files: [file], target });
+async function checkFile(
+  context: EngineContext,
+  file: string,
+  target: Target,
+  baselines: Baselines | undefined,
+): Promise<CheckReport> {
+  const save = new Save(context, { files: [file], target, firstLight: baselines !== undefined });
   const report = (
     verdict: CheckReport['verdict'],
     message: string,
@@ -34,6 +43,7 @@ async function checkFile(context: EngineContext, file: string, target: Target): 
   });
   try {
     const targets = await save.step('find-process', () => context.processes.targets([file], target));
+    const texts = readTexts(targets);
     const units = await compileUnits(save, targets);
     const plans = await comparePlans(save, targets, units);
     const compared = plans.flatMap((plan) => plan.units.flatMap((unit) => unit.comparison.functions));
@@ -52,12 +62,14 @@ async function checkFile(context: EngineContext, file: string, target: Target): 
     };
     const differs = save.refusals.find(({ code }) => code === 'flags-differ');
     if (differs) return report('flags-differ', differs.message, more);
-    if (unchanged === known.length)
+    if (unchanged === known.length) {
+      if (baselines && save.refusals.length === 0) await remember(save, targets, plans, texts, baselines);
       return report(
         'ready',
         `All ${known.length} functions of ${basename(file)} are as they run in process ${process.pid}.`,
         more,
       );
+    }
     return report(
       'edited',
       `${known.length - unchanged} of ${known.length} functions of ${basename(file)} differ from what runs in process ${process.pid}.`,

@@ -166,7 +166,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   return {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
-    check: (files, target) => checkFiles(context, files, target),
+    check: (files, target) => checkFiles(context, files, target, baselines),
     patch: (patchRequest) => patchProcesses(context, patchRequest, baselines),
     attach: (pids) => attachToPids(pids),
     attachability: (pids) => attacher.look(pids),

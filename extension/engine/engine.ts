@@ -38,8 +38,6 @@ export interface PatchRequest {
   firstLight?: boolean;
   signal?: AbortSignal;
   onProgress?: (event: ProgressEvent) => void;
-  /** Told what is live before the save is done. */
-  onFirstLight?: (result: PatchResult) => void;
 }
 
 export interface RevertRequest {

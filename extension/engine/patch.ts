@@ -58,7 +58,7 @@ async function patchWithFirstLight(
   return result;
 }
 
-/** Throws nothing but the signal's reason. */
+/** Throws as takeFirstLight does. */
 async function startFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
@@ -66,7 +66,8 @@ async function startFirstLight(
 ): Promise<FirstLight | undefined> {
   const light = edit.kind === 'bodies' ? await takeFirstLight(save, targets, edit.units) : edit;
   if (!('reason' in light)) {
-    save.request.onFirstLight?.(light.result);
+    const functions = light.result.changed.map(({ name }) => name);
+    save.request.onProgress?.({ step: 'confirm', live: { milliseconds: light.live, functions } });
     return light;
   }
   save.context.log('debug', `no first light: ${light.reason}`);
@@ -92,7 +93,7 @@ async function patchExactly(
     // Each process runs either all of the save or, after a failure, none of it.
     const result = await save.finish(isAnythingNew(patches), plans, request.dryRun);
     if (ahead && !request.dryRun && request.functionName === undefined)
-      await remember(save, targets, units, texts, ahead.baselines);
+      await remember(save, targets, plans, texts, ahead.baselines);
     return result;
   } catch (thrown) {
     return save.fail(thrown);

@@ -55,6 +55,7 @@ export type Command = (typeof Command)[keyof typeof Command];
 
 export const Setting = {
   onSave: 'hotPatch.onSave',
+  firstLight: 'hotPatch.firstLight',
   attach: 'hotPatch.attach',
   attachPrograms: 'hotPatch.attachPrograms',
   bringOver: 'hotPatch.bringOver',
@@ -70,6 +71,7 @@ export type Setting = (typeof Setting)[keyof typeof Setting];
 /** The type of each setting's value, as package.json describes it. */
 export interface SettingValues {
   [Setting.onSave]: 'never' | 'manual' | 'manualIfDirty' | 'all' | 'allIfDirty';
+  [Setting.firstLight]: 'on' | 'exactOnly';
   [Setting.attach]: 'ask' | 'always' | 'never';
   [Setting.attachPrograms]: readonly string[];
   [Setting.bringOver]: 'ask' | 'always' | 'never';

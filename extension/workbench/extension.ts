@@ -130,6 +130,7 @@ function startSession(
     textOf: savedText,
     edited,
     mayAttach: (process) => consentTo(process) === 'yes',
+    firstLight: () => setting(Setting.firstLight) === 'on',
     lookForProcesses: () => processes.look(),
     log: (message) => log.info(message),
   });

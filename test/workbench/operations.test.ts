@@ -9,6 +9,7 @@ const surroundings = (more: Partial<Surroundings>): Surroundings => ({
   textOf: () => 'text',
   edited: { find: () => Promise.resolve([]), areLive: () => undefined },
   mayAttach: () => false,
+  firstLight: () => true,
   lookForProcesses: () => Promise.resolve(),
   log: () => undefined,
   ...more,

@@ -22,6 +22,30 @@ function checked(verdict: CheckReport['verdict']): Event {
   return { type: 'check-finished', file, report, text: 'text' };
 }
 
+describe('the status bar, of functions that are live ahead of their file,', () => {
+  const started = { type: 'operation-started', id: 1, action: 'save', files: [file] } as const;
+  it('says when they are, while the file is still compiled', () => {
+    assert.match(
+      said(started, { type: 'operation-step', id: 1, step: 'confirm', live: 118 }),
+      /live in 118 ms · confirming/,
+    );
+  });
+  it('says what came of them', () => {
+    const firstLight = { outcome: 'confirmed', live: 118.2, exact: 1902 } as const;
+    assert.match(
+      said(...running, ...save(result({ firstLight }))),
+      /live in 118 ms · confirmed after 1\.9 s/,
+    );
+  });
+  it('says nothing of those that were taken back', () => {
+    const firstLight = { outcome: 'withdrawn', live: 118.2, exact: 1902 } as const;
+    assert.doesNotMatch(
+      said(...save({ ...result({ outcome: 'refused', refusals: [refusal] }), firstLight })),
+      /live/,
+    );
+  });
+});
+
 describe('the status bar', () => {
   it('says that it works on Linux only', () => {
     assert.match(said({ type: 'environment', environment: { platform: false } }), /Linux only/);

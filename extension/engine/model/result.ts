@@ -240,9 +240,13 @@ export type Step =
   | 'wait-for-continue'
   /** A debugger has a breakpoint at an entry: delivered as soon as it is removed. */
   | 'wait-for-breakpoint'
-  | 'verify';
+  | 'verify'
+  /** The edited functions are live; the whole unit is still being compiled and compared. */
+  | 'confirm';
 export interface ProgressEvent {
   step: Step;
   file?: string;
   pid?: number;
+  /** With `confirm`: milliseconds from the begin of the save, and the functions. */
+  live?: { milliseconds: number; functions: string[] };
 }

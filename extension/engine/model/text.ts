@@ -11,6 +11,7 @@ import type {
   PatchResult,
   Problem,
   ProcessStatus,
+  ProgressEvent,
 } from './result';
 
 const lines = (...parts: (string | string[])[]): string =>
@@ -94,8 +95,8 @@ export function durationText(milliseconds: number): string {
 }
 
 /** What is live already while the whole unit is still compiled. */
-export function liveText(changed: PatchResult['changed'], { total = 0 }: PatchResult['timings']): string {
-  return lines(`live in ${durationText(total)}: ${changed.map(({ name }) => name).join(', ')}`);
+export function liveText({ milliseconds: time, functions }: NonNullable<ProgressEvent['live']>): string {
+  return lines(`live in ${durationText(time)}: ${functions.join(', ')}`);
 }
 
 /** When the edited functions were live, and when it was known that they are what the whole unit gives. */

@@ -37,7 +37,7 @@ export const RETRIES: Readonly<Partial<Record<ErrorCode, Retry>>> = {
 const PAUSE = 100;
 
 /** The runtime never saw the request when one of these is thrown, so nothing uses its files. */
-const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set([
+export const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set([
   'runtime-timeout',
   'runtime-blocked',
   'no-runtime',

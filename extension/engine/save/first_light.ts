@@ -17,7 +17,7 @@ import { HotPatchError } from '../model/errors';
 import type { PatchResult } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { readUnit } from './compile';
-import { deliver } from './deliver';
+import { deliver, NOT_TAKEN } from './deliver';
 import type { EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { Save } from './progress';
@@ -39,13 +39,20 @@ const UNSUPPORTED =
 /** Patches of reduced units one after the other: the types of each are compared with those of all before. */
 const MOST_REDUCED = 16;
 
-/** @returns what was delivered, or why nothing was. Throws the signal's reason. */
+/** @returns what was delivered, or why nothing was. Throws the signal's reason, and HotPatchError where the process
+ * cannot be reached. */
 export async function takeFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   units: readonly EditedUnit[],
 ): Promise<FirstLight | { reason: string }> {
-  const inner = new Save(save.context, { ...save.request, onProgress: undefined });
+  // Of its steps only the last can take long: where the process is held.
+  const inner = new Save(save.context, {
+    ...save.request,
+    onProgress: (event) => {
+      if (event.step === 'deliver' || event.step.startsWith('wait-')) save.request.onProgress?.(event);
+    },
+  });
   try {
     const fresh = new Map<string, FreshUnit>();
     const editedCode = new Map<string, EditedCode>();
@@ -96,6 +103,8 @@ export async function takeFirstLight(
     return { result: { ...result, warnings: [], diagnostics: [], timings: { total: live } }, before, live };
   } catch (thrown) {
     save.request.signal?.throwIfAborted();
+    // The exact way would meet the same, and wait for it once more.
+    if (thrown instanceof HotPatchError && NOT_TAKEN.has(thrown.code)) throw thrown;
     return { reason: thrown instanceof HotPatchError ? thrown.message : String(thrown) };
   }
 }

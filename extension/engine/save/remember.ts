@@ -6,7 +6,7 @@ import { type Baselines, stampOf, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
 import { readTextIfThere } from '../host';
 import type { Save } from './progress';
-import type { FreshUnit } from './unit';
+import type { FreshUnit, ModulePlan } from './unit';
 
 /** DW_LANG_C_plus_plus and its versions (DWARF 5, table 7.17; later ones from the list of languages). */
 const CPLUSPLUS: ReadonlySet<number> = new Set([0x04, 0x1a, 0x21, 0x2b, 0x2d, 0x3a]);
@@ -35,24 +35,33 @@ export function readTexts(targets: readonly LiveTarget[]): Texts {
   return texts;
 }
 
-/** The code of the processes is that of the units, as they were compared. */
+/** The code of the processes is that of the units in the plans. */
 export async function remember(
   save: Save,
   targets: readonly LiveTarget[],
-  units: ReadonlyMap<string, FreshUnit>,
+  plans: readonly ModulePlan[],
   texts: Texts,
   baselines: Baselines,
 ): Promise<void> {
   const states = await statesOf(save, targets);
-  for (const [source, { compiled, object }] of units) {
+  const units = new Map<string, FreshUnit[]>();
+  for (const { comparison } of plans.flatMap((plan) => plan.units)) {
+    const unit = save.fresh.get(comparison.object)!;
+    const known = units.get(unit.compiled.source);
+    if (!known) units.set(unit.compiled.source, [unit]);
+    else if (!known.includes(unit)) known.push(unit);
+  }
+  for (const [source, [unit, ...others]] of units) {
+    const { compiled, object } = unit!;
     const read = texts.get(source);
-    if (!compiled.files || !read || stampOf(source) !== read.stamp) {
+    // Compiled with several commands, it has no code of one text.
+    if (others.length > 0 || !compiled.files || !read || stampOf(source) !== read.stamp) {
       baselines.forget(source);
       continue;
     }
     const files = new Map(compiled.files.map((file) => [file, stampOf(file) ?? '']));
-    const [unit] = readUnits(object.elf);
-    const language = CPLUSPLUS.has(unit?.language ?? 0) ? 'c++' : 'c';
+    const [entry] = readUnits(object.elf);
+    const language = CPLUSPLUS.has(entry?.language ?? 0) ? 'c++' : 'c';
     baselines.set(source, {
       entry: compiled.entry,
       compiled,

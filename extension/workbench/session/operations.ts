@@ -28,6 +28,8 @@ export interface Surroundings {
   textOf(file: string): string | undefined;
   /** Whether a process may be attached to without asking. */
   mayAttach(process: PatchableProcess): boolean;
+  /** Whether edited functions may be live before their file is compiled whole. */
+  firstLight(): boolean;
   /** Functions whose text was changed by what is live now. */
   readonly edited: Pick<EditedFunctions, 'find' | 'areLive'>;
   /** Looks for processes: one that was attached to counts as another than before. */
@@ -158,7 +160,9 @@ export class Operations {
         target,
         functionName: order.functionName,
         signal,
-        onProgress: ({ step }) => this.store.dispatch({ type: 'operation-step', id, step }),
+        firstLight: this.surroundings.firstLight(),
+        onProgress: ({ step, live }) =>
+          this.store.dispatch({ type: 'operation-step', id, step, live: live?.milliseconds }),
       });
     };
     await attach(unpreparedOf(this.store.state, order.files));

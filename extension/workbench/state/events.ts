@@ -61,7 +61,12 @@ export type Event =
       readonly action: Action;
       readonly files: readonly string[];
     }
-  | { readonly type: 'operation-step'; readonly id: number; readonly step: Step }
+  | {
+      readonly type: 'operation-step';
+      readonly id: number;
+      readonly step: Step;
+      readonly live?: number | undefined;
+    }
   /** The end of an operation that only attached. */
   | { readonly type: 'attach-finished'; readonly id: number; readonly results: readonly AttachResult[] }
   /** A newer save took its place; nothing of it is shown. */

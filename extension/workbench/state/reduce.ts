@@ -84,7 +84,10 @@ export function reduce(state: State, event: Event): State {
       };
     case 'operation-step':
       return state.operation?.id === event.id
-        ? { ...state, operation: { ...state.operation, step: event.step } }
+        ? {
+            ...state,
+            operation: { ...state.operation, step: event.step, live: event.live ?? state.operation.live },
+          }
         : state;
     case 'attach-finished':
       return attachFinished(state, event);
@@ -196,6 +199,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
       .filter((process) => keys.includes(processKey(process)))
       .map((process) => ({ key: processKey(process), pid: process.pid, name: process.name })),
     milliseconds: finished.milliseconds,
+    confirmed: finished.confirmed,
     outcome: finished.outcome,
     partly: finished.partly,
     ...(event.edited[0] && { change: event.edited[0].change }),
@@ -277,12 +281,14 @@ function finishedOf(
   const changed = result.changed
     .filter((change) => change.kind !== 'new')
     .map((change) => readableName(change.name));
+  const ahead = result.firstLight?.outcome === 'withdrawn' ? undefined : result.firstLight;
   const reported = result.processes.flatMap((process) => process.functions.map((f) => readableName(f.name)));
   return {
     action,
     files,
     outcome: result.outcome,
-    milliseconds: Math.round(result.timings['total'] ?? 0),
+    milliseconds: Math.round(ahead?.live ?? result.timings['total'] ?? 0),
+    confirmed: ahead && { outcome: ahead.outcome, milliseconds: ahead.exact },
     functions: [...new Set([...inlined, ...(changed.length > 0 ? changed : reported)])],
     processes: result.processes.map((process) => process.pid),
     attached: (result.attached ?? []).filter(({ outcome }) => outcome === 'attached'),

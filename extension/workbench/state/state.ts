@@ -73,13 +73,18 @@ export interface Operation {
   readonly action: Action;
   readonly files: readonly string[];
   readonly step: Step | undefined;
+  /** Milliseconds after which the edited functions were live, while their unit is still compiled whole. */
+  readonly live?: number | undefined;
 }
 
 export interface Finished {
   readonly action: Action;
   readonly files: readonly string[];
   readonly outcome: Outcome;
+  /** Until the edited functions were live. */
   readonly milliseconds: number;
+  /** What came of those that were live ahead, and when. */
+  readonly confirmed?: { readonly outcome: string; readonly milliseconds: number } | undefined;
   readonly functions: readonly string[];
   readonly processes: readonly number[];
   /** Those of them that were attached to first. */
@@ -121,6 +126,7 @@ export interface HistoryEntry {
   readonly functions: readonly string[];
   readonly processes: readonly { readonly key: ProcessKey; readonly pid: number; readonly name: string }[];
   readonly milliseconds: number;
+  readonly confirmed?: Finished['confirmed'];
   readonly outcome: Outcome;
   /** It did not succeed as a whole, and these processes run it all the same. */
   readonly partly: readonly number[];

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type { Outcome } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { shortList } from '../state/queries';
+import { confirmedText } from './first_light_text';
 import type { Action, HistoryEntry, ProcessKey, State } from '../state/state';
 import { processKey } from '../state/state';
 
@@ -67,7 +68,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     entry.processes.some((process) => alive.has(process.key)) &&
     stepsBackTo(state, entry).length > 0;
   const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
-  const outcome = failed ? entry.outcome : `${entry.milliseconds} ms`;
+  const outcome = failed ? entry.outcome : `${entry.milliseconds} ms${confirmedText(entry.confirmed)}`;
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
@@ -91,7 +92,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
       ...(entry.functions.length > 0 ? [`Functions: ${entry.functions.join(', ')}`] : []),
       ...(entry.files.length > 0 ? [`Files: ${entry.files.join(', ')}`] : []),
       ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),
-      `Outcome: ${entry.outcome}, ${entry.milliseconds} ms`,
+      `Outcome: ${entry.outcome}, ${entry.milliseconds} ms${confirmedText(entry.confirmed)}`,
     ].join('\n'),
     icon: partly ? 'warning' : ICONS[entry.outcome],
     failed,

@@ -9,7 +9,13 @@ import { problemItems, type ProblemItem } from './problem_items';
 export type Indicator =
   | { readonly kind: 'platform' }
   | { readonly kind: 'untrusted' }
-  | { readonly kind: 'working'; readonly files: readonly string[]; readonly step: Step | undefined }
+  | {
+      readonly kind: 'working';
+      readonly files: readonly string[];
+      readonly step: Step | undefined;
+      /** Milliseconds after which the edited functions were live. */
+      readonly live?: number | undefined;
+    }
   | { readonly kind: 'lost'; readonly lost: LostProcess }
   | { readonly kind: 'compile-error'; readonly count: number; readonly first: ProblemItem | undefined }
   | { readonly kind: 'refused'; readonly problems: readonly Problem[]; readonly first: Problem }
@@ -36,7 +42,10 @@ export type Indicator =
 export function indicatorOf(state: State): Indicator {
   if (!state.environment.platform) return { kind: 'platform' };
   if (!state.environment.trusted) return { kind: 'untrusted' };
-  if (state.operation) return { kind: 'working', files: state.operation.files, step: state.operation.step };
+  if (state.operation) {
+    const { files, step, live } = state.operation;
+    return { kind: 'working', files, step, ...(live !== undefined && { live }) };
+  }
   const lost = state.lost.at(-1);
   if (lost) return { kind: 'lost', lost };
   const file = isLookedUp(state) ? state.activeFile : undefined;

@@ -5,6 +5,7 @@ import { ERROR_TABLE } from '../../engine/model/errors';
 import { Command } from '../contributions';
 import { plural, shortList } from '../state/queries';
 import type { Finished } from '../state/state';
+import { confirmedText, confirmingText } from './first_light_text';
 import type { Indicator } from './indicator';
 import { describe } from './process_text';
 
@@ -31,6 +32,7 @@ const STEPS: Record<Step, string> = {
   'wait-for-breakpoint': 'Waiting until the breakpoint at the entry is removed',
   'wait-for-continue': 'Waiting for the stopped process to continue',
   verify: 'Verifying',
+  confirm: 'Live; confirming',
 };
 
 /** @param older files with problems of earlier saves */
@@ -54,7 +56,8 @@ function contentOf(indicator: Indicator): StatusBarContent {
         Command.showLog,
       );
     case 'working': {
-      const what = indicator.step ? STEPS[indicator.step] : 'Starting';
+      const step = indicator.step ? STEPS[indicator.step] : 'Starting';
+      const what = indicator.live === undefined ? step : confirmingText(indicator.live);
       const files = shortList(indicator.files.map((file) => basename(file)));
       return content('loading~spin', `${what}…`, `${files}\n\nClick to cancel.`, Command.cancel);
     }
@@ -213,7 +216,7 @@ function live(finished: Finished): StatusBarContent {
       const warnings = finished.warnings.map((warning) => `\n\n$(warning) ${warning.message}`).join('');
       return content(
         'zap',
-        `live in ${finished.milliseconds} ms${finished.attached.length > 0 ? ' · attached' : ''}`,
+        `live in ${finished.milliseconds} ms${confirmedText(finished.confirmed)}${finished.attached.length > 0 ? ' · attached' : ''}`,
         `${names}: live${where}.${attachedText(finished)}${warnings}`,
         Command.showTrampolines,
       );
