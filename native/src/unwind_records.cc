@@ -2,6 +2,7 @@
 #include "unwind_records.h"
 
 #include "arch_x86_64.h"
+#include "process.h"
 
 #include "poison.h"
 
@@ -220,8 +221,13 @@ bool read_cie(const PatchFile &file, Cursor record, Cie &cie) {
       data.skip(encoded_size(encoding));
       if (!data.ok) return false;
       const std::uint64_t personality = read_encoded(at, encoding, true);
+      // Its slot (DW.ref.__gxx_personality_v0) is the module's where the module has one, or an earlier patch's.
+      std::uint64_t slot;
       const bool is_indirect = personality != 0 && (encoding & pe_indirect) != 0;
-      if (is_indirect && file.segment_of(personality, sizeof(std::uint64_t)) == nullptr) return false;
+      if (is_indirect && file.segment_of(personality, sizeof slot) == nullptr &&
+          read_memory(personality, &slot, sizeof slot) != sizeof slot) {
+        return false;
+      }
     } else if (*letter != 'S') {
       return false;
     }
