@@ -1,11 +1,13 @@
 // Compiling a unit with the build's own command: what comes out, and how failures are told. With the real compiler.
 import { strict as assert } from 'node:assert';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { CompileError, type CompilerLimits, createCompiler } from '../../extension/engine/compile/compiler';
 import { createCompileDatabases } from '../../extension/engine/compile/compile_database';
 import type { CompileRequest } from '../../extension/engine/context';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { inSession, type Session } from '../support/session';
+import { until } from '../support/until';
 
 /** Compiles unit.cc of the workspace as the engine would. */
 function compilerOf(session: Session, limits?: CompilerLimits) {
@@ -53,6 +55,30 @@ describe('a unit', () => {
       assert.deepEqual(readdirSync(session.path('build')), []);
       assert.equal(unit.directory, session.path('build'));
       assert.equal(unit.argv.at(-1), '../unit.cc');
+    }),
+  );
+
+  // With one processor nothing is compiled beside it.
+  (availableParallelism() > 1 ? it : it.skip)(
+    'keeps its place while it is compiled, however often it is compiled beside that',
+    inSession(async (session) => {
+      session.write('unit.cc', 'int f() { return 1; }\n');
+      // The first compile waits until the others are done.
+      script(
+        session,
+        'if mkdir first 2>/dev/null; then while [ ! -e go ]; do sleep 0.01; done; fi\nexec g++ "$@"',
+      );
+      record(session, './wrapper -c unit.cc');
+      const compile = compilerOf(session);
+      const first = compile();
+      await until(
+        () => existsSync(session.path('first')),
+        (exists) => exists,
+      );
+      for (let i = 0; i < 3; i++) await compile();
+      session.write('go', '');
+      const { object } = await first;
+      assert.ok(existsSync(object));
     }),
   );
 

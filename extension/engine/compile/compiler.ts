@@ -44,6 +44,8 @@ export function createCompiler(
 ): Pick<CompileContext, 'compileUnit' | 'libraryFile'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
+  /** Directories that a compiler writes into now. */
+  const busy = new Set<string>();
   let count = 0;
 
   /** A directory of its own for each compile, because the object keeps the name the build gave it: gcc derives
@@ -54,9 +56,13 @@ export function createCompiler(
     // Systems clean up their temporary folders, also while an engine runs.
     makeDirectory(temporaryDirectory);
     makeDirectory(directory);
-    const kept = [...(outputs.get(unit) ?? []), directory];
-    for (const old of kept.splice(0, kept.length - KEPT)) remove(old);
-    outputs.set(unit, kept);
+    const all = [...(outputs.get(unit) ?? []), directory];
+    const old = all.slice(0, -KEPT).filter((one) => !busy.has(one));
+    for (const one of old) remove(one);
+    outputs.set(
+      unit,
+      all.filter((one) => !old.includes(one)),
+    );
     return join(directory, basename(entry.output ?? `${entry.source}.o`));
   };
 
@@ -74,7 +80,10 @@ export function createCompiler(
         ];
         const argv = objectCommand(entry, object, flags, readTextIfThere, input);
         const start = performance.now();
-        const { status, output, isLate } = await run(argv, entry, limits, signal);
+        busy.add(dirname(object));
+        const { status, output, isLate } = await run(argv, entry, limits, signal).finally(() =>
+          busy.delete(dirname(object)),
+        );
         const milliseconds = performance.now() - start;
         log('debug', `${entry.directory}$ ${argv.join(' ')}\n${output}`);
         const diagnostics = parseDiagnostics(output, entry.directory, entry.source, readLine);
