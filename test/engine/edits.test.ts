@@ -26,6 +26,21 @@ describe('an edit takes effect', () => {
   );
 
   it(
+    'of a function that is inlined everywhere and has code all the same',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        `static long inner(long n) { return n * 2; }
+         __attribute__((flatten)) long value(long n) { return inner(n) + inner(n + 1); }`,
+        { compiler: 'clang++', flags: ['-g', '-O0'] },
+      );
+      assert.equal(await unit.value(1), 6);
+      await unit.editAndPatch('n * 2', 'n * 3');
+      assert.equal(await unit.value(1), 9);
+    }),
+  );
+
+  it(
     'of a const initialiser, in the functions that read it',
     inSession(async (session) => {
       const unit = await Unit.start(

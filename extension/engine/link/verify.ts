@@ -31,9 +31,13 @@ export interface VerifyInput {
 export function verifyPatch(bytes: Buffer | undefined, input: VerifyInput): void {
   const image = bytes && new Image(ElfFile.parse('patch', bytes), 0, 'patch', Infinity);
   // Every function that changed is there, or named with the reason why it need not be.
-  for (const { roles, warnings } of input.units)
-    for (const fn of roles.keys())
-      if (!warnings.some(({ symbol }) => symbol === fn.symbol.name)) checkPresent(fn, image, input);
+  for (const { comparison, roles, warnings } of input.units)
+    for (const [fn, role] of roles)
+      if (
+        !warnings.some(({ symbol }) => symbol === fn.symbol.name) &&
+        (role !== 'direct' || isReferred(fn, comparison))
+      )
+        checkPresent(fn, image, input);
   if (!image) return;
   // Exactly the planned entries are redirected, each to its own function.
   checkFixes(image, input);
@@ -48,6 +52,19 @@ export function verifyPatch(bytes: Buffer | undefined, input: VerifyInput): void
 
 function failed(message: string, { locate }: VerifyInput, object: ObjectFile, symbol: string): HotPatchError {
   return new HotPatchError('verify-failed', message, { ...locate(object, symbol), symbol });
+}
+
+/** Does any other function of the unit refer to it? What was inlined everywhere may be there all the same (clang, -O0). */
+function isReferred(fn: ObjectFunction, { functions, references, object }: UnitComparison): boolean {
+  return functions.some(
+    (caller) =>
+      caller.fn !== fn &&
+      references.of(caller.fn).some(({ symbol: index, addend, beyond }) => {
+        const symbol = object.symbol(index);
+        const section = object.sectionOf(symbol);
+        return section !== undefined && object.functionAt(section, symbol.value + addend + beyond) === fn;
+      }),
+  );
 }
 
 function checkPresent(fn: ObjectFunction, image: Image | undefined, input: VerifyInput): void {
