@@ -24,5 +24,4 @@ export const KNOWN: readonly Known[] = [
     variants: /^gcc-O0/,
     cause: 'the check of the finished patch refuses the edit again after its undo',
   },
-  { construct: 'ifunc', variants: /./, cause: 'new code calls the resolver' },
 ];

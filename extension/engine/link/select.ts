@@ -231,6 +231,14 @@ export class Selection {
         `Code that changed goes on in the middle of ${fn.symbol.name}, which did not change`,
       );
     }
+    // The address of the symbol is the resolver's; what it chose is known to the process alone.
+    if (symbol.type === abi.STT_GNU_IFUNC && compared.live)
+      throw this.error(
+        'unsupported-construct',
+        object,
+        symbol.name,
+        `Code that changed calls ${symbol.name}, which this file resolves at load time (ifunc)`,
+      );
     // A local name of a global function says that this very definition is meant.
     if (symbol.binding !== abi.STB_LOCAL && this.bindsElsewhere(fn.symbol))
       return this.importTarget(object, fn.symbol.name, true);

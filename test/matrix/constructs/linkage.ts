@@ -146,6 +146,7 @@ static long (*resolve_$$(void))(long) { return fast; }
 long part_$$(long n) __attribute__((ifunc("resolve_$$")));
 long step(long n) { return part_$$(n) + 7; }`,
     edit: ['part_$$(n) + 7', 'part_$$(n) + 8', 'part_$$(n) * 9'],
+    refused: ['unsupported-construct'],
   },
   {
     id: 'ifunc-implementation',
