@@ -12,7 +12,7 @@ import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { readFixes } from '../patch_format/note';
 import type { ImportResolver } from './imports';
-import type { PlannedFix } from './link';
+import type { PlannedFix } from './input';
 import type { SelectedUnit } from './select';
 
 export interface VerifyInput {

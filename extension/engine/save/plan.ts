@@ -12,7 +12,7 @@ import type { Producer } from '../dwarf/producer';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { Locate, ObjectFunction } from '../elf/object';
-import type { PlannedFix } from '../link/link';
+import type { PlannedFix } from '../link/input';
 import type { Role } from '../link/select';
 import type { Problem } from '../model/result';
 import { entryShape, JUMP_SIZE } from '../arch/x86_64/instructions';

@@ -2,7 +2,7 @@
 // that data is out of reach of a PC-relative operand. What changed is known already and stays what it is.
 import { CompileError } from '../compile/compiler';
 import type { ObjectFunction } from '../elf/object';
-import { IndirectAccessNeeded } from '../link/link';
+import { IndirectAccessNeeded } from '../link/relocate';
 import { compareUnit } from './compare_unit';
 import { readUnit } from './compile';
 import { keepRegisters } from './plan';

@@ -1,0 +1,192 @@
+// Slots of the patch's global offset table and stubs of its procedure linkage table (psABI, sections 4.4.3 and 5.2):
+// which ones the code asks for, what they hold, and what of it the process's loader fills in.
+import { usesSlot } from '../compare/object_references';
+import * as abi from '../elf/constants';
+import { write64 } from '../patch_format/note';
+import { addressOfTarget, threadOffset, write64signed } from './addresses';
+import type { DynamicTables } from './dynamic';
+import type { AddressOf, LinkInput } from './input';
+import type { Target } from './select';
+
+const STUB_SIZE = 8;
+
+export class Indirections {
+  private readonly stubs = new Map<string, number>();
+  private readonly slots = new Map<string, number>();
+  private slotBytes = 0;
+
+  /** GOT slots and PLT stubs that the chunks' relocations ask for. */
+  constructor(
+    private readonly input: LinkInput,
+    private readonly addressOf: AddressOf,
+  ) {
+    for (const chunk of this.input.selection.chunks)
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
+        const target = this.input.selection.targetOf(chunk, relocation);
+        const name = chunk.object.symbol(relocation.symbol).name;
+        switch (relocation.type) {
+          case abi.R_X86_64_GOTPCREL:
+          case abi.R_X86_64_GOTPCRELX:
+          case abi.R_X86_64_REX_GOTPCRELX:
+          case abi.R_X86_64_GOTTPOFF:
+            this.slot(slotKey(relocation.type, target, name), 1);
+            break;
+          case abi.R_X86_64_TLSGD:
+            this.slot(slotKey(relocation.type, target, name), 2);
+            break;
+          case abi.R_X86_64_TLSLD:
+            this.slot('module', 2);
+            break;
+          default:
+            if (target.kind === 'import' && needsStub(relocation.type, target)) this.stub(target.name);
+        }
+      }
+    // The personality routine, where frames name it directly (code that is not position-independent).
+    for (const chunk of this.input.selection.chunks) {
+      if (!chunk.fn) continue;
+      for (const { symbol, offset } of this.input.selection.unwinds.get(chunk.object)?.references(chunk.fn) ??
+        []) {
+        const target = this.input.selection.target(chunk.object, symbol, offset);
+        if (target.kind === 'import' && target.isFunction) this.stub(target.name);
+      }
+    }
+  }
+
+  private slot(key: string, words: number): number {
+    const known = this.slots.get(key);
+    if (known !== undefined) return known;
+    const offset = this.slotBytes;
+    this.slotBytes += words * 8;
+    this.slots.set(key, offset);
+    return offset;
+  }
+  private stub(name: string): number {
+    const known = this.stubs.get(name);
+    if (known !== undefined) return known;
+    const offset = this.stubs.size * STUB_SIZE;
+    this.stubs.set(name, offset);
+    this.slot(`import:${name}`, 1);
+    return offset;
+  }
+
+  /** Bytes of `.got`. */
+  get slotSize(): number {
+    return this.slotBytes;
+  }
+
+  /** Bytes of `.plt`. */
+  get stubSize(): number {
+    return this.stubs.size * STUB_SIZE;
+  }
+
+  /** Address of the slot that a relocation reads. */
+  slotOf(type: number, target: Target, name: string): number {
+    const key = type === abi.R_X86_64_TLSLD ? 'module' : slotKey(type, target, name);
+    return this.addressOf('.got') + this.slots.get(key)!;
+  }
+
+  /** An address that code can hold directly: functions of libraries by their stub.
+   * @param offset what of the target's offset belongs to the addressed place (imports have no place of their own) */
+  directAddress(target: Target, offset: number): number {
+    if (target.kind !== 'import') return addressOfTarget(target);
+    if (target.weak) return 0;
+    const stub = this.stubs.get(target.name);
+    if (stub !== undefined) return this.addressOf('.plt') + stub + offset;
+    const address = this.input.imports.find(target.name)?.address;
+    if (address === undefined) throw new Error(`${target.name} was given no stub`);
+    return address + offset;
+  }
+
+  /** Everything the loader has to fill in, so that the tables' sizes are known before the layout. */
+  addDynamic(dynamic: DynamicTables): void {
+    for (const [key, offset] of this.slots) {
+      const [kind, name] = splitKey(key);
+      const place = (): number => this.addressOf('.got') + offset;
+      if (kind === 'import') dynamic.add(place, abi.R_X86_64_GLOB_DAT, name, 0);
+      else if (kind === 'import-tpoff') dynamic.add(place, abi.R_X86_64_TPOFF64, name, 0);
+      else if (kind === 'import-gd') {
+        dynamic.add(place, abi.R_X86_64_DTPMOD64, name, 0);
+        dynamic.add(() => place() + 8, abi.R_X86_64_DTPOFF64, name, 0);
+      } else if (kind === 'module' || kind === 'gd') dynamic.add(place, abi.R_X86_64_DTPMOD64, undefined, 0);
+    }
+    for (const chunk of this.input.selection.chunks)
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
+        if (relocation.type !== abi.R_X86_64_64) continue;
+        const target = this.input.selection.targetOf(chunk, relocation);
+        if (target.kind === 'import')
+          dynamic.add(
+            () => chunk.address + relocation.offset - chunk.start,
+            abi.R_X86_64_64,
+            target.name,
+            relocation.addend,
+          );
+      }
+  }
+
+  slotContents(): Buffer {
+    const bytes = Buffer.alloc(this.slotBytes);
+    const targets = this.slotTargets();
+    for (const [key, offset] of this.slots) {
+      const [kind] = splitKey(key);
+      const target = targets.get(key);
+      if (kind === 'address' && target) write64(bytes, offset, addressOfTarget(target));
+      else if (kind === 'tpoff' && target?.kind === 'thread-local')
+        write64signed(bytes, offset, threadOffset(this.input.live, target.offset));
+      else if (kind === 'gd' && target?.kind === 'thread-local')
+        write64signed(bytes, offset + 8, target.offset);
+    }
+    return bytes;
+  }
+
+  private slotTargets(): Map<string, Target> {
+    const targets = new Map<string, Target>();
+    for (const chunk of this.input.selection.chunks)
+      for (const relocation of this.input.selection.referencesOf(chunk)) {
+        if (!usesSlot(relocation.type)) continue;
+        const target = this.input.selection.targetOf(chunk, relocation);
+        targets.set(slotKey(relocation.type, target, chunk.object.symbol(relocation.symbol).name), target);
+      }
+    return targets;
+  }
+
+  stubBytes(): Buffer {
+    const bytes = Buffer.alloc(this.stubs.size * STUB_SIZE, 0xcc);
+    for (const [name, offset] of this.stubs) {
+      const slot = this.addressOf('.got') + this.slots.get(`import:${name}`)!;
+      // jmp *slot(%rip)
+      bytes.writeUInt16BE(0xff25, offset);
+      bytes.writeInt32LE(slot - (this.addressOf('.plt') + offset + 6), offset + 2);
+    }
+    return bytes;
+  }
+}
+
+function needsStub(type: number, target: Target & { kind: 'import' }): boolean {
+  if (target.weak) return false;
+  if (type === abi.R_X86_64_PLT32) return true;
+  return (
+    target.isFunction && (type === abi.R_X86_64_PC32 || type === abi.R_X86_64_32 || type === abi.R_X86_64_32S)
+  );
+}
+
+/** Names a GOT slot: what it holds, so that equal ones are shared. */
+function slotKey(type: number, target: Target, name: string): string {
+  const thread = type === abi.R_X86_64_GOTTPOFF ? 'tpoff' : type === abi.R_X86_64_TLSGD ? 'gd' : undefined;
+  switch (target.kind) {
+    case 'import':
+      return `${thread ? `import-${thread}` : 'import'}:${target.name}`;
+    case 'thread-local':
+      return `${thread ?? 'gd'}:${target.offset}`;
+    case 'live':
+      return `address:${target.address}`;
+    case 'absolute':
+      return `address:${target.value}`;
+    case 'chunk':
+      return `address:${target.chunk.object.identity}:${target.chunk.section.index}:${target.chunk.start}:${target.offset}:${name}`;
+  }
+}
+
+function splitKey(key: string): [string, string] {
+  const colon = key.indexOf(':');
+  return colon < 0 ? [key, ''] : [key.slice(0, colon), key.slice(colon + 1)];
+}

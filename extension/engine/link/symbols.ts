@@ -1,0 +1,64 @@
+// The symbol table of a patch: what later saves, debuggers and profilers find its code and variables by.
+import type { RegisterKeeper } from '../arch/x86_64/register_keeper';
+import * as abi from '../elf/constants';
+import { LEFT_OUT, type ObjectFunction } from '../elf/object';
+import type { Chunk, Selection } from './select';
+import type { OutputSymbol } from './write_elf';
+
+/** The patch's own functions and variables, locals under a FILE symbol that names their source. */
+export function patchSymbols(
+  selection: Selection,
+  keepers: ReadonlyMap<ObjectFunction, RegisterKeeper>,
+  sectionOf: (chunk: Chunk) => string,
+): OutputSymbol[] {
+  const symbols: OutputSymbol[] = [];
+  const objects = new Set(selection.chunks.map((chunk) => chunk.object));
+  const globals: OutputSymbol[] = [];
+  for (const object of objects) {
+    symbols.push({
+      name: object.identity,
+      value: 0,
+      size: 0,
+      type: abi.STT_FILE,
+      binding: abi.STB_LOCAL,
+      section: undefined,
+    });
+    // Later saves see by it that the debug information is not of the whole unit.
+    if (object.isReduced)
+      symbols.push({
+        name: LEFT_OUT,
+        value: 0,
+        size: 0,
+        type: abi.STT_NOTYPE,
+        binding: abi.STB_LOCAL,
+        section: undefined,
+      });
+    for (const chunk of selection.chunks) {
+      if (chunk.object !== object) continue;
+      const keeper = chunk.fn && keepers.get(chunk.fn);
+      if (keeper)
+        symbols.push({
+          name: `${chunk.fn!.symbol.name}.keep`,
+          value: chunk.address - keeper.code.length,
+          size: keeper.code.length,
+          type: abi.STT_FUNC,
+          binding: abi.STB_LOCAL,
+          section: sectionOf(chunk),
+        });
+      for (const symbol of object.symbolsIn(chunk.section)) {
+        if (symbol.value < chunk.start || symbol.value >= chunk.end || symbol.type === abi.STT_NOTYPE)
+          continue;
+        const entry = {
+          name: symbol.name,
+          value: chunk.address + symbol.value - chunk.start,
+          size: symbol.size,
+          type: symbol.type,
+          binding: symbol.binding,
+          section: sectionOf(chunk),
+        };
+        (symbol.binding === abi.STB_LOCAL ? symbols : globals).push(entry);
+      }
+    }
+  }
+  return [...symbols, ...globals];
+}
