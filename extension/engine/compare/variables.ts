@@ -1,11 +1,13 @@
 // What a save changes about variables that exist: their size (refused), their initialiser or, of a constant that other
-// files can read, its value (a warning: the value is kept). Part of the safety checks, with layout.ts, which knows types;
+// files can read or whose address may be kept, its value (a warning: the value is kept). Part of the safety checks, with layout.ts, which knows types;
 // this one only needs symbols, so it also works without debug information. New variables are start_code.ts's.
+import { escapeOf } from '../arch/x86_64/escaping_addresses';
 import * as abi from '../elf/constants';
-import type { ElfSymbol, Section } from '../elf/file';
+import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
-import { isConstant, type Locate } from '../elf/object';
+import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
+import { IDENTITY } from './constants';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -33,6 +35,32 @@ function changedConstants(comparison: UnitComparison): ElfSymbol[] {
     const section = object.sectionOf(symbol);
     if (!section || !isConstant(section) || object.inGroup(section)) return false;
     return live.module.global(symbol.name) !== undefined && !comparison.constant(section, symbol);
+  });
+}
+
+/** Constants of the unit itself, of another value than in the process, whose address the process may have kept: code
+ * stores it, or passes it on and the constant is more than text and numbers. (One that is in an initialised variable
+ * makes that variable's initialiser another.) */
+function keptConstants(comparison: UnitComparison): ElfSymbol[] {
+  const { object } = comparison;
+  return object.symbols.filter((symbol) => {
+    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0 || symbol.binding !== abi.STB_LOCAL) return false;
+    const section = object.sectionOf(symbol);
+    if (!section || !isConstant(section) || IDENTITY.test(symbol.name)) return false;
+    if (comparison.correlation.candidates(symbol).length === 0 || comparison.constant(section, symbol))
+      return false;
+    const refersTo = (relocation: Relocation, beyond: number): boolean => {
+      const target = object.symbol(relocation.symbol);
+      return target.section === symbol.section && target.value + relocation.addend + beyond === symbol.value;
+    };
+    const hasPointers = object.relocationsIn(section, symbol.value, symbol.value + symbol.size).length > 0;
+    const isGivenAway = (fn: ObjectFunction): boolean =>
+      comparison.references.of(fn).some((reference) => {
+        if (!refersTo(reference, reference.beyond)) return false;
+        const escape = escapeOf(object.code(fn), reference.offset - fn.offset);
+        return escape === 'stored' || (escape === 'passed' && hasPointers);
+      });
+    return object.functions.some(isGivenAway);
   });
 }
 
@@ -71,6 +99,13 @@ export function checkVariables(
     warnings.push({
       code: 'constant-kept',
       message: `The value of the constant ${symbol.name} changed: functions of this file use the new one, other files that read it keep the old one`,
+      symbol: symbol.name,
+      ...locate(object, symbol.name),
+    });
+  for (const symbol of keptConstants(comparison))
+    warnings.push({
+      code: 'constant-kept',
+      message: `The constant ${symbol.name} changed: functions of this file use the new one, pointers to it that the process has kept still lead to the old one`,
       symbol: symbol.name,
       ...locate(object, symbol.name),
     });

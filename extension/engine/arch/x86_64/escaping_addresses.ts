@@ -1,0 +1,136 @@
+// Does code give away an address that it forms: store it where it outlives the call, pass it on or return it? Follows
+// registers along straight code, as far as compilers put such a use behind the instruction that forms the address.
+import {
+  ConditionCode,
+  Decoder,
+  DecoderOptions,
+  FlowControl,
+  Instruction,
+  Mnemonic,
+  OpKind,
+  Register,
+  RegisterExt,
+} from 'iced-x86';
+
+/** Instructions that are followed behind the one that forms the address. */
+const FOLLOWED = 24;
+
+/** psABI, figure 3.4. */
+const ARGUMENTS: ReadonlySet<Register> = new Set([
+  Register.RDI,
+  Register.RSI,
+  Register.RDX,
+  Register.RCX,
+  Register.R8,
+  Register.R9,
+]);
+const KEPT_BY_CALLS: ReadonlySet<Register> = new Set([
+  Register.RBX,
+  Register.RBP,
+  Register.R12,
+  Register.R13,
+  Register.R14,
+  Register.R15,
+]);
+
+/**
+ * @param code of a function
+ * @param field offset of the field (displacement or immediate) that holds the address
+ * @returns `stored` in memory that is not on the stack; `passed` to a function, or returned; undefined when neither is
+ *   seen, and for instructions that read or write the object itself.
+ */
+export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' | undefined {
+  const decoder = new Decoder(64, code, DecoderOptions.None);
+  const instruction = new Instruction();
+  const holding = new Set<Register>();
+  let followed = 0;
+  try {
+    for (let at = 0; decoder.canDecode && followed <= FOLLOWED; at += instruction.length) {
+      decoder.decodeOut(instruction);
+      if (at + instruction.length <= field) continue;
+      if (followed++ === 0) {
+        const formed = formedBy(instruction);
+        if (formed === 'stored' || formed === undefined) return formed;
+        holding.add(formed);
+        continue;
+      }
+      switch (instruction.flowControl) {
+        case FlowControl.Return:
+          return holding.has(Register.RAX) ? 'passed' : undefined;
+        case FlowControl.Call:
+        case FlowControl.IndirectCall:
+          if ([...holding].some((register) => ARGUMENTS.has(register))) return 'passed';
+          for (const register of holding) if (!KEPT_BY_CALLS.has(register)) holding.delete(register);
+          break;
+        case FlowControl.UnconditionalBranch:
+        case FlowControl.IndirectBranch:
+          // Where the function ends with another one's call, arguments are in their registers; a loop has them by chance.
+          return undefined;
+        default:
+          if (isStored(instruction, holding)) return 'stored';
+          follow(instruction, holding);
+      }
+      if (holding.size === 0) return undefined;
+    }
+    return undefined;
+  } finally {
+    instruction.free();
+    decoder.free();
+  }
+}
+
+/** Moves of general and of vector registers: of two pointers that are stored at once, a vector register holds both. */
+const MOVES: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Mov,
+  Mnemonic.Movq,
+  Mnemonic.Movaps,
+  Mnemonic.Movups,
+  Mnemonic.Movdqa,
+  Mnemonic.Movdqu,
+]);
+/** They put a second pointer beside what the vector register holds. */
+const JOINS: ReadonlySet<Mnemonic> = new Set([
+  Mnemonic.Punpcklqdq,
+  Mnemonic.Unpcklpd,
+  Mnemonic.Movhps,
+  Mnemonic.Pinsrq,
+]);
+const COMPARES: ReadonlySet<Mnemonic> = new Set([Mnemonic.Cmp, Mnemonic.Test, Mnemonic.Push]);
+
+/** The register that an instruction puts the address into; `stored` for one that stores it as an immediate. */
+function formedBy(instruction: Instruction): Register | 'stored' | undefined {
+  const { mnemonic, op0Kind, op1Kind, op0Register } = instruction;
+  const isLoad = op1Kind === OpKind.Memory && mnemonic !== Mnemonic.Lea;
+  if (isLoad || (mnemonic !== Mnemonic.Lea && mnemonic !== Mnemonic.Mov)) return undefined;
+  if (op0Kind === OpKind.Register)
+    return op1Kind === OpKind.Register ? undefined : RegisterExt.fullRegister(op0Register);
+  return op1Kind === OpKind.Register || isOnStack(instruction) ? undefined : 'stored';
+}
+
+function isStored(instruction: Instruction, holding: ReadonlySet<Register>): boolean {
+  return (
+    MOVES.has(instruction.mnemonic) &&
+    instruction.op0Kind === OpKind.Memory &&
+    instruction.op1Kind === OpKind.Register &&
+    !isOnStack(instruction) &&
+    holding.has(RegisterExt.fullRegister(instruction.op1Register))
+  );
+}
+
+function isOnStack({ memoryBase }: Instruction): boolean {
+  return memoryBase === Register.RSP || memoryBase === Register.RBP;
+}
+
+/** Copies from register to register hold the address too; whatever else is written does not. */
+function follow(instruction: Instruction, holding: Set<Register>): void {
+  const { mnemonic, opCount, op0Kind, op1Kind } = instruction;
+  if (opCount === 0 || op0Kind !== OpKind.Register || COMPARES.has(mnemonic)) return;
+  const written = RegisterExt.fullRegister(instruction.op0Register);
+  const isConditional = instruction.conditionCode !== ConditionCode.None;
+  const isFromHolder =
+    opCount > 1 &&
+    op1Kind === OpKind.Register &&
+    holding.has(RegisterExt.fullRegister(instruction.op1Register));
+  if (isFromHolder && (MOVES.has(mnemonic) || JOINS.has(mnemonic) || isConditional)) holding.add(written);
+  else if (!isConditional && !JOINS.has(mnemonic)) holding.delete(written);
+}

@@ -1,0 +1,89 @@
+// Constants whose address the process may have kept: an edit gives the code a new object, and the kept pointers lead to
+// the old one. That is said, and only where an address is given away.
+import { strict as assert } from 'node:assert';
+import { inSession, Unit } from '../support/session';
+
+const ops = `struct ops { const char *name; long (*f)(long); };
+static long f(long n) { return n + 1; }
+static const struct ops file_ops = {"files", f};
+`;
+
+/** Each gives the address of file_ops away in another way. */
+const givenAway: [how: string, source: string][] = [
+  [
+    'stored by code',
+    `static const struct ops *kept;
+long value(long n) { if (!kept) kept = &file_ops; return kept->name[0] * 100 + kept->f(n); }`,
+  ],
+  [
+    'passed to a function',
+    `static const struct ops *kept;
+__attribute__((noinline, noclone)) static void enter(const struct ops *o) { __asm__ volatile("" ::: "memory"); kept = o; }
+long value(long n) { if (!kept) enter(&file_ops); return kept->name[0] * 100 + kept->f(n); }`,
+  ],
+];
+
+/** None of these keeps an address. */
+const used: [how: string, source: string, from: string, to: string][] = [
+  [
+    'a member that is read',
+    `${ops}long value(long n) { return file_ops.name[0] * 100 + file_ops.f(n); }`,
+    '"files"',
+    '"pipes"',
+  ],
+  [
+    'a table that is indexed',
+    `static const int table[] = {1, 2, 3, 4};
+long value(long n) { return table[n & 3] + n * 10; }`,
+    '{1, 2',
+    '{1, 7',
+  ],
+  [
+    'a table that is walked',
+    `static const struct { const char *name; int v; } table[] = {{"a", 1}, {"b", 2}, {0, 0}};
+long value(long n) { long s = n; for (int i = 0; table[i].name; i++) s += table[i].v * table[i].name[0]; return s; }`,
+    '"b", 2',
+    '"b", 5',
+  ],
+  [
+    'text that is passed on',
+    `static const char text[] = "hello";
+__attribute__((noinline)) static long first(const char *s) { __asm__ volatile("" ::: "memory"); return s[0]; }
+long value(long n) { return first(text) + n; }`,
+    '"hello"',
+    '"world"',
+  ],
+];
+
+for (const [compiler, optimise] of [
+  ['gcc', '-O0'],
+  ['gcc', '-O2'],
+  ['clang', '-O0'],
+  ['clang', '-O2'],
+] as const)
+  describe(`a changed constant (${compiler} ${optimise})`, () => {
+    const options = { language: 'c', compiler, flags: [optimise, '-g'] as string[] } as const;
+    for (const [how, source] of givenAway)
+      it(
+        `whose address was ${how} is said to be kept`,
+        inSession(async (session) => {
+          const unit = await Unit.start(session, ops + source, options);
+          await unit.value(2);
+          const { warnings } = await unit.editAndPatch('"files"', '"pipes"');
+          assert.deepEqual(
+            warnings.map(({ code, symbol }) => [code, symbol]),
+            [['constant-kept', 'file_ops']],
+          );
+        }),
+      );
+
+    for (const [how, source, from, to] of used)
+      it(
+        `is new without a word where it is ${how}`,
+        inSession(async (session) => {
+          const unit = await Unit.start(session, source, options);
+          await unit.value(1);
+          assert.deepEqual((await unit.editAndPatch(from, to)).warnings, []);
+        }),
+      );
+  });
