@@ -528,9 +528,9 @@ describe('code that is on a stack', () => {
         functions[0]!.versions.map(({ version }) => version),
         [0, ...Array.from({ length: 65 }, (_, i) => 36 + i)],
       );
-      // The kernel joins and parts the mappings of our own memory.
+      // The kernel joins and parts the mappings of our own memory; each patch that stayed would be one at least.
       const late = mappings(process.pid).length;
-      assert.ok(Math.abs(late - early) <= 2, `${early} mappings became ${late}`);
+      assert.ok(late - early < 20, `${early} mappings became ${late}`);
       assert.match(
         await process.refused('unknown-version', 'revert', `function ${functions[0]!.address} 3`),
         /version 3/,

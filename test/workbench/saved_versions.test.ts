@@ -52,7 +52,7 @@ describe('versions that were saved', () => {
     const again = await window({ type: 'processes', processes: [processOf(process.pid)] });
     assert.deepEqual(again.state.delivered, first.state.delivered);
     const [entry] = again.state.history;
-    assert.deepEqual({ message: undefined, ...entry }, first.state.history[0]);
+    assert.deepEqual({ message: undefined, confirmed: undefined, ...entry }, first.state.history[0]);
     const third = await window(...patchedIn(process.pid, 20, 'new text'));
     assert.deepEqual(
       third.state.history.map(({ id }) => id),

@@ -180,14 +180,18 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
     if (!process?.runtime) return;
     const { signal } = process.runtime;
     const threadId = stopped.threadId ?? process.pid;
-    await pass(signal, async () => {
-      const top = { threadId, startFrame: 0, levels: 1 };
-      const { stackFrames } = (await debugSession.customRequest('stackTrace', top)) as {
-        stackFrames: { id: number }[];
-      };
-      return stackFrames[0]?.id;
-    });
-    if (isStopBy(signal, stopped)) await debugSession.customRequest('continue', { threadId });
+    try {
+      await pass(signal, async () => {
+        const top = { threadId, startFrame: 0, levels: 1 };
+        const { stackFrames } = (await debugSession.customRequest('stackTrace', top)) as {
+          stackFrames: { id: number }[];
+        };
+        return stackFrames[0]?.id;
+      });
+    } finally {
+      // Also where the debugger took no command: nobody else knows that this stop is not the user's.
+      if (isStopBy(signal, stopped)) await debugSession.customRequest('continue', { threadId });
+    }
   };
   const attempt = (work: Promise<void>): void =>
     void work.catch((error: unknown) =>

@@ -1,5 +1,8 @@
 // One VS Code for all tests of a `describe`, on a workspace that is prepared first (built, say). What a failed test
-// saw is kept as a screenshot.
+// saw is kept as a screenshot, with the extension's log.
+import { copyFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../../support/paths';
 import { Session } from '../../support/session';
 import { removeTemporaryDirectory, temporaryDirectory } from '../../support/temporary';
 import { Workbench, type WorkbenchOptions } from './workbench';
@@ -38,7 +41,9 @@ export function useWorkbench(
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
-      await workbench?.screenshot(`failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`);
+      const name = `failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`;
+      await workbench?.screenshot(name);
+      keepLog(home, name);
     }
   });
   after(async () => {
@@ -54,4 +59,12 @@ export function useWorkbench(
       return workbench!;
     },
   };
+}
+
+/** Copies what the extension logged beside the screenshot. */
+function keepLog(home: string, name: string): void {
+  const log = readdirSync(home, { recursive: true, encoding: 'utf8' }).find((path) =>
+    /Hot Patch[^/]*\.log$/.test(path),
+  );
+  if (log) copyFileSync(join(home, log), join(root, '.cache', 'screenshots', `${name}.log`));
 }

@@ -171,9 +171,12 @@ export class Workbench {
   }
 
   async statusTooltip(text: string | RegExp): Promise<Locator> {
-    await this.page.locator(STATUS).hover();
     const hover = this.page.locator('.monaco-hover', { hasText: text });
-    await hover.waitFor();
+    // A status bar item that is drawn anew under the mouse shows no hover until the mouse comes again.
+    await this.untilSeen(async () => {
+      await this.page.mouse.move(0, 0);
+      await this.page.locator(STATUS).hover();
+    }, hover);
     return hover;
   }
 
