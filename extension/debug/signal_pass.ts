@@ -82,11 +82,20 @@ export interface Stopped {
   reason: string;
   description?: string;
   text?: string;
+  /** On Linux the number that the kernel gave the thread. */
+  threadId?: number;
 }
 
-/** Did the process stop because of this signal and nothing else? */
-export function isStopBy(signal: number, { reason, description, text }: Stopped): boolean {
+/** Did the process stop because of this signal and nothing else?
+ * @param workerTid the runtime's thread: no other signal is sent to it, which tells where the debugger names none (lldb 14
+ *   leaves the description out when the signal comes while it takes a command) */
+export function isStopBy(
+  signal: number,
+  { reason, description, text, threadId }: Stopped,
+  workerTid: number,
+): boolean {
   if (!/^(signal|exception)$/.test(reason)) return false;
+  if (!description && !text) return threadId === workerTid;
   const names = [gdbSignalName(signal), lldbSignalName(signal)].map((name) => name.replace(/[+]/g, '\\+'));
   return new RegExp(`(^|[^A-Z0-9])(${names.join('|')})(?![A-Z0-9+-])`).test(
     `${description ?? ''} ${text ?? ''}`,

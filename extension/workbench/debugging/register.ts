@@ -175,10 +175,10 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
     passed.add(signal);
     session.log.info(`${type}: ${expression}`);
   };
-  const passAtStop = async (stopped: StoppedBody): Promise<void> => {
+  const passAtStop = async (stopped: Stopped): Promise<void> => {
     const process = processIn(await session.engine.processes());
     if (!process?.runtime) return;
-    const { signal } = process.runtime;
+    const { signal, workerTid } = process.runtime;
     const threadId = stopped.threadId ?? process.pid;
     try {
       await pass(signal, async () => {
@@ -190,7 +190,7 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
       });
     } finally {
       // Also where the debugger took no command: nobody else knows that this stop is not the user's.
-      if (isStopBy(signal, stopped)) await debugSession.customRequest('continue', { threadId });
+      if (isStopBy(signal, stopped, workerTid)) await debugSession.customRequest('continue', { threadId });
     }
   };
   const attempt = (work: Promise<void>): void =>
@@ -208,7 +208,7 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
     onDidSendMessage: (message: {
       type: string;
       event?: string;
-      body?: StoppedBody & { systemProcessId?: number };
+      body?: Stopped & { systemProcessId?: number };
     }) => {
       if (message.type !== 'event') return;
       if (message.event === 'process') announced = message.body?.systemProcessId;
@@ -219,8 +219,6 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
     onWillStopSession: () => watch.dispose(),
   };
 }
-
-type StoppedBody = Stopped & { threadId?: number };
 
 function tracerOf(pid: number): number {
   try {
