@@ -56,9 +56,19 @@ Descriptor open_own(int parent, const char *name) {
   return Descriptor(-1);
 }
 
+/** The user that the directory is named for. The program may become another one at any moment. */
+uid_t named_for;
+
 /** Creates it if need be, and opens it. */
 Descriptor make_own(int parent, const char *name) {
   if (mkdirat(parent, name, 0700) == 0) {
+    struct stat status {};
+    if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != named_for) {
+      // It would stand in the way of the user whose name it has.
+      unlinkat(parent, name, AT_REMOVEDIR);
+      errno = EPERM;
+      return Descriptor(-1);
+    }
     fchmodat(parent, name, 0700, 0); // whatever the umask
   } else if (errno != EEXIST) {
     return Descriptor(-1);
@@ -263,7 +273,8 @@ bool create_control_directory(Failure &failure) {
   created_for_pid = 0;
   passed_over[0] = '\0';
   char user[32], name[32], unplanted[40];
-  std::snprintf(user, sizeof user, "hot_fix-%u", geteuid());
+  named_for = geteuid();
+  std::snprintf(user, sizeof user, "hot_fix-%u", named_for);
   std::snprintf(name, sizeof name, "%d", getpid());
   const char *const places[] = {wanted_base, common_base};
   for (const char *place : places) {
@@ -274,6 +285,7 @@ bool create_control_directory(Failure &failure) {
   }
   choose_unplanted_name(user, unplanted);
   if (create_in(unplanted, name)) return true;
+  if (geteuid() != named_for) return create_control_directory(failure);
   return fail(failure, Code::internal, errno, nullptr, "%s/%s/%s could not be created (errno %d)", base, user_name,
               name, errno);
 }
