@@ -21,6 +21,24 @@ long value(long n) { if (!kept) kept = &file_ops; return kept->name[0] * 100 + k
 __attribute__((noinline, noclone)) static void enter(const struct ops *o) { __asm__ volatile("" ::: "memory"); kept = o; }
 long value(long n) { if (!kept) enter(&file_ops); return kept->name[0] * 100 + kept->f(n); }`,
   ],
+  [
+    'passed in tail position',
+    `static const struct ops *kept;
+__attribute__((noinline, noclone)) static long enter(const struct ops *o) { kept = o; __asm__ volatile("" ::: "memory"); return 7; }
+long value(long n) { return kept ? kept->name[0] * 100 + kept->f(n) : enter(&file_ops); }`,
+  ],
+  [
+    'chosen and stored',
+    `static const struct ops others = {"others", f};
+static const struct ops *volatile kept;
+long value(long n) { if (!kept) kept = n > 1 ? &file_ops : &others; return kept->name[0] * 100 + kept->f(n); }`,
+  ],
+  [
+    'returned',
+    `__attribute__((noinline, noclone)) static const struct ops *current(void) { __asm__ volatile("" ::: "memory"); return &file_ops; }
+static const struct ops *volatile kept;
+long value(long n) { if (!kept) kept = current(); return kept->name[0] * 100 + kept->f(n); }`,
+  ],
 ];
 
 /** None of these keeps an address. */

@@ -1,5 +1,6 @@
 // Does code give away an address that it forms: store it where it outlives the call, pass it on or return it? Follows
-// registers along straight code, as far as compilers put such a use behind the instruction that forms the address.
+// registers along the code and its jumps, as far as compilers put such a use behind the instruction that forms the
+// address; of a conditional jump, the way on.
 import {
   ConditionCode,
   Decoder,
@@ -59,13 +60,21 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
           return holding.has(Register.RAX) ? 'passed' : undefined;
         case FlowControl.Call:
         case FlowControl.IndirectCall:
-          if ([...holding].some((register) => ARGUMENTS.has(register))) return 'passed';
+          if (isPassed(holding)) return 'passed';
           for (const register of holding) if (!KEPT_BY_CALLS.has(register)) holding.delete(register);
           break;
-        case FlowControl.UnconditionalBranch:
         case FlowControl.IndirectBranch:
-          // Where the function ends with another one's call, arguments are in their registers; a loop has them by chance.
-          return undefined;
+          return isPassed(holding) ? 'passed' : undefined;
+        case FlowControl.UnconditionalBranch: {
+          const end = at + instruction.length;
+          const target = Number(BigInt.asIntN(64, instruction.nearBranchTarget));
+          // A call in tail position: out of the function, or not known yet (no jump leads to what is behind it).
+          if (target < 0 || target >= code.length || target === end)
+            return isPassed(holding) ? 'passed' : undefined;
+          decoder.position = target;
+          at = target - instruction.length;
+          break;
+        }
         default:
           if (isStored(instruction, holding)) return 'stored';
           follow(instruction, holding);
@@ -77,6 +86,10 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
     instruction.free();
     decoder.free();
   }
+}
+
+function isPassed(holding: ReadonlySet<Register>): boolean {
+  return [...holding].some((register) => ARGUMENTS.has(register));
 }
 
 /** Moves of general and of vector registers: of two pointers that are stored at once, a vector register holds both. */
