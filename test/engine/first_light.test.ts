@@ -269,10 +269,27 @@ describe('first light', () => {
     'is answered at once, without a compile, when no token was edited',
     inSession(async (session) => {
       const watched = await Watched.start(session, inC, { language: 'c' });
-      const result = await watched.save('return n + 1;', 'return /* one more */ n  +  1;');
+      const result = await watched.save('calls;\n}', 'calls; /* so far */  \n}');
       assert.equal(result.outcome, 'unchanged');
       assert.equal(result.timings['compile'], undefined);
-      await watched.light('n  +  1', 'n + 2');
+      await watched.light('n + 1', 'n + 2');
+    }),
+  );
+
+  it(
+    'is not answered so when a macro makes text of the tokens, or knows where they stand',
+    inSession(async (session) => {
+      const source = `#include <source_location>
+#define SPELLED(x) #x
+#define COLUMN() std::source_location::current().column()
+long value(long n) { return n ? sizeof SPELLED(n+1) : COLUMN(); }
+`;
+      const watched = await Watched.start(session, source, { flags: ['-O0', '-g', '-std=c++20'] });
+      const [size, column] = [await watched.value(1), await watched.value(0)];
+      assert.equal((await watched.save('n+1', 'n + 1')).outcome, 'patched');
+      assert.deepEqual([await watched.value(1), await watched.value(0)], [size + 2, column + 2]);
+      assert.equal((await watched.save(': COLUMN', ':    COLUMN')).outcome, 'patched');
+      assert.deepEqual([await watched.value(1), await watched.value(0)], [size + 2, column + 5]);
     }),
   );
 

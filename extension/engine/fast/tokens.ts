@@ -59,8 +59,8 @@ export function forEachToken(
   return true;
 }
 
-/** Spellings of the tokens of a part of a text. In a directive, where white space may matter (`#define f (x)`), each run
- * of white space and comments is one blank. */
+/** Spellings of the tokens of a part of a text, with a blank before those that are apart from the one before: a macro may
+ * make text of its arguments (`assert`), in which each run of white space is one blank (C17 6.10.3.2). */
 export function spellings(text: string, from = 0, to = text.length): string[] | undefined {
   const found: string[] = [];
   const isWhole = forEachSpelling(text, from, to, (spelling) => found.push(spelling));
@@ -73,15 +73,13 @@ function forEachSpelling(
   to: number,
   visit: (spelling: string, start: number) => void,
 ): boolean {
-  let before: { kind: TokenKind; end: number } | undefined;
+  let before: number | undefined;
   return forEachToken(
     text,
     (kind, start, end) => {
       const spelling = text.slice(start, end);
-      // Signs here are of one character, and literals have no suffix: with a blank between, they are others.
-      const isApart =
-        before?.end !== start && ((kind === 'sign' && before?.kind === 'sign') || before?.kind === 'text');
-      before = { kind, end };
+      const isApart = before !== undefined && before !== start;
+      before = end;
       visit(kind === 'directive' ? directiveText(spelling) : isApart ? ` ${spelling}` : spelling, start);
     },
     from,
@@ -102,24 +100,26 @@ export function directiveText(text: string): string {
   return result.trim();
 }
 
-/** Code that can know in which column it stands. */
-const COLUMN = /source_location|__builtin_COLUMN/;
-
-/** Do two texts have the same tokens, each on the same line? Then they compile to the same code. */
+/** Do two texts have the same tokens, each in the same line and column? Then they compile to the same code, whatever it
+ * says of its own place (`__LINE__`, `std::source_location`, a sanitizer's reports). */
 export function haveSameTokens(one: string, other: string): boolean {
-  if (COLUMN.test(one)) return false;
-  const a = linedTokens(one);
-  const b = linedTokens(other);
+  const a = placedTokens(one);
+  const b = placedTokens(other);
   return a !== undefined && b !== undefined && a.length === b.length && a.every((token, i) => token === b[i]);
 }
 
-function linedTokens(text: string): string[] | undefined {
+function placedTokens(text: string): string[] | undefined {
   const tokens: string[] = [];
   let line = 1;
+  let lineStart = 0;
   let counted = 0;
   const isWhole = forEachSpelling(text, 0, text.length, (spelling, start) => {
-    for (; counted < start; counted++) if (text.charCodeAt(counted) === 10) line++;
-    tokens.push(`${line}:${spelling}`);
+    for (; counted < start; counted++)
+      if (text.charCodeAt(counted) === 10) {
+        line++;
+        lineStart = counted + 1;
+      }
+    tokens.push(`${line}:${start - lineStart}:${spelling}`);
   });
   return isWhole ? tokens : undefined;
 }

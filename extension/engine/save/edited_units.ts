@@ -18,7 +18,7 @@ export interface EditedUnit {
 }
 
 export type Edit =
-  /** All tokens are what they were, on the same lines: there is nothing to do. */
+  /** All tokens are what and where they were: there is nothing to do. */
   | { kind: 'none' }
   | { kind: 'bodies'; units: EditedUnit[] }
   /** Only the exact way will do. */
@@ -62,7 +62,7 @@ export function findEdit(
     for (const index of now.functions.keys())
       if (baseline.unconfirmed.size > 0 && baseline.unconfirmed.has(declarationOf(now, index)))
         edited.add(index);
-    if (edited.size === 0) return other(`lines of ${source} moved`);
+    if (edited.size === 0) return other(`tokens of ${source} moved`);
     units.push({ source, baseline, now, edited });
   }
   return units.length === 0 ? { kind: 'none' } : { kind: 'bodies', units };
