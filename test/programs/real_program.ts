@@ -83,12 +83,16 @@ export async function assertNothingFalselyChanged(
   }
   const inProgram = reports.filter(({ verdict }) => verdict !== 'no-process');
   const wrong = inProgram
-    .filter(({ verdict, functions }) => verdict !== 'ready' || functions?.changed !== 0)
-    .map(({ file, verdict, message, changed }) => ({
+    .filter(
+      ({ verdict, functions, problems }) =>
+        verdict !== 'ready' || functions?.changed !== 0 || problems.length > 0,
+    )
+    .map(({ file, verdict, message, changed, problems }) => ({
       file,
       verdict,
       message,
       changed: changed?.map(({ name }) => name),
+      problems: problems.map(({ code, message: text }) => `${code}: ${text}`),
     }));
   const compared = inProgram.reduce((sum, { functions }) => sum + (functions?.compared ?? 0), 0);
   progress(`${inProgram.length} units, ${compared} functions compared, ${wrong.length} units not as built`);

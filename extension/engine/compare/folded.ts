@@ -1,13 +1,14 @@
 // Functions that are one in the process because they were equal: gcc folds them in a unit (-fipa-icf), gold and lld in the
 // whole module (--icf). Callers of the one cannot be told from callers of the other, so the entry must not be
 // redirected for one of them alone. Part of the comparison of unit.ts; decides nothing about what is refused.
+import { isBranchField } from '../arch/x86_64/instructions';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { LiveFunction } from '../live/functions';
 import type { LiveSymbol } from '../live/live_image';
 import { type Correlation, stem } from './correlate';
-import type { ObjectReferences, Reference } from './object_references';
+import { isRelative, type ObjectReferences } from './object_references';
 
 export class FoldedFunctions {
   private taken: ReadonlySet<ObjectFunction> | undefined;
@@ -75,7 +76,8 @@ export class FoldedFunctions {
     for (const fn of this.object.functions) {
       const code = this.object.code(fn);
       for (const reference of this.references.of(fn))
-        if (!isBranch(code, reference, reference.offset - fn.offset)) note(reference, reference.beyond);
+        if (!isRelative(reference.type) || !isBranchField(code, reference.offset - fn.offset))
+          note(reference, reference.beyond);
     }
     for (const section of this.object.elf.sections)
       if (
@@ -86,18 +88,6 @@ export class FoldedFunctions {
         for (const relocation of this.object.relocations(section)) note(relocation, 0);
     return taken;
   }
-}
-
-/** Is a field that of a direct call (e8), jump (e9) or conditional jump (0f 80 to 8f)? No ModRM byte of a PC-relative
- * operand is one of these (Intel SDM volume 2, table 2-7: mod 00, r/m 101). */
-function isBranch(code: Buffer, { type }: Reference, field: number): boolean {
-  if (type === abi.R_X86_64_PLT32 || type === abi.R_X86_64_PC8) return true;
-  const opcode = code[field - 1];
-  return (
-    type === abi.R_X86_64_PC32 &&
-    opcode !== undefined &&
-    (opcode === 0xe8 || opcode === 0xe9 || (code[field - 2] === 0x0f && (opcode & 0xf0) === 0x80))
-  );
 }
 
 /** The name without a version, without the compiler's counters, and the same for the constructors (destructors) of a

@@ -2,7 +2,6 @@
 // compiled. Taken only where the reduced unit gives what the whole one would mean, which the comparison shows: whatever
 // is in it and was not edited must be as it runs. What the whole unit says has the last word (confirm.ts).
 import type { LiveTarget } from '../context';
-import { mayDisappointCallers } from '../fast/assumptions';
 import { declarationOf } from '../fast/edit';
 import { reduce } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
@@ -11,6 +10,7 @@ import { readUnits } from '../dwarf/units';
 import type { ObjectFunction } from '../elf/object';
 import * as abi from '../elf/constants';
 import { isThere, realPathOrSelf } from '../host';
+import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
 import { isInitialiser } from '../compare/start_code';
 import { HotPatchError } from '../model/errors';
@@ -183,8 +183,9 @@ class EditedCode {
       return 'it is not known how its compiler works';
     const { object: before, language, compiled } = this.unit.baseline;
     const mayThrow = language === 'c++' || compiled.argv.includes('-fexceptions');
+    const assumptions = new CallerAssumptions(before, object, { mayThrow, mayBeUnaligned: isGcc });
     for (const fn of this.functions)
-      if (mayDisappointCallers(before, fn, { mayThrow, mayBeUnaligned: isGcc }))
+      if (assumptions.mayDisappoint(fn))
         return `callers of ${fn.symbol.name} may count on what it no longer is`;
     return undefined;
   }

@@ -173,6 +173,15 @@ export function isInstructionRelative(bytes: Uint8Array, at: number): boolean {
   return at > 0 && (bytes[at - 1]! & 0xc7) === 0x05;
 }
 
+/** Is a field that counts from its instruction's end that of a direct call (e8), jump (e9, eb) or conditional jump (0f 80 to 8f, 70 to 7f)? No ModRM
+ * byte of a PC-relative operand is one of the long ones (Intel SDM volume 2, table 2-7: mod 00, r/m 101). */
+export function isBranchField(bytes: Uint8Array, at: number): boolean {
+  const opcode = bytes[at - 1];
+  if (opcode === undefined) return false;
+  if (opcode === 0xe8 || opcode === 0xe9 || opcode === 0xeb || (opcode & 0xf0) === 0x70) return true;
+  return bytes[at - 2] === 0x0f && (opcode & 0xf0) === 0x80;
+}
+
 /** Length of the `endbr64` at the start of a function, or 0. */
 export function entryLandingPad(bytes: Uint8Array): 0 | 4 {
   return bytes[0] === 0xf3 && bytes[1] === 0x0f && bytes[2] === 0x1e && bytes[3] === 0xfa ? 4 : 0;
