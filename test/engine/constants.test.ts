@@ -48,6 +48,13 @@ const shapes: Shape[] = [
     to: '"abcdeg"',
     values: [303, 304],
   },
+  {
+    name: 'of_its_own_name',
+    body: 'return sum(hidden(__PRETTY_FUNCTION__)) * 0 + sum("n") + n;',
+    from: '"n"',
+    to: '"nn"',
+    values: [110, 220],
+  },
   { name: 'wide', body: 'return sum(L"ab") + n;', from: 'L"ab"', to: 'L"a"', values: [195, 97] },
   { name: 'utf16', body: 'return sum(u"ab") + n;', from: 'u"ab"', to: 'u"a"', values: [195, 97] },
   { name: 'utf32', body: 'return sum(U"ab") + n;', from: 'U"ab"', to: 'U"a"', values: [195, 97] },
@@ -246,6 +253,9 @@ const builds: { compiler: string; flags: string[] }[] = [
   { compiler: 'g++', flags: ['-O0'] },
   { compiler: 'g++', flags: ['-O2'] },
   { compiler: 'g++', flags: ['-O2', '-fno-pie', '-no-pie'] },
+  { compiler: 'g++', flags: ['-O2', '-fmerge-all-constants'] },
+  { compiler: 'g++', flags: ['-O0', '-fno-merge-constants'] },
+  { compiler: 'clang++', flags: ['-O2', '-fmerge-all-constants'] },
   { compiler: 'clang++', flags: ['-O0'] },
   { compiler: 'clang++', flags: ['-O2'] },
 ];

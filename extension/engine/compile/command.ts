@@ -18,7 +18,6 @@ export type CommandKind = 'compile' | 'preprocess' | 'dependencies' | 'check' | 
 const ADDED = [
   '-ffunction-sections',
   '-fdata-sections',
-  '-fmerge-constants',
   '-Wno-ignored-optimization-argument',
   '-fdiagnostics-color=never',
   '-fmessage-length=0',
@@ -312,6 +311,8 @@ export function objectCommand(
   const debug = level === undefined || /^-g(gdb)?0$/.test(level) ? ['-g'] : [];
   return [
     ...options,
+    // A build's own -fmerge-all-constants does more: it makes named constants strings.
+    ...(options.includes('-fmerge-all-constants') ? [] : ['-fmerge-constants']),
     ...ADDED,
     ...debug,
     ...extraFlags,
