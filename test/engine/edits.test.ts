@@ -453,6 +453,10 @@ long value(long n) { return f3(LOG(1, n)); }
         assert.equal(await unit.value(5), 4005);
         await unit.editAndPatch('(n))', '(n) + 1)');
         assert.equal(await unit.value(5), 4007);
+        await unit.editAndPatch('(n) + 1)', '(n) + 2)');
+        assert.equal(await unit.value(5), 4009);
+        await unit.editAndPatch('(n) + 2)', '(n))', 'reverted');
+        assert.equal(await unit.value(5), 4005);
       }),
     );
 

@@ -9,11 +9,6 @@ export interface Known {
 
 export const KNOWN: readonly Known[] = [
   {
-    construct: 'int128-divided',
-    variants: /./,
-    cause: 'members of libgcc.a are not brought into the process',
-  },
-  {
     construct: 'const-struct-address-kept',
     variants: /./,
     cause: 'a changed constant object has a new address',

@@ -52,7 +52,7 @@ export class ImportResolver {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
       const exported = exportsOf(module).get(name);
-      if (!exported) continue;
+      if (!exported || (!known && isLinkedStatically(module, name))) continue;
       const isFunction =
         exported.type === abi.STT_FUNC ||
         exported.type === abi.STT_GNU_IFUNC ||
@@ -67,6 +67,14 @@ export class ImportResolver {
     }
     return undefined;
   }
+}
+
+/** libgcc_s.so has the functions of libgcc.a as well, which drivers link before it; only the unwinder is in it alone. It may
+ * be loaded for somebody else (the C library does so), out of reach of the module's names. */
+function isLinkedStatically({ path }: LiveModule, name: string): boolean {
+  return (
+    /\/libgcc_s\.so[^/]*$/.test(path) && !/^(_Unwind_|__(de)?register_frame|__gcc_personality)/.test(name)
+  );
 }
 
 function exportsOf(module: LiveModule): Exports {
