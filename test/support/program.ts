@@ -2,6 +2,7 @@
 // and for the end of the process, never for time; a wait that cannot be met fails with what the program printed.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
@@ -149,10 +150,32 @@ export class Program {
   }
 
   private failure(what: string): Error {
-    const state = this.running ? '' : ` (${this.child.signalCode ?? `status ${this.child.exitCode}`})`;
+    const state = this.running
+      ? ` (${threadStates(this.pid)})`
+      : ` (${this.child.signalCode ?? `status ${this.child.exitCode}`})`;
     const last = (lines: Lines) => lines.all.slice(-10).join('\n  ');
     return new Error(
       `${this.title} ${what}${state}\nstdout:\n  ${last(this.output)}\nstderr:\n  ${last(this.errors)}`,
     );
   }
+}
+
+/** What each thread does, of a process that gives no answer: its state, its tracer, where it waits. */
+function threadStates(pid: number): string {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${path}`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  const field = (status: string, name: string) =>
+    new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  const threads = (existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : []).map((tid) => {
+    const status = read(`${tid}/status`);
+    const pending = `${field(status, 'SigPnd')}/${field(status, 'ShdPnd')}`;
+    const parts = [field(status, 'State'), `tracer ${field(status, 'TracerPid')}`, `pending ${pending}`];
+    return `${read(`${tid}/comm`).trim()} ${tid}: ${[...parts, `in call ${read(`${tid}/syscall`).trim()}`].join(', ')}`;
+  });
+  return threads.join('; ');
 }
