@@ -1,25 +1,23 @@
-// The debug adapter of type `hotPatch`: a session of a program that is patched while it runs. It starts or attaches,
-// shows output, threads, patches and trampolines, and takes console commands; it is no debugger and never traces the
-// program, so gdb or lldb can be used at the same time. No vscode: it runs inside the editor and as a server.
+// The debug adapter of type `hotPatch`: a session of a program that is patched while it runs, from its start to its end.
+// It starts or attaches, shows output, tells what is new, and takes console commands; what the process looks like to a
+// client is shown_process.ts. It is no debugger and never traces the program, so gdb or lldb can be used at the same
+// time. No vscode: it runs inside the editor and as a server.
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import {
-  DebugSession,
   Event,
   ExitedEvent,
   InitializedEvent,
   LoadedSourceEvent,
   ModuleEvent,
-  OutputEvent,
   StoppedEvent,
   TerminatedEvent,
   ThreadEvent,
 } from '@vscode/debugadapter';
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import { hintFor, toProblem } from '../engine/model/errors';
-import type { PatchedFunction, PatchResult, ProcessStatus } from '../engine/model/result';
-import { readMemory } from '../engine/process/memory';
+import { hintFor } from '../engine/model/errors';
+import type { PatchResult, ProcessStatus } from '../engine/model/result';
 import { complete, HELP, runLine } from './console';
 import {
   attachTo,
@@ -29,19 +27,10 @@ import {
   withLineBuffering,
   type Debuggee,
 } from './debuggee';
-import { disassemble, readMapped } from './disassembly';
 import type { FunctionVersions, PatchAccess } from './patch_access';
+import { nothingPatched, ShownProcess } from './shown_process';
 import { programCounter, readThreads } from './threads';
-import {
-  entryName,
-  liveFiles,
-  modulesOf,
-  sourceOf,
-  sourcesOf,
-  trampolineText,
-  trampolineVariables,
-  versionAt,
-} from './trampolines';
+import { liveFiles, modulesOf, sourceOf, sourcesOf } from './trampolines';
 
 export interface LaunchArguments extends DebugProtocol.LaunchRequestArguments {
   program: string;
@@ -69,21 +58,8 @@ const LOOK_INTERVAL = 300;
 const RUNTIME_PATIENCE = 10_000;
 /** How long a program may take to end after SIGTERM before it is killed, milliseconds. */
 const END_PATIENCE = 3_000;
-/** The thread under which trampolines are listed as frames; no thread of a program has the id of init. */
-const TRAMPOLINES = 1;
-
-const nothingPatched = (pid: number): ProcessStatus => ({
-  pid,
-  exe: '',
-  sequence: 0,
-  patches: [],
-  functions: [],
-});
-
-export class HotPatchDebugSession extends DebugSession {
-  private debuggee: Debuggee | undefined;
+export class HotPatchDebugSession extends ShownProcess {
   private launched: LaunchArguments | undefined;
-  private status = nothingPatched(0);
   private threads = new Set<number>();
   private paused = false;
   private terminating = false;
@@ -91,44 +67,12 @@ export class HotPatchDebugSession extends DebugSession {
   private finished = false;
   private clientRunsTerminals = false;
   private stopListening: () => void;
-  /** What frame and variable references of the present stop mean. */
-  private readonly frames = new Map<number, PatchedFunction>();
 
   constructor(private readonly access: PatchAccess) {
     super();
     this.setDebuggerLinesStartAt1(true);
     this.setDebuggerColumnsStartAt1(true);
     this.stopListening = access.onResult((result) => this.tellResult(result));
-  }
-
-  private get pid(): number {
-    if (!this.debuggee) throw new Error('The program does not run.');
-    return this.debuggee.pid;
-  }
-
-  private say(text: string, category: 'console' | 'important' | 'stdout' | 'stderr' = 'console'): void {
-    this.sendEvent(new OutputEvent(text, category));
-  }
-
-  /** Answers when the work is done; what it throws becomes the message the user sees. */
-  private answer(response: DebugProtocol.Response, work: () => Promise<void> | void): void {
-    Promise.resolve()
-      .then(work)
-      .then(
-        () => this.sendResponse(response),
-        (error: unknown) => {
-          const { code, message } = toProblem(error);
-          const text =
-            code !== 'internal' ? `${message}. ${hintFor(code)}` : String((error as Error).message);
-          // An underscore says that the text may be in the short message too.
-          this.sendErrorResponse(response, {
-            id: 1,
-            format: '{_text}',
-            variables: { _text: text },
-            showUser: true,
-          });
-        },
-      );
   }
 
   // --- beginning -------------------------------------------------------------------------------------------------
@@ -432,138 +376,6 @@ export class HotPatchDebugSession extends DebugSession {
   private continueProcess(): void {
     if (this.paused) this.debuggee?.signal('SIGCONT');
     this.paused = false;
-  }
-
-  protected override threadsRequest(response: DebugProtocol.ThreadsResponse): void {
-    this.answer(response, () => {
-      const { functions } = this.status;
-      const threads = this.debuggee ? readThreads(this.pid) : [];
-      response.body = {
-        threads: [...threads, ...(functions.length > 0 ? [{ id: TRAMPOLINES, name: '⚡ Trampolines' }] : [])],
-      };
-    });
-  }
-
-  protected override stackTraceRequest(
-    response: DebugProtocol.StackTraceResponse,
-    { threadId }: DebugProtocol.StackTraceArguments,
-  ): void {
-    this.answer(response, () => {
-      const { functions } = this.status;
-      if (threadId === TRAMPOLINES) {
-        const stackFrames = functions.map((entry, index): DebugProtocol.StackFrame => {
-          const id = 2 * index + 1;
-          this.frames.set(id, entry);
-          return {
-            id,
-            name: `${entry.name}: ${trampolineText(entry)}`,
-            line: entry.line ?? 0,
-            column: entry.line === undefined ? 0 : 1,
-            instructionPointerReference: entry.trampoline.address,
-            ...(entry.file && { source: sourceOf(entry.file) }),
-          };
-        });
-        response.body = { stackFrames, totalFrames: stackFrames.length };
-        return;
-      }
-      const address = programCounter(this.pid, threadId);
-      const place = address === undefined ? undefined : `0x${address.toString(16)}`;
-      const name = address === undefined ? 'on a processor' : (versionAt(functions, address) ?? place!);
-      response.body = {
-        stackFrames: [
-          {
-            id: 2 * threadId,
-            name,
-            line: 0,
-            column: 0,
-            ...(place && { instructionPointerReference: place }),
-          },
-        ],
-        totalFrames: 1,
-      };
-    });
-  }
-
-  protected override scopesRequest(
-    response: DebugProtocol.ScopesResponse,
-    { frameId }: DebugProtocol.ScopesArguments,
-  ): void {
-    const known = this.frames.has(frameId);
-    response.body = {
-      scopes: known ? [{ name: 'Trampoline', variablesReference: frameId, expensive: false }] : [],
-    };
-    this.sendResponse(response);
-  }
-
-  protected override variablesRequest(
-    response: DebugProtocol.VariablesResponse,
-    { variablesReference }: DebugProtocol.VariablesArguments,
-  ): void {
-    const entry = this.frames.get(variablesReference);
-    response.body = { variables: entry ? trampolineVariables(entry) : [] };
-    this.sendResponse(response);
-  }
-
-  // --- what is there -----------------------------------------------------------------------------------------------
-
-  protected override loadedSourcesRequest(response: DebugProtocol.LoadedSourcesResponse): void {
-    response.body = { sources: sourcesOf(this.status).map(sourceOf) };
-    this.sendResponse(response);
-  }
-
-  private readonly read = (address: number, length: number): Promise<Buffer> =>
-    readMapped((from, count) => readMemory(this.pid, from, count), address, length);
-
-  protected override readMemoryRequest(
-    response: DebugProtocol.ReadMemoryResponse,
-    { memoryReference, offset = 0, count }: DebugProtocol.ReadMemoryArguments,
-  ): void {
-    this.answer(response, async () => {
-      const address = Number(memoryReference) + offset;
-      const bytes = await this.read(address, count);
-      response.body = {
-        address: `0x${address.toString(16)}`,
-        data: bytes.toString('base64'),
-        ...(bytes.length < count && { unreadableBytes: count - bytes.length }),
-      };
-    });
-  }
-
-  protected override disassembleRequest(
-    response: DebugProtocol.DisassembleResponse,
-    args: DebugProtocol.DisassembleArguments,
-  ): void {
-    this.answer(response, async () => {
-      const { memoryReference, offset = 0, instructionOffset = 0, instructionCount } = args;
-      const symbolAt = (address: number) => entryName(this.status.functions, address);
-      const address = Number(memoryReference) + offset;
-      const instructions = await disassemble(
-        this.read,
-        address,
-        instructionOffset,
-        instructionCount,
-        symbolAt,
-      );
-      response.body = { instructions };
-    });
-  }
-
-  private readonly refuseStep = (response: DebugProtocol.Response): void =>
-    this.answer(response, () => {
-      throw new Error('Hot Patch does not step: attach gdb or lldb to the same process.');
-    });
-  protected override nextRequest = this.refuseStep;
-  protected override stepInRequest = this.refuseStep;
-  protected override stepOutRequest = this.refuseStep;
-
-  /** Breakpoints are for debuggers, which can be attached at the same time; they are told so where they stand. */
-  protected override setBreakPointsRequest(
-    response: DebugProtocol.SetBreakpointsResponse,
-    { breakpoints = [] }: DebugProtocol.SetBreakpointsArguments,
-  ): void {
-    const message = 'Hot Patch stops nothing: attach gdb or lldb to the same process for breakpoints.';
-    response.body = { breakpoints: breakpoints.map(() => ({ verified: false, message })) };
-    this.sendResponse(response);
   }
 
   // --- console -----------------------------------------------------------------------------------------------------
