@@ -2,7 +2,9 @@
 // in their own words; what is waited for is a stop or the end of a command, never time.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { until } from './until';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
 const patience = 60_000;
@@ -179,10 +181,12 @@ export class Lldb {
   private marks = 0;
   private running = false;
 
+  private constructor(private readonly pid: number) {}
+
   /** The program is named before it is attached to: lldb 14 drops the symbol files of JITs when it only learns by
    * attaching which program it is. */
   static async attach(program: string, pid: number, ...before: string[]): Promise<Lldb> {
-    const lldb = new Lldb();
+    const lldb = new Lldb(pid);
     try {
       await lldb.run(`target create ${program}`);
       lldb.dialogue.send(`process attach --pid ${pid}`);
@@ -235,12 +239,23 @@ export class Lldb {
     return reason;
   }
 
-  /** Detaches: the process lives on. lldb refuses to interrupt a process of which it has not yet heard that it runs. */
+  /**
+   * Detaches: the process lives on. lldb refuses to interrupt a process of which it has not yet heard that it runs. And
+   * lldb 14 may leave it stopped: of the SIGSTOPs by which it holds the threads, one that is taken after the detach stops
+   * all of them (seen in /proc: state T, no tracer).
+   */
   async end(): Promise<void> {
     while (this.running) {
       this.dialogue.send('process interrupt');
       this.running = /Process \d+ is running/.test(await this.ask('process status'));
     }
     await this.dialogue.end('process detach', 'quit');
+    try {
+      const status = () => readFileSync(`/proc/${this.pid}/status`, 'utf8');
+      await until(status, (text) => /^TracerPid:\s*0$/m.test(text));
+      process.kill(this.pid, 'SIGCONT');
+    } catch (error) {
+      if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
   }
 }
