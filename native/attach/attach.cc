@@ -153,8 +153,9 @@ bool attach_to_living(int pid, const char *library, std::uint64_t longest, Attac
 
 bool attach(int pid, const char *library, std::uint64_t longest, Attachment &attachment, Failure &failure) {
   const Turn turn(pid, longest);
-  if (attach_to_living(pid, library, longest, attachment, failure)) return true;
-  if (!is_ending(pid)) return false;
+  const bool attached = attach_to_living(pid, library, longest, attachment, failure);
+  // Also where all was done: what was killed meanwhile may come that far before it ends.
+  if (!is_ending(pid)) return attached;
   return fail(failure, Code::ended, 0, nullptr, "Process %d has ended", pid);
 }
 
