@@ -427,6 +427,41 @@ exec gcc "$@"
   return path;
 }
 
+describe('first light in two processes of a program', () => {
+  for (const compiler of ['g++', 'clang++'])
+    it(
+      `is live in both, and exact when one of them was changed alone (${compiler})`,
+      inSession(async (session) => {
+        const watched = await Watched.start(
+          session,
+          '#include <cstdio>\nlong value(long n) { return n + 1; }\n',
+          {
+            compiler,
+            watch: ['--json', '--all'],
+          },
+        );
+        const second = await session.start();
+        const values = async () => [await watched.value(1), Number(await second.ask('1'))];
+        // The second one is new to the watch: the whole unit says what it runs.
+        await watched.exact('n + 1', 'n + 2', /was changed by somebody else/);
+        assert.deepEqual(await values(), [3, 3]);
+        const { processes } = await watched.light('n + 2', 'n * 10');
+        assert.deepEqual(
+          processes.map(({ pid }) => pid).sort(),
+          [watched.unit.program.pid, second.pid].sort(),
+        );
+        assert.deepEqual(await values(), [10, 10]);
+        await session.run(process.execPath, [cli, 'revert', '--pid', String(second.pid)]);
+        assert.deepEqual(await values(), [10, 2]);
+        await watched.exact('n * 10', 'n * 20', /was changed by somebody else/);
+        assert.deepEqual(await values(), [20, 20]);
+        await second.stop();
+        await watched.light('n * 20', 'n * 30');
+        assert.equal(await watched.value(1), 30);
+      }),
+    );
+});
+
 describe('the whole unit behind first light', () => {
   it(
     'takes it back when it does not compile, to the version before',

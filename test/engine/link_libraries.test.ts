@@ -49,6 +49,21 @@ describe('an edit that needs what the program was not linked with', () => {
   }
 
   it(
+    'gets it in two processes, each its own',
+    inSession(async (session) => {
+      const source = 'static volatile __int128 wide = 7;\nlong value(long n) { return n + 1; }\n';
+      const unit = await Unit.start(session, source, { language: 'c' });
+      const second = await session.start();
+      session.edit('unit.c', 'n + 1', '(long)((wide << 64) / (n + 1) >> 60)');
+      await session.patch(['unit.c', '--all']);
+      assert.deepEqual([await unit.value(1), Number(await second.ask('6'))], [56, 16]);
+      session.edit('unit.c', '(wide << 64) /', '(wide << 64) %');
+      await session.patch(['unit.c', '--all']);
+      assert.deepEqual([await unit.value(6), Number(await second.ask('4'))], [0, 0]);
+    }),
+  );
+
+  it(
     'gets the static part of the C library',
     inSession(async (session) => {
       const source = `#include <stdlib.h>
