@@ -13,9 +13,9 @@ import type { CompileEntry } from '../../extension/engine/context';
 import { HotPatchError } from '../../extension/engine/model/errors';
 
 const OURS = [
+  '-fmerge-constants',
   '-ffunction-sections',
   '-fdata-sections',
-  '-fmerge-constants',
   '-Wno-ignored-optimization-argument',
   '-fdiagnostics-color=never',
   '-fmessage-length=0',
@@ -125,6 +125,17 @@ describe('the command for a patch object', () => {
   it('puts extra flags behind all others', () => {
     const made = objectCommand(entryOf('g++ -g -c unit.cc'), 'o', ['-fno-ipa-ra'], () => undefined);
     assert.deepEqual(made, ['g++', '-g', ...OURS, '-fno-ipa-ra', '-c', '-o', 'o', 'unit.cc']);
+  });
+
+  it('leaves -fmerge-all-constants in effect where it is what the build ends with', () => {
+    const made = (flags: string) =>
+      objectCommand(entryOf(`g++ ${flags} -c unit.cc`), 'o', [], () => undefined).includes(
+        '-fmerge-constants',
+      );
+    assert.equal(made('-fmerge-all-constants'), false);
+    assert.equal(made('-fno-merge-constants -fmerge-all-constants'), false);
+    assert.equal(made('-fmerge-all-constants -fno-merge-constants'), true);
+    assert.equal(made('-fmerge-all-constants -fmerge-constants'), true);
   });
 
   it('finds the profile of the build although the object lies elsewhere', () => {

@@ -101,6 +101,9 @@ const INPUT = /\.(c|cc|cp|cpp|cxx|c\+\+|C|CPP|i|ii|s|S|sx|m|mm|o|obj|lo|a|so(\.\
 const DEBUG_LEVEL =
   /^-g(([0-3]?|gdb[0-3]?|dwarf(-\d)?|full|limited|line-tables-only|line-directives-only|mlt|stabs.*|vms.*))$/;
 
+/** What says how constants are merged; the last one counts (gcc manual, "Options That Control Optimization"). */
+const MERGE_CONSTANTS = /^-f(no-)?merge-(all-)?constants$/;
+
 /** Where the compiler stands behind launchers, `env VAR=value` and wrapper scripts that are given it. A wrapper
  * that stands for the compiler is taken for it. */
 export function compilerIndex(argv: readonly string[]): number {
@@ -311,8 +314,10 @@ export function objectCommand(
   const debug = level === undefined || /^-g(gdb)?0$/.test(level) ? ['-g'] : [];
   return [
     ...options,
-    // A build's own -fmerge-all-constants does more: it makes named constants strings.
-    ...(options.includes('-fmerge-all-constants') ? [] : ['-fmerge-constants']),
+    // A build's own -fmerge-all-constants does more: it makes named constants strings. The last of these options wins.
+    ...(options.findLast((option) => MERGE_CONSTANTS.test(option)) === '-fmerge-all-constants'
+      ? []
+      : ['-fmerge-constants']),
     ...ADDED,
     ...debug,
     ...extraFlags,
