@@ -36,6 +36,7 @@ const shared = {
   sourcemap: 'linked',
   sourcesContent: false,
   write: false,
+  metafile: true,
   logLevel: 'warning',
   absWorkingDir: root,
 };
@@ -89,16 +90,58 @@ function put(path, content, mode = 0o644) {
   renameSync(temporary, path);
 }
 
+/** Returns the paths that were written and those of the files that are in them, relative to the root. */
 async function bundle(options) {
-  const { outputFiles } = await build({ ...shared, ...options });
+  const { outputFiles, metafile } = await build({ ...shared, ...options });
   for (const { path, contents } of outputFiles) put(path, contents, path.endsWith('cli.js') ? 0o755 : 0o644);
-  return outputFiles.map(({ path }) => path);
+  return { written: outputFiles.map(({ path }) => path), inputs: Object.keys(metafile.inputs) };
 }
 
 async function bundleProgram(source, output, options = {}) {
-  if (!existsSync(join(root, source))) return;
   const plugins = [nativePackages()];
-  await bundle({ entryPoints: [source], outfile: join(dist, output), plugins, ...options });
+  const { inputs } = await bundle({
+    entryPoints: [source],
+    outfile: join(dist, output),
+    plugins,
+    ...options,
+  });
+  for (const path of inputs) addPackageOf(path);
+}
+
+/** The names of the packages that have a part in what is packed. */
+const packages = new Set();
+
+function addPackageOf(path) {
+  const name = /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
+  if (name) packages.add(name);
+}
+
+/** Where the licences of a package are that has none with it: binaries, with what was linked into them. */
+const licencesOf = {
+  '@koromix/koffi-linux-x64': [
+    'koffi/LICENSE.txt',
+    'koffi/vendor/node-addon-api/LICENSE.md',
+    'koffi/vendor/node-api-headers/LICENSE',
+  ],
+};
+
+/** The licences of all packages in dist/, each with what it says itself of parts that others wrote. */
+function thirdPartyNotices() {
+  const modules = join(root, 'node_modules');
+  const parts = [...packages].sort().map((name) => {
+    const { version, license } = JSON.parse(readFileSync(join(modules, name, 'package.json'), 'utf8'));
+    const own = readdirSync(join(modules, name)).filter((file) => /licen[cs]e|copying|notice/i.test(file));
+    const files = licencesOf[name] ?? own.sort().map((file) => join(name, file));
+    if (files.length === 0) fail(`${name} is packed, and has no licence file`);
+    const texts = files.map((file) => readFileSync(join(modules, file), 'utf8').trim());
+    return [`${name} ${version} (${license})`, ...texts].join('\n\n');
+  });
+  const head = 'Hot Patch contains the packages below, each under its own licence.';
+  return `${[head, ...parts].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
+function fail(message) {
+  throw new Error(message);
 }
 
 /** Each test file becomes dist/test/…; `.host.ts` files are those that run inside VS Code, `.bench.ts` and `.command.ts` those of commands (npm run bench, npm run test:matrix). */
@@ -107,7 +150,7 @@ async function bundleTests() {
   const outdir = join(dist, 'test');
   const external = ['mocha', 'vscode', 'playwright-core'];
   const plugins = [nativePackages(dist)];
-  const written = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
+  const { written } = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
   for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {
     if (/\.(test|host|bench|command)\.js(\.map)?$/.test(old) && !written.includes(old)) rmSync(old);
   }
@@ -120,11 +163,12 @@ function buildRuntime() {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
-  if (status !== 0) throw new Error('the runtime (native/) did not build');
+  if (status !== 0) fail('the runtime (native/) did not build');
 }
 
 for (const [source, target] of Object.entries(packageFiles)) {
   put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
+  addPackageOf(`node_modules/${source}`);
 }
 await bundleProgram('extension/command_line/main.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
@@ -137,5 +181,6 @@ await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
 });
 await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
 await bundleProgram('extension/workbench/documents/thread.ts', 'parser_thread.js');
+put(join(dist, 'THIRD_PARTY_NOTICES.txt'), thirdPartyNotices());
 await bundleTests();
 buildRuntime();

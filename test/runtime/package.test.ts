@@ -1,8 +1,18 @@
-// How programs get the runtime into their build: the CMake package, its source tree, pkg-config; and that it asks
-// for nothing but libc.
+// What is packed: how programs get the runtime into their build (the CMake package, its source tree, pkg-config), that
+// it asks for nothing but libc, that its two builds are one, that a build gives the same files anywhere, and that the
+// licences of others come with their code.
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { dist, root } from '../support/paths';
 import { inRuntimeSession, runtimeLibrary, type RuntimeSession } from '../support/runtime_process';
@@ -71,10 +81,18 @@ describe('the runtime in a build', () => {
   );
 
   it(
-    'is found by pkg-config',
+    'is found by pkg-config, wherever its folder was moved to',
     inRuntimeSession(async (session) => {
-      const env = { ...process.env, PKG_CONFIG_PATH: join(dist, 'native', 'lib', 'pkgconfig') };
+      const moved = session.path('moved');
+      for (const folder of ['lib', 'include'])
+        cpSync(join(dist, 'native', folder), join(moved, folder), { recursive: true });
+      const env = { ...process.env, PKG_CONFIG_PATH: join(moved, 'lib', 'pkgconfig') };
       const flags = execFileSync('pkg-config', ['--cflags', '--libs', 'hot_fix'], { env, encoding: 'utf8' });
+      const folders = [...flags.matchAll(/-[IL](\S+)/g)].map((match) => realpathSync(match[1]!));
+      assert.deepEqual(
+        folders,
+        [join(moved, 'include'), join(moved, 'lib')].map((path) => realpathSync(path)),
+      );
       writeFileSync(session.path('main.c'), source);
       const executable = session.path('program');
       const fixed = [
@@ -112,5 +130,87 @@ describe('the runtime in a build', () => {
     });
     assert.doesNotMatch(used, /^(_Z|__cxa_(?!atexit|finalize)|__gxx|_Unwind)/m);
     assert.doesNotMatch(used, /^(exit|_exit|abort|__assert_fail|malloc|printf|puts)(@|$)/m);
+  });
+
+  it(
+    'is compiled with the same flags by make and by CMake, and every warning is an error',
+    inRuntimeSession((session) => {
+      const flags = readFileSync(join(native, 'compile_flags.txt'), 'utf8').trim().split('\n');
+      assert.ok(flags.includes('-Wconversion') && flags.includes('-Werror'));
+      const build = session.path('build');
+      execFileSync('cmake', ['-S', native, '-B', build, '-DCMAKE_EXPORT_COMPILE_COMMANDS=ON']);
+      const database = JSON.parse(readFileSync(join(build, 'compile_commands.json'), 'utf8')) as {
+        command: string;
+      }[];
+      const make = execFileSync('make', ['-n', '-C', native, `OUT=${session.path('out')}`], {
+        encoding: 'utf8',
+      });
+      const commands = [
+        ...database.map(({ command }) => command),
+        ...make.split('\n').filter((line) => line.includes('.cc -o ')),
+      ];
+      assert.ok(commands.length > 2 * 40, `${commands.length} commands`);
+      for (const command of commands) {
+        const words = command.split(' ');
+        assert.deepEqual(
+          flags.filter((flag) => !words.includes(flag)),
+          [],
+          command,
+        );
+      }
+      return Promise.resolve();
+    }),
+  );
+});
+
+/** The files that a build leaves for the package, by their path in dist/. */
+function packed(folder: string): Map<string, Buffer> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => !/^(test|native\/obj)(\/|$)/.test(name) && !name.endsWith('.lock'),
+  );
+  const files = names.filter((name) => statSync(join(folder, name)).isFile());
+  return new Map(files.sort().map((name) => [name, readFileSync(join(folder, name))]));
+}
+
+describe('the package', () => {
+  it(
+    'has the same files wherever it is built',
+    inRuntimeSession((session) => {
+      const copy = session.path('elsewhere');
+      mkdirSync(copy);
+      for (const name of ['extension', 'native', 'esbuild.mjs', 'package.json', 'tsconfig.json'])
+        cpSync(join(root, name), join(copy, name), { recursive: true });
+      cpSync(join(root, 'node_modules'), join(copy, 'node_modules'), {
+        recursive: true,
+        mode: constants.COPYFILE_FICLONE,
+      });
+      execFileSync('node', ['esbuild.mjs'], { cwd: copy });
+      const [here, there] = [packed(dist), packed(join(copy, 'dist'))];
+      assert.deepEqual([...there.keys()], [...here.keys()]);
+      for (const [name, content] of there) assert.ok(content.equals(here.get(name)!), `${name} differs`);
+      return Promise.resolve();
+    }),
+  );
+
+  it('comes with the licence of every package that is in it', () => {
+    const notices = readFileSync(join(dist, 'THIRD_PARTY_NOTICES.txt'), 'utf8');
+    const maps = readdirSync(dist).filter((name) => name.endsWith('.js.map'));
+    const sources = maps.flatMap(
+      (name) => (JSON.parse(readFileSync(join(dist, name), 'utf8')) as { sources: string[] }).sources,
+    );
+    const names = new Set(
+      sources.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []),
+    );
+    assert.ok(names.size >= 4, [...names].join());
+    for (const name of [...names, 'koffi', '@koromix/koffi-linux-x64', 'tree-sitter-c', 'tree-sitter-cpp']) {
+      const { version } = JSON.parse(
+        readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'),
+      ) as {
+        version: string;
+      };
+      assert.ok(notices.includes(`${name} ${version} (`), name);
+    }
+    assert.match(notices, /Permission is hereby granted/);
+    assert.match(readFileSync(join(root, '.vscodeignore'), 'utf8'), /^!dist\/THIRD_PARTY_NOTICES.txt$/m);
   });
 });
