@@ -210,4 +210,60 @@ describe('a function with several definitions', () => {
         assert.equal(await program.ask('1'), '5 5');
       }),
     );
+
+  for (const compiler of compilers)
+    for (const optimisation of optimisations)
+      for (const [described, one, two] of [
+        ['with debug information', [], []],
+        ['without debug information', ['-g0'], ['-g0']],
+        ['with debug information in one of them', ['-g0'], []],
+      ] as const)
+        it(
+          `is edited where it is part of what a library makes of its class, ${described} (${compiler} ${optimisation})`,
+          inSession(async (session) => {
+            session.write(
+              'shared.h',
+              `#include <map>
+#include <string>
+#include <vector>
+struct Part { std::string name; long size; Part(int n) : name("a"), size(n + 1) {} };
+struct Order { bool operator()(const std::string &a, const std::string &b) const { return a.size() < b.size(); } };
+`,
+            );
+            const user = (name: string) => `#include "shared.h"
+long ${name}(long n) {
+  std::vector<Part> parts;
+  for (int i = 0; i < 4; i++) parts.emplace_back(i * (int)n);
+  long result = 0;
+  for (auto &part : parts) result += part.size * 10 + (long)part.name.size();
+  std::map<std::string, long, Order> found;
+  for (const char *key : {"apple", "fig", "pear", "kiwi"}) found[key] = n;
+  for (auto &[key, value] : found) result = result * 10 + value;
+  return result;
+}
+`;
+            session.write('one.cc', user('one'));
+            session.write('two.cc', user('two'));
+            session.write('main.cc', main);
+            const flags = ['-std=c++17', optimisation];
+            const program = await start(session, compiler, {
+              'main.cc': flags,
+              'one.cc': [...flags, ...one],
+              'two.cc': [...flags, ...two],
+            });
+            assert.equal(await program.ask('1'), '104111 104111');
+            await session.patch('shared.h', 'unchanged');
+            await session.patch(['one.cc', 'two.cc'], 'unchanged');
+            session.edit('shared.h', 'n + 1', 'n + 2');
+            session.edit('shared.h', 'name("a")', 'name("bc")');
+            session.edit('shared.h', 'a.size() < b.size()', 'a < b');
+            await session.patch('shared.h');
+            assert.equal(await program.ask('1'), '1481111 1481111');
+            session.edit('shared.h', 'n + 2', 'n + 1');
+            session.edit('shared.h', 'name("bc")', 'name("a")');
+            session.edit('shared.h', 'a < b', 'a.size() < b.size()');
+            await session.patch('shared.h', 'reverted');
+            assert.equal(await program.ask('1'), '104111 104111');
+          }),
+        );
 });

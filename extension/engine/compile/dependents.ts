@@ -3,9 +3,9 @@
 // Finds; runs nothing.
 import { basename, extname } from 'node:path';
 import type { LiveModule } from '../context';
-import { STT_FILE } from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { realPath } from '../host';
+import { undescribedSources } from '../dwarf/undescribed';
 import { readUnits, unitsIncluding, unitsOf, type UnitMatch } from '../dwarf/units';
 import type { RankedUnit, UnitFinder } from '../process/discovery';
 import type { CompileDatabases } from './compile_database';
@@ -23,16 +23,6 @@ export function createUnitFinder(
   including: IncludeSearch,
 ): UnitFinder {
   const unitsWith = rememberByFile(unitsIncluding);
-  const fileSymbols = new WeakMap<ElfFile, Set<string>>();
-
-  const hasFileSymbol = (elf: ElfFile, name: string): boolean => {
-    let names = fileSymbols.get(elf);
-    if (!names) {
-      names = new Set(elf.symbols().flatMap((symbol) => (symbol.type === STT_FILE ? [symbol.name] : [])));
-      fileSymbols.set(elf, names);
-    }
-    return names.has(name);
-  };
 
   /** Where the source of a unit lies here: its path, or what a compile database has with the same end. */
   const sourceOf = (match: UnitMatch, near: string): string | undefined => {
@@ -63,18 +53,14 @@ export function createUnitFinder(
 
   /** Tells whether a module was built from a source, by its debug information or else its FILE symbols. */
   const sourcesOf = (elf: ElfFile): ((source: string) => boolean) => {
-    if (!elf.section('.debug_info')) return (source) => hasFileSymbol(elf, basename(source));
     const sources = realSources(elf);
-    return (source) => sources.has(source);
+    return (source) => sources.has(source) || undescribedSources(elf).has(basename(source));
   };
 
   return (module, file) => {
     const { elf } = module;
     const isSource = SOURCE_EXTENSIONS.has(extname(file));
-    if (isSource && !elf.section('.debug_info'))
-      return hasFileSymbol(elf, basename(file))
-        ? [{ edited: file, source: file, evidence: 'file-symbol', rank: 2 }]
-        : [];
+    const bySymbol: RankedUnit = { edited: file, source: file, evidence: 'file-symbol', rank: 2 };
     const units: RankedUnit[] = [];
     const add = (match: UnitMatch, source: string | undefined): void => {
       if (source === undefined || (match.match !== 'path' && match.components < SUFFIX_COMPONENTS)) return;
@@ -87,7 +73,8 @@ export function createUnitFinder(
       if (!isSource || units.length === 0)
         for (const match of unitsWith(elf, file)) add(match, sourceOf(match, file));
     }
-    if (isSource) return units;
+    if (isSource)
+      return units.length === 0 && undescribedSources(elf).has(basename(file)) ? [bySymbol] : units;
     const known = new Set(units.map(({ source }) => source));
     return [...units, ...readers(module, file).filter(({ source }) => !known.has(source))];
   };

@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path';
 import type { UnitComparison } from '../compare/unit';
 import * as abi from '../elf/constants';
 import { isThere, lookAt } from '../host';
-import { HotPatchError } from '../model/errors';
+import { builtUnit } from './built_unit';
 import { compareUnit, ownEntries } from './compare_unit';
-import { readUnit } from './compile';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
 
@@ -19,21 +18,9 @@ export function differences(save: Save, plan: ModulePlan, unit: FreshUnit): numb
 }
 
 /** The same of the object that the build wrote, which is not edited; undefined when there is none. */
-export function builtDifferences(
-  save: Save,
-  plan: ModulePlan,
-  { compiled, object }: FreshUnit,
-): number | undefined {
-  const { output } = compiled.entry;
-  if (output === undefined || !isThere(output)) return undefined;
-  try {
-    const built = readUnit({ ...compiled, object: output }, object.twin);
-    return differencesOf(plan, built, compareUnit(save, plan.module, plan.live, built, [built]));
-  } catch (thrown) {
-    // Half-written, or of another kind: it says nothing.
-    if (thrown instanceof HotPatchError) return undefined;
-    throw thrown;
-  }
+export function builtDifferences(save: Save, plan: ModulePlan, unit: FreshUnit): number | undefined {
+  const built = builtUnit(unit, plan.module);
+  return built && differencesOf(plan, built, compareUnit(save, plan.module, plan.live, built, [built]));
 }
 
 /** Is the object that the build wrote what runs, and made by the command that the database has now? CMake writes the
@@ -49,7 +36,9 @@ export function isBuildOfProcess(save: Save, plan: ModulePlan, unit: FreshUnit):
 }
 
 function differencesOf(plan: ModulePlan, { object }: FreshUnit, comparison: UnitComparison): number {
-  const entries = ownEntries(plan.module, object) ?? new Set();
+  const entries = ownEntries(plan.module, object);
+  // Without debug information nothing says what else the unit has.
+  if (!entries) return comparison.functions.filter(({ live, status }) => live && status === 'changed').length;
   const found = new Set<number>();
   let count = 0;
   for (const { fn, live, status } of comparison.functions) {

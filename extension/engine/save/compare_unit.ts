@@ -1,7 +1,7 @@
 // One fresh unit against one module of a process: tells the comparison which code the unit brought there and which of it
 // is being edited. Between the steps, which decide when to compare, and compare/, which knows no files.
 import type { ClosureShapes } from '../compare/closures';
-import { UnitComparison } from '../compare/unit';
+import { UnitComparison, type UnitFacts } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { closureShapes } from '../dwarf/closures';
 import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';
@@ -12,6 +12,7 @@ import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { realPathOrSelf } from '../host';
 import type { Image } from '../live/live_image';
 import type { LiveProcess } from '../live/module_image';
+import { builtUnit } from './built_unit';
 import { decides, liveUnits, patchedUnits, readable, unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
@@ -25,14 +26,48 @@ export function compareUnit(
   unit: FreshUnit,
   concerned: readonly FreshUnit[],
 ): UnitComparison {
+  const saved = new Set([unit.object.source, ...save.request.files.map(realPathOrSelf)]);
+  // What a library makes of a type of the program (the functions of its containers) has the type's code in it.
+  const savedFileOf = (fn: ObjectFunction): string | undefined =>
+    unit
+      .writtenIn(fn)
+      .map(realPathOrSelf)
+      .find((file) => saved.has(file));
+  return compareWith(module, live, unit, (fn, image, entry) =>
+    decides({
+      ...{ fn, image, entry, concerned, unit },
+      savedIn: savedFileOf(fn),
+      wasLive: (other) => wasLive(module, live, other, fn),
+    }),
+  );
+}
+
+/** Is what the build made of a function in a unit the code that is live under its name? Undefined when the object that
+ * the build wrote is not there, or has no such function. */
+function wasLive(
+  module: LiveModule,
+  live: LiveProcess,
+  unit: FreshUnit,
+  { symbol }: ObjectFunction,
+): boolean | undefined {
+  const built = builtUnit(unit, module);
+  if (!built) return undefined;
+  let comparison = builtComparisons.get(built);
+  if (comparison?.live !== live.image)
+    builtComparisons.set(built, (comparison = compareWith(module, live, built, () => true)));
+  const compared = comparison.functions.find(({ fn }) => fn.aliases.some(({ name }) => name === symbol.name));
+  return compared && (compared.status === 'same' || compared.status === 'original');
+}
+
+const builtComparisons = new WeakMap<FreshUnit, UnitComparison>();
+
+function compareWith(
+  module: LiveModule,
+  live: LiveProcess,
+  unit: FreshUnit,
+  decides: UnitFacts['decides'],
+): UnitComparison {
   const { object } = unit;
-  const saved = new Set([object.source, ...save.request.files.map(realPathOrSelf)]);
-  const savedFileOf = (fn: ObjectFunction): string | undefined => {
-    const files = unit.writtenIn(fn);
-    // What a library makes of a lambda (std::function's handler) has the lambda's code in it.
-    const own = LOCAL_ENTITY.test(fn.symbol.name) ? files : files.slice(0, 1);
-    return own.map(realPathOrSelf).find((file) => saved.has(file));
-  };
   return new UnitComparison(object, live.image, live.bodies, {
     entries: () => ownEntries(module, object),
     closures: {
@@ -46,12 +81,9 @@ export function compareUnit(
           ? declaredStatics(image.elf, liveUnits(image, object))
           : declaredStatics(image.elf, patchedUnits(image, object)),
     },
-    decides: (fn, image, entry) => decides({ fn, image, entry, concerned, unit, savedIn: savedFileOf(fn) }),
+    decides,
   });
 }
-
-/** Names that mention something declared in a function, e.g. a lambda (Itanium C++ ABI, 5.1.6: `Z <encoding> E`). */
-const LOCAL_ENTITY = /^_ZZ|^_Z.*Z.*EUl/;
 
 const staticsCache = new WeakMap<Unit, readonly FunctionStatic[]>();
 

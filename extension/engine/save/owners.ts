@@ -3,6 +3,7 @@
 // information; compares nothing.
 import type { Image } from '../live/live_image';
 import { hasCode, unitWithCode } from '../dwarf/code_ranges';
+import { undescribedSources } from '../dwarf/undescribed';
 import { unitsOf, type Unit } from '../dwarf/units';
 import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
@@ -18,25 +19,44 @@ export interface Definition {
   entry: number;
   /** All units of the module that the save concerns. */
   concerned: readonly FreshUnit[];
-  /** The saved file that the function is written in; undefined when it is written in another. */
+  /** The saved file that code of the function is written in; undefined when it is all written in others. */
   savedIn: string | undefined;
+  /** Did the build of a unit make the code that is live? Undefined when that is not known. */
+  wasLive: (unit: FreshUnit) => boolean | undefined;
 }
 
 /** Is this unit's definition the one that the live function is to be compared with? */
 export function decides(definition: Definition): boolean {
-  const { fn, unit, image, entry, concerned, savedIn } = definition;
+  const { fn, unit, image, entry, concerned, savedIn, wasLive } = definition;
   const owner = ownerOf(image, entry);
   // A linker takes no second strong definition, and nobody says that another unit has this one.
   if (!owner && fn.symbol.binding === abi.STB_GLOBAL) return true;
-  if (owner && isFrom(image, owner, unit)) return true;
   const defining = concerned.filter(({ object }) => object.definition(fn.symbol.name) !== undefined);
+  const isCertain = isDescribed(definition);
+  const maker = isCertain ? undefined : defining.find((other) => wasLive(other));
+  if (maker) return isSame(maker, unit);
+  if (owner && isFrom(image, owner, unit)) return isCertain || wasLive(unit) !== false;
   const owning = owner && concerned.find((other) => isFrom(image, owner, other));
   if (owning && defining.includes(owning)) return false;
   // A header has one text for all units. And where the owner has the function no more, a rebuild takes the next one's.
   const isInHeader = savedIn !== undefined && savedIn !== unit.object.source;
-  if (owning || isInHeader || (!owner && savedIn !== undefined))
-    return defining[0]?.object.identity === unit.object.identity;
-  return false;
+  if (owning || isInHeader) return isSame(defining[0], unit);
+  if (owner) return false;
+  // Nobody says who brought it: one of these, unless their builds made others.
+  return isSame(
+    defining.find((other) => wasLive(other) !== false),
+    unit,
+  );
+}
+
+const isSame = (one: FreshUnit | undefined, other: FreshUnit): boolean =>
+  one?.object.identity === other.object.identity;
+
+/** Is all code of a module in its debug information? Else the unit that brought a function may have none, while that of
+ * another, whose copy had the same size, refers to it. */
+function isDescribed({ fn, image }: Definition): boolean {
+  if (fn.symbol.binding === abi.STB_GLOBAL || image.patch !== undefined) return true;
+  return readable(() => undescribedSources(image.elf))?.size === 0;
 }
 
 /** The unit that brought the code at an address; undefined without debug information that can be read. */

@@ -163,7 +163,7 @@ function buildDiffers(
   const limit = same ? 0.9 : 0.5;
   if (compared.length < ENOUGH_TO_JUDGE || changed <= compared.length * limit) return undefined;
   // Unless it edits what all of them use, such as a macro that logs.
-  if (same && isBuildOfProcess()) return undefined;
+  if ((same || !producers) && isBuildOfProcess()) return undefined;
   const told =
     producers && !same
       ? ` It was built with "${describe(producers.live)}", the command gives "${describe(producers.fresh)}".`
