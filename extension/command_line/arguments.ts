@@ -6,6 +6,7 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
 
   ps [--all]                      processes that can be patched or attached to; --all: every process
   attach PID|NAME|FILE... [--all] bring the runtime into running processes: by number, name, or source file
+  detach PID|NAME|FILE... [--all] take all patches back and leave the runtime asleep, until it is attached to again
   patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--attach] [--dry-run]
                                   compile the files and patch what differs into the running process;
                                   --attach: into one that was started without the runtime as well
@@ -43,6 +44,7 @@ export type Command = Common &
     | { name: 'version' }
     | { name: 'ps'; all: boolean }
     | { name: 'attach'; words: string[]; all: boolean }
+    | { name: 'detach'; words: string[]; all: boolean }
     | {
         name: 'patch';
         files: string[];
@@ -63,6 +65,7 @@ export type Command = Common &
 const OPTIONS: Record<string, readonly string[]> = {
   ps: ['all'],
   attach: ['all'],
+  detach: ['all'],
   patch: ['function', 'pid', 'all', 'build-directory', 'dry-run', 'attach'],
   watch: ['pid', 'all', 'build-directory', 'attach', 'exact'],
   check: ['pid', 'all', 'build-directory'],
@@ -127,7 +130,8 @@ export function parseCommand(words: readonly string[]): Command {
       return { name: command, files: files(), target, functionName, dryRun, attach, ...common };
     }
     case 'attach':
-      if (operands.length === 0) throw new UsageError('attach needs a pid, a name or a file');
+    case 'detach':
+      if (operands.length === 0) throw new UsageError(`${command} needs a pid, a name or a file`);
       return { name: command, words: operands, all: values.all ?? false, ...common };
     case 'check':
       return { name: command, files: files(), target, ...common };

@@ -9,6 +9,7 @@ import { watchSaves } from './saves';
 import {
   attachText,
   checkText,
+  detachText,
   diagnosticText,
   liveText,
   problemText,
@@ -220,9 +221,10 @@ async function check(engine: Engine, command: Extract<Command, { name: 'check' }
 /** Those with the runtime, and those that look like somebody's own work and could be given it. */
 async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Promise<number> {
   const processes = (await engine.processes()).filter(
-    ({ pid, exe, runtime, state }) =>
+    ({ pid, exe, runtime, asleep, state }) =>
       command.all ||
       runtime !== undefined ||
+      asleep !== undefined ||
       // Node.js itself has debug information in some distributions.
       (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid)),
   );
@@ -239,7 +241,7 @@ function asListed(seen: Attachability | undefined): { attachable?: boolean; prob
   return { attachable: seen.outcome === 'attachable', ...(seen.problem && { problem: seen.problem }) };
 }
 
-/** The processes that a word of `attach` means: a pid, the name of a program, its file, or a source of it. */
+/** The processes that a word of `attach` or `detach` means: a pid, the name of a program, its file, or a source of it. */
 async function processesNamed(
   engine: Engine,
   processes: readonly PatchableProcess[],
@@ -257,21 +259,46 @@ async function processesNamed(
   return engine.processesOf(file);
 }
 
-async function attach(engine: Engine, command: Extract<Command, { name: 'attach' }>): Promise<number> {
+/** The processes that the words mean, those of one program's family or all.
+ * @param mayBeMeant leaves others of the same name out, unless there are no such
+ * Throws HotPatchError no-process, several-processes, ended. */
+async function processesMeant(
+  engine: Engine,
+  { words, all }: { words: readonly string[]; all: boolean },
+  mayBeMeant: (process: PatchableProcess) => boolean = () => true,
+): Promise<PatchableProcess[]> {
   const processes = await engine.processes();
   const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
   const chosen = new Map<number, PatchableProcess>();
-  for (const word of command.words) {
-    const found = await processesNamed(engine, processes, word);
+  for (const word of words) {
+    const named = await processesNamed(engine, processes, word);
+    const likely = named.filter(mayBeMeant);
+    const found = likely.length > 0 ? likely : named;
     if (found.length === 0) throw new HotPatchError('no-process', `No running process is meant by ${word}`);
-    if (!command.all && !isOneFamily(found, (pid) => parents.get(pid)))
+    if (!all && !isOneFamily(found, (pid) => parents.get(pid)))
       throw new HotPatchError(
         'several-processes',
         `${word} means ${found.length} processes: ${found.map(({ pid, exe }) => `${pid} (${exe})`).join(', ')}`,
       );
     for (const entry of found) chosen.set(entry.pid, entry);
   }
-  const results = await engine.attach([...chosen.keys()]);
+  return [...chosen.values()];
+}
+
+async function detach(engine: Engine, command: Extract<Command, { name: 'detach' }>): Promise<number> {
+  const chosen = await processesMeant(engine, command, ({ runtime }) => runtime !== undefined);
+  const result = await engine.detach(chosen.map(({ pid }) => pid));
+  if (command.json) printJson(result);
+  else {
+    printMessages(result);
+    out(detachText(result, chosen));
+  }
+  return exitStatusOf(result);
+}
+
+async function attach(engine: Engine, command: Extract<Command, { name: 'attach' }>): Promise<number> {
+  const chosen = await processesMeant(engine, command);
+  const results = await engine.attach(chosen.map(({ pid }) => pid));
   if (command.json) printJson(results);
   else
     for (const result of results) {
@@ -377,6 +404,8 @@ function execute(engine: Engine, command: Exclude<Command, { name: 'help' | 'ver
       return ps(engine, command);
     case 'attach':
       return attach(engine, command);
+    case 'detach':
+      return detach(engine, command);
     case 'patch':
       return patch(engine, command);
     case 'watch':

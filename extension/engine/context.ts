@@ -184,6 +184,9 @@ export interface RuntimeClient {
   ): Promise<Answer>;
   load(file: string, options?: RequestOptions): Promise<Answer>;
   symbols(patchId: number, file: string, options?: RequestOptions): Promise<Answer>;
+  /** Reverts everything and leaves the runtime asleep: it then answers `no-runtime` to all but `wake`. */
+  detach(options?: RequestOptions): Promise<Answer>;
+  wake(options?: RequestOptions): Promise<Answer>;
   /** Has the runtime count threads in old code again. */
   status(options?: RequestOptions): Promise<Answer>;
   /** The status the runtime last wrote; an empty one when it never did. Costs no signal. */

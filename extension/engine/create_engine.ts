@@ -29,6 +29,7 @@ import { createSweeper } from './process/left_overs';
 import { createProcessList, type ProcessList } from './process/process_list';
 import { runEnvironment } from './process/run_environment';
 import { readRunState } from './process/run_state';
+import { wakingAttacher, withAddress } from './process/sleepers';
 
 export function createEngine(options: EngineOptions = {}): Engine {
   const log = options.log ?? (() => undefined);
@@ -55,9 +56,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
     (message) => log('warn', message),
   );
   const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
-  const attacher = createAttacher(runtimeDirectory, log);
   const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
+  const attacher = wakingAttacher(createAttacher(runtimeDirectory, log), list, runtime);
 
   /** Not an error here: the process may end while it is looked at, and is listed as it was; one whose program is
    * malformed is listed with the reason. */
@@ -169,6 +170,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
     check: (files, target) => checkFiles(context, files, target, baselines),
     patch: (patchRequest) => patchProcesses(context, patchRequest, baselines),
     attach: (pids) => attachToPids(pids),
+    detach: async (pids) => {
+      const asleep = new Set((await list()).filter((process) => process.asleep).map(({ pid }) => pid));
+      const awake = pids.filter((pid) => !asleep.has(pid));
+      const outcome = awake.length === 0 ? 'unchanged' : 'reverted';
+      return request(awake, outcome, [], (process) => runtime(process).detach());
+    },
     attachability: (pids) => attacher.look(pids),
     load: (pid, patchFile) => {
       const file = resolve(patchFile);
@@ -186,9 +193,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
         ),
       ),
     status: async (pid, { refresh = false } = {}) => {
-      const client = runtime(await processWith(pid));
-      if (!refresh) return withPlaces(await client.readStatus());
-      const answer = await client.status();
+      const process = await processWith(pid);
+      if (!refresh) return withPlaces(await runtime(withAddress(process)).readStatus());
+      const answer = await runtime(process).status();
       const problem = asProblem(answer);
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withPlaces(answer.status);

@@ -55,6 +55,9 @@ export interface Engine {
   patch(request: PatchRequest): Promise<PatchResult>;
   /** Brings the runtime into running processes; a refusal is a value. */
   attach(pids: number[]): Promise<AttachResult[]>;
+  /** Takes all patches of the processes back and leaves their runtimes asleep, until they are attached to again.
+   * `unchanged`: all of them were asleep. A process that cannot take its patches back stays as it is. */
+  detach(pids: number[]): Promise<PatchResult>;
   /** What processes without the runtime are: attachable, or why not. Touches none. */
   attachability(pids: number[]): Promise<Attachability[]>;
   /** Loads a hand-written patch (`fix_table`) into a process. */

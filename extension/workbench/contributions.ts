@@ -18,6 +18,8 @@ export const Command = {
   startProgram: 'hotPatch.startProgram',
   /** Tree, picker, status bar: brings the runtime into a running process. */
   attach: 'hotPatch.attach',
+  /** Tree: context menu. Takes all patches back; the process is then as if it had not been attached to. */
+  detach: 'hotPatch.detach',
   /** Status bar. */
   selectProcess: 'hotPatch.selectProcess',
   showTrampolines: 'hotPatch.showTrampolines',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { PatchResult } from '../engine/model/result';
 import { attach } from './commands/attach';
+import { detach } from './commands/detach';
 import { compare, provideVersions } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
@@ -60,6 +61,7 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.useVersion]: useVersion,
   [Command.startProgram]: startProgram,
   [Command.attach]: attach,
+  [Command.detach]: detach,
   [Command.selectProcess]: selectProcess,
   [Command.showTrampolines]: (_session, target?: FunctionTarget) => show.showTrampolines(tree, target),
   [Command.showLog]: ({ log }) => log.show(true),

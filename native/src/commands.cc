@@ -303,7 +303,7 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
 
 bool execute_revert(const Request &request, Timings &timings, Failure &failure) {
   Plan plan;
-  if (request.all) {
+  if (request.all || request.command == Request::detach) {
     for (Function *function : all_functions()) {
       if (function->listed && !add_revert(plan, *function, 0, failure)) return false;
     }
@@ -336,12 +336,15 @@ bool execute(const Request &request, Timings &timings, Failure &failure) {
     done = execute_load(request, timings, failure);
     break;
   case Request::revert:
+  case Request::detach:
     done = execute_revert(request, timings, failure);
     break;
   case Request::symbols:
     return execute_symbols(request, failure);
   case Request::status:
     count_active_threads(status_patience);
+    return true;
+  case Request::wake:
     return true;
   }
   if (done) count_active_threads(answer_patience);

@@ -52,7 +52,9 @@ bool parse_command(const char *name, Request::Command &command) {
                   {"load", Request::load},
                   {"revert", Request::revert},
                   {"status", Request::status},
-                  {"symbols", Request::symbols}};
+                  {"symbols", Request::symbols},
+                  {"detach", Request::detach},
+                  {"wake", Request::wake}};
   for (const auto &known : commands) {
     if (std::strcmp(name, known.name) != 0) continue;
     command = known.command;
@@ -66,7 +68,8 @@ bool parse_line(const char *line, Request &request) {
   const char *rest = "";
   std::uint64_t number = 0;
   if (const char *path = value_of(line, "file")) {
-    const bool takes_file = request.command != Request::revert && request.command != Request::status;
+    const bool takes_file = request.command == Request::patch || request.command == Request::load ||
+                            request.command == Request::symbols;
     return takes_file && path[0] == '/' && request.files.add(path);
   }
   if (const char *address = value_of(line, "revert")) {
@@ -98,6 +101,8 @@ bool is_complete(const Request &request) {
   case Request::revert:
     return request.all != !request.functions.empty();
   case Request::status:
+  case Request::detach:
+  case Request::wake:
     return true;
   }
   return false;

@@ -9,7 +9,7 @@
 namespace hot_fix {
 
 struct Request {
-  enum Command { patch, load, revert, status, symbols };
+  enum Command { patch, load, revert, status, symbols, detach, wake };
   struct Target {
     std::uintptr_t entry;
     unsigned version;

@@ -158,7 +158,7 @@ void executable_path(char (&path)[4096]) {
 
 } // namespace
 
-bool describe_process(int signal, int worker_tid, Buffer &buffer) {
+bool describe_process(int signal, int worker_tid, bool asleep, Buffer &buffer) {
   char executable[4096], name_space[64];
   executable_path(executable);
   pid_namespace(name_space);
@@ -174,6 +174,7 @@ bool describe_process(int signal, int worker_tid, Buffer &buffer) {
   json.number("workerTid", worker_tid);
   json.text("architecture", arch::name);
   json.text("pidNamespace", name_space);
+  if (asleep) json.boolean("asleep", true);
   if (passed_over_directory()[0] != '\0') json.text("passedOver", passed_over_directory());
   json.end_object();
   return json.complete();

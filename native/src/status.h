@@ -13,8 +13,8 @@ struct Timings {
   std::uint64_t read, load, relocate, write, total; // microseconds
 };
 
-/** process.json. */
-bool describe_process(int signal, int worker_tid, Buffer &json);
+/** process.json. `asleep`: it was detached from. */
+bool describe_process(int signal, int worker_tid, bool asleep, Buffer &json);
 
 /** status.json. */
 bool describe_status(std::uint64_t sequence, Buffer &json);

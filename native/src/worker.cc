@@ -38,6 +38,7 @@ std::atomic<const char *> default_patch; // null: none
 char *stack; // the runtime's own memory; a child of fork takes over that of the worker it does not have
 std::uint64_t sequence;
 std::atomic<bool> busy, stopping, was_asked_again;
+bool is_asleep; // detached from; children of fork are as well
 std::atomic<bool> is_announced;
 std::atomic<int> announce_error; // errno of the last attempt
 sem_t attempted;                 // posted after each attempt to announce it
@@ -59,12 +60,39 @@ void answer(const char *id, const Failure *failure, const Timings &timings) {
 /** Whether this is a child that a patch's constructor forked: the request is its parent's affair. */
 bool is_forked_off(int pid) { return pid != getpid(); }
 
+int own_tid() { return static_cast<int>(syscall(SYS_gettid)); }
+
+/** Says in the control directory who is here. */
+bool write_identity(bool asleep) {
+  Buffer json;
+  errno = ENOMEM;
+  return describe_process(options.signal, own_tid(), asleep, json) && write_control_file("process.json", json);
+}
+
+/** Asleep, nothing is done but to wake. Engines must know it before they have the answer. */
+bool set_asleep(bool asleep, Failure &failure) {
+  if (!write_identity(asleep)) {
+    return fail(failure, Code::internal, errno, nullptr, "process.json could not be written (errno %d)", errno);
+  }
+  is_asleep = asleep;
+  return true;
+}
+
+bool execute_unless_asleep(const Request &request, Timings &timings, Failure &failure) {
+  if (is_asleep && request.command != Request::wake) {
+    return fail(failure, Code::no_runtime, 0, nullptr, "process %d was detached from", getpid());
+  }
+  if (!execute(request, timings, failure)) return false;
+  if (request.command == Request::detach) return set_asleep(true, failure);
+  return request.command != Request::wake || set_asleep(false, failure);
+}
+
 void carry_out(const char *id, Request &request) {
   const int pid = getpid();
   Timings timings{};
   Failure failure;
   const std::uint64_t begin = monotonic_microseconds();
-  const bool done = execute(request, timings, failure);
+  const bool done = execute_unless_asleep(request, timings, failure);
   timings.total = monotonic_microseconds() - begin;
   if (is_forked_off(pid)) return;
   answer(id, done ? nullptr : &failure, timings);
@@ -96,7 +124,7 @@ void tidy_up(Buffer &status) {
 
 void load_default_patch() {
   const char *path = default_patch.load();
-  if (path == nullptr) return;
+  if (path == nullptr || is_asleep) return;
   Failure failure;
   if (is_privileged()) { // it was not when it started
     fail(failure, Code::untrusted_patch_file, 0, nullptr, "%s is not loaded: the ids of the process differ", path);
@@ -114,14 +142,10 @@ void load_default_patch() {
   carry_out("signal", request);
 }
 
-/** Makes the control directory, and says in it who is here. */
+/** Makes the control directory with what belongs in it. */
 void announce(Buffer &status) {
   Failure failure;
-  Buffer json;
-  const int tid = static_cast<int>(syscall(SYS_gettid));
-  errno = ENOMEM;
-  if (create_control_directory(failure) && describe_process(options.signal, tid, json) &&
-      write_control_file("process.json", json)) {
+  if (create_control_directory(failure) && write_identity(is_asleep)) {
     write_status(status);
     is_announced.store(true);
   } else {
@@ -135,7 +159,7 @@ void *run(void *) {
   const int pid = getpid();
   begin_following();
   allow_doorbell_only();
-  exempt_thread(static_cast<int>(syscall(SYS_gettid)));
+  exempt_thread(own_tid());
   if (options.delay != 0) wait_for_ring(options.delay);
   busy.store(true);
   Buffer status;

@@ -290,13 +290,22 @@ describe('the control directories', () => {
   it(
     'are found by pid and start time',
     inDirectory((base, put) => {
+      const address = { version: '9', protocol: 1, signal: 10, workerTid: 100 };
       const directory = put(100, identity(100, 7));
       const found = findRuntimes(uid, [base], () => 7, hasWorker);
       assert.deepEqual(
         [...found],
-        [[100, { version: '9', protocol: 1, signal: 10, workerTid: 100, controlDirectory: directory }]],
+        [[100, { address: { ...address, controlDirectory: directory }, asleep: false }]],
       );
       assert.equal(findRuntimes(uid, [base], () => 8, hasWorker).size, 0, 'another process has that pid now');
+    }),
+  );
+
+  it(
+    'sleep when they say so',
+    inDirectory((base, put) => {
+      put(100, JSON.stringify({ ...(JSON.parse(identity(100, 7)) as object), asleep: true }));
+      assert.equal(findRuntimes(uid, [base], () => 7, hasWorker).get(100)?.asleep, true);
     }),
   );
 

@@ -353,7 +353,7 @@ describe('a directory that somebody else put in the place of the user’s', () =
                 }
               ).startTime,
             () => true,
-          ).get(program.pid);
+          ).get(program.pid)?.address;
           assert.match(
             found?.controlDirectory ?? '',
             new RegExp(`^/tmp/hot_fix-${user}\\.[0-9a-f]{12}/${program.pid}$`),

@@ -100,6 +100,32 @@ describe('a program that was started in a terminal, as always', () => {
     await workbench.row(/shop::price_of.*version 1 · verified/s);
     await workbench.screenshot('attach-again');
   });
+
+  it('runs its original code when it is detached from, and no save attaches to it', async () => {
+    const { workbench } = world;
+    await workbench.chooseInMenu(await workbench.row(`pid ${pid}`), 'Detach from Process');
+    await workbench.row(new RegExp(`service.*pid ${pid} · detached`, 's'));
+    await workbench.status(`service (${pid}) · not attached`);
+    assert.match(await client!.ask('order Ann 2'), /2 for 5, Ann has 4/);
+    await workbench.replace('each = 5.5', 'each = 6.5');
+    await workbench.save();
+    await workbench.statusTooltip('saves leave it as it is');
+    await workbench.screenshot('attach-detached');
+    await workbench.unhover();
+    assert.match(await client!.ask('order Ann 2'), /2 for 5, Ann has 6/);
+    await isGone(workbench.lens(/Version \d+ live/));
+  });
+
+  it('is patched again after Attach', async () => {
+    const { workbench } = world;
+    const row = await workbench.row(`pid ${pid} · detached`);
+    await row.hover();
+    await row.locator('[aria-label*="Attach to Process"]').click();
+    await workbench.status(new RegExp(`service \\(${pid}\\)\\s*$`));
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    assert.match(await client!.ask('order Ann 2'), /2 for 13, Ann has 8/);
+  });
 });
 
 describe('a program that was started without the runtime, and a user who wants no question', () => {

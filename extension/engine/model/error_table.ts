@@ -15,7 +15,7 @@ export const ERROR_TABLE = {
   'unsupported-object': { kind: 'refused', exit: 2, shown: 'problems', title: 'The compiled object is of a kind that cannot be patched in', hint: 'See the message for what was found.' },
   'no-process': { kind: 'environment', exit: 3, shown: 'status', title: 'No running process was built from this file', hint: 'Start the program, or name its process with --pid.' },
   'several-processes': { kind: 'environment', exit: 3, shown: 'problems', title: 'Several running processes were built from this file', hint: 'Choose one with --pid, or patch all with --all.' },
-  'no-runtime': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has no hot_fix runtime', hint: 'Start it with `hot-patch run -- PROGRAM`, or link hot_fix and call init_hot_fix_signal().' },
+  'no-runtime': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has no hot_fix runtime, or was detached from', hint: 'Attach to it (`hot-patch attach PID`, or `patch --attach`), or start it with `hot-patch run`.' },
   'runtime-unreachable': { kind: 'environment', exit: 3, shown: 'problems', title: 'The process has the runtime, but it cannot be reached', hint: 'See the message for what is in the way.' },
   'doorbell-taken': { kind: 'environment', exit: 3, shown: 'problems', title: 'The program has taken the signal that the runtime listens to', hint: 'Choose another with the environment variable HOT_FIX_SIGNAL, and restart the program.' },
   'signal-refused': { kind: 'environment', exit: 3, shown: 'problems', title: 'The kernel refused to send the signal to the process', hint: 'See the message for the reason; usually a limit of the process or of the user.' },

@@ -108,19 +108,24 @@ export interface PatchableProcess {
   name: string;
   commandLine: string[];
   cwd: string;
-  /** `ready`: the runtime answers. `no-runtime`: not in the process. `other-user`, `rebuilt`: cannot be patched, and why. */
+  /** `ready`: the runtime answers. `no-runtime`: not in the process, or detached from. `other-user`, `rebuilt`: cannot be patched, and why. */
   state: 'ready' | 'no-runtime' | 'other-user' | 'rebuilt';
   /** Why it, or its program, cannot be looked at. */
   problem?: Problem;
-  runtime?: {
-    version: string;
-    protocol: number;
-    signal: number;
-    workerTid: number;
-    controlDirectory: string;
-    /** The directory that it would have had, and why that was not used. */
-    passedOver?: string;
-  };
+  runtime?: RuntimeAddress;
+  /** The runtime of a process that was detached from (`no-runtime`): it can be woken and does nothing else. */
+  asleep?: RuntimeAddress;
+}
+
+/** Where a runtime is and how it is called. */
+export interface RuntimeAddress {
+  version: string;
+  protocol: number;
+  signal: number;
+  workerTid: number;
+  controlDirectory: string;
+  /** The directory that it would have had, and why that was not used. */
+  passedOver?: string;
 }
 
 /** What came of attaching to one process. */

@@ -199,7 +199,7 @@ export function processesText(
   const rows = processes.map(({ pid, state, commandLine, name, ...about }) => {
     const attachability = seen.get(pid);
     const problem = about.problem ?? attachability?.problem;
-    const others = attachability?.outcome === 'attachable' ? 'attachable' : state;
+    const others = about.asleep ? 'asleep' : attachability?.outcome === 'attachable' ? 'attachable' : state;
     return [
       String(pid),
       problem ? problem.code : others,
@@ -222,7 +222,27 @@ export function attachText({ pid, exe, outcome, pause, milliseconds: took }: Att
   return lines(
     outcome === 'ready'
       ? `ready: process ${pid} (${exe}) has the runtime already`
-      : `attached: process ${pid} (${exe}), ${milliseconds(took)}; one of its threads paused for ${milliseconds(pause)}`,
+      : `attached: process ${pid} (${exe}), ${milliseconds(took)}; ${pause === 0 ? 'its runtime was woken' : `one of its threads paused for ${milliseconds(pause)}`}`,
+  );
+}
+
+/** What came of detaching, for each process that was not refused.
+ * @param chosen those that were to be detached from */
+export function detachText(
+  { processes, refusals }: PatchResult,
+  chosen: readonly Pick<PatchableProcess, 'pid' | 'exe'>[],
+): string {
+  const done = new Map(processes.map((process) => [process.pid, process]));
+  const refused = new Set(refusals.map(({ pid }) => pid));
+  return lines(
+    chosen
+      .filter(({ pid }) => !refused.has(pid))
+      .map(({ pid, exe }) => {
+        const functions = done.get(pid)?.functions;
+        if (!functions) return `asleep: process ${pid} (${exe}) was detached from already`;
+        const what = functions.length === 0 ? 'nothing was patched' : 'all of it is the original code again';
+        return `detached: process ${pid} (${exe}); ${what}`;
+      }),
   );
 }
 

@@ -3,7 +3,7 @@
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { entriesOf, linkTarget, lookAt, readTextIfThere, remove as removeTree } from '../host';
-import type { PatchableProcess } from '../model/result';
+import type { RuntimeAddress } from '../model/result';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -22,6 +22,13 @@ export interface RuntimeIdentity {
   pidNamespace: string;
   /** The directory that was not used, and why; empty when the first one was. */
   passedOver: string;
+  /** It was detached from. */
+  asleep: boolean;
+}
+
+export interface FoundRuntime {
+  address: RuntimeAddress;
+  asleep: boolean;
 }
 
 /** process.json checked field by field: it was written by another program. Undefined when it is not usable. A
@@ -34,10 +41,8 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { protocol, version, pid, startTime, signal, workerTid, pidNamespace, passedOver } = value as Record<
-    string,
-    unknown
-  >;
+  const { protocol, version, pid, startTime, signal, workerTid, pidNamespace, passedOver, asleep } =
+    value as Record<string, unknown>;
   const count = (field: unknown): field is number => Number.isSafeInteger(field) && (field as number) >= 0;
   if (!count(protocol) || !count(pid) || !count(startTime)) return undefined;
   return {
@@ -49,6 +54,7 @@ export function parseIdentity(text: string): RuntimeIdentity | undefined {
     workerTid: count(workerTid) ? workerTid : 0,
     pidNamespace: typeof pidNamespace === 'string' ? pidNamespace : '',
     passedOver: typeof passedOver === 'string' ? passedOver : '',
+    asleep: asleep === true,
   };
 }
 
@@ -79,8 +85,8 @@ export function findRuntimes(
   bases: readonly string[],
   startTimeOf: (pid: number) => number | undefined,
   hasWorker: (pid: number, workerTid: number) => boolean,
-): Map<number, NonNullable<PatchableProcess['runtime']>> {
-  const runtimes = new Map<number, NonNullable<PatchableProcess['runtime']>>();
+): Map<number, FoundRuntime> {
+  const runtimes = new Map<number, FoundRuntime>();
   for (const parent of bases.flatMap((base) => userDirectories(base, uid))) {
     for (const { name } of entriesOf(parent)) {
       if (!/^[1-9]\d*$/.test(name)) continue;
@@ -92,10 +98,11 @@ export function findRuntimes(
       if (identity?.pid !== pid || !isOwnNamespace(identity.pidNamespace)) continue;
       if (startTime === undefined) remove(controlDirectory, uid);
       if (identity.startTime !== startTime) continue;
-      const { version, protocol, signal, workerTid, passedOver } = identity;
+      const { version, protocol, signal, workerTid, passedOver, asleep } = identity;
       if (!hasWorker(pid, workerTid)) continue;
       const said = passedOver === '' ? {} : { passedOver };
-      runtimes.set(pid, { version, protocol, signal, workerTid, controlDirectory, ...said });
+      const address = { version, protocol, signal, workerTid, controlDirectory, ...said };
+      runtimes.set(pid, { address, asleep });
     }
   }
   return runtimes;

@@ -35,7 +35,8 @@ export async function awaitAnnouncement(
 }
 
 /** The library is mapped, or its thread runs, and nothing says that it cannot be reached. */
-async function isComing({ pid, startTime }: PatchableProcess): Promise<boolean> {
+async function isComing({ pid, startTime, asleep }: PatchableProcess): Promise<boolean> {
+  if (asleep) return false;
   if (uptime() - startTime / TICKS > YOUNG || whyUnreachable(pid) !== undefined) return false;
   if (workerOf(pid) !== undefined) return true;
   try {
@@ -53,7 +54,8 @@ function workerOf(pid: number): number | undefined {
 }
 
 /** no-runtime, or runtime-unreachable with the reason. */
-export function missingRuntime({ pid, exe }: PatchableProcess): HotPatchError {
+export function missingRuntime({ pid, exe, asleep }: PatchableProcess): HotPatchError {
+  if (asleep) return new HotPatchError('no-runtime', `${exe} (process ${pid}) was detached from`, { pid });
   if (workerOf(pid) === undefined)
     return new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
   const why = whyUnreachable(pid) ?? 'it has no control directory; is the disk full, or read-only?';

@@ -102,7 +102,8 @@ export function createProcessList(
     );
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
-      const runtime = runtimes.get(pid);
+      const found = runtimes.get(pid);
+      const runtime = found?.asleep === false ? found.address : undefined;
       const isOurs = about.uid === ownUid;
       const program = isOurs && runtime ? lookAtProgram(pid) : undefined;
       const state = !isOurs ? 'other-user' : !program ? 'no-runtime' : program.rebuilt ? 'rebuilt' : 'ready';
@@ -116,6 +117,7 @@ export function createProcessList(
         cwd: (about.uid === ownUid && linkTarget(`/proc/${pid}/cwd`)) || '',
         state,
         ...(runtime && { runtime }),
+        ...(found?.asleep && { asleep: found.address }),
         ...(program?.problem && { problem: program.problem }),
       };
     });

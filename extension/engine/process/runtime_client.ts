@@ -8,6 +8,7 @@ import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, PatchedFunction, ProcessStatus } from '../model/result';
 import { PROTOCOL_VERSION } from './control_directory';
 import { isGeneratedName, isPatchFile, readAddressSpace } from './maps';
+import { missingRuntime } from './missing_runtime';
 import { readMemory } from './memory';
 import { obstacleOf } from './obstacles';
 import { signalThread } from './system_calls';
@@ -62,8 +63,7 @@ export function createRuntimeClient(
   { demangle, log }: Pick<EngineContext, 'demangle' | 'log'>,
 ): RuntimeClient {
   const { pid, exe, runtime } = target;
-  if (!runtime)
-    throw new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
+  if (!runtime) throw missingRuntime(target);
   if (runtime.protocol !== PROTOCOL_VERSION)
     throw new HotPatchError(
       'protocol-mismatch',
@@ -273,6 +273,8 @@ export function createRuntimeClient(
         ],
         options,
       ),
+    detach: (options) => ask('detach', [], options),
+    wake: (options) => ask('wake', [], options),
     status: (options) => ask('status', [], options),
     async readStatus() {
       const status = statusOnDisk();

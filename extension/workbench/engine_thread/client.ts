@@ -142,6 +142,7 @@ export function startEngine(
     check: (files, target) => ask('check', [files, target]),
     patch,
     attach: (pids) => ask('attach', [pids]),
+    detach: (pids) => ask('detach', [pids]),
     attachability: (pids) => ask('attachability', [pids]),
     load: (pid, file) => ask('load', [pid, file]),
     revert: (request) => ask('revert', [request]),

@@ -1,5 +1,5 @@
-// Whether a process may be attached to: the settings hotPatch.attach (ask, always, never) and hotPatch.attachPrograms,
-// the programs for which a user said "always".
+// Whether a save may attach to a process: the settings hotPatch.attach (ask, always, never) and hotPatch.attachPrograms,
+// the programs for which a user said "always". One that was detached from is for the user alone to attach to again.
 import { isAbsolute, relative, resolve } from 'node:path';
 import * as vscode from 'vscode';
 import type { PatchableProcess } from '../../engine/model/result';
@@ -8,7 +8,8 @@ import { setting } from '../settings';
 
 export type Consent = 'yes' | 'ask' | 'no';
 
-export function consentTo({ exe }: Pick<PatchableProcess, 'exe'>): Consent {
+export function consentTo({ exe, asleep }: Pick<PatchableProcess, 'exe' | 'asleep'>): Consent {
+  if (asleep) return 'no';
   switch (setting(Setting.attach)) {
     case 'always':
       return 'yes';

@@ -95,6 +95,15 @@ export class Operations {
     });
   }
 
+  /** Takes all patches of the processes back and leaves their runtimes asleep. */
+  detach(pids: readonly number[]): Promise<PatchResult> {
+    return this.queue.run(async () => {
+      const result = await this.perform('detach', [], false, () => this.engine().detach([...pids]));
+      await this.surroundings.lookForProcesses();
+      return result;
+    });
+  }
+
   load(pid: number, file: string): Promise<PatchResult> {
     return this.queue.run(() => this.perform('load', [file], false, () => this.engine().load(pid, file)));
   }

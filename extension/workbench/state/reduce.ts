@@ -325,7 +325,7 @@ function deliveredBy(
 ): [string, Delivered][] {
   // What the processes run says it, not the outcome: one process may have taken what another refused. Going back to
   // an earlier version is no delivery of the text as it is now.
-  if (action === 'revert' || action === 'restore' || event.texts.size === 0) return [];
+  if (action === 'revert' || action === 'restore' || action === 'detach' || event.texts.size === 0) return [];
   return [...event.statuses].flatMap(([key, status]) => {
     const inlinedIn = (f: PatchedFunction, previous: PatchedFunction | undefined): EditedFunction[] => {
       const before = previous && state.delivered.get(versionKey(key, f.address, previous.version));

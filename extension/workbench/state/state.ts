@@ -66,7 +66,7 @@ export type Check =
       readonly versions: ReadonlyMap<string, number>;
     };
 
-export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over' | 'attach';
+export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over' | 'attach' | 'detach';
 
 export interface Operation {
   readonly id: number;

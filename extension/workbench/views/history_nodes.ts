@@ -27,6 +27,7 @@ const ACTIONS: Record<Action, string> = {
   restore: 'Went back: ',
   'bring-over': 'Brought over ',
   attach: 'Attached ',
+  detach: 'Detached ',
 };
 
 const ICONS: Record<Outcome, string> = {
@@ -72,7 +73,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
-    label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`,
+    label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`.trimEnd(),
     description: [
       entry.change,
       time(entry.at),

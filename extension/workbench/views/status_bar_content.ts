@@ -128,7 +128,9 @@ function contentOf(indicator: Indicator): StatusBarContent {
         : content(
             'debug-disconnect',
             which,
-            'It was started without Hot Patch. Save the file to attach and patch it, or click to attach.',
+            processes.every(({ asleep }) => asleep)
+              ? 'It was detached from, and saves leave it as it is. Click to attach again.'
+              : 'It was started without Hot Patch. Save the file to attach and patch it, or click to attach.',
             Command.attach,
           );
     }
@@ -206,6 +208,10 @@ function live(finished: Finished): StatusBarContent {
         const what = `${names}: the chosen version runs${where}.`;
         return content('history', `went back in ${finished.milliseconds} ms`, what, Command.showTrampolines);
       }
+      if (finished.action === 'detach') {
+        const what = 'Detached: the original code runs, and saves leave the process as it is.';
+        return content('debug-disconnect', 'detached', what, Command.attach);
+      }
       return content(
         'discard',
         `original in ${finished.milliseconds} ms`,
@@ -229,7 +235,7 @@ function attachedText({ attached }: Finished): string {
   return attached
     .map(
       ({ exe, pid, milliseconds, pause }) =>
-        `\n\nAttached to ${basename(exe)} (${pid}) in ${Math.round(milliseconds)} ms; one of its threads stood still for ${pause.toFixed(1)} ms.`,
+        `\n\nAttached to ${basename(exe)} (${pid}) in ${Math.round(milliseconds)} ms${pause === 0 ? '' : `; one of its threads stood still for ${pause.toFixed(1)} ms`}.`,
     )
     .join('');
 }

@@ -61,7 +61,9 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
   const { pid, name, obstacle } = process;
   const way = obstacle
     ? `${escapeMarkdown(obstacle.message)}.\n\n${escapeMarkdown(ERROR_TABLE[obstacle.code].hint)}`
-    : 'It was started without Hot Patch. *Attach* brings the runtime into it while it runs; so does a save of one of its files.';
+    : process.asleep
+      ? 'It was detached from: it runs its original code, and saves leave it as it is. *Attach* makes it patchable again.'
+      : 'It was started without Hot Patch. *Attach* brings the runtime into it while it runs; so does a save of one of its files.';
   return {
     id: processKey(process),
     kind: obstacle ? TreeItemKind.unattachableProcess : TreeItemKind.attachableProcess,
@@ -69,7 +71,7 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
     description: [
       `pid ${pid}`,
       ...(hasTwin(state, process) ? [argumentsOf(process)].filter(Boolean) : []),
-      obstacle ? `cannot be attached to: ${obstacle.message}` : 'not attached',
+      obstacle ? `cannot be attached to: ${obstacle.message}` : process.asleep ? 'detached' : 'not attached',
     ].join(' · '),
     tooltip: `${way}\n\n${processTooltip(process)}`,
     icon: obstacle ? 'circle-slash' : 'debug-disconnect',
@@ -133,7 +135,7 @@ function nothingPatched(key: ProcessKey, target: NodeTarget): TreeNode {
 }
 
 function processTooltip(process: PatchableProcess): string {
-  const { runtime } = process;
+  const runtime = process.runtime ?? process.asleep;
   return table([
     ['Program', code(process.exe)],
     ['Command line', code(process.commandLine.join(' '))],

@@ -107,6 +107,18 @@ export class Workbench {
     }
   }
 
+  private async untilGone(act: () => Promise<void>, what: Locator): Promise<void> {
+    for (
+      ;
+      (await what.count()) > 0;
+      await what
+        .first()
+        .waitFor({ state: 'hidden', timeout: 2000 })
+        .catch(() => undefined)
+    )
+      await act().catch(() => undefined);
+  }
+
   /** Reloads the window as its user would. */
   async reload(): Promise<void> {
     const loaded = this.page.waitForEvent('load');
@@ -221,6 +233,14 @@ export class Workbench {
     const row = this.page.locator('.sidebar .monaco-list-row', { hasText: text }).first();
     await row.waitFor();
     return row;
+  }
+
+  /** Chooses an entry of an item's context menu. */
+  async chooseInMenu(item: Locator, entry: string): Promise<void> {
+    const action = this.page.locator('.monaco-menu .action-label', { hasText: entry });
+    await this.untilSeen(() => item.click({ button: 'right' }), action);
+    // A menu takes no choice in the first moments of its life.
+    await this.untilGone(() => action.first().click(), action);
   }
 
   async expand(text: string | RegExp): Promise<void> {
