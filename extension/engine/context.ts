@@ -56,11 +56,20 @@ export interface CompiledUnit {
   milliseconds: number;
 }
 
+/** A text that is compiled in place of a source's own, from another directory. */
+export interface GivenText {
+  language: 'c' | 'c++';
+  /** Directives that it begins with, which may be compiled ahead; may be empty. */
+  preamble: string;
+  /** What comes in its place then: says which line of the source follows. */
+  resume: string;
+  rest: string;
+}
+
 export interface CompileRequest {
   /** Appended to the command, after the flags of the build and ours. */
   extraFlags?: string[];
-  /** Compiled in place of the source's own text, from another directory. */
-  text?: string;
+  text?: GivenText;
   /** Have the compiler list the files that it reads. */
   listFiles?: boolean;
   signal?: AbortSignal;
@@ -75,9 +84,11 @@ export interface CompileContext {
   entriesFor(source: string, builtIn?: readonly string[]): CompileEntry[];
   /** Compiles with the entry's own command, for comparison and patching. Objects of earlier calls are kept until
    * the engine is disposed of, or the same entry and flags are compiled again.
-   * Throws CompileError (compile/compiler.ts; code compile-failed or compiler-not-found, with diagnostics),
+   * Throws CompileError (compile/run_compiler.ts; code compile-failed or compiler-not-found, with diagnostics),
    * HotPatchError unsupported-construct (C++ modules), or the signal's reason when aborted. */
   compileUnit(entry: CompileEntry, request?: CompileRequest): Promise<CompiledUnit>;
+  /** Has the preamble of a text compiled ahead, when nothing else is to be done, for `compileUnit` to use. */
+  prepare(entry: CompileEntry, text: GivenText, extraFlags: string[]): void;
   /** Where the entry's compiler finds a library by its file name (`-print-file-name`); undefined when it does not say. */
   libraryFile(entry: CompileEntry, name: string): Promise<string | undefined>;
 }

@@ -3,9 +3,10 @@
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createCompileDatabases } from './compile/compile_database';
-import { createCompiler } from './compile/compiler';
+import { COMPILER_LIMITS, createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
 import { createIncludeSearch, readSource } from './compile/includes';
+import { createPreambles, defaultPreambleDirectory } from './compile/preambles';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
 import type { Engine, EngineOptions } from './engine';
@@ -38,7 +39,15 @@ export function createEngine(options: EngineOptions = {}): Engine {
   // Nothing is left behind either when the process ends without dispose.
   process.once('exit', removeTemporaries);
   const databases = createCompileDatabases(options, (message) => log('warn', message));
-  const compiler = createCompiler({ temporaryDirectory, log });
+  const preambles = createPreambles(
+    {
+      directory: options.preambleDirectory ?? defaultPreambleDirectory(),
+      limit: options.preambleLimit ?? 2 * 2 ** 30,
+      log,
+    },
+    COMPILER_LIMITS,
+  );
+  const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
   const cache = createModuleCache();
   const baselines = new Baselines();
   const demangle = createDemangler(log);
@@ -201,17 +210,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
       return withPlaces(answer.status);
     },
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
-    dispose: () => {
+    dispose: async () => {
       process.off('exit', removeTemporaries);
       cache.dispose();
-      return promised(removeTemporaries);
+      await preambles.dispose();
+      removeTemporaries();
     },
   };
-}
-
-/** What is thrown becomes a rejection. */
-function promised<T>(compute: () => T): Promise<T> {
-  return new Promise((resolve) => resolve(compute()));
 }
 
 function asProblem({ error }: Answer): Problem {

@@ -20,6 +20,10 @@ export interface EngineOptions {
   runtimeDirectory?: string;
   /** Directory for objects and other temporary files; created and removed by the engine. */
   temporaryDirectory?: string;
+  /** Where preambles of units are kept, compiled, for all engines of the user; in the user's cache by default. */
+  preambleDirectory?: string;
+  /** Bytes that they may take together; 2 GiB by default, 0 for none. */
+  preambleLimit?: number;
   log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
 }
 

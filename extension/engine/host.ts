@@ -19,6 +19,7 @@ import {
   rmSync,
   statSync,
   unlinkSync,
+  utimesSync,
   writeSync,
   type Dirent,
   type Stats,
@@ -100,6 +101,12 @@ export function lookAt(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What tells the state of a file or directory from a later one; undefined when it is not there. */
+export function stampOf(path: string): string | undefined {
+  const stats = look(path);
+  return stats && `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
 }
 
 export function isThere(path: string): boolean {
@@ -249,6 +256,25 @@ export function writeWhole(
   } catch (error) {
     remove(unfinished);
     throw failed('write', path, error);
+  }
+}
+
+/** Gives a file another name in its file system, in place of what has it. Throws HostError cannot-write. */
+export function move(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    throw failed('write', to, error);
+  }
+}
+
+/** Makes now the time at which a file was last written. That it cannot be concerns nobody. */
+export function touch(path: string): void {
+  try {
+    const now = new Date();
+    utimesSync(path, now, now);
+  } catch {
+    return; // removed meanwhile
   }
 }
 

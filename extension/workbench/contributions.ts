@@ -58,6 +58,7 @@ export type Command = (typeof Command)[keyof typeof Command];
 export const Setting = {
   onSave: 'hotPatch.onSave',
   firstLight: 'hotPatch.firstLight',
+  preambleCache: 'hotPatch.preambleCache',
   attach: 'hotPatch.attach',
   attachPrograms: 'hotPatch.attachPrograms',
   bringOver: 'hotPatch.bringOver',
@@ -74,6 +75,8 @@ export type Setting = (typeof Setting)[keyof typeof Setting];
 export interface SettingValues {
   [Setting.onSave]: 'never' | 'manual' | 'manualIfDirty' | 'all' | 'allIfDirty';
   [Setting.firstLight]: 'on' | 'exactOnly';
+  /** MiB. */
+  [Setting.preambleCache]: number;
   [Setting.attach]: 'ask' | 'always' | 'never';
   [Setting.attachPrograms]: readonly string[];
   [Setting.bringOver]: 'ask' | 'always' | 'never';

@@ -188,7 +188,10 @@ function startSession(
     ...[edited, databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration(Setting.runtimeDirectory)) lookForDatabases();
+      const isOfEngine = [Setting.runtimeDirectory, Setting.preambleCache].some((name) =>
+        event.affectsConfiguration(name),
+      );
+      if (isOfEngine) lookForDatabases();
     }),
     showCodeLens(store, documents),
     showDecorations(store, documents, context.extensionUri),
@@ -227,6 +230,7 @@ function engineOptions(
     buildDirectories: [...buildDirectories],
     roots: workspaceFolders(),
     runtimeDirectory: setting(Setting.runtimeDirectory) || fittingRuntime,
+    preambleLimit: setting(Setting.preambleCache) * 2 ** 20,
   };
 }
 

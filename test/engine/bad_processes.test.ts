@@ -114,7 +114,10 @@ describe('nothing to choose from', () => {
     'is told as such by patch and check, and not as a file that is unchanged',
     inSession(async (session) => {
       session.write('unit.cc', source);
-      const engine = createEngine({ temporaryDirectory: session.path('tmp') });
+      const engine = createEngine({
+        temporaryDirectory: session.path('tmp'),
+        preambleDirectory: session.path('preambles'),
+      });
       try {
         const target: Target = { kind: 'pid', pids: [] };
         const files = [join(session.directory, 'unit.cc')];

@@ -2,7 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { CompileError, type CompilerLimits, createCompiler } from '../../extension/engine/compile/compiler';
+import { createCompiler } from '../../extension/engine/compile/compiler';
+import { CompileError, type CompilerLimits } from '../../extension/engine/compile/run_compiler';
 import { createCompileDatabases } from '../../extension/engine/compile/compile_database';
 import type { CompileRequest } from '../../extension/engine/context';
 import { ElfFile } from '../../extension/engine/elf/file';

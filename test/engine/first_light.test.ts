@@ -527,7 +527,11 @@ describe('the whole unit behind first light', () => {
 async function withEngine(session: Session, test: (engine: Engine) => Promise<void>): Promise<void> {
   const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
   process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-  const engine = createEngine({ temporaryDirectory: session.path('tmp'), roots: [session.directory] });
+  const engine = createEngine({
+    temporaryDirectory: session.path('tmp'),
+    preambleDirectory: session.path('preambles'),
+    roots: [session.directory],
+  });
   try {
     await test(engine);
   } finally {

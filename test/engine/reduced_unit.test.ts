@@ -189,15 +189,17 @@ describe('a reduced unit', () => {
         assert.ok(scanned.functions.length >= 5);
         for (const [index, { name }] of scanned.functions.entries()) {
           const reduced = reduce(scanned, new Set([index]), {
+            language: extension === 'c' ? 'c' : 'c++',
             spelled,
             directory: session.directory,
             isThere: (path) => path === session.path('source/table.h'),
           });
           assert.ok('text' in reduced, 'reason' in reduced ? reduced.reason : '');
-          assert.equal(reduced.text.split('\n').length >= text.split('\n').length, true);
+          const { preamble, rest } = reduced.text;
+          assert.equal(`${preamble}${rest}`.split('\n').length >= text.split('\n').length, true);
           session.write(`other/unit.${extension}`, '');
           const input = session.path('other', `unit.${extension}`);
-          writeFileSync(input, reduced.text);
+          writeFileSync(input, preamble + rest);
           const object = compile(input, [
             ...reduced.flags,
             `-ffile-prefix-map=${session.path('other')}/=${session.path('source')}/`,
@@ -227,7 +229,7 @@ describe('a reduced unit', () => {
     );
 
   it('is not made of a text that means something else elsewhere', () => {
-    const source = { spelled: '/a/b.cc', directory: '/a', isThere: () => true };
+    const source = { language: 'c++', spelled: '/a/b.cc', directory: '/a', isThere: () => true } as const;
     for (const text of [
       '#include NAME\n',
       '#include_next <a>\n',

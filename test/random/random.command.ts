@@ -3,16 +3,17 @@
 import { parseArgs } from 'node:util';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { PatchResult } from '../../extension/engine/model/result';
 import { EngineWorld } from '../support/live_program';
 import { caseOf } from './cases';
 import { reduce } from './reduce';
 import { type Case, type Failure, runCase } from './run';
 
 /** Runs one case in a world of its own. */
-async function runAlone(one: Case): Promise<Failure | undefined> {
+async function runAlone(one: Case, onSave?: (result: PatchResult) => void): Promise<Failure | undefined> {
   const world = new EngineWorld();
   try {
-    return await runCase(world, one);
+    return await runCase(world, one, onSave);
   } finally {
     await world.dispose();
   }
@@ -35,11 +36,15 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
   console.log(`${count} cases, seeds ${first} to ${first + count - 1}`);
   let failures = 0;
   const tally = new Map<string, number>();
+  const saves = new Map<string, number>();
+  const countOne = (counts: Map<string, number>, what: string) =>
+    counts.set(what, (counts.get(what) ?? 0) + 1);
   for (let seed = first; seed < first + count; seed++) {
     const one = caseOf(seed);
-    const failure = await runAlone(one.case);
-    const outcome = failure?.kind ?? 'right';
-    tally.set(outcome, (tally.get(outcome) ?? 0) + 1);
+    const failure = await runAlone(one.case, ({ firstLight }) =>
+      countOne(saves, firstLight?.outcome ?? 'exact'),
+    );
+    countOne(tally, failure?.kind ?? 'right');
     if (!failure) continue;
     failures++;
     console.log(
@@ -48,7 +53,7 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
     console.log(`  npm run test:random -- --count 1 --seed ${seed}`);
     if (values.keep === undefined) continue;
     const directory = join(values.keep, `seed-${seed}`);
-    const small = await reduce(one, failure, runAlone);
+    const small = await reduce(one, failure, (smaller) => runAlone(smaller));
     for (const [version, texts] of small.case.versions.entries())
       for (const [name, text] of Object.entries(texts)) {
         const path = join(directory, `version-${version}`, name);
@@ -60,6 +65,8 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
     writeFileSync(join(directory, 'failure.txt'), `${note}npm run test:random -- --count 1 --seed ${seed}\n`);
     console.log(`  reduced and kept in ${directory}`);
   }
-  console.log([...tally].map(([outcome, times]) => `${times} ${outcome}`).join(', '));
+  const listed = (counts: Map<string, number>) =>
+    [...counts].map(([what, times]) => `${times} ${what}`).join(', ');
+  console.log(`${listed(tally)}; saves: ${listed(saves)}`);
   return failures;
 }

@@ -56,8 +56,13 @@ async function peek(program: Observed): Promise<Values> {
 
 const shown = (values: Values) => [...values].map(([number, value]) => `${number}=${value}`).join(' ');
 
-/** @returns what failed, undefined when all is right */
-export async function runCase(world: EngineWorld, { versions, ...plan }: Case): Promise<Failure | undefined> {
+/** @param onSave told of each save that was right
+ * @returns what failed, undefined when all is right */
+export async function runCase(
+  world: EngineWorld,
+  { versions, ...plan }: Case,
+  onSave: (result: PatchResult) => void = () => undefined,
+): Promise<Failure | undefined> {
   const state = readFileSync(join(samples, 'driver', 'state.c'), 'utf8');
   const programPlan: ProgramPlan = {
     ...plan,
@@ -69,7 +74,7 @@ export async function runCase(world: EngineWorld, { versions, ...plan }: Case): 
   );
   const live = await world.startLive(built[0]!);
   try {
-    return await runVersions(world, built, live, versions);
+    return await runVersions(world, built, live, versions, onSave);
   } catch (error) {
     return { kind: 'wrong', version: -1, detail: (error as Error).message };
   } finally {
@@ -82,6 +87,7 @@ async function runVersions(
   built: readonly Built[],
   live: Observed,
   versions: readonly Texts[],
+  onSave: (result: PatchResult) => void,
 ): Promise<Failure | undefined> {
   const values: Values = new Map();
   let texts = versions[0]!;
@@ -108,7 +114,7 @@ async function runVersions(
   const failure = await compare(0);
   if (failure) return failure;
   const save = (next: Texts, names: readonly string[]) =>
-    world.save(built[0]!, live, Object.fromEntries(names.map((name) => [name, next[name]!])));
+    world.save(built[0]!, live, Object.fromEntries(names.map((name) => [name, next[name]!])), true);
   const unedited = await save(texts, Object.keys(texts));
   if (unedited.outcome !== 'unchanged' || unedited.changed.length > 0)
     return { kind: 'wrong', version: 0, detail: `an unedited save is ${told(unedited)}` };
@@ -121,6 +127,7 @@ async function runVersions(
       return { kind: 'refused', version, detail: told(result) };
     const found = await compare(version, result);
     if (found) return found;
+    onSave(result);
   }
   const left = await notOriginal(world, live);
   if (left.length === 0) return undefined;

@@ -57,7 +57,11 @@ describe('an engine that is used all day', () => {
       const program = await session.start();
       const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
       process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-      const engine = createEngine({ temporaryDirectory: session.path('tmp'), roots: [session.directory] });
+      const engine = createEngine({
+        temporaryDirectory: session.path('tmp'),
+        preambleDirectory: session.path('preambles'),
+        roots: [session.directory],
+      });
       const save = async (version: number, outcome: string) => {
         const file = session.write('busy.c', source.replace('version = 1', `version = ${version}`));
         const result = await engine.patch({ files: [file], target: { kind: 'match' } });

@@ -203,6 +203,7 @@ export class EngineWorld {
     process.env['XDG_RUNTIME_DIR'] = join(this.directory, 'run');
     this.engine = createEngine({
       temporaryDirectory: join(this.directory, 'tmp'),
+      preambleDirectory: join(this.directory, 'preambles'),
       runtimeDirectory: join(dist, 'native', 'lib'),
     });
   }
@@ -245,10 +246,10 @@ export class EngineWorld {
   }
 
   /** Writes the texts as an editor does, and saves those files into the process. */
-  save({ directory }: Built, live: Observed, texts: Texts): Promise<PatchResult> {
+  save({ directory }: Built, live: Observed, texts: Texts, firstLight = false): Promise<PatchResult> {
     writeTexts(directory, texts);
     const files = Object.keys(texts).map((name) => join(directory, name));
-    return this.engine.patch({ files, target: { kind: 'pid', pids: [live.pid] } });
+    return this.engine.patch({ files, target: { kind: 'pid', pids: [live.pid] }, firstLight });
   }
 
   /** Writes the texts without saving them into a process. */

@@ -105,9 +105,15 @@ export class Session {
     return this.path(output);
   }
 
-  /** Environment of the command line and of programs: this session's control and temporary directories. */
+  /** Environment of the command line and of programs: this session's control, cache and temporary directories. */
   get environment(): NodeJS.ProcessEnv {
-    return { ...process.env, XDG_RUNTIME_DIR: this.path('run'), TMPDIR: this.path('tmp'), LANG: 'C.UTF-8' };
+    return {
+      ...process.env,
+      XDG_RUNTIME_DIR: this.path('run'),
+      XDG_CACHE_HOME: this.path('cache'),
+      TMPDIR: this.path('tmp'),
+      LANG: 'C.UTF-8',
+    };
   }
 
   get options() {

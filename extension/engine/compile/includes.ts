@@ -56,6 +56,49 @@ export function createIncludeSearch(readText: ReadText): IncludeSearch {
   };
 }
 
+/** Where a compiler looks for included files, in its order, absolute. */
+export interface SearchPath {
+  /** For `"name"` only, behind the includer's own directory. */
+  quote: string[];
+  all: string[];
+  /** Left out because they do not exist. */
+  ignored: string[];
+}
+
+const ANY_INCLUDE = /^[ \t]*#[ \t]*(include|include_next|import)\b[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)?/gm;
+const HAS_INCLUDE = /\b__has_include(_next)?[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)/g;
+
+/** The files that a compile looks for and does not find before those it reads: if one of them is made, it may read that
+ * one instead. Conditions are not evaluated: some too many do no harm.
+ * @param texts of all files that it read, by path; of one that includes nothing from its own directory under undefined
+ * @returns a reason when the text does not say what is included */
+export function filesLookedFor(
+  texts: ReadonlyMap<string | undefined, string>,
+  { quote, all, ignored }: SearchPath,
+): { files: Set<string> } | { reason: string } {
+  const exists = createListing();
+  const missing = new Set(ignored);
+  const lookFor = (includer: string | undefined, name: string, isQuoted: boolean, isNext: boolean): void => {
+    const own = isQuoted && includer !== undefined ? [dirname(includer)] : [];
+    const directories = isAbsolute(name) ? ['/'] : isQuoted || isNext ? [...own, ...quote, ...all] : all;
+    for (const directory of directories) {
+      const path = join(directory, name);
+      if (!exists(path)) missing.add(path);
+      else if (!isNext) return;
+    }
+  };
+  for (const [path, text] of texts) {
+    for (const [directive, kind, quoted, bracketed] of text.matchAll(ANY_INCLUDE)) {
+      const name = quoted ?? bracketed;
+      if (name === undefined) return { reason: `${path ?? 'its text'} has ${directive.trim()} with a macro` };
+      lookFor(path, name, quoted !== undefined, kind === 'include_next');
+    }
+    for (const [, isNext, quoted, bracketed = ''] of text.matchAll(HAS_INCLUDE))
+      lookFor(path, quoted ?? bracketed, quoted !== undefined, isNext !== undefined);
+  }
+  return { files: missing };
+}
+
 /** From the sources along all includes, then back from the header. */
 function sourcesReading(
   header: string,

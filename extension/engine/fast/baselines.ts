@@ -2,7 +2,6 @@
 // whole unit was compiled and compared, and is good as long as the process, the headers and the command are what they
 // were then. Remembers only; decides nothing.
 import type { CompileEntry, CompiledUnit } from '../context';
-import { look } from '../host';
 import type { ObjectFile } from '../elf/object';
 import type { ProcessStatus } from '../model/result';
 import type { ScannedText } from './edit';
@@ -50,12 +49,6 @@ export class Baselines {
     for (const { processes } of this.units.values())
       if (processes.get(pid) === before) processes.set(pid, after);
   }
-}
-
-/** What tells the state of a file from a later one; undefined when it is not there. */
-export function stampOf(path: string): string | undefined {
-  const stats = look(path);
-  return stats && `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}`;
 }
 
 /** What tells the code that runs in a process from other code: the versions of its functions. */

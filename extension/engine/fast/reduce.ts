@@ -2,18 +2,21 @@
 // by which the object tells them from those that are there (elf/object.ts). Everything else, and every line number,
 // stays as it is. Third part of first light. Writes no file.
 import { dirname, isAbsolute, resolve } from 'node:path';
+import type { GivenText } from '../context';
 import { LEFT_OUT } from '../elf/object';
 import type { ScannedText } from './edit';
+import { preambleEnd } from './preamble';
 import { directiveText, forEachToken } from './tokens';
 
 export interface Reduced {
-  text: string;
+  text: GivenText;
   /** Options for the compiler, behind all others. */
   flags: string[];
 }
 
 /** What the text is compiled as. */
 export interface SpelledSource {
+  language: 'c' | 'c++';
   /** As the build's command spells it. */
   spelled: string;
   /** Where the command runs. */
@@ -33,7 +36,7 @@ export function reduce(
   // gcc puts the name behind the directory as it is written.
   const prefix = source.spelled.includes('/') ? `${directory === '/' ? '' : directory}/` : '';
   const absolute = isAbsolute(source.spelled) ? prefix : `${resolve(source.directory, prefix)}/`;
-  const pieces: string[] = [HEAD, `#line 1 ${quoted(source.spelled)}\n`];
+  let pieces: string[] = [];
   let done = 0;
   const keep = (to: number): void => {
     pieces.push(text.slice(done, to));
@@ -50,16 +53,34 @@ export function reduce(
     }
   const reason = includesOf(text, absolute, source.isThere, changes);
   if (reason !== undefined) return { reason };
-  for (const { at, end, put } of changes.sort((a, b) => a.at - b.at)) {
-    keep(at);
-    pieces.push(put);
-    done = end;
-  }
-  keep(text.length);
-  pieces.push(TAIL);
+  changes.sort((a, b) => a.at - b.at);
+  const change = (from: number, to: number): string => {
+    pieces = [];
+    done = from;
+    for (const { at, end, put } of changes) {
+      if (at < from || at >= to) continue;
+      keep(at);
+      pieces.push(put);
+      done = end;
+    }
+    keep(to);
+    return pieces.join('');
+  };
+  const begin = preambleEnd(text);
+  const line = (offset: number): string =>
+    `#line ${text.slice(0, offset).split('\n').length} ${quoted(source.spelled)}\n`;
   const flags = ['-w'];
   if (!isAbsolute(source.spelled)) flags.push(`-ffile-prefix-map=${absolute}=${prefix}`);
-  return { text: pieces.join(''), flags };
+  const head = HEAD + line(0);
+  return {
+    text: {
+      language: source.language,
+      preamble: begin > 0 ? head + change(0, begin) : '',
+      resume: line(begin),
+      rest: (begin > 0 ? '' : head) + change(begin, text.length) + TAIL,
+    },
+    flags,
+  };
 }
 
 /** One function that always calls the marker tells what the object is. */

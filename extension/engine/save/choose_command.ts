@@ -1,6 +1,6 @@
 // Which of several compile commands of one source made the running code: one source may be compiled more than once.
 // Compiles with each command until one agrees. Changes nothing.
-import { CompileError } from '../compile/compiler';
+import { CompileError } from '../compile/run_compiler';
 import type { UnitComparison } from '../compare/unit';
 import type { CompileEntry } from '../context';
 import type { ElfFile } from '../elf/file';

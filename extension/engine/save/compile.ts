@@ -1,7 +1,7 @@
 // The steps `find-command`, `compile` and `read`: from the units that a save concerns to their objects, made by the
 // build's own commands. Looks at no process.
 import { dirname, isAbsolute } from 'node:path';
-import { CompileError } from '../compile/compiler';
+import { CompileError } from '../compile/run_compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { closureShapes } from '../dwarf/closures';
 import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';

@@ -1,10 +1,10 @@
 // Before a save compiles anything: which functions of its units were edited since the text that the running code comes
 // from, and whether first light may be taken for that. Reads files; compiles and changes nothing.
 import type { LiveTarget } from '../context';
-import { type Baseline, type Baselines, stampOf } from '../fast/baselines';
+import type { Baseline, Baselines } from '../fast/baselines';
 import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/edit';
 import { haveSameTokens } from '../fast/tokens';
-import { readTextIfThere } from '../host';
+import { readTextIfThere, stampOf } from '../host';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 

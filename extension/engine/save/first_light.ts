@@ -1,9 +1,11 @@
 // First light: the edited functions alone, compiled from a reduced unit and delivered while the whole unit is still being
 // compiled. Taken only where the reduced unit gives what the whole one would mean, which the comparison shows: whatever
 // is in it and was not edited must be as it runs. What the whole unit says has the last word (confirm.ts).
-import type { LiveTarget } from '../context';
-import { declarationOf } from '../fast/edit';
-import { reduce } from '../fast/reduce';
+import type { EngineContext, LiveTarget } from '../context';
+import type { Baseline } from '../fast/baselines';
+import { declarationOf, type ScannedText } from '../fast/edit';
+import { preambleEnd } from '../fast/preamble';
+import { reduce, type Reduced } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
 import { functionLines } from '../dwarf/functions';
 import { readUnits } from '../dwarf/units';
@@ -109,13 +111,28 @@ export async function takeFirstLight(
   }
 }
 
+/** Has the compiler do ahead what it can for the first light of a unit's next save. */
+export function prepareFirstLight({ compile }: EngineContext, baseline: Baseline): void {
+  const { scanned, entry } = baseline;
+  if (!scanned || preambleEnd(baseline.text) === 0) return;
+  const reduced = reduceUnit(baseline, scanned, new Set());
+  if (!('reason' in reduced)) compile.prepare(entry, reduced.text, reduced.flags);
+}
+
+function reduceUnit(
+  { compiled, entry, language }: Baseline,
+  text: ScannedText,
+  kept: ReadonlySet<number>,
+): Reduced | { reason: string } {
+  const option = compiled.argv.find((word) => UNSUPPORTED.test(word) && word !== '-O0');
+  if (option !== undefined) return { reason: `the unit is compiled with ${option}` };
+  const { directory, spelledSource: spelled } = entry;
+  return reduce(text, kept, { language, spelled, directory, isThere });
+}
+
 async function compileReduced(save: Save, unit: EditedUnit): Promise<FreshUnit | { reason: string }> {
   const { baseline, now, edited } = unit;
-  const { argv } = baseline.compiled;
-  const option = argv.find((word) => UNSUPPORTED.test(word) && word !== '-O0');
-  if (option !== undefined) return { reason: `the unit is compiled with ${option}` };
-  const { directory, spelledSource: spelled } = baseline.entry;
-  const reduced = reduce(now, edited, { spelled, directory, isThere });
+  const reduced = reduceUnit(baseline, now, edited);
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
   const { signal } = save.request;

@@ -1,6 +1,6 @@
 // Compiles the units of a patch once more so that they reach a library's data through the GOT: from where the patch lies
 // that data is out of reach of a PC-relative operand. What changed is known already and stays what it is.
-import { CompileError } from '../compile/compiler';
+import { CompileError } from '../compile/run_compiler';
 import type { ObjectFunction } from '../elf/object';
 import { IndirectAccessNeeded } from '../link/relocate';
 import { compareUnit } from './compare_unit';

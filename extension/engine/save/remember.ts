@@ -1,10 +1,11 @@
 // Remembers from what texts the code of processes comes, when a save or a check has seen it: what the next save's first
-// light is compared with.
+// light is compared with, and has what it needs prepared.
 import type { LiveTarget } from '../context';
 import { readUnits } from '../dwarf/units';
-import { type Baselines, stampOf, stateOf } from '../fast/baselines';
+import { type Baseline, type Baselines, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
-import { readTextIfThere } from '../host';
+import { readTextIfThere, stampOf } from '../host';
+import { prepareFirstLight } from './first_light';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
 
@@ -62,7 +63,7 @@ export async function remember(
     const files = new Map(compiled.files.map((file) => [file, stampOf(file) ?? '']));
     const [entry] = readUnits(object.elf);
     const language = CPLUSPLUS.has(entry?.language ?? 0) ? 'c++' : 'c';
-    baselines.set(source, {
+    const baseline: Baseline = {
       entry: compiled.entry,
       compiled,
       object,
@@ -72,6 +73,9 @@ export async function remember(
       files,
       processes: states,
       unconfirmed: new Set(),
-    });
+    };
+    baselines.set(source, baseline);
+    // The save is over first.
+    setImmediate(() => prepareFirstLight(save.context, baseline));
   }
 }
