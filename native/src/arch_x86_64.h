@@ -122,6 +122,23 @@ inline bool may_hold_short_call(const std::uint8_t *code, std::size_t length) {
   return std::memchr(code, 0xff, length) != nullptr;
 }
 
+/** Whether code may hold a rt_sigprocmask (system call 14): that number as an immediate close before a `syscall`, or,
+ * where the module calls libc's syscall(), moved to the register of the first argument (mov $14,%edi or %rdi). */
+inline bool may_set_signal_mask(const std::uint8_t *code, std::size_t length, bool calls_syscall) {
+  constexpr std::size_t close = 48;
+  constexpr std::uint8_t number[] = {14, 0, 0, 0};
+  for (std::size_t at = 2; at + sizeof number < length; at++) {
+    if (std::memcmp(code + at, number, sizeof number) != 0) continue;
+    const bool is_argument = code[at - 1] == 0xbf || (code[at - 2] == 0xc7 && code[at - 1] == 0xc7);
+    if (is_argument && calls_syscall) return true;
+    const std::size_t end = length - at < close ? length - 1 : at + close;
+    for (std::size_t i = at; i < end; i++) {
+      if (code[i] == 0x0f && code[i + 1] == 0x05) return true;
+    }
+  }
+  return false;
+}
+
 /** DWARF numbers of the registers that unwind records of compilers name: the sixteen general ones, and the return
  * address (psABI for x86-64, figure 3.36). */
 inline constexpr unsigned return_address_column = 16, last_unwind_register = 16;

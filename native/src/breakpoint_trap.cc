@@ -29,6 +29,9 @@ struct Previous {
 };
 Previous previous;
 
+constexpr int last_signal = 64;
+KernelAction claimed[last_signal + 1]; // what was in place when SIGTRAP was claimed
+
 constexpr std::uintptr_t default_handler = 0, ignore_handler = 1; // SIG_DFL, SIG_IGN
 
 void wait_while_held() {
@@ -52,12 +55,9 @@ void pass_on(int signal, siginfo_t *info, void *context) {
     return;
   }
   if (handler == ignore_handler) return;
-  // The mask ends with this handler: returning from it restores the thread's own.
-  SignalBits mask = previous.mask.load();
-  if ((flags & SA_NODEFER) != 0) {
-    const SignalBits trap = signal_bit(SIGTRAP);
-    kernel_mask(SIG_UNBLOCK, &trap, nullptr);
-  }
+  // The mask ends with this handler: returning from it restores the thread's own. SIGTRAP stays deliverable: the
+  // program's handler may call a function whose entry is closed.
+  const SignalBits mask = previous.mask.load() & ~signal_bit(SIGTRAP);
   kernel_mask(SIG_BLOCK, &mask, nullptr);
   if ((flags & SA_RESETHAND) != 0) previous.handler.store(default_handler);
   if ((flags & SA_SIGINFO) != 0) {
@@ -113,6 +113,12 @@ void clear_trap(int signal, const KernelAction &seen) {
   }
 }
 
+/** Whether the action is a handler under which SIGTRAP is blocked. */
+bool masks_trap(const KernelAction &action) {
+  const bool is_handler = action.handler != default_handler && action.handler != ignore_handler;
+  return is_handler && (action.mask & signal_bit(SIGTRAP)) != 0;
+}
+
 } // namespace
 
 bool claim_breakpoint_trap(Failure &failure) {
@@ -121,17 +127,23 @@ bool claim_breakpoint_trap(Failure &failure) {
   if (action.handler != reinterpret_cast<std::uintptr_t>(&handle_trap)) {
     remember(action);
     KernelAction replaced{};
-    if (!install_handler(SIGTRAP, handle_trap, &replaced)) {
+    if (!install_handler(SIGTRAP, handle_trap, &replaced, SA_NODEFER)) {
       return fail(failure, Code::internal, errno, nullptr, "the SIGTRAP handler could not be installed (errno %d)",
                   errno);
     }
     if (!is_same(replaced, action)) remember(replaced);
   }
-  const SignalBits trap = signal_bit(SIGTRAP);
-  for (int signal = 1; signal <= 64; signal++) {
-    if (signal == SIGTRAP || !kernel_action(signal, nullptr, &action)) continue;
-    if (action.handler == default_handler || action.handler == ignore_handler || (action.mask & trap) == 0) continue;
-    clear_trap(signal, action);
+  for (int signal = 1; signal <= last_signal; signal++) {
+    if (signal != SIGTRAP && kernel_action(signal, nullptr, &action) && masks_trap(action)) clear_trap(signal, action);
+    if (!kernel_action(signal, nullptr, &claimed[signal])) claimed[signal] = KernelAction{};
+  }
+  return true;
+}
+
+bool handlers_let_trap() {
+  KernelAction action{};
+  for (int signal = 1; signal <= last_signal; signal++) {
+    if (kernel_action(signal, nullptr, &action) && !is_same(action, claimed[signal])) return false;
   }
   return true;
 }

@@ -11,6 +11,9 @@ namespace hot_fix {
  * of the masks of all other handlers: the int3 of a thread that blocks SIGTRAP would kill the process. */
 bool claim_breakpoint_trap(Failure &failure);
 
+/** Whether that is still so, because the program has changed no signal's handler since. */
+bool handlers_let_trap();
+
 /** From here on threads that meet an int3 wait. Bounded: without release_threads they go on after some seconds. */
 void hold_threads();
 void release_threads();

@@ -19,16 +19,18 @@ bool kernel_action(int signal, const KernelAction *action, KernelAction *previou
 
 int kernel_mask(int how, const SignalBits *bits, SignalBits *previous) {
   const int saved = errno;
-  const long result = syscall(SYS_rt_sigprocmask, how, bits, previous, sizeof(SignalBits));
+  // Not as an immediate: that is what code that blocks signals behind the runtime's back is known by (trap_masks.h).
+  volatile long number = SYS_rt_sigprocmask;
+  const long result = syscall(number, how, bits, previous, sizeof(SignalBits));
   const int error_number = result != 0 ? errno : 0;
   errno = saved;
   return error_number;
 }
 
-bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous) {
+bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous, int more_flags) {
   struct sigaction action {}, before {};
   action.sa_sigaction = handler;
-  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | more_flags;
   sigemptyset(&action.sa_mask);
   if (__sigaction(signal, &action, &before) != 0) return false;
   if (previous == nullptr) return true;

@@ -28,7 +28,8 @@ int kernel_mask(int how, const SignalBits *bits, SignalBits *previous);
 /** Installs a handler through libc, which knows the way back from it; all three-argument, restarting, on the
  * alternate stack where the thread has one. `previous` (may be null) is the one that it took the place of; its
  * restorer is not told. False with errno set. */
-bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous = nullptr);
+bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous = nullptr,
+                     int more_flags = 0);
 
 /** A real-time signal, from the highest down, that has its default disposition; 0 when there is none. */
 int free_realtime_signal();

@@ -6,6 +6,7 @@
 #include "process.h"
 #include "stack_scan.h"
 #include "threads.h"
+#include "user_code.h"
 
 #include <algorithm>
 #include <atomic>
@@ -121,11 +122,12 @@ bool park_threads(List<CodeRange> &tails, Failure &failure) {
       List<int> threads;
       all = list_threads(threads);
       for (const int tid : threads) {
-        if (is_parked(tid)) continue;
+        if (is_parked(tid) || (blocks_signal(tid, signal) && !may_run_user_code(tid))) continue;
         all = false;
         missing = tid;
         const bool is_signalled = std::find(signalled.begin(), signalled.end(), tid) != signalled.end();
-        if (is_signalled || blocks_signal(tid, signal)) continue;
+        // One that blocks it gets it when it does not; unless it waits for signals, and would take it for its own.
+        if (is_signalled || thread_state(tid).system_call == SYS_rt_sigtimedwait) continue;
         if (signalled.add(tid)) syscall(SYS_tgkill, getpid(), tid, signal);
       }
       if (all) {
@@ -140,9 +142,10 @@ bool park_threads(List<CodeRange> &tails, Failure &failure) {
   }
   char name[16];
   thread_name(missing, name);
-  const Code code = blocks_signal(missing, signal) ? Code::signals_blocked : Code::thread_unresponsive;
-  return fail(failure, code, 0, nullptr, "thread %d (%s) could not be parked while a debugger is attached", missing,
-              name);
+  if (blocks_signal(missing, signal)) {
+    return fail(failure, Code::signals_blocked, 0, nullptr, "thread %d (%s) blocks all signals", missing, name);
+  }
+  return fail(failure, Code::thread_unresponsive, 0, nullptr, "thread %d (%s) could not be parked", missing, name);
 }
 
 void unpark_threads() {

@@ -1,5 +1,6 @@
-// Stops all threads for the moment of a write, by signal. Only used when a debugger is attached, which would take
-// an int3 for its own affair: a parked system call may end with EINTR where the kernel does not restart it.
+// Stops all threads for the moment of a write, by signal. Only used where an int3 cannot be: when a debugger is
+// attached, which would take it for its own affair, or when a thread may block SIGTRAP. A system call of a parked
+// thread may end with EINTR where the kernel does not restart it.
 #pragma once
 
 #include "code_ranges.h"

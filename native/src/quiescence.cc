@@ -26,7 +26,7 @@ constexpr std::uint64_t longest_wait = 2000000;
 constexpr std::uint64_t longest_hold = 50000;
 constexpr std::size_t most_memory = std::size_t{1} << 30; // to search
 
-struct Waiting {
+struct Pending {
   int tid;
   std::int64_t since; // its processor time when it was first seen running; -1: it was not yet
   bool is_ripe;       // it has used enough of it since
@@ -46,39 +46,39 @@ public:
   bool begin() {
     List<int> tids;
     if (!ranges_.complete() || !list_threads(tids)) return false;
-    return std::all_of(tids.begin(), tids.end(), [&](int tid) { return waiting_.add({tid, -1, false}); });
+    return std::all_of(tids.begin(), tids.end(), [&](int tid) { return pending_.add({tid, -1, false}); });
   }
 
   /** One look at each of them; whether none is left. */
   bool look() {
-    if (waiting_.empty()) return true;
+    if (pending_.empty()) return true;
     if (!map_.read()) return false;
-    for (std::size_t i = 0; i < waiting_.size();) {
-      if (is_done(waiting_[i])) {
-        waiting_.remove(i);
+    for (std::size_t i = 0; i < pending_.size();) {
+      if (is_done(pending_[i])) {
+        pending_.remove(i);
       } else {
         i++;
       }
     }
-    if (waiting_.empty()) return true;
+    if (pending_.empty()) return true;
     if (!is_searched_) {
       is_searched_ = is_memory_clean();
-    } else if (std::all_of(waiting_.begin(), waiting_.end(), [](const Waiting &one) { return one.is_ripe; })) {
-      if (is_memory_clean()) waiting_.clear();
-      for (Waiting &one : waiting_) one = {one.tid, -1, false};
+    } else if (std::all_of(pending_.begin(), pending_.end(), [](const Pending &one) { return one.is_ripe; })) {
+      if (is_memory_clean()) pending_.clear();
+      for (Pending &one : pending_) one = {one.tid, -1, false};
     }
-    return waiting_.empty();
+    return pending_.empty();
   }
 
   /** One that is left. */
-  int first() const { return waiting_[0].tid; }
+  int first() const { return pending_[0].tid; }
 
 private:
   static bool returns_inside(const Function &function) {
     return arch::may_hold_short_call(function.original + function.jump_offset, arch::jump_length - 1);
   }
 
-  bool is_done(Waiting &thread) {
+  bool is_done(Pending &thread) {
     const ThreadState state = thread_state(thread.tid);
     if (state.kind == ThreadState::gone) return true;
     if (state.kind == ThreadState::blocked && state.stack_pointer == 0) {
@@ -123,7 +123,7 @@ private:
   // An address inside can only be that of code that a signal interrupted, unless a call there returns inside.
   Words words_ = Words::interrupted;
   MemoryMap map_;
-  List<Waiting> waiting_;
+  List<Pending> pending_;
   bool is_searched_ = false;
 };
 
@@ -163,7 +163,7 @@ bool all_get_outside(List<CodeRange> &tails, std::uint64_t patience) {
   return true;
 }
 
-bool wait_until_outside(List<CodeRange> &tails, void (*on_delay)(), Failure &failure) {
+bool wait_until_outside(List<CodeRange> &tails, const Waiting &waiting, Failure &failure) {
   if (tails.empty()) return true;
   Watch watch(tails);
   if (!watch.begin()) return fail(failure, Code::out_of_memory, 0, nullptr, "the threads cannot be listed");
@@ -171,11 +171,15 @@ bool wait_until_outside(List<CodeRange> &tails, void (*on_delay)(), Failure &fai
   bool delayed = false;
   while (!watch.look()) {
     const std::uint64_t waited = monotonic_microseconds() - start;
-    if (waited > longest_hold && on_delay != nullptr && !delayed) {
-      delayed = true;
-      on_delay();
+    if (waiting.stays_safe != nullptr && !waiting.stays_safe()) {
+      return fail(failure, Code::signals_blocked, 0, nullptr, "a thread blocks SIGTRAP");
     }
-    if (waited > (on_delay != nullptr ? longest_wait : longest_hold)) return is_unresponsive(watch.first(), tails, failure);
+    if (waited > longest_hold && waiting.on_delay != nullptr && !delayed) {
+      delayed = true;
+      waiting.on_delay();
+    }
+    const std::uint64_t limit = waiting.on_delay != nullptr ? longest_wait : longest_hold;
+    if (waited > limit) return is_unresponsive(watch.first(), tails, failure);
     pause_microseconds(waited < 5000 ? 100 : 1000);
   }
   return true;

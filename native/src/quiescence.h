@@ -23,8 +23,13 @@ bool all_are_outside(List<CodeRange> &tails);
 /** Looks for at most `patience` microseconds for each thread to be outside. */
 bool all_get_outside(List<CodeRange> &tails, std::uint64_t patience);
 
-/** Waits for at most two seconds, then fails with thread-unresponsive. `on_delay` is called once when it takes
- * longer than the short time for which threads may be held; null: that time is the limit. */
-bool wait_until_outside(List<CodeRange> &tails, void (*on_delay)(), Failure &failure);
+struct Waiting {
+  void (*on_delay)();  // called once when it takes longer than the short time for which threads may be held; null: that
+                       // time is the limit
+  bool (*stays_safe)(); // asked with each look: false ends the waiting (signals-blocked); null: not asked
+};
+
+/** Waits for at most two seconds, then fails with thread-unresponsive. */
+bool wait_until_outside(List<CodeRange> &tails, const Waiting &waiting, Failure &failure);
 
 } // namespace hot_fix

@@ -5,9 +5,14 @@
 
 #include "kernel_signals.h"
 
+#include <atomic>
 #include <cerrno>
+#include <dlfcn.h>
 
 #include "poison.h"
+
+// glibc's own name for sigaction.
+extern "C" int __sigaction(int signal, const struct sigaction *action, struct sigaction *previous);
 
 namespace {
 
@@ -29,14 +34,41 @@ int change_mask(int how, const sigset_t *set, sigset_t *previous) {
   return error_number;
 }
 
+using SetAction = int (*)(int, const struct sigaction *, struct sigaction *);
+std::atomic<SetAction> next_set_action; // libc's, or that of a sanitizer, which stands between
+
+SetAction set_action() {
+  SetAction found = next_set_action.load();
+  if (found != nullptr) return found;
+  found = reinterpret_cast<SetAction>(dlsym(RTLD_NEXT, "sigaction"));
+  if (found == nullptr) found = __sigaction; // a static program
+  next_set_action.store(found);
+  return found;
+}
+
 } // namespace
 
-void hot_fix::link_signal_mask() {}
+void hot_fix::link_signal_mask() { set_action(); }
+
+bool hot_fix::is_interposed(const char *name) {
+  void *const first = dlsym(RTLD_DEFAULT, name);
+  return first == reinterpret_cast<void *>(&pthread_sigmask) || first == reinterpret_cast<void *>(&sigprocmask) ||
+         first == reinterpret_cast<void *>(&sigaction);
+}
 
 extern "C" {
 
 __attribute__((visibility("default"))) int pthread_sigmask(int how, const sigset_t *set, sigset_t *previous) {
   return change_mask(how, set, previous);
+}
+
+// Weak, so that a sanitizer's, or the program's own, takes its place.
+__attribute__((visibility("default"), weak)) int sigaction(int signal, const struct sigaction *action,
+                                                           struct sigaction *previous) {
+  if (action == nullptr) return set_action()(signal, action, previous);
+  struct sigaction filtered = *action;
+  sigdelset(&filtered.sa_mask, SIGTRAP);
+  return set_action()(signal, &filtered, previous);
 }
 
 __attribute__((visibility("default"))) int sigprocmask(int how, const sigset_t *set, sigset_t *previous) {

@@ -63,23 +63,23 @@ bool list_threads(List<int> &threads) {
 
 ThreadState thread_state(int tid) {
   char stat[512];
-  if (read_thread_file(tid, "stat", stat, sizeof stat) <= 0) return {ThreadState::gone, 0, 0};
+  if (read_thread_file(tid, "stat", stat, sizeof stat) <= 0) return {ThreadState::gone, 0, 0, -1};
   const char *name_end = std::strrchr(stat, ')');
   const char state = name_end != nullptr && name_end[1] == ' ' ? name_end[2] : 'R';
-  if (state == 'Z' || state == 'X' || state == 'x') return {ThreadState::gone, 0, 0};
+  if (state == 'Z' || state == 'X' || state == 'x') return {ThreadState::gone, 0, 0, -1};
   const bool is_stopped = state == 't' || state == 'T';
 
   // proc(5): "running", or "-1 SP PC" (blocked, not in a system call), or "NUMBER six-arguments SP PC".
   char text[256];
   if (read_thread_file(tid, "syscall", text, sizeof text) <= 0) {
-    return {is_stopped ? ThreadState::stopped : state == 'S' ? ThreadState::blocked : ThreadState::running, 0, 0};
+    return {is_stopped ? ThreadState::stopped : state == 'S' ? ThreadState::blocked : ThreadState::running, 0, 0, -1};
   }
   const char *counter = std::strrchr(text, ' ');
-  if (counter == nullptr) return {ThreadState::running, 0, 0};
+  if (counter == nullptr) return {ThreadState::running, 0, 0, -1};
   const char *stack = counter;
   while (stack > text && stack[-1] != ' ') stack--;
   return {is_stopped ? ThreadState::stopped : ThreadState::blocked, std::strtoull(counter + 1, nullptr, 16),
-          std::strtoull(stack, nullptr, 16)};
+          std::strtoull(stack, nullptr, 16), std::strtol(text, nullptr, 10)};
 }
 
 std::int64_t processor_microseconds(int tid) {
@@ -91,12 +91,18 @@ std::int64_t processor_microseconds(int tid) {
   return static_cast<std::int64_t>(used.tv_sec) * 1000000 + used.tv_nsec / 1000;
 }
 
-bool blocks_signal(int tid, int signal) {
+bool signal_bits(int tid, const char *name, std::uint64_t &bits) {
   char status[4096];
   if (read_thread_file(tid, "status", status, sizeof status) <= 0) return false;
-  const char *line = std::strstr(status, "\nSigBlk:");
+  const char *line = std::strstr(status, name);
   if (line == nullptr) return false;
-  return (std::strtoull(line + sizeof "\nSigBlk:" - 1, nullptr, 16) >> (signal - 1) & 1) != 0;
+  bits = std::strtoull(line + std::strlen(name), nullptr, 16);
+  return true;
+}
+
+bool blocks_signal(int tid, int signal) {
+  std::uint64_t blocked = 0;
+  return signal_bits(tid, "SigBlk:", blocked) && (blocked >> (signal - 1) & 1) != 0;
 }
 
 void thread_name(int tid, char (&name)[16]) {

@@ -13,6 +13,7 @@ struct ThreadState {
   // The user-mode program counter and stack pointer. Not of a running thread, and zero where the system hides them
   // (a process that is not dumpable; a kernel without /proc/TID/syscall).
   std::uintptr_t program_counter, stack_pointer;
+  long system_call; // the number of the one it sleeps in; -1: none, or not known
 };
 
 /** All threads but the calling one. False when /proc cannot be read or memory is short. */
@@ -24,6 +25,9 @@ ThreadState thread_state(int tid);
 
 /** Processor time that the thread has used, in microseconds; -1 when it is gone. */
 std::int64_t processor_microseconds(int tid);
+
+/** A set of signals of the thread, by its name in /proc/TID/status ("SigBlk:"); false when it is gone. */
+bool signal_bits(int tid, const char *name, std::uint64_t &bits);
 
 /** Whether the thread blocks the signal (SigBlk in /proc/TID/status); false when it is gone. */
 bool blocks_signal(int tid, int signal);

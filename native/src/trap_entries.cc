@@ -14,9 +14,9 @@
 // the same before and after, so only the tail is written. Where the first byte changes, or where a breakpoint lies
 // over the tail, the debugger would put back what it found: the transaction is refused.
 //
-// Two variants. A thread that blocks SIGTRAP would be killed by the int3: then entries are closed by `jmp .` (two
-// bytes, stored at once), where the first instruction is that long. Under a debugger, which takes every int3 for
-// its own affair, the same, or else all threads are parked by signal.
+// Two variants. A thread that blocks SIGTRAP would be killed by the int3. So entries are closed by `jmp .` (two bytes,
+// stored at once), where the first instruction is that long. Else the int3 is used where no code of the process can
+// block SIGTRAP (trap_masks.h) and no debugger takes it for its own; otherwise all threads are parked by signal.
 #include "trap_entries.h"
 
 #include "breakpoint_trap.h"
@@ -24,17 +24,14 @@
 #include "process.h"
 #include "processor_sync.h"
 #include "quiescence.h"
-#include "threads.h"
+#include "trap_masks.h"
 
 #include <algorithm>
-#include <csignal>
 
 #include "poison.h"
 
 namespace hot_fix {
 namespace {
-
-constexpr std::uint64_t longest_wait = 2000000; // microseconds, for threads that block SIGTRAP
 
 struct Bytes {
   std::uint8_t before[arch::jump_length], after[arch::jump_length];
@@ -72,40 +69,21 @@ bool decide(EntryWrite &write, Failure &failure) {
               function.symbol, static_cast<unsigned long>(function.entry));
 }
 
-/** A thread that blocks SIGTRAP, or 0. */
-int thread_without_trap() {
-  List<int> threads;
-  if (!list_threads(threads)) return 0;
-  const int *found =
-      std::find_if(threads.begin(), threads.end(), [](int tid) { return blocks_signal(tid, SIGTRAP); });
-  return found != threads.end() ? *found : 0;
+bool stays_safe() { return handlers_let_trap() && !is_trap_blocked(); }
+
+/** Whether no thread can come to an int3 with SIGTRAP blocked. A handler that was begun before its mask was cleared shows
+ * in its thread. */
+bool can_trap() {
+  Failure failure;
+  return !can_block_trap() && claim_breakpoint_trap(failure) && stays_safe();
 }
 
-bool choose_method(const List<EntryWrite> &writes, const PageProtection &pages, Method &method, Failure &failure) {
-  method = Method::parked; // the other two write the first byte
-  if (std::any_of(writes.begin(), writes.end(), keeps_first)) return true;
-  const EntryWrite *too_short = std::find_if(writes.begin(), writes.end(), [&](const EntryWrite &write) {
-    return !can_spin(write, pages);
-  });
-  if (too_short == writes.end()) {
-    method = Method::spin;
-    return true;
-  }
-  if (tracer() != 0) return true;
-  method = Method::int3;
-  int tid = thread_without_trap();
-  const std::uint64_t deadline = monotonic_microseconds() + longest_wait;
-  while (tid != 0 && monotonic_microseconds() < deadline) {
-    pause_microseconds(1000);
-    tid = thread_without_trap();
-  }
-  if (tid == 0) return true;
-  char name[16];
-  thread_name(tid, name);
-  const char *symbol = too_short->function->symbol;
-  return fail(failure, Code::signals_blocked, 0, symbol,
-              "thread %d (%s) blocks SIGTRAP, and the first instruction of %s is too short to do without", tid, name,
-              symbol);
+Method choose_method(const List<EntryWrite> &writes, const PageProtection &pages) {
+  if (std::any_of(writes.begin(), writes.end(), keeps_first)) return Method::parked; // the others write the first byte
+  const bool all_spin =
+      std::all_of(writes.begin(), writes.end(), [&](const EntryWrite &write) { return can_spin(write, pages); });
+  if (all_spin) return Method::spin;
+  return tracer() == 0 && can_trap() ? Method::int3 : Method::parked;
 }
 
 std::size_t closing_length(Method method) { return method == Method::spin ? sizeof arch::jump_to_self : 1; }
@@ -168,6 +146,8 @@ void let_threads_go() {
 
 bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards,
                   List<CodeRange> &tails, Method method, bool &retry, Failure &failure) {
+  const bool turns = method == Method::spin;
+  const Waiting waiting{turns ? nullptr : let_threads_go, turns ? nullptr : stays_safe};
   for (const EntryWrite &write : writes) {
     // Reverting: until the entry is open again, a thread that was let go runs the version it would have run.
     const Version &through = write.to->patch != nullptr ? *write.to : *write.function->current;
@@ -178,8 +158,7 @@ bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const L
   retry = !guards_are_clear(guards, false, failure);
   // When some thread keeps us waiting, the others go on meanwhile, into the new versions. Those that turn on the spot
   // cannot: for them it is tried again.
-  const bool turns = method == Method::spin;
-  const bool clear = !retry && wait_until_outside(tails, turns ? nullptr : let_threads_go, failure);
+  const bool clear = !retry && wait_until_outside(tails, waiting, failure);
   retry = !clear && (retry || turns);
   if (clear) write_tails(writes, pages, closing_length(method));
   open_entries(writes, pages, method, clear);
@@ -200,11 +179,10 @@ bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Gu
   for (EntryWrite &write : writes) {
     if (!decide(write, failure)) return false;
   }
-  Method method;
-  if (!claim_breakpoint_trap(failure) || !choose_method(writes, pages, method, failure)) return false;
-  const bool done = method == Method::parked
-                        ? write_parked(writes, pages, guards, tails, retry, failure)
-                        : write_closed(writes, pages, guards, tails, method, retry, failure);
+  Method method = choose_method(writes, pages);
+  bool done = method != Method::parked && write_closed(writes, pages, guards, tails, method, retry, failure);
+  if (!done && method == Method::int3 && failure.code == Code::signals_blocked) method = Method::parked;
+  if (method == Method::parked) done = write_parked(writes, pages, guards, tails, retry, failure);
   entered = entered || threads_let_go;
   if (!done) return false;
   for (EntryWrite &write : writes) write.settle(method);

@@ -123,6 +123,7 @@ describe('the runtime in a build', () => {
       'init_hot_fix_signal',
       'prctl',
       'pthread_sigmask',
+      'sigaction',
       'sigprocmask',
     ]);
     const used = execFileSync('nm', ['-D', '-u', '--format=just-symbols', runtimeLibrary], {

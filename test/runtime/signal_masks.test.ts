@@ -1,7 +1,7 @@
 // Patching while threads run with all signals blocked for a part of their time, in each way that a program can do so.
 // A trap that such a thread met would end the process.
 import { strict as assert } from 'node:assert';
-import { inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
+import { type Answer, inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
 
 /** A thread calls value() without pause; how its signals are blocked meanwhile is chosen by a macro. */
 const source = `
@@ -29,7 +29,16 @@ static void call(void) {
   atomic_fetch_add(&calls, 1);
 }
 static sigset_t all, none;
+#if defined OWN_CALL
+static void raw(int how, const sigset_t *set) {
+  long result;
+  register long size __asm__("r10") = 8;
+  __asm__ volatile("syscall" : "=a"(result) : "a"(SYS_rt_sigprocmask), "D"(how), "S"(set), "d"(0), "r"(size)
+                   : "rcx", "r11", "memory");
+}
+#else
 static void raw(int how, const sigset_t *set) { syscall(SYS_rt_sigprocmask, how, set, 0, 8); }
+#endif
 static void handle(int unused) { call(); }
 static void install(int signal, int full) {
   struct sigaction a = {.sa_handler = handle};
@@ -65,7 +74,11 @@ static void *run(void *unused) {
   (void)queue, (void)event;
   raw(SIG_BLOCK, &(sigset_t){{1 << (SIGUSR2 - 1)}});
 #elif defined TRAP
+#if defined FULL
+  install(SIGTRAP, 1);
+#else
   install(SIGTRAP, 0);
+#endif
 #endif
   for (;;) {
 #if defined RAW
@@ -113,42 +126,104 @@ int main(void) {
   return 0;
 }`;
 
-const ways: Record<string, string> = {
-  'by the system call': '-DRAW',
-  'in a handler under the mask of ppoll': '-DWAIT=ppoll(0,0,0,&but_one)',
-  'in a handler under the mask of pselect': '-DWAIT=pselect(0,0,0,0,0,&but_one)',
-  'in a handler under the mask of epoll_pwait': '-DWAIT=epoll_pwait(queue,&event,1,-1,&but_one)',
-  'in a handler under the mask of sigsuspend': '-DWAIT=sigsuspend(&but_one)',
-  'in a context that was made so': '-DCONTEXT',
-  'by handlers that are installed now and then': '-DACTION',
-  "in the program's own SIGTRAP handler": '-DTRAP',
+const ways: Record<string, string[]> = {
+  'by the system call': ['-DRAW'],
+  'by the system call in its own code': ['-DRAW', '-DOWN_CALL'],
+  'in a handler under the mask of ppoll': ['-DWAIT=ppoll(0,0,0,&but_one)'],
+  'in a handler under the mask of pselect': ['-DWAIT=pselect(0,0,0,0,0,&but_one)'],
+  'in a handler under the mask of epoll_pwait': ['-DWAIT=epoll_pwait(queue,&event,1,-1,&but_one)'],
+  'in a handler under the mask of sigsuspend': ['-DWAIT=sigsuspend(&but_one)'],
+  'in a context that was made so': ['-DCONTEXT'],
+  'by handlers that are installed now and then': ['-DACTION'],
+  "in the program's own SIGTRAP handler": ['-DTRAP'],
+  "in the program's own SIGTRAP handler that blocks all": ['-DTRAP', '-DFULL'],
 };
 
-/** Changes value() to and fro by requests that each make one transaction. */
-async function changeOften(process: RuntimeProcess, rounds: number): Promise<void> {
+/** Changes value() to and fro by requests that each make one transaction; the codes of those that were refused. */
+async function changeOften(process: RuntimeProcess, rounds: number): Promise<Set<string>> {
   const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
-  await process.patch('int new_value(int n) { return n + 1; }', {}, { functions });
+  const file = process.patchFile('int new_value(int n) { return n + 1; }', {}, { functions });
+  const refused = new Set<string>();
+  const take = ({ error }: Answer) => (error === null ? undefined : refused.add(error.code));
+  take(await process.request('patch', `file ${file}`));
   const entry = `function 0x${process.address('value').toString(16)}`;
-  for (let round = 0; round < rounds; round += 20) {
+  for (let round = 0; refused.size === 0 && round < rounds; round += 20) {
     const ids = Array.from({ length: 20 }, (_, i) => `round-${String(round + i).padStart(4, '0')}`);
     for (const [i, id] of ids.entries())
       process.place(id, `hot_fix 1\ncommand revert\n${entry} ${i % 2}\nend\n`);
     process.ring();
-    for (const id of ids) {
-      const answer = await process.answer(id);
-      assert.ok(answer.ok, JSON.stringify(answer.error));
-    }
+    for (const id of ids) take(await process.answer(id));
   }
+  return refused;
 }
 
 describe('a process in which all signals are blocked a part of the time', () => {
-  for (const [way, flag] of Object.entries(ways)) {
+  for (const [way, flags] of Object.entries(ways)) {
     it(
       `lives through 200 changes of an entry of short instructions: ${way}`,
       inRuntimeSession(async (session) => {
-        const process = await session.run(source, { flags: [flag] });
-        await changeOften(process, 200);
+        const process = await session.run(source, { flags });
+        assert.deepEqual([...(await changeOften(process, 200))], []);
         assert.equal(await process.ask(''), '0');
+      }),
+    );
+    it(
+      `lives where no store can change the entry, which is refused at most: ${way}`,
+      inRuntimeSession(async (session) => {
+        // In the lower half of the address space there is nothing where the bytes of this entry would lead to.
+        const process = await session.run(source, { flags: [...flags, '-no-pie'] });
+        for (const code of await changeOften(process, 100)) assert.equal(code, 'signals-blocked');
+        assert.equal(await process.ask(''), '0');
+      }),
+    );
+  }
+});
+
+describe('a thread that blocks all signals', () => {
+  const text = `
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+__attribute__((naked, noipa)) int value(int n) {
+  __asm__("push %rbp; mov %rsp,%rbp; mov %edi,%eax; pop %rbp; ret");
+}
+static void expire(union sigval unused) { }
+static void *sleep_for_ever(void *unused) {
+  sigset_t all;
+  sigfillset(&all);
+  for (;;) sigsuspend(&all);
+  return unused;
+}
+int main(void) {
+  char line[64];
+  timer_t timer;
+  pthread_t thread;
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = expire};
+  struct itimerspec once = {.it_value = {.tv_nsec = 1}};
+  setvbuf(stdout, 0, _IOLBF, 0);
+#ifdef TIMER
+  timer_create(CLOCK_MONOTONIC, &event, &timer);
+  timer_settime(timer, 0, &once, 0);
+#else
+  pthread_create(&thread, 0, sleep_for_ever, 0);
+#endif
+  usleep(10000);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) printf("%d\\n", value(0));
+  return (int)(intptr_t)timer + (int)thread + (int)once.it_value.tv_sec + (int)event.sigev_notify;
+}`;
+  for (const [which, flags] of Object.entries({
+    'that libc has for the functions of timers': ['-DTIMER'],
+    'that waits for a signal which cannot come': ['-DSUSPENDED'],
+  })) {
+    it(
+      `is in nobody's way when it is one ${which}`,
+      inRuntimeSession(async (session) => {
+        const process = await session.run(text, { flags: [...flags, '-no-pie'] });
+        assert.deepEqual([...(await changeOften(process, 20))], []);
+        assert.equal(await process.ask(''), '1');
       }),
     );
   }

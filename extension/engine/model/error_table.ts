@@ -75,7 +75,7 @@ export const ERROR_TABLE = {
   'mprotect-failed': { kind: 'failed', exit: 4, shown: 'problems', title: 'The page protection could not be changed', hint: 'A hardened system may forbid writable code; the message says which call failed.' },
   'symbol-not-found': { kind: 'failed', exit: 4, shown: 'problems', title: 'A symbol of the patch is not in the process', hint: 'Save again; if it persists, restart the program.' },
   'thread-unresponsive': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread did not leave the bytes to be replaced in time', hint: 'Nothing was changed; save again.' },
-  'signals-blocked': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread blocks SIGTRAP, so the function\'s entry cannot be replaced safely', hint: 'Do not block SIGTRAP in that thread; start the program with `hot-patch run`, which takes care of it.' },
+  'signals-blocked': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread blocks all signals, so the function\'s entry cannot be replaced safely', hint: 'Link the program as position-independent (-pie), or do not block all signals in that thread.' },
   'tracer-attached': { kind: 'failed', exit: 4, shown: 'problems', title: 'A debugger holds the process', hint: 'Let the process continue in the debugger.' },
   'seed-patch-failed': { kind: 'failed', exit: 4, shown: 'problems', title: 'The hand-written patch could not be loaded', hint: 'It must be a shared object that defines `FIXTABLE fix_table`; the message has dlopen\'s own words.' },
   'unknown-version': { kind: 'failed', exit: 4, shown: 'problems', title: 'The process has no such version of the function', hint: 'See `hot-patch status` for the versions it has.' },
