@@ -131,6 +131,8 @@ export interface LiveModule {
   elf: ElfFile;
   /** Same file, same key: device, inode, mtime and build id. For caches of what was derived from `elf`. */
   key: string;
+  /** When the mapped file was last modified, which is when it was linked; Unix milliseconds. */
+  modified: number;
   /** The file at `path` is not the one that is mapped. */
   rebuilt: boolean;
 }

@@ -18,6 +18,7 @@ import { checkFiles } from './check';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
 import { attachTo } from './process/attach_targets';
+import { createChangedSources } from './process/changed_sources';
 import { createRuntimeClient } from './process/runtime_client';
 import { createDemangler } from './process/demangle';
 import { createDiscovery } from './process/discovery';
@@ -65,6 +66,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     (message) => log('warn', message),
   );
   const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
+  const changedSources = createChangedSources(cache.modules, options.roots ?? []);
   const withPlaces = createPatchPlaces((message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
   const attacher = wakingAttacher(createAttacher(runtimeDirectory, log), list, runtime);
@@ -176,6 +178,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   return {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
+    changedSources: (pid) => changedSources(pid),
     check: (files, target) => checkFiles(context, files, target, baselines),
     patch: (patchRequest) => patchProcesses(context, patchRequest, baselines),
     attach: (pids) => attachToPids(pids),

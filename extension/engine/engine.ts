@@ -3,6 +3,7 @@
 import type {
   Attachability,
   AttachResult,
+  ChangedSource,
   CheckReport,
   PatchableProcess,
   PatchResult,
@@ -55,6 +56,8 @@ export interface Engine {
   processes(): Promise<PatchableProcess[]>;
   /** Processes whose modules were built from the file (a header: from any unit that includes it). */
   processesOf(file: string): Promise<PatchableProcess[]>;
+  /** Files under the roots that were written since the program of the process was built from them. */
+  changedSources(pid: number): Promise<ChangedSource[]>;
   check(files: string[], target: Target): Promise<CheckReport[]>;
   patch(request: PatchRequest): Promise<PatchResult>;
   /** Brings the runtime into running processes; a refusal is a value. */

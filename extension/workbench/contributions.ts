@@ -9,6 +9,8 @@ export const Command = {
   patchFunction: 'hotPatch.patchFunction',
   /** The file in the editor; ⚡ in the editor title. */
   patchFile: 'hotPatch.patchFile',
+  /** Tree, palette: every file that is not what runs. */
+  patchPending: 'hotPatch.patchPending',
   /** Code lens, tree. */
   revertFunction: 'hotPatch.revertFunction',
   revertAll: 'hotPatch.revertAll',
@@ -16,6 +18,8 @@ export const Command = {
   useVersion: 'hotPatch.useVersion',
   /** Welcome view, status bar tooltip. */
   startProgram: 'hotPatch.startProgram',
+  /** Tree, palette, status bar once a program has ended, Quick Fix of a refusal. */
+  restartProgram: 'hotPatch.restartProgram',
   /** Tree, picker, status bar: brings the runtime into a running process. */
   attach: 'hotPatch.attach',
   /** Tree: context menu. Takes all patches back; the process is then as if it had not been attached to. */
@@ -103,6 +107,8 @@ export const ContextKey = {
   /** The file in the editor was compiled into a process that can be patched, or attached to. */
   fileIsLive: 'hotPatch.fileIsLive',
   hasHistory: 'hotPatch.hasHistory',
+  /** Some file is not what runs. */
+  hasPending: 'hotPatch.hasPending',
   /** Something is under way that can be cancelled. */
   hasOperation: 'hotPatch.hasOperation',
 } as const;
@@ -113,6 +119,8 @@ export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'process' | '
 
 /** `contextValue`s of tree items, as the `viewItem` clauses of package.json spell them. */
 export const TreeItemKind = {
+  pending: 'pending',
+  pendingFile: 'pending.file',
   process: 'process',
   attachableProcess: 'process.attachable',
   unattachableProcess: 'process.unattachable',

@@ -9,7 +9,9 @@ import { compare, provideVersions } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
 import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
+import { patchPending } from './commands/patch_pending';
 import { restartEngine } from './commands/restart_engine';
+import { restartProgram } from './commands/restart_program';
 import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
 import { selectProcess } from './commands/select_process';
 import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
@@ -28,7 +30,9 @@ import { watchCompileDatabases } from './session/compile_database';
 import { watchFiles } from './session/file_watch';
 import { watchEditedFunctions } from './session/edited_functions';
 import { offerToAttach } from './session/offer_to_attach';
+import { watchLaunches } from './session/launches';
 import { Operations } from './session/operations';
+import { watchPendingFiles } from './session/pending_files';
 import { watchProcesses } from './session/process_watch';
 import { runtimeDirectory } from './session/runtime_library';
 import { dropStaleReports } from './session/stale_reports';
@@ -43,6 +47,7 @@ import { showDecorations } from './views/decorations';
 import { showHistory } from './views/history';
 import type { FunctionTarget } from './views/lens_content';
 import { showProblems } from './views/problems';
+import { provideQuickFixes } from './views/quick_fixes';
 import { showStatusBar } from './views/status_bar';
 import { showTree, type Tree } from './views/tree';
 
@@ -56,6 +61,7 @@ type Commands = Record<Command, (session: Session, ...parameters: any[]) => unkn
 const commandsWith = (tree: Tree): Commands => ({
   [Command.patchFunction]: patchFunction,
   [Command.patchFile]: patchFile,
+  [Command.patchPending]: patchPending,
   [Command.revertFunction]: revertFunction,
   [Command.revertAll]: revertAll,
   [Command.useVersion]: useVersion,
@@ -81,6 +87,7 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.save]: saveExplicitly,
   [Command.cancel]: ({ operations }) => operations.cancel(),
   [Command.restartEngine]: restartEngine,
+  [Command.restartProgram]: restartProgram,
 });
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
@@ -144,8 +151,9 @@ function startSession(
     context.storageUri && saveVersions(store, join(context.storageUri.fsPath, 'versions'), warn);
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
+  const launches = watchLaunches(store);
   const session: Session = {
-    ...{ context, log, store, operations, documents, saves, processes, files, databases },
+    ...{ context, log, store, operations, documents, saves, processes, files, databases, launches },
     get engine() {
       return engine;
     },
@@ -185,7 +193,7 @@ function startSession(
 
   context.subscriptions.push(
     { dispose: () => parser.dispose() },
-    ...[edited, databases, documents, processes, files, saves, ...(versions ? [versions] : [])],
+    ...[edited, databases, documents, launches, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
       const isOfEngine = [Setting.runtimeDirectory, Setting.preambleCache].some((name) =>
@@ -196,6 +204,8 @@ function startSession(
     showCodeLens(store, documents),
     showDecorations(store, documents, context.extensionUri),
     showProblems(store),
+    provideQuickFixes(store),
+    watchPendingFiles(current, store, files, warn),
     provideVersions(comparedTexts),
     provideTasks(() => session),
     // A save writes its file, too; what comes of it is waited for.

@@ -120,7 +120,13 @@ describe('lenses', () => {
       problems: [],
       timings: {},
     } as const;
-    const check: Event = { type: 'check-finished', file, report: { ...report, problems: [] }, text: '' };
+    const check: Event = {
+      type: 'check-finished',
+      file,
+      report: { ...report, problems: [] },
+      text: '',
+      at: 0,
+    };
     assert.match(titles(...running, check)[0]!, /other flags/);
   });
 
@@ -154,7 +160,13 @@ describe('marks in the margin', () => {
 
   it('show an edit of a function that was never patched once the file was found to be what runs', () => {
     const report = { file, verdict: 'ready', message: '', problems: [], timings: {} } as const;
-    const check: Event = { type: 'check-finished', file, report: { ...report, problems: [] }, text: 'text' };
+    const check: Event = {
+      type: 'check-finished',
+      file,
+      report: { ...report, problems: [] },
+      text: 'text',
+      at: 0,
+    };
     assert.deepEqual(kinds(2, ...running), []);
     assert.deepEqual(kinds(1, ...running, check), []);
     assert.deepEqual(kinds(2, ...running, check), ['differs']);

@@ -228,6 +228,13 @@ export interface CheckReport {
   timings: Timings;
 }
 
+/** A source file that was written since a program was built from it. */
+export interface ChangedSource {
+  file: string;
+  /** When it was written, Unix milliseconds. */
+  at: number;
+}
+
 /** Progress of a save, for a status line. */
 export type Step =
   | 'find-process'

@@ -16,6 +16,8 @@ const UNUSED_AFTER = 10 * 60_000;
 interface OpenFile {
   elf: ElfFile & { close(): void };
   buildId: string | undefined;
+  /** Unix milliseconds. */
+  modified: number;
   key: string;
   lastUsed: number;
 }
@@ -130,7 +132,7 @@ export function createModuleCache(): ModuleCache {
         }
       const elf = ElfFile.open(path);
       const buildId = elf.buildId();
-      file = { elf, buildId, key: `${identity}:${buildId ?? ''}`, lastUsed: now };
+      file = { elf, buildId, modified: stats.mtimeMs, key: `${identity}:${buildId ?? ''}`, lastUsed: now };
       files.set(identity, file);
     }
     file.lastUsed = now;
@@ -193,7 +195,7 @@ export function createModuleCache(): ModuleCache {
         const found = isMain ? main : library(pid, mapped);
         const place = found && placement(found.file.elf, mapped.first);
         if (!found || !place) continue;
-        const { elf, buildId, key } = found.file;
+        const { elf, buildId, modified, key } = found.file;
         modules.push({
           path: mapped.path,
           kind: isMain ? 'executable' : 'shared-library',
@@ -202,6 +204,7 @@ export function createModuleCache(): ModuleCache {
           buildId,
           elf,
           key,
+          modified,
           rebuilt: found.rebuilt,
         });
       }

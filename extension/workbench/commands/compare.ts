@@ -1,11 +1,14 @@
-// Command hotPatch.compare (code lens): a diff of the source that runs against the file. The left side is a virtual
-// document of scheme `hot-patch-version` with the text of the delivered version.
+// Command hotPatch.compare (code lens, versions in the tree): a diff of the source of a version against the file. The
+// left side is a virtual document of scheme `hot-patch-version` with the text of that version.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
-import { inlinedInto, runningFunctions, runningSource } from '../state/queries';
-import { versionKey } from '../state/state';
+import type { SourceFunction } from '../state/source_function';
+import { isSameFunction } from '../state/function_names';
+import { inlinedInto, originalSource, runningFunctions, runningSource } from '../state/queries';
+import { versionKey, type Delivered } from '../state/state';
 import type { FunctionTarget } from '../views/lens_content';
+import type { TreeNode } from '../views/tree_nodes';
 import { documentOf, functionAtCursor } from './patch_function';
 
 const SCHEME = 'hot-patch-version';
@@ -16,51 +19,99 @@ export function provideVersions(texts: Map<string, string>): vscode.Disposable {
   });
 }
 
-/** @param texts what the virtual documents hold. */
+/** A version of a function, whose text is the left side. */
+interface Side {
+  readonly key: string;
+  readonly address: string;
+  readonly version: number;
+  readonly process: string;
+  readonly source: Pick<Delivered, 'file' | 'text'>;
+}
+
+/** @param texts what the virtual documents hold.
+ * @param what a lens's function, or a version in the tree; the function at the cursor by default */
 export async function compare(
   session: Session,
   texts: Map<string, string>,
-  target?: FunctionTarget,
+  what?: FunctionTarget | TreeNode,
 ): Promise<void> {
-  const document = await documentOf(target?.file);
+  if (what && 'kind' in what) return compareVersion(session, texts, what);
+  const document = await documentOf(what?.file);
   if (!document) return;
   const functions = (await session.documents.functions(document)) ?? [];
-  const source = target
-    ? functions.find((f) => f.name === target.name && f.nameLine === target.line)
+  const source = what
+    ? functions.find((f) => f.name === what.name && f.nameLine === what.line)
     : await functionAtCursor(session, document);
-  const { state } = session.store;
-  const file = document.uri.fsPath;
-  const own = source ? runningFunctions(state, file, source) : [];
-  const running = source && own.length === 0 ? inlinedInto(state, file, source) : own;
-  const known = running
-    .map((one) => ({ ...one, source: runningSource(state, file, one) }))
-    .find((one) => one.source?.file === file);
-  if (!source || !known?.source) {
-    void vscode.window.showInformationMessage(
-      'Hot Patch: the source of the running version is not known: it was not patched in from this workspace.',
-    );
-    return;
-  }
-  if (known.source.text === document.getText()) {
-    void vscode.window.showInformationMessage(
-      `Hot Patch: ${source.name} runs as it is in the file; there is no difference to show.`,
-    );
-    return;
-  }
-  const { version, address } = known.function;
+  const sides = source ? sidesOf(session, document.uri.fsPath, source) : [];
+  if (!source || sides.length === 0) return sayUnknown();
+  const side = sides.find((one) => one.source.text !== document.getText());
+  if (side) return show(texts, side, document, source);
+  void vscode.window.showInformationMessage(
+    `Hot Patch: ${source.name} runs as it is in the file; there is no difference to show.`,
+  );
+}
+
+/** What runs, then the original: a file that runs as it is has that to be compared with. */
+function sidesOf({ store: { state } }: Session, file: string, source: SourceFunction): Side[] {
+  const own = runningFunctions(state, file, source);
+  const running = own.length > 0 ? own : inlinedInto(state, file, source);
+  const sides = running.flatMap((one): Side[] => {
+    const { key, function: f } = one;
+    const { address, version } = f;
+    const common = { key, address, process: one.process.name };
+    const runs = runningSource(state, file, one);
+    const original = originalSource(state, file, key, f);
+    return [
+      ...(runs ? [{ ...common, version, source: runs }] : []),
+      ...(original ? [{ ...common, version: 0, source: original }] : []),
+    ];
+  });
+  const current = new Set(running.map((one) => `${one.key} ${one.function.address} ${one.function.version}`));
+  const isCurrent = (side: Side) => current.has(`${side.key} ${side.address} ${side.version}`);
+  return sides
+    .filter((side) => side.source.file === file)
+    .sort((a, b) => Number(isCurrent(b)) - Number(isCurrent(a)));
+}
+
+async function compareVersion(session: Session, texts: Map<string, string>, node: TreeNode): Promise<void> {
+  const { key, address, version, name, file } = node.target ?? {};
+  const source =
+    key === undefined || address === undefined || version === undefined
+      ? undefined
+      : session.store.state.delivered.get(versionKey(key, address, version));
+  if (!source) return sayUnknown();
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.file(file ?? source.file));
+  const functions = (await session.documents.functions(document)) ?? [];
+  const found = functions.find((f) => isSameFunction(name ?? '', f.name));
+  const process = (session.store.state.processes ?? []).find(({ pid }) => pid === node.target!.pid);
+  const side = { key: key!, address: address!, version: version!, process: process?.name ?? '', source };
+  await show(texts, side, document, found ?? { name: name ?? '', startLine: 0 });
+}
+
+function sayUnknown(): void {
+  void vscode.window.showInformationMessage(
+    'Hot Patch: the source of this version is not known: it was not patched in from this workspace, and no check of its file found it to be what runs.',
+  );
+}
+
+async function show(
+  texts: Map<string, string>,
+  { key, address, version, process, source: { text } }: Side,
+  document: vscode.TextDocument,
+  { name, startLine }: Pick<SourceFunction, 'name' | 'startLine'>,
+): Promise<void> {
   const title = version === 0 ? 'original' : `version ${version}`;
   const left = vscode.Uri.from({
     scheme: SCHEME,
     path: document.uri.path,
-    query: versionKey(known.key, address, version),
+    query: versionKey(key, address, version),
   });
-  texts.set(left.toString(), known.source.text);
-  const line = new vscode.Range(source.startLine, 0, source.startLine, 0);
+  texts.set(left.toString(), text);
   await vscode.commands.executeCommand(
     'vscode.diff',
     left,
     document.uri,
-    `${basename(document.fileName)}: ${source.name}, ${title} in ${known.process.name} ↔ file`,
-    { selection: line } satisfies vscode.TextDocumentShowOptions,
+    `${basename(document.fileName)}: ${name}, ${title} in ${process} ↔ file`,
+    { selection: new vscode.Range(startLine, 0, startLine, 0) } satisfies vscode.TextDocumentShowOptions,
   );
 }

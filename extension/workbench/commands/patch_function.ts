@@ -6,6 +6,7 @@ import type { Session } from '../session/session';
 import type { SourceFunction } from '../state/source_function';
 import { isSource } from '../documents/source_files';
 import type { FunctionTarget } from '../views/lens_content';
+import type { TreeNode } from '../views/tree_nodes';
 import { tellFailure } from './tell';
 
 export async function patchFunction(session: Session, target?: FunctionTarget): Promise<void> {
@@ -21,8 +22,9 @@ export async function patchFunction(session: Session, target?: FunctionTarget): 
   await tellFailure(await session.operations.patch({ action: 'patch', files, functionName: name }));
 }
 
-export async function patchFile(session: Session, uri?: vscode.Uri): Promise<void> {
-  const document = await documentOf(uri?.fsPath);
+/** @param what a file of the editor's title, or of the tree */
+export async function patchFile(session: Session, what?: vscode.Uri | TreeNode): Promise<void> {
+  const document = await documentOf(what instanceof vscode.Uri ? what.fsPath : what?.file);
   if (!document || !(await isSaved(session, document))) return;
   await tellFailure(await session.operations.patch({ action: 'patch', files: [document.uri.fsPath] }));
 }

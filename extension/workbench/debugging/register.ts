@@ -27,13 +27,14 @@ export interface Debugging extends vscode.Disposable {
 export function registerDebugging(session: Session): Debugging {
   const started = new Set<number>();
   const watchStarts: vscode.DebugAdapterTrackerFactory = {
-    createDebugAdapterTracker: () => ({
+    createDebugAdapterTracker: (debugSession) => ({
       onDidSendMessage: (message: {
         event?: string;
         body?: { systemProcessId?: number; startMethod?: string };
       }) => {
-        if (message.event === 'process' && message.body?.startMethod === 'launch')
-          started.add(message.body.systemProcessId!);
+        if (message.event !== 'process' || message.body?.startMethod !== 'launch') return;
+        started.add(message.body.systemProcessId!);
+        session.launches.debugged(message.body.systemProcessId!, debugSession);
       },
     }),
   };
@@ -211,7 +212,11 @@ function passSignal(session: Session, debugSession: vscode.DebugSession): vscode
       body?: Stopped & { systemProcessId?: number };
     }) => {
       if (message.type !== 'event') return;
-      if (message.event === 'process') announced = message.body?.systemProcessId;
+      if (message.event === 'process') {
+        announced = message.body?.systemProcessId;
+        if (announced !== undefined && configuration.request === 'launch')
+          session.launches.debugged(announced, debugSession);
+      }
       if (message.event === 'initialized') attempt(pass(USUAL_SIGNAL));
       if (message.event === 'stopped' && message.body) attempt(passAtStop(message.body));
     },

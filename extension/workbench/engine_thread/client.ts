@@ -139,6 +139,7 @@ export function startEngine(
   return {
     processes: () => ask('processes', []),
     processesOf: (file) => ask('processesOf', [file]),
+    changedSources: (pid) => ask('changedSources', [pid]),
     check: (files, target) => ask('check', [files, target]),
     patch,
     attach: (pids) => ask('attach', [pids]),

@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import type { AsyncEngine } from '../engine_thread/client';
 import { setting } from '../settings';
-import { targetsOf } from '../state/queries';
+import { targetProcesses, targetsOf } from '../state/queries';
 import { processKey } from '../state/state';
 import type { Store } from '../state/store';
 import { isSource } from '../documents/source_files';
@@ -63,15 +63,23 @@ export function watchFiles(
     return check(file);
   }
 
+  /** Processes that a save of the file would be for; it need not be in sight. */
+  async function targetPids(file: string): Promise<number[]> {
+    const targets = new Set(targetProcesses(store.state).map(({ pid }) => pid));
+    const built = store.state.matches.get(file) ?? (await engine().processesOf(file));
+    return built.filter(({ pid, state }) => state === 'ready' && targets.has(pid)).map(({ pid }) => pid);
+  }
+
   /** One compiler at a time: this is background work. */
   function check(file: string): Promise<void> {
     checking = checking.then(async () => {
       store.dispatch({ type: 'check-started', file });
-      const pids = targetsOf(store.state, file).map((process) => process.pid);
       try {
+        const pids = await targetPids(file);
+        const at = Date.now();
         const text = await readFile(file, 'utf8');
-        const [report] = await engine().check([file], { kind: 'pid', pids: pids.slice(0, 1) });
-        if (report) store.dispatch({ type: 'check-finished', file, report, text });
+        const [report] = await engine().check([file], { kind: 'pid', pids });
+        if (report) store.dispatch({ type: 'check-finished', file, report, text, at });
         if (report) log(`check of ${file}: ${report.verdict}. ${report.message}`);
       } catch (error) {
         checked.delete(file);

@@ -5,6 +5,7 @@ import type { EngineThread } from '../engine_thread/client';
 import type { Store } from '../state/store';
 import type { CompileDatabases } from './compile_database';
 import type { FileWatch } from './file_watch';
+import type { Launches } from './launches';
 import type { Operations } from './operations';
 import type { ProcessWatch } from './process_watch';
 import type { SaveWatch } from './save_watch';
@@ -20,4 +21,5 @@ export interface Session {
   readonly processes: ProcessWatch;
   readonly files: FileWatch;
   readonly databases: CompileDatabases;
+  readonly launches: Launches;
 }

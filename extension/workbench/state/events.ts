@@ -44,7 +44,11 @@ export type Event =
       readonly file: string;
       readonly report: CheckReport;
       readonly text: string;
+      /** When it was read, Unix milliseconds. */
+      readonly at: number;
     }
+  /** All files that were written since a process was built from them, with when, Unix milliseconds. */
+  | { readonly type: 'sources-written'; readonly files: ReadonlyMap<string, number> }
   | { readonly type: 'selection'; readonly selection: Selection }
   /** What was known of processes that are followed, before the window was reloaded. */
   | {

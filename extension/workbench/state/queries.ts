@@ -12,6 +12,7 @@ import {
   type Report,
   type State,
   type UnpreparedProcess,
+  type WrittenFile,
 } from './state';
 
 /** Processes that answer, the chosen ones only when some are chosen. */
@@ -34,6 +35,19 @@ export function targetsOf(state: State, file: string): readonly PatchableProcess
 export function unpreparedOf(state: State, files: readonly string[]): readonly UnpreparedProcess[] {
   const keys = new Set(files.flatMap((file) => (state.matches.get(file) ?? []).map(processKey)));
   return state.unprepared.filter((process) => keys.has(processKey(process)));
+}
+
+export interface PendingFile {
+  readonly file: string;
+  readonly written: WrittenFile;
+}
+
+/** Files whose text is not, or may not be, what runs. */
+export function pendingOf(state: State): PendingFile[] {
+  return [...state.written]
+    .filter(([, { report }]) => report?.verdict !== 'ready')
+    .map(([file, written]) => ({ file, written }))
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
 /** Every file that a report speaks of. */
@@ -127,16 +141,34 @@ export function runningSource(
   return state.delivered.get(versionKey(key, f.address, f.version)) ?? checkedSource(state, file, running);
 }
 
+/** The source of the original of a function that runs another version now, where this session knows it: the original
+ * ran when the file was found to be what runs. */
+export function originalSource(
+  state: State,
+  file: string,
+  key: ProcessKey,
+  f: PatchedFunction,
+): Pick<Delivered, 'file' | 'text'> | undefined {
+  const delivered = state.delivered.get(versionKey(key, f.address, 0));
+  return delivered ?? checkedSource(state, file, { key, function: { ...f, version: 0 } });
+}
+
+/** The text of a file that was last found to be what runs, or made to be. */
+export function knownText(state: State, file: string): string | undefined {
+  const check = state.checks.get(file);
+  return check?.kind === 'done' ? check.known?.text : undefined;
+}
+
 /** A check that found the file to be what runs has its text, as long as that version runs. */
 function checkedSource(
   state: State,
   file: string,
-  { key, function: f }: RunningFunction,
+  { key, function: f }: Pick<RunningFunction, 'key' | 'function'>,
 ): { file: string; text: string } | undefined {
   const check = state.checks.get(file);
-  if (check?.kind !== 'done' || check.report.verdict !== 'ready') return undefined;
-  return (check.versions.get(functionKey(key, f.address)) ?? 0) === f.version
-    ? { file, text: check.text }
+  const known = check?.kind === 'done' ? check.known : undefined;
+  return known && (known.versions.get(functionKey(key, f.address)) ?? 0) === f.version
+    ? { file, text: known.text }
     : undefined;
 }
 

@@ -5,7 +5,7 @@ import { qualifiedName, readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { isNotAttached, saysNotAttached } from './not_attached';
-import { filesOf, targetsOf } from './queries';
+import { filesOf, originalSource, targetsOf } from './queries';
 import {
   functionKey,
   processKey,
@@ -21,6 +21,7 @@ import {
   type Report,
   type State,
   type UnpreparedProcess,
+  type WrittenFile,
 } from './state';
 
 const HISTORY_LENGTH = 200;
@@ -52,13 +53,11 @@ export function reduce(state: State, event: Event): State {
     case 'check-finished':
       return {
         ...state,
-        checks: new Map(state.checks).set(event.file, {
-          kind: 'done',
-          report: event.report,
-          text: event.text,
-          versions: runningVersions(state),
-        }),
+        written: writtenChecked(state, event),
+        checks: new Map(state.checks).set(event.file, checked(state, event)),
       };
+    case 'sources-written':
+      return { ...state, written: sourcesWritten(state.written, event.files) };
     case 'selection':
       return { ...state, selection: event.selection };
     case 'versions-restored':
@@ -98,6 +97,52 @@ export function reduce(state: State, event: Event): State {
   }
 }
 
+function checked(state: State, { file, report, text }: Extract<Event, { type: 'check-finished' }>): Check {
+  const before = state.checks.get(file);
+  const known =
+    report.verdict === 'ready'
+      ? { text, versions: runningVersions(state) }
+      : before?.kind === 'done'
+        ? before.known
+        : undefined;
+  return { kind: 'done', report, text, known };
+}
+
+/** What is known of a text stays known until the file is written again. */
+function sourcesWritten(known: State['written'], files: ReadonlyMap<string, number>): State['written'] {
+  const written = new Map(
+    [...files].map(([file, at]): [string, WrittenFile] => {
+      const before = known.get(file);
+      return [file, before && before.at >= at ? before : { at, report: undefined }];
+    }),
+  );
+  const isSame = written.size === known.size && [...written].every(([file, one]) => known.get(file) === one);
+  return isSame ? known : written;
+}
+
+function writtenChecked(
+  { written }: State,
+  { file, at, report }: Extract<Event, { type: 'check-finished' }>,
+): State['written'] {
+  const before = written.get(file);
+  return before && before.at <= at ? new Map(written).set(file, { at: before.at, report }) : written;
+}
+
+/** Nothing is known of them any more: other processes run, or other versions. */
+function compareAgain(written: State['written'], isMeant: (file: string) => boolean): State['written'] {
+  return new Map(
+    [...written].map(([file, one]) => [file, isMeant(file) ? { at: one.at, report: undefined } : one]),
+  );
+}
+
+/** A process that has only started may run other versions than those that a file was compared with. */
+function writtenSince(state: State, processes: readonly PatchableProcess[]): State['written'] {
+  if (processes.length === 0) return state.written.size === 0 ? state.written : new Map();
+  const known = new Set((state.processes ?? []).map(processKey));
+  const isOther = processes.some((process) => !known.has(processKey(process)));
+  return isOther ? compareAgain(state.written, () => true) : state.written;
+}
+
 function processesSeen(
   state: State,
   processes: readonly PatchableProcess[],
@@ -132,6 +177,7 @@ function processesSeen(
     ...state,
     processes,
     unprepared,
+    written: writtenSince(state, processes),
     statuses: filterKeys(state.statuses, (key) => present.has(key)),
     matches,
     checks: filterKeys(
@@ -214,6 +260,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   return {
     ...done,
     checks: checksAfter(done, operation.files, event),
+    written: writtenAfter(done, operation.files, event),
     lost: silentAfter(done, result),
     reports: replaceReports(state.reports, operation.files, {
       since: event.since,
@@ -231,6 +278,28 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   };
 }
 
+/** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
+function writtenAfter(
+  { written }: State,
+  files: readonly string[],
+  { result, since, whole, statuses }: Extract<Event, { type: 'operation-finished' }>,
+): State['written'] {
+  if (result.outcome === 'refused' || result.outcome === 'failed') return written;
+  if (files.length > 0 && whole) {
+    const live = files.map((file): [string, WrittenFile] => [
+      file,
+      { at: Math.max(since, written.get(file)?.at ?? 0), report: whatRuns(file) },
+    ]);
+    return new Map([...written, ...live]);
+  }
+  const concerned = [...statuses.values()].flatMap((status) => status.functions.map((f) => f.file));
+  return compareAgain(written, (file) => files.includes(file) || concerned.includes(file));
+}
+
+function whatRuns(file: string): CheckReport {
+  return { file, verdict: 'ready', message: 'The file is what runs.', problems: [], timings: {} };
+}
+
 /** Once a whole file is live, its text is known to be what runs, as if it had been checked. */
 function checksAfter(
   state: State,
@@ -245,9 +314,7 @@ function checksAfter(
     ...[...texts].flatMap(([file, text]): [string, Check][] => {
       // Texts of other files are those of functions that were patched earlier: nobody has compiled them now.
       if (!files.includes(file)) return [];
-      const message = 'The file is what runs.';
-      const report: CheckReport = { file, verdict: 'ready', message, problems: [], timings: {} };
-      return [[file, { kind: 'done', report, text, versions }]];
+      return [[file, { kind: 'done', report: whatRuns(file), text, known: { text, versions } }]];
     }),
   ]);
 }
@@ -335,14 +402,19 @@ function deliveredBy(
     return status.functions.flatMap((f): [string, Delivered][] => {
       const previous = state.statuses.get(key)?.functions.find((old) => old.address === f.address);
       const text = textOf(event.texts, f);
-      return text === undefined || previous?.version === f.version || f.version === 0
-        ? []
-        : [
-            [
-              versionKey(key, f.address, f.version),
-              { ...text, milliseconds, inlined: inlinedIn(f, previous) },
-            ],
-          ];
+      if (text === undefined || previous?.version === f.version || f.version === 0) return [];
+      const original = originalSource(state, text.file, key, f);
+      return [
+        ...(original
+          ? [
+              [versionKey(key, f.address, 0), { ...original, milliseconds: 0, inlined: [] }] as [
+                string,
+                Delivered,
+              ],
+            ]
+          : []),
+        [versionKey(key, f.address, f.version), { ...text, milliseconds, inlined: inlinedIn(f, previous) }],
+      ];
     });
   });
 }

@@ -23,6 +23,8 @@ export interface State {
   /** Processes built from each file that was looked at and is open, those without the runtime included. */
   readonly matches: ReadonlyMap<string, readonly PatchableProcess[]>;
   readonly checks: ReadonlyMap<string, Check>;
+  /** Files of the workspace that were written since a process that runs was built from them. */
+  readonly written: ReadonlyMap<string, WrittenFile>;
   /** The C or C++ file in the active editor. */
   readonly activeFile: string | undefined;
   /** What is under way; there is never more than one. */
@@ -62,9 +64,23 @@ export type Check =
       readonly report: CheckReport;
       /** What the file held when it was checked. */
       readonly text: string;
-      /** Versions that ran then, by `functionKey`; functions that are not in it ran their original. */
-      readonly versions: ReadonlyMap<string, number>;
+      /** The last text of the file that was found to be what runs. */
+      readonly known: KnownText | undefined;
     };
+
+/** A text that was what ran. */
+export interface KnownText {
+  readonly text: string;
+  /** Versions that ran then, by `functionKey`; functions that are not in it ran their original. */
+  readonly versions: ReadonlyMap<string, number>;
+}
+
+export interface WrittenFile {
+  /** Unix milliseconds; not before the last time that it was. */
+  readonly at: number;
+  /** How its text compares with what runs; undefined while that is not known. */
+  readonly report: CheckReport | undefined;
+}
 
 export type Action = 'save' | 'patch' | 'load' | 'revert' | 'restore' | 'bring-over' | 'attach' | 'detach';
 
@@ -166,6 +182,7 @@ export const initialState: State = {
   statuses: new Map(),
   matches: new Map(),
   checks: new Map(),
+  written: new Map(),
   activeFile: undefined,
   operation: undefined,
   last: undefined,

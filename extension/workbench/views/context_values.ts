@@ -1,6 +1,6 @@
 // The values of the context keys for a state. Pure; context_keys.ts sets them.
 import { ContextKey, type WelcomeState } from '../contributions';
-import { patchedFunctions, targetsOf, unpreparedOf } from '../state/queries';
+import { patchedFunctions, pendingOf, targetsOf, unpreparedOf } from '../state/queries';
 import type { State } from '../state/state';
 
 export function contextOf(state: State): Record<ContextKey, string | boolean> {
@@ -9,6 +9,7 @@ export function contextOf(state: State): Record<ContextKey, string | boolean> {
     [ContextKey.hasProcess]: (state.processes ?? []).length > 0,
     [ContextKey.hasPatches]: patchedFunctions(state).some((running) => running.function.version > 0),
     [ContextKey.fileIsLive]: state.activeFile !== undefined && isLive(state, state.activeFile),
+    [ContextKey.hasPending]: pendingOf(state).length > 0,
     [ContextKey.hasHistory]: state.history.length > 0,
     [ContextKey.hasOperation]: state.operation !== undefined,
   };

@@ -30,7 +30,8 @@ export function marksOf(
       running.length > 0
         ? running.some((one) => {
             const text = runningSource(state, file, one);
-            return text !== undefined && isEdited(source, parsed(text.file, text.text));
+            if (text) return isEdited(source, parsed(text.file, text.text));
+            return one.function.version === 0 && differsFromOriginal(state, file, source, parsed);
           })
         : hosts.length > 0
           ? hosts.some(({ edit }) => edit.hash !== source.hash)

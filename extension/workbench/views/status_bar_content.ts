@@ -68,8 +68,8 @@ function contentOf(indicator: Indicator): StatusBarContent {
       return content(
         'debug-disconnect',
         `${name} ${what}`,
-        `${name} (${pid}) ${what}.${gone}`,
-        Command.selectProcess,
+        `${name} (${pid}) ${what}.${gone}${reason === 'ended' ? '\n\nClick to start it again.' : ''}`,
+        reason === 'ended' ? Command.restartProgram : Command.selectProcess,
         'warning',
       );
     }

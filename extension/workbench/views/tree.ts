@@ -47,7 +47,8 @@ export function showTree(store: Store): Tree {
     showCollapseAll: true,
   });
   const subscription = store.subscribe((state, previous) => {
-    if (!isChanged(state, previous, ['processes', 'unprepared', 'selection', 'statuses', 'lost'])) return;
+    if (!isChanged(state, previous, ['processes', 'unprepared', 'selection', 'statuses', 'lost', 'written']))
+      return;
     view.badge = badgeOf(state);
     roots = undefined;
     changed.fire(undefined);
@@ -78,6 +79,10 @@ function itemOf(node: TreeNode): vscode.TreeItem {
   item.description = node.description;
   item.contextValue = node.kind;
   item.accessibilityInformation = { label: [node.label, node.description].filter(Boolean).join(', ') };
+  if (node.file !== undefined) {
+    item.resourceUri = vscode.Uri.file(node.file);
+    item.command = { title: 'Open', command: 'vscode.open', arguments: [item.resourceUri] };
+  }
   if (node.icon) item.iconPath = new vscode.ThemeIcon(node.icon, node.color && COLORS[node.color]);
   return item;
 }

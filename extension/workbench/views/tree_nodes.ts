@@ -4,13 +4,14 @@
 import { basename } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import type {
+  CheckReport,
   FunctionVersion,
   PatchableProcess,
   PatchedFunction,
   ProtectionCall,
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
-import { plural, targetProcesses } from '../state/queries';
+import { pendingOf, plural, shortList, targetProcesses, type PendingFile } from '../state/queries';
 import { cloneSuffix, qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
@@ -30,6 +31,8 @@ export interface TreeNode {
   readonly expanded?: boolean;
   readonly children: readonly TreeNode[];
   readonly target?: NodeTarget;
+  /** The file that it stands for; a click opens it. */
+  readonly file?: string;
 }
 
 /** What an action on a node is about. */
@@ -49,11 +52,56 @@ export function treeOf(state: State): TreeNode[] {
   const targets = new Set(targetProcesses(state).map(processKey));
   const isAll = state.selection.kind === 'all';
   return [
+    ...pendingSection(pendingOf(state)),
     ...(state.processes ?? []).map((process) =>
       processNode(state, process, isAll ? undefined : targets.has(processKey(process))),
     ),
     ...state.unprepared.map((process) => unpreparedNode(state, process)),
   ];
+}
+
+/** Files that are not what runs; none where there are none. */
+function pendingSection(files: readonly PendingFile[]): TreeNode[] {
+  if (files.length === 0) return [];
+  return [
+    {
+      id: 'pending',
+      kind: TreeItemKind.pending,
+      label: 'Pending',
+      description: plural(files.length, 'file'),
+      tooltip:
+        'Files that were written since the program was built, and whose text is not what runs or was not compared yet. *Hot Patch All Changed Files* makes all of them live in one go.',
+      icon: 'diff-multiple',
+      expanded: true,
+      children: files.map(pendingFile),
+    },
+  ];
+}
+
+function pendingFile({ file, written: { report } }: PendingFile): TreeNode {
+  const { text, isTrouble } = pendingText(report);
+  return {
+    id: `pending ${file}`,
+    kind: TreeItemKind.pendingFile,
+    label: basename(file),
+    description: text,
+    tooltip: `${code(file)}\n\n${escapeMarkdown(report?.message ?? 'Its text was not compared with what runs yet.')}`,
+    icon: isTrouble ? 'warning' : 'diff-modified',
+    color: isTrouble ? 'warning' : undefined,
+    file,
+    children: [],
+  };
+}
+
+/** What a save of the file would come to, as far as that is known. */
+function pendingText(report: CheckReport | undefined): { text: string; isTrouble: boolean } {
+  if (!report) return { text: 'not compared yet', isTrouble: false };
+  const refusal = report.problems.find(({ code: problem }) => ERROR_TABLE[problem].kind === 'refused');
+  if (report.verdict === 'compile-failed') return { text: 'does not compile', isTrouble: true };
+  if (refusal) return { text: `refused: ${refusal.message}`, isTrouble: true };
+  if (report.verdict !== 'edited') return { text: report.message, isTrouble: true };
+  const names = [...new Set((report.changed ?? []).map(({ name }) => qualifiedName(name)))];
+  return { text: names.length > 0 ? shortList(names) : 'differs from what runs', isTrouble: false };
 }
 
 /** A process that was started without the runtime: it can be attached to, or says why not. */

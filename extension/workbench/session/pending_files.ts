@@ -1,0 +1,88 @@
+// Files that may not be what runs: somebody wrote to them since a program that runs was built from them, by a save that
+// failed, in another editor, with git. They are looked for when processes come and go and when files are written, and
+// compared one after the other in the background (setting hotPatch.checkOnOpen).
+import * as vscode from 'vscode';
+import { Setting } from '../contributions';
+import type { AsyncEngine } from '../engine_thread/client';
+import { setting } from '../settings';
+import { pendingOf } from '../state/queries';
+import type { WrittenFile } from '../state/state';
+import { isChanged, type Store } from '../state/store';
+import type { FileWatch } from './file_watch';
+
+/** A branch is switched file by file: they are looked at when none was written for so long. */
+const QUIET_MS = 500;
+/** Files compared by themselves at most: each is a compile, and a branch may change hundreds. The others are listed. */
+const COMPARED = 24;
+
+export function watchPendingFiles(
+  engine: () => AsyncEngine,
+  store: Store,
+  files: Pick<FileWatch, 'check'>,
+  log: (message: string) => void,
+): vscode.Disposable {
+  const watcher = vscode.workspace.createFileSystemWatcher(
+    '**/*.{c,cc,cp,cpp,cxx,c++,C,h,hh,hp,hpp,hxx,h++,H,inl,ipp,tcc}',
+  );
+  /** Comparisons that came to nothing are not made again until something changes. */
+  const tried = new WeakSet<WrittenFile>();
+  let timer: NodeJS.Timeout | undefined;
+  let looking = Promise.resolve();
+  let isComparing = false;
+
+  async function look(): Promise<void> {
+    const written = new Map<string, number>();
+    for (const { pid, state } of store.state.processes ?? []) {
+      if (state !== 'ready') continue;
+      try {
+        for (const { file, at } of await engine().changedSources(pid)) {
+          written.set(file, Math.max(at, written.get(file) ?? 0));
+        }
+      } catch (error) {
+        log(`files written since process ${pid} was built: ${String(error)}`);
+      }
+    }
+    store.dispatch({ type: 'sources-written', files: written });
+  }
+
+  function lookSoon(): void {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      looking = looking.then(look);
+    }, QUIET_MS);
+  }
+
+  async function compareNext(): Promise<void> {
+    if (isComparing || store.state.operation !== undefined) return;
+    const next = pendingOf(store.state)
+      .slice(0, COMPARED)
+      .find(
+        ({ file, written }) =>
+          written.report === undefined &&
+          !tried.has(written) &&
+          setting(Setting.checkOnOpen, vscode.Uri.file(file)),
+      );
+    if (!next) return;
+    tried.add(next.written);
+    isComparing = true;
+    try {
+      await files.check(next.file);
+    } finally {
+      isComparing = false;
+    }
+    await compareNext();
+  }
+
+  return vscode.Disposable.from(
+    watcher,
+    watcher.onDidChange(lookSoon),
+    watcher.onDidCreate(lookSoon),
+    watcher.onDidDelete(lookSoon),
+    store.subscribe((state, previous) => {
+      const hasEnded = previous.operation !== undefined && state.operation === undefined;
+      if (hasEnded || isChanged(state, previous, ['processes'])) lookSoon();
+      if (hasEnded || isChanged(state, previous, ['written'])) void compareNext();
+    }),
+    { dispose: () => clearTimeout(timer) },
+  );
+}
