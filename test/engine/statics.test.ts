@@ -103,3 +103,49 @@ for (const { compiler, optimisation } of builds)
       );
     });
   }
+
+describe('the initialiser of a static of a function', () => {
+  const source = `static long scaled(long n) { return n * 3; }
+struct Pair { long a, b; Pair(long n) : a(n + 3), b(n + 4) {} };
+long value(long n) {
+  static long seed = n + 40;
+  static Pair pair(n * 2);
+  static long count = 5;
+  if (n < 0) seed++;
+  count++;
+  return seed + n * 100 + pair.a * 10000 + pair.b * 10000000 + count;
+}
+`;
+  for (const { compiler, optimisation } of builds)
+    it(
+      `is named when it is code, has run and was edited (${compiler} ${optimisation})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(session, source, {
+          compiler: compiler === 'gcc' ? 'g++' : 'clang++',
+          flags: [optimisation, '-g'],
+        });
+        assert.equal(await unit.value(1), 60050147);
+        const kept = async (from: string, to: string): Promise<string[]> => {
+          const { warnings } = await unit.editAndPatch(from, to);
+          return warnings.flatMap(({ code, symbol }) => (code === 'initializer-kept' ? [symbol!] : []));
+        };
+        assert.deepEqual(await kept('n * 100', 'n * 200'), []);
+        assert.equal(await unit.value(1), 60050248);
+        assert.deepEqual(await kept('n + 40', 'n + 41'), ['_ZZ5valuelE4seed']);
+        assert.equal(await unit.value(1), 60050249);
+        assert.ok((await kept('n * 2)', 'scaled(n))')).includes('_ZZ5valuelE4pair'));
+        assert.equal(await unit.value(1), 60050250);
+        // It had none: a constant was its initial value.
+        const { warnings } = await unit.editAndPatch('count = 5', 'count = n + 60');
+        const [first] = warnings.filter(({ symbol }) => symbol === '_ZZ5valuelE5count');
+        assert.match(first!.message, /replace its present value/);
+        assert.equal(await unit.value(1), 60050303);
+        assert.equal(await unit.value(1), 60050304);
+        // It has none any more.
+        assert.ok((await kept('seed = n + 41', 'seed = 0')).includes('_ZZ5valuelE4seed'));
+        session.write(unit.file, source);
+        await session.patch(unit.file, 'reverted');
+        assert.equal(Math.trunc((await unit.value(1)) / 1000), 60050);
+      }),
+    );
+});

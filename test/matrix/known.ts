@@ -13,7 +13,6 @@ export const KNOWN: readonly Known[] = [
     variants: /./,
     cause: 'a changed constant object has a new address',
   },
-  { construct: 'cxx-local-static-initialiser', variants: /./, cause: 'no initializer-kept behind a guard' },
   {
     construct: 'coroutine-generator',
     variants: /^gcc-O0/,

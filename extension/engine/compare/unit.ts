@@ -203,6 +203,17 @@ export class UnitComparison {
     });
   }
 
+  /** Is a part of a function's code (offsets in it) what live code is? */
+  sameRange(
+    fn: ObjectFunction,
+    range: { start: number; end: number },
+    live: Buffer,
+    address: number,
+  ): boolean {
+    const match = this.code.compareRange(fn, range, live, address);
+    return match.equal && this.holds(match.expectations);
+  }
+
   /** Does the module's file give a variable the same initial value as the fresh object? */
   sameInitialValue(section: Section, symbol: ElfSymbol, live: LiveSymbol): boolean {
     if (section.type === abi.SHT_NOBITS && live.image.sectionAt(live.address)?.type === abi.SHT_NOBITS)

@@ -8,6 +8,7 @@ import type { LiveSymbol } from '../live/live_image';
 import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
 import { IDENTITY } from './constants';
+import { changedInitialisations, type Initialisation } from './local_initialisers';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -64,6 +65,14 @@ function keptConstants(comparison: UnitComparison): ElfSymbol[] {
   });
 }
 
+const INITIALISATIONS: Record<Initialisation, (symbol: string) => string> = {
+  changed: (symbol) => `The initialiser of ${symbol} changed; if it has run, the present value is kept`,
+  gone: (symbol) => `The initialiser of ${symbol} changed; its present value is kept`,
+  'perhaps changed': (symbol) =>
+    `The initialiser of ${symbol} may have changed; if it has run, the present value is kept`,
+  new: (symbol) => `${symbol} has code as its initialiser now, which will run and replace its present value`,
+};
+
 export function checkVariables(
   comparison: UnitComparison,
   locate: Locate,
@@ -71,6 +80,14 @@ export function checkVariables(
   const { object } = comparison;
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
+  const initialisations = changedInitialisations(comparison);
+  for (const [symbol, change] of initialisations)
+    warnings.push({
+      code: 'initializer-kept',
+      message: INITIALISATIONS[change](symbol),
+      symbol,
+      ...locate(object, symbol),
+    });
   for (const { symbol, section, live } of variables(comparison)) {
     if (live.size !== symbol.size) {
       problems.push({
@@ -79,6 +96,8 @@ export function checkVariables(
         symbol: symbol.name,
         ...locate(object, symbol.name),
       });
+    } else if (initialisations.has(symbol.name)) {
+      continue;
     } else if (live.image === comparison.live.module && !comparison.sameInitialValue(section, symbol, live)) {
       warnings.push({
         code: 'initializer-kept',

@@ -68,7 +68,9 @@ export class VariableVotes {
     if (!guarded || !this.statics.family(guarded)) return undefined;
     const live = this.variable(guarded);
     const name = live && `_ZGV${live.name.slice(2)}`;
-    return { live: live?.image.named(name!).find(({ group }) => group === live.group) };
+    const found = live?.image.named(name!).find(({ group }) => group === live.group);
+    // One that became necessary by an edit came with a patch.
+    return live && !found ? undefined : { live: found };
   }
 
   private findVariable(symbol: ElfSymbol): LiveSymbol | undefined {
