@@ -1,10 +1,11 @@
 // `npm run fuzz [TARGET…] [-- options]`: malformed input for what reads files that others may have made. Without a
 // target all run, each for a short time; ends with status 1 when something was found.
+import { fuzzNative } from './fuzz_native.mjs';
 import { fuzzReaders } from './fuzz_readers.mjs';
 import { fail } from './setup.mjs';
 
 /** Each takes the options and returns the number of findings. */
-const TARGETS = { readers: fuzzReaders };
+const TARGETS = { readers: fuzzReaders, native: fuzzNative };
 
 const argv = process.argv.slice(2);
 const options = argv.findIndex((word) => word.startsWith('-'));
