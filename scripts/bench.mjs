@@ -1,6 +1,7 @@
-// `npm run bench`: milliseconds from save to live, by step, beside the bare compile of the unit with its own flags
-// and beside rebuild, relink and restart, all in the same run on the same edits. Every round is checked: the process
-// must answer with the new code. Medians and ratios go to docs/PERFORMANCE.md.
+// `npm run bench [-- --units NAME,… --rounds N --dry]`: milliseconds from save to live and to confirmed, by step, beside
+// the bare compile of the unit with its own flags and beside rebuild, relink and restart, all in the same run on the same
+// edits. Every round is checked: the process must answer with the new code. Medians and ratios go to docs/PERFORMANCE.md,
+// unless only some units are measured.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -11,7 +12,7 @@ import { benchWorkbench } from './bench_workbench.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
 
 const { values: options } = parseArgs({
-  options: { rounds: { type: 'string' }, only: { type: 'string' }, dry: { type: 'boolean' } },
+  options: { rounds: { type: 'string' }, units: { type: 'string' }, dry: { type: 'boolean' } },
 });
 const cli = join(root, 'dist', 'cli.js');
 const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'hot-patch-bench-')));
@@ -23,8 +24,13 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 mkdirSync(join(workspace, 'run'), { mode: 0o700 });
-const env = { ...process.env, XDG_RUNTIME_DIR: join(workspace, 'run'), TMPDIR: workspace, LANG: 'C.UTF-8' };
-const flags = ['-O2', '-g', '-std=c++17'];
+const env = {
+  ...process.env,
+  XDG_RUNTIME_DIR: join(workspace, 'run'),
+  XDG_CACHE_HOME: join(workspace, 'cache'),
+  TMPDIR: workspace,
+  LANG: 'C.UTF-8',
+};
 
 // --- the units ----------------------------------------------------------------------------------------------------
 
@@ -41,6 +47,38 @@ long value(long n) {
 `;
 
 const repeat = (count, make) => Array.from({ length: count }, (_, i) => make(i)).join('\n');
+
+const headers = `${[
+  'algorithm',
+  'fstream',
+  'functional',
+  'iostream',
+  'map',
+  'memory',
+  'regex',
+  'sstream',
+  'string',
+  'vector',
+]
+  .map((name) => `#include <${name}>`)
+  .join('\n')}
+${repeat(
+  58,
+  (i) => `
+long handler_${i}(long n) {
+  std::map<std::string, std::vector<long>> values;
+  values["item ${i}"].push_back(n);
+  std::ostringstream text;
+  text << n << ${i};
+  long result = std::stol(text.str());
+  for (const auto &[name, numbers] : values) result += numbers.size() + name.size();
+  return result;
+}`,
+)}
+
+${edited}
+long value(long n) { return n < 0 ? handler_7(n) : edited(n); }
+`;
 
 const medium = `#include <algorithm>
 #include <map>
@@ -91,11 +129,17 @@ long value(long n) { return n < 0 ? function_19(n) + total + *last_name : edited
 `;
 
 const lineCount = (text) => text.split('\n').length - 1;
+const cxx = { language: 'cc', compiler: 'g++' };
+const c = { language: 'c', compiler: 'gcc' };
 const units = {
-  small: { title: 'small, with <iostream>', source: small, rounds: 7 },
-  medium: { title: 'generated, containers', source: medium, rounds: 5 },
-  large: { title: 'generated, plain functions', source: large, rounds: 3 },
+  small: { title: 'with &lt;iostream>', source: small, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
+  'headers-O0': { title: 'ten STL headers', source: headers, ...cxx, flags: ['-O0', '-g', '-std=c++17'] },
+  'headers-O2': { title: 'ten STL headers', source: headers, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
+  'containers-O0': { title: 'containers', source: medium, ...cxx, flags: ['-O0', '-g', '-std=c++17'] },
+  'containers-O2': { title: 'containers', source: medium, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
+  'large-O0': { title: 'generated C', source: large, ...c, flags: ['-O0', '-g'] },
 };
+const ROUNDS = 10;
 
 // --- measuring ----------------------------------------------------------------------------------------------------
 
@@ -147,21 +191,19 @@ async function stopProgram({ child }) {
   await ended;
 }
 
-function prepare(name, source) {
+function prepare(name, { source, language, compiler, flags }) {
   const directory = join(workspace, name);
   mkdirSync(directory);
-  writeFileSync(join(directory, 'main.cc'), readFileSync(join(root, 'test/samples/driver/main.cc')));
-  writeFileSync(join(directory, 'unit.cc'), source);
+  const files = [`main.${language}`, `unit.${language}`];
+  writeFileSync(join(directory, files[0]), readFileSync(join(root, 'test/samples/driver', files[0])));
+  writeFileSync(join(directory, files[1]), source);
   const compile = (file) => [...flags, '-c', file, '-o', `${file}.o`];
-  const database = ['main.cc', 'unit.cc'].map((file) => ({
-    directory,
-    file,
-    arguments: ['g++', ...compile(file)],
-  }));
+  const database = files.map((file) => ({ directory, file, arguments: [compiler, ...compile(file)] }));
   writeFileSync(join(directory, 'compile_commands.json'), JSON.stringify(database));
-  for (const file of ['main.cc', 'unit.cc']) must('g++', compile(file), directory);
-  must('g++', ['main.cc.o', 'unit.cc.o', '-o', 'program'], directory);
-  return { directory, compile: compile('unit.cc') };
+  for (const file of files) must(compiler, compile(file), directory);
+  const link = () => must(compiler, [...files.map((file) => `${file}.o`), '-o', 'program'], directory);
+  link();
+  return { directory, unit: files[1], compile: () => must(compiler, compile(files[1]), directory), link };
 }
 
 const runtimeEnvironment = () =>
@@ -177,31 +219,53 @@ async function expectAnswer(program, round) {
   if (answer !== String(1000 + round)) throw new Error(`round ${round}: the process answered ${answer}`);
 }
 
-/** `hot-patch watch` on a directory, as an editor would have the engine running: one document for each save. */
+/** `hot-patch watch` on a directory, as an editor would have the engine running. */
 function startWatch(directory) {
-  const child = spawn(process.execPath, [cli, 'watch', '--json', directory], {
+  const child = spawn(process.execPath, [cli, 'watch', '--json', '--verbose', directory], {
     cwd: directory,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
   child.on('exit', () => running.delete(child));
-  let messages = '';
-  let ready;
-  const watching = new Promise((resolve) => (ready = resolve));
-  child.stderr.on('data', (data) => {
-    messages += data;
-    if (messages.includes('watching')) ready();
-  });
-  const waiting = [];
-  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(JSON.parse(line)));
-  const result = () => new Promise((resolve) => waiting.push(resolve));
-  return { child, watching, result, messages: () => messages };
+  const messages = createInterface({ input: child.stderr });
+  const results = createInterface({ input: child.stdout });
+  const next = (lines, pattern) =>
+    new Promise((resolve) => {
+      const look = (line) => {
+        if (!pattern.test(line)) return;
+        lines.off('line', look);
+        resolve(line);
+      };
+      lines.on('line', look);
+    });
+  return {
+    child,
+    watching: next(messages, /^watching/),
+    /** First light. */
+    live: () => next(messages, /^live in/),
+    /** What there is to compile ahead was. */
+    ahead: () => next(messages, /preamble of/),
+    result: async () => JSON.parse(await next(results, /./)),
+  };
 }
 
-async function measure(name, { title, source, rounds }) {
-  const patched = prepare(`${name}-patched`, source);
-  const rebuilt = prepare(`${name}-rebuilt`, source);
+/** A save, with the milliseconds until it was live and until it was confirmed. */
+async function save(watch, file, text) {
+  const begin = performance.now();
+  const done = watch.result();
+  const live = watch.live().then(() => performance.now() - begin);
+  writeFileSync(file, text);
+  const result = await done;
+  const confirmed = performance.now() - begin;
+  if (result.outcome !== 'patched') throw new Error(JSON.stringify(result.refusals));
+  return { result, confirmed, live: result.firstLight ? await live : confirmed };
+}
+
+async function measure(name, unit, rounds) {
+  const { source, compiler, flags } = unit;
+  const patched = prepare(`${name}-patched`, unit);
+  const rebuilt = prepare(`${name}-rebuilt`, unit);
   const live = await startProgram(patched.directory, runtimeEnvironment());
   const watch = startWatch(patched.directory);
   await watch.watching;
@@ -210,21 +274,18 @@ async function measure(name, { title, source, rounds }) {
   // Round 0 is the first save: the engine has not seen the program before.
   for (let round = 0; round <= rounds; round++) {
     const text = source.replace('n * 1000 + 0', `n * 1000 + ${round + 1}`);
-    const save = await timed(() => {
-      const done = watch.result();
-      writeFileSync(join(patched.directory, 'unit.cc'), text);
-      return done;
-    });
-    if (save.result.outcome !== 'patched') throw new Error(JSON.stringify(save.result.refusals));
+    const ahead = round === 0 && source.includes('#include') ? watch.ahead() : undefined;
+    const saved = await save(watch, join(patched.directory, patched.unit), text);
     await expectAnswer(live, round + 1);
+    await ahead;
 
-    writeFileSync(join(rebuilt.directory, 'unit.cc'), text);
+    writeFileSync(join(rebuilt.directory, rebuilt.unit), text);
     const bare = await timed(() =>
-      must('g++', [...flags, '-c', 'unit.cc', '-o', join(workspace, 'bare.o')], rebuilt.directory),
+      must(compiler, [...flags, '-c', rebuilt.unit, '-o', join(workspace, 'bare.o')], rebuilt.directory),
     );
     const rebuild = await timed(async () => {
-      must('g++', rebuilt.compile, rebuilt.directory);
-      must('g++', ['main.cc.o', 'unit.cc.o', '-o', 'program'], rebuilt.directory);
+      rebuilt.compile();
+      rebuilt.link();
       await stopProgram(restarted);
       restarted = await startProgram(rebuilt.directory, env);
     });
@@ -232,14 +293,17 @@ async function measure(name, { title, source, rounds }) {
 
     samples.push({
       bare: bare.milliseconds,
-      save: save.milliseconds,
+      live: saved.live,
+      confirmed: saved.confirmed,
       rebuild: rebuild.milliseconds,
-      steps: save.result.timings,
+      light: saved.result.firstLight?.outcome ?? 'none',
+      steps: saved.result.timings,
     });
     const figure = (milliseconds) => `${Math.round(milliseconds)} ms`;
     console.error(
-      `${name} ${round === 0 ? 'first save' : `${round}/${rounds}`}: save to live ${figure(save.milliseconds)}, ` +
-        `g++ -c ${figure(bare.milliseconds)}, rebuild and restart ${figure(rebuild.milliseconds)}`,
+      `${name} ${round === 0 ? 'first save' : `${round}/${rounds}`}: live ${figure(saved.live)}, ` +
+        `confirmed ${figure(saved.confirmed)}, ${compiler} -c ${figure(bare.milliseconds)}, ` +
+        `rebuild and restart ${figure(rebuild.milliseconds)}`,
     );
   }
   await stopProgram(watch);
@@ -251,13 +315,16 @@ async function measure(name, { title, source, rounds }) {
   );
   const middle = (of) => median(later.map(of));
   return {
-    title,
+    ...unit,
+    name,
     lines: lineCount(source),
     rounds,
-    first: first.save,
+    first: first.confirmed,
     bare: middle((sample) => sample.bare),
-    save: middle((sample) => sample.save),
+    live: middle((sample) => sample.live),
+    confirmed: middle((sample) => sample.confirmed),
     rebuild: middle((sample) => sample.rebuild),
+    lights: later.filter(({ light }) => light === 'confirmed').length,
     steps: Object.fromEntries(steps.map((step) => [step, middle((sample) => sample.steps[step] ?? 0)])),
   };
 }
@@ -279,12 +346,12 @@ function machine() {
 }
 
 function report(results) {
-  const title = ({ title: name, lines, rounds }) =>
-    `${name}, ${lines.toLocaleString('en')} lines (${rounds === 1 ? '1 round' : `${rounds} rounds`})`;
+  const title = ({ title: what, lines, flags }) =>
+    `${what}, ${lines.toLocaleString('en')} lines, \`${flags[0]}\``;
   const steps = [...new Set(results.flatMap((result) => Object.keys(result.steps)))];
   return `# Performance
 
-Measured by \`npm run bench\`, which writes this file. Milliseconds, medians of the rounds of one run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until the running process has the new code; the same text is compiled bare (\`g++ ${flags.join(' ')} -c\`); and in a second copy it is compiled, linked and the program restarted. After each, the process was asked and answered with the new code.
+Measured by \`npm run bench\`, which writes this file. Milliseconds, medians of the rounds of one run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until first light is live, and until the whole unit has confirmed it; the same text is compiled bare (\`g++ -c\`, or \`gcc -c\`, with the unit's own options); and in a second copy it is compiled, linked and the program restarted. After each, the process was asked and answered with the new code.
 
 Machine: ${machine()}
 
@@ -292,29 +359,35 @@ ${table(
   [
     'unit',
     '`g++ -c`',
-    'save to live',
+    'live',
+    'confirmed',
     'rebuild, relink, restart',
     'live / `g++ -c`',
+    'confirmed / `g++ -c`',
     'live / restart',
+    'first light in',
     'first save',
   ],
   results.map((result) => [
     title(result),
     ms(result.bare),
-    ms(result.save),
+    ms(result.live),
+    ms(result.confirmed),
     ms(result.rebuild),
-    ratio(result.save, result.bare),
-    ratio(result.save, result.rebuild),
+    ratio(result.live, result.bare),
+    ratio(result.confirmed, result.bare),
+    ratio(result.live, result.rebuild),
+    `${result.lights} of ${result.rounds} rounds`,
     ms(result.first),
   ]),
 )}
 
-The first save is not in the medians: the engine reads the program then.
+The first save is not in the medians: the engine reads the program then, and nothing is compiled ahead yet.
 
-By step, as the engine reports them:
+By step, as the engine reports them of the exact way, which runs beside first light:
 
 ${table(
-  ['step', ...results.map(({ title: name }) => name)],
+  ['step', ...results.map(({ name }) => name)],
   steps.map((step) => [
     step,
     ...results.map((result) => (step in result.steps ? ms(result.steps[step]) : '')),
@@ -326,13 +399,12 @@ A restart also costs what is not measured here: the state of the process, its co
 }
 
 setUp(BUILD_COMMANDS);
-const chosen = options.only?.split(',') ?? Object.keys(units);
+const chosen = options.units?.split(',') ?? Object.keys(units);
+for (const name of chosen)
+  if (!(name in units)) throw new Error(`${name} is none of ${Object.keys(units).join(', ')}`);
 const results = [];
-for (const name of chosen) {
-  const unit = units[name];
-  results.push(await measure(name, { ...unit, rounds: Number(options.rounds ?? unit.rounds) }));
-}
-const text = report(results) + (options.only === undefined ? `\n${await benchWorkbench()}` : '');
+for (const name of chosen) results.push(await measure(name, units[name], Number(options.rounds ?? ROUNDS)));
+const text = report(results) + (options.units === undefined ? `\n${await benchWorkbench()}` : '');
 console.log(text);
-if (!options.dry && options.only === undefined) writeFileSync(join(root, 'docs', 'PERFORMANCE.md'), text);
+if (!options.dry && options.units === undefined) writeFileSync(join(root, 'docs', 'PERFORMANCE.md'), text);
 process.exit(0);

@@ -165,7 +165,7 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
       waiting.clear();
       let result: PatchResult;
       try {
-        const { target, attach, exact, json } = command;
+        const { target, attach, exact } = command;
         result = await engine.patch({
           files,
           target,
@@ -173,7 +173,7 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
           firstLight: !exact,
           signal: interrupted,
           onProgress: ({ live }) => {
-            if (live && !json) err(liveText(live));
+            if (live) err(liveText(live));
           },
         });
       } catch (error) {

@@ -112,11 +112,12 @@ export async function takeFirstLight(
 }
 
 /** Has the compiler do ahead what it can for the first light of a unit's next save. */
-export function prepareFirstLight({ compile }: EngineContext, baseline: Baseline): void {
+export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
   const { scanned, entry } = baseline;
   if (!scanned || preambleEnd(baseline.text) === 0) return;
   const reduced = reduceUnit(baseline, scanned, new Set());
-  if (!('reason' in reduced)) compile.prepare(entry, reduced.text, reduced.flags);
+  if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
+  else compile.prepare(entry, reduced.text, reduced.flags);
 }
 
 function reduceUnit(
