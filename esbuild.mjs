@@ -175,7 +175,7 @@ await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
   external: ['vscode'],
   plugins: [nativePackages(), separateDisassembler],
 });
-await bundleProgram('extension/engine/arch/x86_64/disassembler.ts', 'disassembler.js');
+await bundleProgram('extension/engine/arch/disassembler.ts', 'disassembler.js');
 await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
   plugins: [nativePackages(), separateDisassembler],
 });

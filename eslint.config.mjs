@@ -1,4 +1,5 @@
-// Lint rules. The one that carries the architecture is `layers`: it holds every import against scripts/layers.mjs.
+// Lint rules. Those that carry the structure: `layers` holds every import against scripts/layers.mjs, `architecture` keeps
+// what is a processor's own behind its seam.
 import { relative } from 'node:path';
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
@@ -17,6 +18,22 @@ const layers = {
       ImportExpression: check,
       ExportNamedDeclaration: check,
       ExportAllDeclaration: check,
+    };
+  },
+};
+
+/** Files that may name what is a processor's own. */
+const ARCHITECTURES = /(^|\/)extension\/engine\/arch\/x86_64\//;
+
+const architecture = {
+  create(context) {
+    if (ARCHITECTURES.test(context.filename)) return {};
+    const message = 'what is a processor’s own stands in extension/engine/arch/, behind architecture.ts';
+    return {
+      Identifier: (node) =>
+        /^(R|EM|SHT)_(X86_64|AARCH64)/.test(node.name) && context.report({ node, message }),
+      // Opcodes of calls, jumps and breakpoints.
+      Literal: (node) => /^0x(e8|e9|eb|cc)$/i.test(node.raw) && context.report({ node, message }),
     };
   },
 };
@@ -41,8 +58,8 @@ export default tseslint.config(
   },
   {
     files: ['extension/**/*.ts'],
-    plugins: { hotPatch: { rules: { layers } } },
-    rules: { 'hotPatch/layers': 'error' },
+    plugins: { hotPatch: { rules: { layers, architecture } } },
+    rules: { 'hotPatch/layers': 'error', 'hotPatch/architecture': 'error' },
   },
   { files: ['**/*.mjs', '**/*.cjs', '**/*.d.mts'], ...tseslint.configs.disableTypeChecked },
   {

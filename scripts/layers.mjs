@@ -4,15 +4,17 @@
 import { posix } from 'node:path';
 
 const facts = ['engine/model', 'engine/shared', 'engine/elf'];
+const arch = ['engine/arch', 'engine/arch/interface'];
 const below = [
   'engine/interface',
   'engine/host',
   ...facts,
+  ...arch,
   'engine/dwarf',
   'engine/patch_format',
   'engine/types',
 ];
-const comparison = [...below, 'engine/arch', 'engine/live', 'engine/compare'];
+const comparison = [...below, 'engine/live', 'engine/compare'];
 const state = ['workbench/ids', 'workbench/state', ...facts];
 
 /** Rooms from the bottom to the top: [name, pattern of its files, rooms it may import, packages besides node's own]. */
@@ -21,17 +23,21 @@ export const ROOMS = [
   ['engine/shared', /^engine\/shared\//, [], []],
   ['engine/host', /^engine\/host\.ts$/, ['engine/model', 'engine/shared'], []],
   ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared', 'engine/host'], []],
-  ['engine/dwarf', /^engine\/dwarf\//, [...facts, 'engine/host'], []],
+  // Nobody but the two files that choose an architecture imports one.
+  ['engine/arch/interface', /^engine\/arch\/architecture\.ts$/, facts, []],
+  ['engine/arch/x86_64', /^engine\/arch\/x86_64\//, ['engine/arch/interface', ...facts], ['iced-x86']],
+  ['engine/arch/disassembler', /^engine\/arch\/disassembler\.ts$/, ['engine/arch/x86_64'], []],
+  ['engine/arch', /^engine\/arch\//, ['engine/arch/interface', 'engine/arch/x86_64', ...facts], []],
+  ['engine/dwarf', /^engine\/dwarf\//, [...facts, 'engine/host', ...arch], []],
   ['engine/patch_format', /^engine\/patch_format\//, facts, []],
   ['engine/interface', /^engine\/(engine|context|caches)\.ts$/, facts, ['lru-cache']],
   ['engine/types', /^engine\/types\//, ['engine/interface', ...facts, 'engine/dwarf'], []],
-  ['engine/arch', /^engine\/arch\//, facts, ['iced-x86']],
   ['engine/live', /^engine\/live\//, below, []],
   ['engine/compare', /^engine\/compare\//, comparison, []],
   ['engine/link', /^engine\/link\//, comparison, []],
-  ['engine/process', /^engine\/process\//, [...below, 'engine/arch'], ['koffi']],
+  ['engine/process', /^engine\/process\//, below, ['koffi']],
   ['engine/compile', /^engine\/compile\//, [...below, 'engine/process'], ['shlex']],
-  ['engine/fast', /^engine\/fast\//, [...below, 'engine/arch'], []],
+  ['engine/fast', /^engine\/fast\//, below, []],
   [
     'engine/save',
     /^engine\/save\//,
@@ -48,7 +54,7 @@ export const ROOMS = [
   [
     'debug',
     /^debug\//,
-    ['engine', 'engine/interface', ...facts, 'engine/process', 'engine/arch'],
+    ['engine', 'engine/interface', ...facts, 'engine/process', 'engine/arch/disassembler'],
     ['@vscode/debugadapter', '@vscode/debugprotocol', 'shlex'],
   ],
   ['workbench/ids', /^workbench\/(contributions|settings|worker_thread)\.ts$/, [], ['vscode']],
@@ -66,7 +72,12 @@ export const ROOMS = [
     [...state, 'workbench/documents', 'workbench/engine_thread', 'engine/interface'],
     ['vscode'],
   ],
-  ['workbench/views', /^workbench\/views\//, [...state, 'workbench/documents', 'engine/arch'], ['vscode']],
+  [
+    'workbench/views',
+    /^workbench\/views\//,
+    [...state, 'workbench/documents', 'engine/arch/disassembler'],
+    ['vscode'],
+  ],
   [
     'workbench/commands',
     /^workbench\/commands\//,

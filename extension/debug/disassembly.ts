@@ -1,13 +1,11 @@
 // Machine code around an address as DAP's `disassemble` wants it: exactly so many instructions, before the address
-// too, which x86 does not make easy. Memory is passed in; the disassembler is loaded by the first use.
+// too, which instructions of different lengths do not make easy. Memory is passed in; the disassembler is loaded by the first use.
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { Disassembled } from '../engine/arch/x86_64/disassembler';
+import type { Disassembled } from '../engine/arch/disassembler';
 
-/** Longest instruction, bytes (Intel SDM vol. 2, 2.3.11). */
-const LONGEST = 15;
 const PAGE = 0x1000;
 
-const disassembler = () => import('../engine/arch/x86_64/disassembler');
+const disassembler = () => import('../engine/arch/disassembler');
 
 /** Bytes at an address; fewer where memory ends. */
 export type ReadMemory = (address: number, length: number) => Promise<Buffer>;
@@ -29,9 +27,9 @@ export async function readMapped(read: ReadMemory, address: number, length: numb
 
 /** Instructions that lie before an address: decoded from far enough before it, from where an instruction ends there. */
 async function before(read: ReadMemory, address: number, count: number): Promise<Disassembled[]> {
-  const { disassemble: decode } = await disassembler();
-  const distance = Math.min(address, count * LONGEST);
-  for (let back = distance; back > Math.max(0, distance - LONGEST); back--) {
+  const { disassemble: decode, LONGEST_INSTRUCTION: longest } = await disassembler();
+  const distance = Math.min(address, count * longest);
+  for (let back = distance; back > Math.max(0, distance - longest); back--) {
     const bytes = await read(address - back, back);
     if (bytes.length < back) continue;
     const found = decode(bytes, address - back);
@@ -53,10 +51,10 @@ export async function disassemble(
   count: number,
   symbolAt: (address: number) => string | undefined,
 ): Promise<DebugProtocol.DisassembledInstruction[]> {
-  const { disassemble: decode } = await disassembler();
+  const { disassemble: decode, LONGEST_INSTRUCTION: longest } = await disassembler();
   const earlier = offset < 0 ? await before(read, address, -offset) : [];
   const last = offset + count;
-  const length = Math.max(0, last) * LONGEST;
+  const length = Math.max(0, last) * longest;
   const bytes = length > 0 ? await read(address, length) : Buffer.alloc(0);
   const later = decode(bytes, address, Math.max(0, last));
   const wanted: DebugProtocol.DisassembledInstruction[] = [];

@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import type { AddressSpace, LiveModule, Mapping } from '../../extension/engine/context';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { STT_FUNC } from '../../extension/engine/elf/constants';
+import { hostArchitecture } from '../../extension/engine/arch/choose';
 import { findGap, isPatchFile, parseMaps, readAddressSpace } from '../../extension/engine/process/maps';
 import { readMemory } from '../../extension/engine/process/memory';
 import { createModuleCache, mappedFiles } from '../../extension/engine/process/modules';
@@ -10,6 +11,7 @@ import { HotPatchError } from '../../extension/engine/model/errors';
 import { inSession } from '../support/session';
 
 const GIB = 2 ** 30;
+const x86_64 = hostArchitecture();
 
 describe('a memory map', () => {
   const text = `555555554000-555555556000 r--p 00000000 fe:00 42                         /a b/pro gram
@@ -91,7 +93,7 @@ describe('the place for a patch', () => {
 
   it('of an executable is below it', () => {
     const crowd = mapping(program.start - GIB, program.start - 2 ** 24);
-    const place = findGap(space(crowd, ...usual), program, 8192)!;
+    const place = findGap(x86_64, space(crowd, ...usual), program, 8192)!;
     assert.ok(place + 8192 < program.start && program.start - place < 2 ** 20);
     assert.equal(place % 4096, 0);
   });
@@ -99,7 +101,7 @@ describe('the place for a patch', () => {
   it('is where displacements of jumps end in the byte of a breakpoint, if there is room', () => {
     for (const module of [program, library]) {
       const withoutStack = usual.slice(0, -1);
-      const place = findGap(space(...withoutStack), module, 8192)!;
+      const place = findGap(x86_64, space(...withoutStack), module, 8192)!;
       for (const target of [place, place + 8191])
         for (const entry of [module.start, module.end - 1]) {
           const jump = Buffer.alloc(4);
@@ -110,20 +112,20 @@ describe('the place for a patch', () => {
   });
 
   it('goes on below earlier patches', () => {
-    const first = findGap(space(...usual), program, 4096)!;
+    const first = findGap(x86_64, space(...usual), program, 4096)!;
     const patch = mapping(first, first + 4096, '/tmp/hot_fix-0/1/patches/1.so');
-    const second = findGap(space(patch, ...usual), program, 4096)!;
+    const second = findGap(x86_64, space(patch, ...usual), program, 4096)!;
     assert.ok(second < first && first - second < 2 ** 20);
   });
 
   it('keeps clear of a range that was found taken', () => {
-    const first = findGap(space(...usual), program, 4096)!;
-    const second = findGap(space(...usual), program, 4096, [{ start: first, end: first + 4096 }])!;
+    const first = findGap(x86_64, space(...usual), program, 4096)!;
+    const second = findGap(x86_64, space(...usual), program, 4096, [{ start: first, end: first + 4096 }])!;
     assert.ok(second + 4096 <= first || second >= first + 4096);
   });
 
   it('of a library is within reach, and neither under the stack nor where the next mappings go', () => {
-    const place = findGap(space(...usual), library, 8192)!;
+    const place = findGap(x86_64, space(...usual), library, 8192)!;
     assert.ok(Math.abs(place - library.start) < 2 * GIB);
     for (const { start, end } of usual) assert.ok(place + 8192 <= start || place >= end);
     assert.ok(place < 0x7ffff7a00000 - 2 ** 27 || place < 0x7ffff7fc0000, place.toString(16));
@@ -137,13 +139,13 @@ describe('the place for a patch', () => {
       mapping(0x1a00000, 0x1b00000, '[heap]'),
       ...usual.slice(2),
     );
-    const place = findGap(maps, fixed, 8192)!;
+    const place = findGap(x86_64, maps, fixed, 8192)!;
     assert.ok(place + 8192 < 2 * GIB && place > 0x1b00000 + 2 ** 29, place.toString(16));
   });
 
   it('is none when nothing is free within reach', () => {
     const full = mapping(program.start - 3 * GIB, program.start + 3 * GIB);
-    assert.equal(findGap(space(full), program, 4096), undefined);
+    assert.equal(findGap(x86_64, space(full), program, 4096), undefined);
   });
 });
 
@@ -179,7 +181,7 @@ describe('the modules of a process', () => {
             const live = await readMemory(program.pid, module.bias + symbol.value, symbol.size);
             assert.deepEqual(live, module.elf.loaded(symbol.value, symbol.size));
           }
-          const place = findGap(await readAddressSpace(program.pid), main!, 4096)!;
+          const place = findGap(x86_64, await readAddressSpace(program.pid), main!, 4096)!;
           assert.ok(Math.abs(place - main!.start) < 2 * GIB);
           assert.equal((await cache.modules(program.pid))[0]!.elf, main!.elf);
         } finally {

@@ -2,14 +2,11 @@
 // landing pads are made for its calls: gcc, clang) and that it needs no aligned stack (a call may leave the alignment out:
 // gcc). The whole unit compiled anew would have such callers changed as well; a reduced one (fast/reduce.ts) has not got
 // them. Reads objects only.
-import { registerEffects } from '../arch/x86_64/registers';
-import { stackAlignments } from '../arch/x86_64/stack_alignment';
+import type { Architecture } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { ObjectReferences, type Reference } from './object_references';
 
-/** Vector registers (arch/x86_64/registers.ts). */
-const VECTORS = 0xffff_0000 | 0;
 /** Functions of libraries that are declared without `noexcept`. */
 const THROWING =
   /^(_Zn[wa]m$|_ZNSolsE|_ZStls|_ZSt\d+__throw_|__cxa_(re)?throw$|_Unwind_Resume$|f?printf$|puts$)/;
@@ -17,10 +14,12 @@ const THROWING =
 /** The functions of an object, and what their code refers to. */
 class Code {
   private readonly references: ObjectReferences;
+  readonly arch: Architecture;
   private known: Map<ObjectFunction, { caller: ObjectFunction; at: Reference }[]> | undefined;
 
   constructor(readonly object: ObjectFile) {
     this.references = new ObjectReferences(object);
+    this.arch = this.references.arch;
   }
 
   of(fn: ObjectFunction): readonly Reference[] {
@@ -105,20 +104,22 @@ export class CallerAssumptions {
 function needsAlignment(code: Code, fn: ObjectFunction): boolean {
   return (
     code.of(fn).some((at) => code.leadsToCode(at)) ||
-    registerEffects(fn.object.code(fn)).some(
-      ({ flow, reads, writes }) =>
-        flow === 'call' ||
-        flow === 'indirect-call' ||
-        flow === 'indirect-jump' ||
-        ((reads | writes) & VECTORS) !== 0,
-    )
+    code.arch
+      .registerEffects(fn.object.code(fn))
+      .some(
+        ({ flow, reads, writes }) =>
+          flow === 'call' ||
+          flow === 'indirect-call' ||
+          flow === 'indirect-jump' ||
+          ((reads | writes) & code.arch.registers.vectors) !== 0,
+      )
   );
 }
 
 /** Functions that a function leads to, by name, and all that it reaches by an address. */
 function reached(code: Code, fn: ObjectFunction): Set<string> {
   const found = new Set<string>();
-  for (const { flow } of registerEffects(fn.object.code(fn)))
+  for (const { flow } of code.arch.registerEffects(fn.object.code(fn)))
     if (flow === 'indirect-call' || flow === 'indirect-jump') found.add('(an address)');
   for (const at of code.of(fn)) {
     if (!code.leadsToCode(at)) continue;
@@ -146,8 +147,8 @@ function mayBeUnaligned(code: Code, fn: ObjectFunction): boolean {
   const seen = new Set(pending);
   for (let callee = pending.pop(); callee; callee = pending.pop())
     for (const { caller, at } of code.callersOf(callee)) {
-      // The instruction of a call begins one byte before its field.
-      const alignment = stackAlignments(code.object.code(caller)).get(at.offset - caller.offset - 1);
+      const call = at.offset - caller.offset - code.arch.callField;
+      const alignment = code.arch.stackAlignments(code.object.code(caller)).get(call);
       // An address that is taken is called from elsewhere, with an aligned stack.
       if (alignment === 'opposite' || alignment === 'unknown') return true;
       if (alignment !== 'as-entered' || seen.has(caller)) continue;

@@ -1,16 +1,15 @@
 // Is the code of a fresh function the code that is live at some address? Byte by byte, else instruction by instruction,
 // with the relocated fields left to reference_comparison.ts; then exception tables. Part of the comparison of unit.ts.
 // Chooses no counterparts: what refers to other functions becomes an expectation.
-import { BRANCH, decode, type Decoded, INVALID, PADDING } from '../arch/x86_64/instructions';
+import { BRANCH, type Decoded, INVALID, isRelative, PADDING } from '../arch/architecture';
 import { readExceptionTable, typeEntry } from '../elf/exception_table';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
-import { isRelative, type ObjectReferences, type Reference } from './object_references';
+import type { ObjectReferences, Reference } from './object_references';
 import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
 import type { Image } from '../live/live_image';
 import { sameExceptionTables } from './exception_tables';
 import { DIFFERENT, type Expectation, type Match } from './match';
 import type { ReferenceComparison } from './reference_comparison';
-import { readReference } from './references';
 
 export class CodeComparison {
   private unwind: Unwind | undefined;
@@ -110,11 +109,12 @@ export class CodeComparison {
     references: readonly Reference[],
     expectations: Expectation[],
   ): 'equal' | 'bytes' | 'reference' {
+    const { arch } = this.references;
     let at = 0;
     for (let i = 0; i < references.length; i++) {
       const reference = references[i]!;
       const field = reference.offset - fn.offset;
-      const found = readReference(reference, fresh, field, live, field, address);
+      const found = arch.linkedForm(reference, fresh, field, live, field, address);
       if (!found) return 'bytes';
       if (found.start > at && fresh.compare(live, at, found.start, at, found.start) !== 0) return 'bytes';
       if (!this.comparison.sameReference(reference, found, expectations)) return 'reference';
@@ -134,8 +134,9 @@ export class CodeComparison {
     references: readonly Reference[],
     mayLeave = false,
   ): Match {
-    const a = decode(fresh);
-    const b = decode(live);
+    const { arch } = this.references;
+    const a = arch.decode(fresh);
+    const b = arch.decode(live);
     const expectations: Expectation[] = [];
     const offsets = new Map<number, number>();
     const branches: { fresh: number; live: number }[] = [];
@@ -160,7 +161,7 @@ export class CodeComparison {
           a.kinds[i]! & BRANCH &&
           b.kinds[j]! & BRANCH &&
           a.codes[i] === b.codes[j] &&
-          isRelative(reference.type) &&
+          isRelative(reference.meaning) &&
           field === end - reference.beyond
         ) {
           // A direct branch to a symbol: one may be short, where both were in one section.
@@ -174,13 +175,13 @@ export class CodeComparison {
         }
         // Relocated fields sit equally far from the end of their instruction.
         const liveField = liveEnd - (end - field);
-        const found = readReference(reference, fresh, field, live, liveField, address);
+        const found = arch.linkedForm(reference, fresh, field, live, liveField, address);
         if (!found || !this.comparison.sameReference(reference, found, expectations)) return DIFFERENT;
         const second = references[next + 1];
         if (found.covers === 0 && second && second.offset - fn.offset < end) {
           // Two fields in one instruction (`movl $symbol, variable(%rip)`).
           const secondAt = second.offset - fn.offset;
-          const other = readReference(second, fresh, secondAt, live, liveEnd - (end - secondAt), address);
+          const other = arch.linkedForm(second, fresh, secondAt, live, liveEnd - (end - secondAt), address);
           if (!other || !this.comparison.sameReference(second, other, expectations)) return DIFFERENT;
           next++;
         } else if (found.covers === 0 && (found.kind !== 'target' || liveEnd - liveStart === end - start)) {

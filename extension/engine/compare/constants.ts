@@ -136,7 +136,7 @@ export class ConstantComparison {
     if (!image || !live) return false;
     let at = start;
     for (const relocation of this.object.relocationsIn(section, start, end)) {
-      const width = relocation.type === abi.R_X86_64_64 || relocation.type === abi.R_X86_64_PC64 ? 8 : 4;
+      const { width } = this.references.arch.meaning(relocation.type);
       if (fresh.compare(live, at - start, relocation.offset - start, at, relocation.offset) !== 0)
         return false;
       if (!this.samePointer(section, relocation, image, live, start, address, anonymous, expectations))
@@ -178,27 +178,24 @@ export class ConstantComparison {
   ): boolean {
     const symbol = this.object.symbol(relocation.symbol);
     const within = relocation.offset - start;
-    switch (relocation.type) {
-      case abi.R_X86_64_64: {
-        const pointer = image.pointerAt(address + within);
-        if (!pointer) return false;
-        return 'name' in pointer
-          ? pointer.name === symbol.name && pointer.addend === relocation.addend
-          : this.sameTarget(symbol, relocation.addend, pointer.address, expectations);
-      }
-      case abi.R_X86_64_PC32: {
-        const value = live.readInt32LE(within);
-        const target = this.object.sectionOf(symbol);
-        // A jump table of position-independent code: each entry counts from the table's start.
-        if ((anonymous && target && target.flags & abi.SHF_EXECINSTR) || isTableRelative(section, symbol))
-          return this.sameTarget(symbol, relocation.addend - within, address + value, expectations);
-        return this.sameTarget(symbol, relocation.addend, address + within + value, expectations);
-      }
-      case abi.R_X86_64_32:
-      case abi.R_X86_64_32S:
-        return this.sameTarget(symbol, relocation.addend, live.readUInt32LE(within), expectations);
-      default:
-        return false;
+    const { via, width } = this.references.arch.meaning(relocation.type);
+    if (via === 'absolute' && width === 8) {
+      const pointer = image.pointerAt(address + within);
+      if (!pointer) return false;
+      return 'name' in pointer
+        ? pointer.name === symbol.name && pointer.addend === relocation.addend
+        : this.sameTarget(symbol, relocation.addend, pointer.address, expectations);
     }
+    if (via === 'pc' && width === 4) {
+      const value = live.readInt32LE(within);
+      const target = this.object.sectionOf(symbol);
+      // A jump table of position-independent code: each entry counts from the table's start.
+      if ((anonymous && target && target.flags & abi.SHF_EXECINSTR) || isTableRelative(section, symbol))
+        return this.sameTarget(symbol, relocation.addend - within, address + value, expectations);
+      return this.sameTarget(symbol, relocation.addend, address + within + value, expectations);
+    }
+    if (via === 'absolute' && width === 4)
+      return this.sameTarget(symbol, relocation.addend, live.readUInt32LE(within), expectations);
+    return false;
   }
 }

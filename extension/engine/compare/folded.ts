@@ -1,14 +1,14 @@
 // Functions that are one in the process because they were equal: gcc folds them in a unit (-fipa-icf), gold and lld in the
 // whole module (--icf). Callers of the one cannot be told from callers of the other, so the entry must not be
 // redirected for one of them alone. Part of the comparison of unit.ts; decides nothing about what is refused.
-import { isBranchField } from '../arch/x86_64/instructions';
+import { isRelative } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { LiveFunction } from '../live/functions';
 import type { LiveSymbol } from '../live/live_image';
 import { type Correlation, stem } from './correlate';
-import { isRelative, type ObjectReferences } from './object_references';
+import type { ObjectReferences } from './object_references';
 
 export class FoldedFunctions {
   private taken: ReadonlySet<ObjectFunction> | undefined;
@@ -76,7 +76,10 @@ export class FoldedFunctions {
     for (const fn of this.object.functions) {
       const code = this.object.code(fn);
       for (const reference of this.references.of(fn))
-        if (!isRelative(reference.type) || !isBranchField(code, reference.offset - fn.offset))
+        if (
+          !isRelative(reference.meaning) ||
+          !this.references.arch.isBranchField(code, reference.offset - fn.offset)
+        )
           note(reference, reference.beyond);
     }
     for (const section of this.object.elf.sections)

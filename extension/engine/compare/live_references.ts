@@ -1,7 +1,6 @@
 // Which addresses the live code of a unit refers to: proof that an object begins there, where linked constants have no
 // symbols. Asked by the comparison of constants in the rare case that it matters. Approximate for code that holds
 // addresses as numbers, where it errs on the side of an object.
-import { relativeFields } from '../arch/x86_64/instructions';
 import * as abi from '../elf/constants';
 import type { LiveFunction } from '../live/functions';
 import type { LiveImage } from '../live/live_image';
@@ -23,15 +22,14 @@ export class LiveReferences {
 
   private read(): Set<number> {
     const known = new Set<number>();
+    const { arch, elf } = this.live.module;
     for (const { entry, size, current } of this.functions())
       for (const body of [{ address: entry, size }, ...(current ? [current] : [])]) {
         const code = this.live.bytes(body.address, body.size);
         if (!code) continue;
-        for (const { target, use } of relativeFields(code))
+        for (const { target, use } of arch.relativeFields(code))
           if (use === 'operand') known.add(body.address + target);
-        // Code that is not position-independent holds addresses as 32-bit numbers.
-        if (this.live.module.elf.type !== abi.ET_EXEC) continue;
-        for (let at = 0; at + 4 <= code.length; at++) known.add(code.readUInt32LE(at));
+        if (elf.type === abi.ET_EXEC) for (const number of arch.numbersIn(code)) known.add(number);
       }
     return known;
   }

@@ -1,7 +1,8 @@
 // What the code of an object refers to: relocations, and the fields that the assembler resolved itself because they stay
 // in their section. Comparison, selection and link read references here and nowhere else, so that none is forgotten.
 // Decodes code; knows nothing of the process.
-import { isInstructionRelative, mayAddressItself, relativeFields } from '../arch/x86_64/instructions';
+import { type Architecture, isRelative, type Meaning } from '../arch/architecture';
+import { architectureOf } from '../arch/choose';
 import * as abi from '../elf/constants';
 import type { Relocation, Section } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
@@ -9,37 +10,21 @@ import type { ObjectFile, ObjectFunction } from '../elf/object';
 /** A field of code that refers to something: a relocation, or a field that the assembler resolved itself because what it
  * refers to lies in the same section. A patch lays the functions of a section anew, so both need to be known. */
 export interface Reference extends Relocation {
-  /** What the value counts from, as a distance from the field: the end of the instruction; 0 for an address. What the
-   * reference means is its symbol + addend + beyond, of every type. */
+  meaning: Meaning;
+  /** What the value counts from, as a distance from the field: on x86-64 the end of the instruction; 0 for an address. What
+   * the reference means is its symbol + addend + beyond, of every type. Of a slot of the GOT that is its symbol: the addend
+   * is no offset into it, but the way from what the value counts from back to the field. */
   beyond: number;
-}
-
-/** Does a relocation of this type ask for a slot of the GOT (psABI, "Relocation Types")? The slot is its symbol's; the
- * addend is no offset into that, but the way from the end of the instruction back to the field. */
-export function usesSlot(type: number): boolean {
-  switch (type) {
-    case abi.R_X86_64_GOTPCREL:
-    case abi.R_X86_64_GOTPCRELX:
-    case abi.R_X86_64_REX_GOTPCRELX:
-    case abi.R_X86_64_GOTTPOFF:
-    case abi.R_X86_64_TLSGD:
-    case abi.R_X86_64_TLSLD:
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** Does the value of a relocation of this type count from its field? */
-export function isRelative(type: number): boolean {
-  return type === abi.R_X86_64_PC32 || type === abi.R_X86_64_PLT32 || type === abi.R_X86_64_PC8;
 }
 
 export class ObjectReferences {
   private readonly references = new Map<ObjectFunction, readonly Reference[]>();
   private readonly anchors = new Map<number, readonly number[]>();
+  readonly arch: Architecture;
 
-  constructor(private readonly object: ObjectFile) {}
+  constructor(private readonly object: ObjectFile) {
+    this.arch = architectureOf(object.elf);
+  }
 
   /** Everything that the code of a function refers to outside of itself, and its own address, by ascending offset. */
   of(fn: ObjectFunction): readonly Reference[] {
@@ -86,28 +71,34 @@ export class ObjectReferences {
     // an instruction's end.
     const decoded =
       this.object.functionsIn(fn.section).length > 1 ||
-      mayAddressItself(code) ||
-      relocations.some(({ offset }) => isInstructionRelative(code, offset - fn.offset))
-        ? relativeFields(code)
+      this.arch.mayAddressItself(code) ||
+      relocations.some(({ offset }) => this.arch.isInstructionRelative(code, offset - fn.offset))
+        ? this.arch.relativeFields(code)
         : [];
     const fields = new Map(decoded.map((field) => [field.offset + fn.offset, field]));
     const references: Reference[] = relocations.map((relocation) => {
-      const { type, addend } = relocation;
-      if (usesSlot(type)) return { ...relocation, beyond: -addend };
-      const field = fields.get(relocation.offset);
-      return { ...relocation, beyond: isRelative(type) ? (field ? field.end - field.offset : 4) : 0 };
+      const meaning = this.arch.meaning(relocation.type);
+      if (meaning.via === 'got') return { ...relocation, meaning, beyond: -relocation.addend };
+      const { beyond } = fields.get(relocation.offset) ?? { beyond: meaning.origin };
+      return { ...relocation, meaning, beyond: isRelative(meaning) ? beyond : 0 };
     });
     const relocated = new Set(relocations.map(({ offset }) => offset));
-    for (const [offset, { target, end, width, use }] of fields) {
+    for (const [offset, { target, beyond, width, use }] of fields) {
       if (relocated.has(offset)) continue;
       const at = fn.offset + target;
       const other = this.object.functionAt(fn.section, at) !== fn;
       // Its own address is known to others, for whom a function is its entry; a call or loop is its own affair.
       if (!other && !(target === 0 && use === 'operand')) continue;
-      const beyond = fn.offset + end - offset;
-      const type = width === 1 ? abi.R_X86_64_PC8 : abi.R_X86_64_PC32;
+      const type = this.arch.resolvedType(width);
       const symbol = this.object.sectionSymbol(fn.section);
-      references.push({ offset, type, symbol: symbol.index, addend: at - symbol.value - beyond, beyond });
+      references.push({
+        offset,
+        type,
+        meaning: this.arch.meaning(type),
+        symbol: symbol.index,
+        addend: at - symbol.value - beyond,
+        beyond,
+      });
     }
     return references.sort((a, b) => a.offset - b.offset);
   }

@@ -1,16 +1,16 @@
-// Does a relocated field of fresh code or data refer to the same live thing? Takes what references.ts read from the live
+// Does a relocated field of fresh code or data refer to the same live thing? Takes what the architecture read from the live
 // bytes and compares it with the relocation's symbol. What depends on the counterparts of other functions and of
 // numbered variables is left as an expectation, to be judged when they are known (unit.ts).
-import { JUMP_SIZE, jumpTarget } from '../arch/x86_64/instructions';
+import type { LinkedForm } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
+import { signed64 } from '../elf/integers';
 import { isConstant, type ObjectFile } from '../elf/object';
 import type { LiveImage } from '../live/live_image';
 import { ConstantComparison, type IsReferred } from './constants';
 import { isNumbered } from './correlate';
 import type { Expectation } from './match';
 import type { ObjectReferences, Reference } from './object_references';
-import type { LiveReference } from './references';
 import type { VariableVotes } from './votes';
 
 export class ReferenceComparison {
@@ -32,7 +32,7 @@ export class ReferenceComparison {
     );
   }
 
-  sameReference(fresh: Reference, live: LiveReference, expectations: Expectation[]): boolean {
+  sameReference(fresh: Reference, live: LinkedForm, expectations: Expectation[]): boolean {
     const symbol = this.object.symbol(fresh.symbol);
     switch (live.kind) {
       case 'nothing':
@@ -65,8 +65,8 @@ export class ReferenceComparison {
   private throughIsland(address: number): number {
     const image = this.live.imageAt(address);
     if (image?.patch === undefined || image.covering(address)) return address;
-    const bytes = image.bytes(address, JUMP_SIZE);
-    return (bytes && jumpTarget(bytes, address)) ?? address;
+    const bytes = image.bytes(address, image.arch.jumpSize);
+    return (bytes && image.arch.jumpTarget(bytes, address)) ?? address;
   }
 
   /** Does symbol + offset of the object lie at that address of the process? */
@@ -127,22 +127,24 @@ export class ReferenceComparison {
 
   private sameSlot(
     symbol: ElfSymbol,
-    relocation: Reference,
+    { meaning }: Reference,
     slot: number,
     expectations: Expectation[],
   ): boolean {
     const image = this.live.imageAt(slot);
     if (!image) return false;
     const held = image.dynamicAt(slot);
-    if (relocation.type === abi.R_X86_64_GOTTPOFF || relocation.type === abi.R_X86_64_TLSGD) {
+    if (meaning.slot === 'thread-offset' || meaning.slot === 'module-and-offset') {
       if (held?.name) return held.name === symbol.name;
-      // The slot of a local symbol: its offset is the addend (TPOFF64), or lies in the next word (DTPMOD64).
-      if (held?.type === abi.R_X86_64_TPOFF64)
+      // The slot of a local symbol: its offset is the addend, or lies in the word behind that of the module.
+      if (held?.kind === 'thread-offset')
         return this.sameThreadLocal(symbol, 0, held.addend, false, expectations);
-      const word = image.bytes(slot + (relocation.type === abi.R_X86_64_TLSGD ? 8 : 0), 8);
-      if (!word) return false;
-      const value = word.readUInt32LE(0) + word.readInt32LE(4) * 0x1_0000_0000;
-      return this.sameThreadLocal(symbol, 0, value, relocation.type === abi.R_X86_64_GOTTPOFF, expectations);
+      const fromThreadPointer = meaning.slot === 'thread-offset';
+      const word = image.bytes(slot + (fromThreadPointer ? 0 : 8), 8);
+      return (
+        word !== undefined &&
+        this.sameThreadLocal(symbol, 0, signed64(word, 0), fromThreadPointer, expectations)
+      );
     }
     const pointer = image.pointerAt(slot);
     if (!pointer) return false;
@@ -158,11 +160,10 @@ export class ReferenceComparison {
     fromThreadPointer: boolean,
     expectations: Expectation[],
   ): boolean {
-    const tls = this.live.module.tls;
+    const { tls, arch } = this.live.module;
     if (!tls) return false;
-    const base = fromThreadPointer ? Math.ceil(tls.size / tls.alignment) * tls.alignment : 0;
     const section = this.object.sectionOf(symbol);
-    const wanted = value + base;
+    const wanted = fromThreadPointer ? value - arch.threadOffset(tls, 0) : value;
     if (!section) {
       const live = this.live.module.global(symbol.name);
       return live?.type === abi.STT_TLS && live.address + offset === wanted;

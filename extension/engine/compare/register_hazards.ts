@@ -2,30 +2,22 @@
 // in caller-saved registers across a call of a function that was known not to touch them. A caller whose code depends
 // on it is recompiled and patched too. The remaining hazard is a caller that is already executing its old code: it will
 // call the new function, which may clobber registers that the old one preserved. Computes which registers such callers
-// rely on. If code before the new function can save and restore them, the new function gets it
-// (arch/x86_64/register_keeper.ts); if not, the caller is named, so that the runtime applies the patch only while it is
+// rely on. If code before the new function can save and restore them, the new function gets it (a register keeper of
+// arch/); if not, the caller is named, so that the runtime applies the patch only while it is
 // on no stack. The same for the alignment of the stack
 // (-fipa-stack-alignment), which callers leave out for callees that need none. Reads code, decides nothing else.
 import * as abi from '../elf/constants';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Guard } from '../patch_format/note';
-import {
-  CALLER_SAVED,
-  liveBehindCalls,
-  type RegisterEffects,
-  registerEffects,
-  RESULTS,
-  wideVectors,
-} from '../arch/x86_64/registers';
-import { STACK_ALIGNMENT } from '../arch/x86_64/register_keeper';
-import { mayReadStackArguments, type StackAlignment, stackAlignments } from '../arch/x86_64/stack_alignment';
+import type { Architecture, RegisterEffects, RegisterSet, StackAlignment } from '../arch/architecture';
 import type { CallingConvention } from '../types/calling_convention';
 import type { Body, LiveFunction } from '../live/functions';
+import { liveBehindCalls } from './liveness';
 import type { UnitComparison } from './unit';
 
 export interface RegisterHazards {
   /** Registers that new functions must leave as they are, by function. */
-  preserved: Map<ObjectFunction, number>;
+  preserved: Map<ObjectFunction, RegisterSet>;
   /** Old code that must not be running: it keeps values in registers that a callee now uses. */
   guards: Guard[];
 }
@@ -54,6 +46,7 @@ export function registerHazards(
   mayUseIpaRa: boolean,
 ): RegisterHazards {
   const before = new LiveRegisters(comparison);
+  const { arch } = before;
   const kept = mayUseIpaRa
     ? keptRegisters(comparison, conventions, redirected, before)
     : { preserved: new Map<ObjectFunction, number>(), guards: [] };
@@ -61,26 +54,28 @@ export function registerHazards(
   const guards = new Map(kept.guards.map((guard) => [guard.start, guard]));
   for (const fn of redirected) {
     const callers = unaligned.get(comparison.of(fn).live!);
-    if (!callers || !needsAlignment(comparison.object.code(fn))) continue;
+    if (!callers || !needsAlignment(comparison.object.code(fn), arch)) continue;
     // Of a clone the debug information says nothing, its code does.
     const inRegisters =
-      conventions.get(fn.symbol.name)?.inRegisters ?? !mayReadStackArguments(comparison.object.code(fn));
-    if (inRegisters) kept.preserved.set(fn, (kept.preserved.get(fn) ?? 0) | STACK_ALIGNMENT);
+      conventions.get(fn.symbol.name)?.inRegisters ?? !arch.mayReadStackArguments(comparison.object.code(fn));
+    if (inRegisters) kept.preserved.set(fn, (kept.preserved.get(fn) ?? 0) | arch.registers.stackAlignment);
     else for (const caller of callers) guards.set(caller.start, caller);
   }
   return { preserved: kept.preserved, guards: [...guards.values()] };
 }
 
 /** May code fail whose stack is not aligned? It calls others, or uses vectors, which it may keep on the stack. */
-function needsAlignment(code: Uint8Array): boolean {
-  return registerEffects(code).some(
-    ({ flow, target, reads, writes }) =>
-      flow === 'call' ||
-      flow === 'indirect-call' ||
-      flow === 'indirect-jump' ||
-      ((flow === 'jump' || flow === 'branch') && (target < 0 || target >= code.length)) ||
-      ((reads | writes) & VECTORS) !== 0,
-  );
+function needsAlignment(code: Uint8Array, arch: Architecture): boolean {
+  return arch
+    .registerEffects(code)
+    .some(
+      ({ flow, target, reads, writes }) =>
+        flow === 'call' ||
+        flow === 'indirect-call' ||
+        flow === 'indirect-jump' ||
+        ((flow === 'jump' || flow === 'branch') && (target < 0 || target >= code.length)) ||
+        ((reads | writes) & arch.registers.vectors) !== 0,
+    );
 }
 
 /** Functions that old code may call with a stack that is not aligned, with the code that does so itself. A caller whose
@@ -108,7 +103,7 @@ function unalignedCallers(
   ): void => {
     for (const body of [{ address: live.entry, size: live.size }, ...live.versions]) {
       const caller = { start: body.address, length: body.size, name: fn.symbol.name };
-      const alignments = stackAlignments(before.bytes(body));
+      const alignments = before.arch.stackAlignments(before.bytes(body));
       for (const { flow, offset, target } of before.effectsAt(body.address, body.size) ?? []) {
         const alignment = alignments.get(offset);
         if (alignment === undefined || flow === 'indirect-call' || !isUnaligned(alignment)) continue;
@@ -135,13 +130,15 @@ function keptRegisters(
   const fromOldCode = ({ fn, live }: { fn: ObjectFunction; live: LiveFunction }): Reached =>
     entered.has(fn) || comparison.of(fn).status !== 'changed' ? fn : live;
   const reliances = relianceOfOldCode(comparison, before, fromOldCode);
-  const preserved = new Map<ObjectFunction, number>();
+  const preserved = new Map<ObjectFunction, RegisterSet>();
   if (reliances.length === 0) return { preserved, guards: [] };
+  const { callerSaved, results } = before.arch.registers;
   const grown = (after: ReadonlyMap<Reached, number>, { callee, registers }: Reliance): number =>
-    (after.get(callee) ?? CALLER_SAVED) & registers;
+    (after.get(callee) ?? callerSaved) & registers;
   const registersAfter = (): Map<Reached, number> =>
     withCallees(
       new Map<Reached, Use<Reached>>([...freshUses(comparison, preserved), ...before.uses(fromOldCode)]),
+      callerSaved,
     );
   const plain = registersAfter();
   const wanted = reliances.reduce((union, reliance) => union | grown(plain, reliance), 0);
@@ -150,7 +147,8 @@ function keptRegisters(
   for (const fn of redirected) {
     const { live } = comparison.of(fn);
     const registers = (plain.get(fn) ?? 0) & ~before.used(live!) & wanted & ~wide;
-    if (registers !== 0 && canStandBefore(fn, conventions, registers)) preserved.set(fn, registers);
+    if (registers !== 0 && canStandBefore(conventions.get(fn.symbol.name), (registers & results) !== 0))
+      preserved.set(fn, registers);
   }
   const after = registersAfter();
   const guards = new Map<number, Guard>();
@@ -159,18 +157,10 @@ function keptRegisters(
   return { preserved, guards: [...guards.values()] };
 }
 
-/** May code that uses the stack be put between callers and a function? */
-function canStandBefore(
-  fn: ObjectFunction,
-  conventions: ReadonlyMap<string, CallingConvention>,
-  registers: number,
-): boolean {
-  const convention = conventions.get(fn.symbol.name);
-  return (
-    convention !== undefined &&
-    convention.inRegisters &&
-    (convention.returnsVoid || (registers & RESULTS) === 0)
-  );
+/** May code that uses the stack be put between callers and a function?
+ * @param changesResults whether it restores registers that results are in */
+function canStandBefore(convention: CallingConvention | undefined, changesResults: boolean): boolean {
+  return convention !== undefined && convention.inRegisters && (convention.returnsVoid || !changesResults);
 }
 
 function relianceOfOldCode(
@@ -178,6 +168,7 @@ function relianceOfOldCode(
   before: LiveRegisters,
   fromOldCode: (callee: { fn: ObjectFunction; live: LiveFunction }) => Reached,
 ): Reliance[] {
+  const { registers: all } = before.arch;
   const found: Reliance[] = [];
   for (const { fn, live, status } of comparison.functions) {
     // Unchanged and never patched: compiled together with its callees, so its register assumptions hold.
@@ -194,13 +185,17 @@ function relianceOfOldCode(
         if (callee) callees.set(offset, { reached: fromOldCode(callee), used: used(callee.live) });
       }
       if (!effects || callees.size === 0) continue;
-      const behind = liveBehindCalls(effects, ({ offset }) => callees.get(offset)?.used ?? CALLER_SAVED);
+      const behind = liveBehindCalls(
+        effects,
+        all,
+        ({ offset }) => callees.get(offset)?.used ?? all.callerSaved,
+      );
       const caller = { start: body.address, length: body.size, name: fn.symbol.name };
       let wide: number | undefined;
       for (const [offset, callee] of callees) {
-        const registers = (behind.get(offset) ?? 0) & CALLER_SAVED & ~callee.used;
+        const registers = (behind.get(offset) ?? 0) & all.callerSaved & ~callee.used;
         if (registers === 0) continue;
-        wide ??= wideVectors(before.bytes(body));
+        wide ??= before.arch.wideVectors(before.bytes(body));
         found.push({ caller, callee: callee.reached, registers, wide: wide & registers });
       }
     }
@@ -216,13 +211,14 @@ interface Use<K> {
   kept: number;
 }
 
-/** Registers that functions use with all that they call: the least fixed point, for recursion's sake. */
-function withCallees<K>(uses: ReadonlyMap<K, Use<K>>): Map<K, number> {
+/** Registers that functions use with all that they call: the least fixed point, for recursion's sake.
+ * @param unknown what a function uses that is not among them */
+function withCallees<K>(uses: ReadonlyMap<K, Use<K>>, unknown: RegisterSet): Map<K, RegisterSet> {
   const all = new Map<K, number>([...uses].map(([key, { own, kept }]) => [key, own & ~kept]));
   for (let changed = true; changed;) {
     changed = false;
     for (const [key, { own, callees, kept }] of uses) {
-      const used = callees.reduce((union, callee) => union | (all.get(callee) ?? CALLER_SAVED), own) & ~kept;
+      const used = callees.reduce((union, callee) => union | (all.get(callee) ?? unknown), own) & ~kept;
       if (used === all.get(key)) continue;
       all.set(key, used);
       changed = true;
@@ -231,17 +227,18 @@ function withCallees<K>(uses: ReadonlyMap<K, Use<K>>): Map<K, number> {
   return all;
 }
 
-/** The vector registers in a set of registers. */
-const VECTORS = 0xffff_0000 | 0;
-
 /** Caller-saved registers that live functions certainly use, as their callers in the unit were told. */
 class LiveRegisters {
   private readonly decoded = new Map<number, RegisterEffects[] | undefined>();
   private readonly entries: { start: number; end: number; fn: ObjectFunction; live: LiveFunction }[];
   private readonly originals: ReadonlyMap<LiveFunction, number>;
   private readonly always = new Map<LiveFunction, number>();
+  readonly arch: Architecture;
+  private readonly callerSaved: RegisterSet;
 
   constructor(private readonly comparison: UnitComparison) {
+    this.arch = comparison.live.module.arch;
+    this.callerSaved = this.arch.registers.callerSaved;
     this.entries = comparison.functions
       .flatMap(({ fn, live }) => (live ? [{ start: live.entry, end: live.entry + live.size, fn, live }] : []))
       .sort((a, b) => a.start - b.start);
@@ -252,11 +249,12 @@ class LiveRegisters {
           this.use({ address: live.entry, size: live.size, preserved: 0 }),
         ]),
       ),
+      this.callerSaved,
     );
   }
 
   usedByOriginal(fn: LiveFunction): number {
-    return this.originals.get(fn) ?? CALLER_SAVED;
+    return this.originals.get(fn) ?? this.callerSaved;
   }
 
   /** What its original and every version of it use. */
@@ -290,7 +288,7 @@ class LiveRegisters {
   effectsAt(address: number, size: number): RegisterEffects[] | undefined {
     if (!this.decoded.has(address)) {
       const code = this.comparison.live.bytes(address, size);
-      this.decoded.set(address, code && registerEffects(code));
+      this.decoded.set(address, code && this.arch.registerEffects(code));
     }
     return this.decoded.get(address);
   }
@@ -311,13 +309,13 @@ class LiveRegisters {
   private use({ address, size, preserved }: Body): Use<LiveFunction> {
     const use: Use<LiveFunction> = { own: 0, callees: [], kept: preserved };
     for (const { writes, flow, target } of this.effectsAt(address, size) ?? []) {
-      use.own |= writes & CALLER_SAVED;
+      use.own |= writes & this.callerSaved;
       const leaves =
         flow === 'call' || ((flow === 'jump' || flow === 'branch') && (target < 0 || target >= size));
       const callee = leaves ? this.functionAt(address + target)?.live : undefined;
       if (callee) use.callees.push(callee);
       // Of a function of another unit or a library nothing is known to the compiler: it may use them all.
-      else if (leaves || flow === 'indirect-call') use.own |= CALLER_SAVED;
+      else if (leaves || flow === 'indirect-call') use.own |= this.callerSaved;
     }
     return use;
   }
@@ -326,26 +324,27 @@ class LiveRegisters {
 /** Caller-saved registers that the new functions may use. */
 function freshUses(
   { object, functions, references }: UnitComparison,
-  preserved: ReadonlyMap<ObjectFunction, number>,
+  preserved: ReadonlyMap<ObjectFunction, RegisterSet>,
 ): Map<ObjectFunction, Use<Reached>> {
+  const { callerSaved } = references.arch.registers;
   const uses = new Map<ObjectFunction, Use<Reached>>();
   for (const { fn } of functions) {
     const use: Use<Reached> = { own: 0, callees: [], kept: preserved.get(fn) ?? 0 };
     uses.set(fn, use);
     let leavesByPointer = false;
-    for (const { writes, flow } of registerEffects(object.code(fn))) {
-      use.own |= writes & CALLER_SAVED;
+    for (const { writes, flow } of references.arch.registerEffects(object.code(fn))) {
+      use.own |= writes & callerSaved;
       leavesByPointer ||= flow === 'indirect-call' || (flow === 'indirect-jump' && !hasJumpTable(object, fn));
     }
-    if (leavesByPointer) use.own |= CALLER_SAVED;
-    for (const { symbol: index, addend, beyond, type } of references.of(fn)) {
+    if (leavesByPointer) use.own |= callerSaved;
+    for (const { symbol: index, addend, beyond, meaning } of references.of(fn)) {
       const symbol = object.symbol(index);
       const section = object.sectionOf(symbol);
       if (section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0) {
         const target = object.functionAt(section, symbol.value + addend + beyond);
         if (target) use.callees.push(target);
-        else use.own |= CALLER_SAVED;
-      } else if (type === abi.R_X86_64_PLT32) use.own |= CALLER_SAVED;
+        else use.own |= callerSaved;
+      } else if (meaning.via === 'plt') use.own |= callerSaved;
     }
   }
   return uses;

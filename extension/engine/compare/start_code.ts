@@ -1,7 +1,7 @@
 // Code that the start of a program calls, and its end, which the process does not have: constructors of new objects and
 // new functions of `__attribute__((constructor))`. Part of the safety checks: says what the runtime is to call once, and
 // refuses what would construct objects again that exist. Reads symbols and references; runs nothing.
-import { relativeFields } from '../arch/x86_64/instructions';
+import { isRelative } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
@@ -186,13 +186,10 @@ function initialisesMore({ correlation }: UnitComparison): boolean {
 
 /** Addresses that code refers to outside of itself. */
 function referredBy(code: Buffer, address: number, image: Image): number[] {
-  const found = relativeFields(code).map(({ target }) => address + target);
-  // Code that is not position-independent holds addresses as 32-bit numbers.
+  const found = image.arch.relativeFields(code).map(({ target }) => address + target);
   if (image.elf.type === abi.ET_EXEC)
-    for (let at = 0; at + 4 <= code.length; at++) {
-      const value = code.readUInt32LE(at);
+    for (const value of image.arch.numbersIn(code))
       if (value >= image.start && value < image.end) found.push(value);
-    }
   return found.filter((to) => to < address || to > address + code.length);
 }
 
@@ -230,8 +227,8 @@ function reached(
   const { object, references } = comparison;
   const seen = new Set([fn]);
   for (const caller of seen)
-    for (const { symbol: index, addend, beyond, type } of references.of(caller)) {
-      if (type !== abi.R_X86_64_PLT32 && type !== abi.R_X86_64_PC32 && type !== abi.R_X86_64_PC8) continue;
+    for (const { symbol: index, addend, beyond, meaning } of references.of(caller)) {
+      if (!isRelative(meaning)) continue;
       const named = object.symbol(index);
       const symbol = object.definition(named.name) ?? named;
       const section = object.sectionOf(symbol);

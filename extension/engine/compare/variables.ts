@@ -1,7 +1,6 @@
 // What a save changes about variables that exist: their size (refused), their initialiser or, of a constant that other
 // files can read or whose address may be kept, its value (a warning: the value is kept). Part of the safety checks, with layout.ts, which knows types;
 // this one only needs symbols, so it also works without debug information. New variables are start_code.ts's.
-import { escapeOf } from '../arch/x86_64/escaping_addresses';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
@@ -58,7 +57,7 @@ function keptConstants(comparison: UnitComparison): ElfSymbol[] {
     const isGivenAway = (fn: ObjectFunction): boolean =>
       comparison.references.of(fn).some((reference) => {
         if (!refersTo(reference, reference.beyond)) return false;
-        const escape = escapeOf(object.code(fn), reference.offset - fn.offset);
+        const escape = comparison.references.arch.escapeOf(object.code(fn), reference.offset - fn.offset);
         return escape === 'stored' || (escape === 'passed' && hasPointers);
       });
     return object.functions.some(isGivenAway);

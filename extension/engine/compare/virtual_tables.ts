@@ -1,6 +1,7 @@
 // Virtual tables whose entries an edit changes: an override added or removed, a virtual function added. Objects that exist
 // point to the table in the process, which a patch does not change; code that runs from now on would go on calling what
 // stands there. Part of the safety checks; knows names only, and says nothing where one has none.
+import { isPointer } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Section } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
@@ -35,13 +36,13 @@ function differenceOf(
   section: Section,
   symbol: ElfSymbol,
   live: LiveSymbol,
-  { object }: UnitComparison,
+  { object, references }: UnitComparison,
 ): ChangedTable | undefined {
   const table = symbol.name;
   const relocations = object.relocationsIn(section, symbol.value, symbol.value + symbol.size);
   for (const { offset, type, symbol: index, addend } of relocations) {
     const within = offset - symbol.value;
-    if (type !== abi.R_X86_64_64 || within + POINTER > live.size) continue;
+    if (!isPointer(references.arch.meaning(type)) || within + POINTER > live.size) continue;
     const target = object.symbol(index);
     const home = object.sectionOf(target);
     const fn = home && object.functionAt(home, target.value + addend);

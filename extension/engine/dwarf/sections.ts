@@ -1,6 +1,7 @@
 // Contents of the debug sections, with relocations applied where the file is a relocatable object: the ground
 // the DWARF reader stands on. Several sections of one name (type units in COMDAT groups) become one. Knows
 // nothing of what the sections mean, and never changes the bytes that the ELF reader hands out.
+import { architectureOf } from '../arch/choose';
 import type { ElfFile, Section } from '../elf/file';
 import * as elfConstants from '../elf/constants';
 
@@ -53,7 +54,7 @@ export class DebugSections {
     return { bytes, sectionOf: lookup(addressFields, addressSections) };
   }
 
-  /** Applies the relocations of one part, which lies at `start` of `bytes` (psABI, table 4.9: S + A). */
+  /** Applies the relocations of one part, which lies at `start` of `bytes`: those that give S + A, as nearly all do. */
   private relocate(part: Section, bytes: Buffer, start: number, fields: number[], targets: number[]): void {
     const table = this.elf.sections.find(
       (section) => section.type === elfConstants.SHT_RELA && section.info === part.index,
@@ -67,12 +68,12 @@ export class DebugSections {
     );
     const indices = extended && this.elf.data(extended);
     const offsets = this.offsetsOfParts();
+    const arch = architectureOf(this.elf);
     const view = new DataView(relocations.buffer, relocations.byteOffset, relocations.length);
     const last = bytes.length - 4;
     for (let at = 0; at + RELA_SIZE <= relocations.length; at += RELA_SIZE) {
-      const type = view.getUint32(at + 8, true);
-      const wide = type === elfConstants.R_X86_64_64;
-      if (!wide && type !== elfConstants.R_X86_64_32) continue;
+      const { via, width } = arch.meaning(view.getUint32(at + 8, true));
+      if (via !== 'absolute') continue;
       const field = start + view.getUint32(at, true);
       const symbol = view.getUint32(at + 12, true) * SYMBOL_SIZE;
       if (field > last || symbol + SYMBOL_SIZE > symbols.length) continue;
@@ -83,7 +84,7 @@ export class DebugSections {
       const value =
         symbols.readUInt32LE(symbol + 8) + view.getInt32(at + 16, true) + (offsets.get(section) ?? 0);
       bytes.writeUInt32LE(value >>> 0, field);
-      if (!wide || field + 8 > bytes.length) continue;
+      if (width !== 8 || field + 8 > bytes.length) continue;
       bytes.writeUInt32LE(value < 0 ? 0xffffffff : 0, field + 4);
       fields.push(field);
       targets.push(section);

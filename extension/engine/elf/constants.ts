@@ -1,9 +1,9 @@
-// Numbers of the ELF gABI and the x86-64 psABI that the engine uses, under the specifications' own names.
+// Numbers of the ELF gABI that the engine uses, under the specification's own names. Those of a processor's psABI are in
+// arch/.
 
 export const ET_REL = 1;
 export const ET_EXEC = 2;
 export const ET_DYN = 3;
-export const EM_X86_64 = 62;
 
 // gABI, "Sections": sh_type, sh_flags and special indices.
 export const SHT_NULL = 0;
@@ -19,7 +19,6 @@ export const SHT_INIT_ARRAY = 14;
 export const SHT_FINI_ARRAY = 15;
 export const SHT_GROUP = 17;
 export const SHT_SYMTAB_SHNDX = 18;
-export const SHT_X86_64_UNWIND = 0x70000001;
 export const SHT_GNU_VERSYM = 0x6fffffff;
 export const SHT_GNU_VERNEED = 0x6ffffffe;
 export const SHT_GNU_VERDEF = 0x6ffffffd;
@@ -85,39 +84,3 @@ export const DT_SONAME = 14;
 export const DT_VERSYM = 0x6ffffff0n;
 export const DT_VERNEED = 0x6ffffffen;
 export const DT_VERNEEDNUM = 0x6fffffffn;
-
-// x86-64 psABI, table 4.9 "Relocation Types".
-export const R_X86_64_NONE = 0;
-export const R_X86_64_64 = 1;
-export const R_X86_64_PC32 = 2;
-export const R_X86_64_GOT32 = 3;
-export const R_X86_64_PLT32 = 4;
-export const R_X86_64_COPY = 5;
-export const R_X86_64_GLOB_DAT = 6;
-export const R_X86_64_JUMP_SLOT = 7;
-export const R_X86_64_RELATIVE = 8;
-export const R_X86_64_GOTPCREL = 9;
-export const R_X86_64_32 = 10;
-export const R_X86_64_32S = 11;
-export const R_X86_64_16 = 12;
-export const R_X86_64_PC16 = 13;
-export const R_X86_64_8 = 14;
-export const R_X86_64_PC8 = 15;
-export const R_X86_64_DTPMOD64 = 16;
-export const R_X86_64_DTPOFF64 = 17;
-export const R_X86_64_TPOFF64 = 18;
-export const R_X86_64_TLSGD = 19;
-export const R_X86_64_TLSLD = 20;
-export const R_X86_64_DTPOFF32 = 21;
-export const R_X86_64_GOTTPOFF = 22;
-export const R_X86_64_TPOFF32 = 23;
-export const R_X86_64_PC64 = 24;
-export const R_X86_64_GOTOFF64 = 25;
-export const R_X86_64_GOTPC32 = 26;
-export const R_X86_64_SIZE32 = 32;
-export const R_X86_64_SIZE64 = 33;
-export const R_X86_64_GOTPC32_TLSDESC = 34;
-export const R_X86_64_TLSDESC_CALL = 35;
-export const R_X86_64_IRELATIVE = 37;
-export const R_X86_64_GOTPCRELX = 41;
-export const R_X86_64_REX_GOTPCRELX = 42;

@@ -4,6 +4,7 @@
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
 import type { ElfFile } from './file';
+import { MACHINES } from './machines';
 import { type ElfSymbol, type Relocation, type Section } from './file';
 
 /** One function of the object: a range of an executable section, with every symbol that begins there. */
@@ -52,7 +53,7 @@ export class ObjectFile {
    * @param elf the object
    * @param source absolute path of the translation unit's source
    * @param twin of a source that was compiled several times into a module: which of those units this one is
-   * Throws `unsupported-object` when it is not a relocatable x86-64 object (LTO bitcode, another machine).
+   * Throws `unsupported-object` when it is not a relocatable object for a known machine (LTO bitcode, another one).
    */
   constructor(
     readonly elf: ElfFile,
@@ -68,10 +69,10 @@ export class ObjectFile {
           file: source,
         },
       );
-    if (elf.machine !== abi.EM_X86_64)
+    if (!MACHINES.has(elf.machine))
       throw new HotPatchError(
         'unsupported-object',
-        `${source} was compiled for another machine than x86-64`,
+        `${source} was compiled for another machine than ${[...MACHINES.values()].join(' or ')}`,
         {
           file: source,
         },

@@ -16,12 +16,11 @@ export function addressOfTarget(target: Target): number {
   }
 }
 
-/** What a thread-local variable is from the thread pointer, which lies behind the module's block (variant II of
- * "ELF Handling For Thread-Local Storage", section 3). */
+/** What a thread-local variable is from the thread pointer. */
 export function threadOffset(live: LiveImage, offset: number): number {
-  const { tls } = live.module;
+  const { tls, arch } = live.module;
   if (!tls) throw new Error('a thread-local variable in a module without PT_TLS');
-  return offset - Math.ceil(tls.size / tls.alignment) * tls.alignment;
+  return arch.threadOffset(tls, offset);
 }
 
 export function write64signed(bytes: Buffer, offset: number, value: number): void {

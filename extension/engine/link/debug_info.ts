@@ -87,19 +87,10 @@ function relocate(
       debug !== undefined
         ? debug + symbol.value + relocation.addend
         : (addressOf(selection, object, target, symbol, relocation.addend) ?? absent);
-    switch (relocation.type) {
-      case abi.R_X86_64_64:
-      case abi.R_X86_64_DTPOFF64:
-        write64(bytes, relocation.offset, value);
-        break;
-      case abi.R_X86_64_32:
-      case abi.R_X86_64_32S:
-      case abi.R_X86_64_DTPOFF32:
-        bytes.writeUInt32LE(value >>> 0, relocation.offset);
-        break;
-      default:
-        break;
-    }
+    const { via, width } = selection.live.module.arch.meaning(relocation.type);
+    if (via !== 'absolute' && via !== 'module-offset') continue;
+    if (width === 8) write64(bytes, relocation.offset, value);
+    else bytes.writeUInt32LE(value >>> 0, relocation.offset);
   }
 }
 

@@ -1,26 +1,24 @@
 // Call frame information of code that is in no object, in the form of .eh_frame (LSB Core, "Exception Frames"; DWARF 5,
 // section 6.4.1). Bytes only; the writer of the patch places them.
+import type { InitialFrame } from '../arch/architecture';
 
 const DW_EH_PE_pcrel_sdata4 = 0x1b;
 
-/** The CIE of functions that begin with the CFA at rsp + 8 and the return address below it (psABI, 3.7). */
-export function plainCie(): Buffer {
-  const instructions = [0x0c, 7, 8, 0x80 | 16, 1]; // DW_CFA_def_cfa rsp, 8; DW_CFA_offset RA, 1 × −8
-  const body = [
-    0,
-    0,
-    0,
-    0,
-    1,
+/** The CIE of functions that begin as the architecture has it. */
+export function plainCie(frame: InitialFrame): Buffer {
+  const id = [0, 0, 0, 0];
+  const version = 1;
+  const alignments = [frame.codeAlignment, frame.dataAlignment & 0x7f];
+  const augmentation = [1, DW_EH_PE_pcrel_sdata4]; // of length 1
+  return frameEntry([
+    ...id,
+    version,
     ...Buffer.from('zR\0'),
-    1,
-    0x78,
-    16,
-    1,
-    DW_EH_PE_pcrel_sdata4,
-    ...instructions,
-  ];
-  return frameEntry(body);
+    ...alignments,
+    frame.returnAddressColumn,
+    ...augmentation,
+    ...frame.instructions,
+  ]);
 }
 
 /** An FDE under plainCie.

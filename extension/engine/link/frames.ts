@@ -1,12 +1,9 @@
 // `.eh_frame` of the patch (LSB Core, "Exception Frames"): the records of its functions, and of the code before them that
 // keeps registers.
-import type { RegisterKeeper } from '../arch/x86_64/register_keeper';
-import { isRelative } from '../compare/object_references';
+import type { RegisterKeeper } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
-import { write64 } from '../patch_format/note';
-import { write64signed } from './addresses';
 import { plainCie, plainFde } from './eh_frame';
 import type { Indirections } from './indirections';
 import type { AddressOf, LinkInput } from './input';
@@ -46,10 +43,8 @@ export class Frames {
           this.input.selection.target(object, symbol, relocation.addend),
           relocation.addend,
         );
-      if (isRelative(relocation.type)) bytes.writeInt32LE(value - (start + at), at);
-      else if (relocation.type === abi.R_X86_64_64) write64(bytes, at, value);
-      else if (relocation.type === abi.R_X86_64_PC64) write64signed(bytes, at, value - (start + at));
-      else bytes.writeUInt32LE(value >>> 0, at);
+      if (!this.input.live.module.arch.write(relocation.type, bytes, at, value, start + at))
+        throw new Error(`${value.toString(16)} does not fit into the frames of ${fn.symbol.name}`);
     }
     for (const { at, fn } of this.keeperFrames) {
       const code = this.input.selection.codeOf(fn)!.address - this.keepers.get(fn)!.code.length;
@@ -90,7 +85,7 @@ export class Frames {
     }
     if (this.keepers.size > 0) {
       const start = at;
-      pieces.push(plainCie());
+      pieces.push(plainCie(this.input.live.module.arch.initialFrame));
       at += pieces[pieces.length - 1]!.length;
       for (const [fn, keeper] of this.keepers) {
         const fde = plainFde(at + 4 - start, keeper.code.length, keeper.frame);

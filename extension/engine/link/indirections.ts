@@ -1,45 +1,32 @@
-// Slots of the patch's global offset table and stubs of its procedure linkage table (psABI, sections 4.4.3 and 5.2):
-// which ones the code asks for, what they hold, and what of it the process's loader fills in.
-import { usesSlot } from '../compare/object_references';
-import * as abi from '../elf/constants';
+// Slots of the patch's global offset table and stubs of its procedure linkage table: which ones the code asks for, what they hold, and what of it the process's loader fills in.
+import { type Architecture, isPointer, type Meaning } from '../arch/architecture';
 import { write64 } from '../patch_format/note';
 import { addressOfTarget, threadOffset, write64signed } from './addresses';
 import type { DynamicTables } from './dynamic';
 import type { AddressOf, LinkInput } from './input';
 import type { Target } from './select';
 
-const STUB_SIZE = 8;
-
 export class Indirections {
   private readonly stubs = new Map<string, number>();
   private readonly slots = new Map<string, number>();
   private slotBytes = 0;
+  private readonly arch: Architecture;
 
   /** GOT slots and PLT stubs that the chunks' relocations ask for. */
   constructor(
     private readonly input: LinkInput,
     private readonly addressOf: AddressOf,
   ) {
+    this.arch = input.live.module.arch;
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.referencesOf(chunk)) {
         const target = this.input.selection.targetOf(chunk, relocation);
         const name = chunk.object.symbol(relocation.symbol).name;
-        switch (relocation.type) {
-          case abi.R_X86_64_GOTPCREL:
-          case abi.R_X86_64_GOTPCRELX:
-          case abi.R_X86_64_REX_GOTPCRELX:
-          case abi.R_X86_64_GOTTPOFF:
-            this.slot(slotKey(relocation.type, target, name), 1);
-            break;
-          case abi.R_X86_64_TLSGD:
-            this.slot(slotKey(relocation.type, target, name), 2);
-            break;
-          case abi.R_X86_64_TLSLD:
-            this.slot('module', 2);
-            break;
-          default:
-            if (target.kind === 'import' && needsStub(relocation.type, target)) this.stub(target.name);
-        }
+        const { meaning } = relocation;
+        if (meaning.via === 'got') {
+          const words = meaning.slot === 'module-and-offset' || meaning.slot === 'module' ? 2 : 1;
+          this.slot(slotKey(meaning, target, name), words);
+        } else if (target.kind === 'import' && needsStub(meaning, target)) this.stub(target.name);
       }
     // The personality routine, where frames name it directly (code that is not position-independent).
     for (const chunk of this.input.selection.chunks) {
@@ -60,10 +47,11 @@ export class Indirections {
     this.slots.set(key, offset);
     return offset;
   }
+
   private stub(name: string): number {
     const known = this.stubs.get(name);
     if (known !== undefined) return known;
-    const offset = this.stubs.size * STUB_SIZE;
+    const offset = this.stubs.size * this.arch.stubSize;
     this.stubs.set(name, offset);
     this.slot(`import:${name}`, 1);
     return offset;
@@ -76,13 +64,12 @@ export class Indirections {
 
   /** Bytes of `.plt`. */
   get stubSize(): number {
-    return this.stubs.size * STUB_SIZE;
+    return this.stubs.size * this.arch.stubSize;
   }
 
   /** Address of the slot that a relocation reads. */
-  slotOf(type: number, target: Target, name: string): number {
-    const key = type === abi.R_X86_64_TLSLD ? 'module' : slotKey(type, target, name);
-    return this.addressOf('.got') + this.slots.get(key)!;
+  slotOf(meaning: Meaning, target: Target, name: string): number {
+    return this.addressOf('.got') + this.slots.get(slotKey(meaning, target, name))!;
   }
 
   /** An address that code can hold directly: functions of libraries by their stub.
@@ -99,24 +86,25 @@ export class Indirections {
 
   /** Everything the loader has to fill in, so that the tables' sizes are known before the layout. */
   addDynamic(dynamic: DynamicTables): void {
+    const { dynamicTypes: types } = this.arch;
     for (const [key, offset] of this.slots) {
       const [kind, name] = splitKey(key);
       const place = (): number => this.addressOf('.got') + offset;
-      if (kind === 'import') dynamic.add(place, abi.R_X86_64_GLOB_DAT, name, 0);
-      else if (kind === 'import-tpoff') dynamic.add(place, abi.R_X86_64_TPOFF64, name, 0);
+      if (kind === 'import') dynamic.add(place, types.slot, name, 0);
+      else if (kind === 'import-tpoff') dynamic.add(place, types['thread-offset'], name, 0);
       else if (kind === 'import-gd') {
-        dynamic.add(place, abi.R_X86_64_DTPMOD64, name, 0);
-        dynamic.add(() => place() + 8, abi.R_X86_64_DTPOFF64, name, 0);
-      } else if (kind === 'module' || kind === 'gd') dynamic.add(place, abi.R_X86_64_DTPMOD64, undefined, 0);
+        dynamic.add(place, types.module, name, 0);
+        dynamic.add(() => place() + 8, types['module-offset'], name, 0);
+      } else if (kind === 'module' || kind === 'gd') dynamic.add(place, types.module, undefined, 0);
     }
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.referencesOf(chunk)) {
-        if (relocation.type !== abi.R_X86_64_64) continue;
+        if (!isPointer(relocation.meaning)) continue;
         const target = this.input.selection.targetOf(chunk, relocation);
         if (target.kind === 'import')
           dynamic.add(
             () => chunk.address + relocation.offset - chunk.start,
-            abi.R_X86_64_64,
+            types.pointer,
             target.name,
             relocation.addend,
           );
@@ -142,36 +130,34 @@ export class Indirections {
     const targets = new Map<string, Target>();
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.referencesOf(chunk)) {
-        if (!usesSlot(relocation.type)) continue;
+        if (relocation.meaning.via !== 'got') continue;
         const target = this.input.selection.targetOf(chunk, relocation);
-        targets.set(slotKey(relocation.type, target, chunk.object.symbol(relocation.symbol).name), target);
+        targets.set(slotKey(relocation.meaning, target, chunk.object.symbol(relocation.symbol).name), target);
       }
     return targets;
   }
 
   stubBytes(): Buffer {
-    const bytes = Buffer.alloc(this.stubs.size * STUB_SIZE, 0xcc);
+    const bytes = this.arch.traps(this.stubSize);
     for (const [name, offset] of this.stubs) {
       const slot = this.addressOf('.got') + this.slots.get(`import:${name}`)!;
-      // jmp *slot(%rip)
-      bytes.writeUInt16BE(0xff25, offset);
-      bytes.writeInt32LE(slot - (this.addressOf('.plt') + offset + 6), offset + 2);
+      this.arch.writeStub(bytes, offset, this.addressOf('.plt') + offset, slot);
     }
     return bytes;
   }
 }
 
-function needsStub(type: number, target: Target & { kind: 'import' }): boolean {
+/** A field of 32 bits cannot reach a function of a library by itself. */
+function needsStub({ via, width }: Meaning, target: Target & { kind: 'import' }): boolean {
   if (target.weak) return false;
-  if (type === abi.R_X86_64_PLT32) return true;
-  return (
-    target.isFunction && (type === abi.R_X86_64_PC32 || type === abi.R_X86_64_32 || type === abi.R_X86_64_32S)
-  );
+  if (via === 'plt') return true;
+  return target.isFunction && (via === 'pc' || via === 'absolute') && width === 4;
 }
 
 /** Names a GOT slot: what it holds, so that equal ones are shared. */
-function slotKey(type: number, target: Target, name: string): string {
-  const thread = type === abi.R_X86_64_GOTTPOFF ? 'tpoff' : type === abi.R_X86_64_TLSGD ? 'gd' : undefined;
+function slotKey({ slot }: Meaning, target: Target, name: string): string {
+  if (slot === 'module') return 'module';
+  const thread = slot === 'thread-offset' ? 'tpoff' : slot === 'module-and-offset' ? 'gd' : undefined;
   switch (target.kind) {
     case 'import':
       return `${thread ? `import-${thread}` : 'import'}:${target.name}`;

@@ -2,8 +2,7 @@
 // every relocation, and writes an ET_DYN that the runtime maps (docs/PROTOCOL.md, section 4).
 // Because everything is placed absolutely, references to live `static` data are ordinary link-time constants and only
 // library symbols are left to the process's loader. Pure: addresses in, bytes out.
-import { JUMP_SIZE } from '../arch/x86_64/instructions';
-import { type RegisterKeeper, registerKeeper } from '../arch/x86_64/register_keeper';
+import type { Architecture, RegisterKeeper } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { ObjectFunction } from '../elf/object';
 import { FIX_SIZE, GUARD_SIZE, NOTE_SIZE, OBJECT_SIZE } from '../patch_format/note';
@@ -42,12 +41,14 @@ export class Link {
   private readonly tables: RuntimeTables;
   private readonly relocations: Relocations;
   private readonly sections: LayoutSection[];
+  private readonly arch: Architecture;
   private base = 0;
 
   constructor(private readonly input: LinkInput) {
+    this.arch = input.live.module.arch;
     const addressOf = (section: string): number => this.addressOf(section);
     for (const { fn, preserved } of input.fixes)
-      if (preserved !== 0) this.keepers.set(fn, registerKeeper(preserved));
+      if (preserved !== 0) this.keepers.set(fn, this.arch.registerKeeper(preserved));
     this.indirections = new Indirections(input, addressOf);
     this.frames = new Frames(input, this.keepers, this.indirections, addressOf);
     this.tables = new RuntimeTables(input, this.keepers, this.frames, addressOf);
@@ -83,6 +84,7 @@ export class Link {
       content: section.type === abi.SHT_NOBITS ? undefined : this.contentOf(section),
     }));
     return writeElf(
+      this.arch,
       base,
       [...output, ...debugSections(this.input.selection)],
       patchSymbols(this.input.selection, this.keepers, (chunk) => this.sectionOf(chunk)),
@@ -110,7 +112,7 @@ export class Link {
         bytes += this.keeperOf(chunk)?.code.length ?? 0;
         bytes = Math.ceil(bytes / chunk.alignment) * chunk.alignment;
         this.chunkOffsets.set(chunk, bytes);
-        bytes += chunk.end - chunk.start + this.relocations.islandsOf(chunk).length * JUMP_SIZE;
+        bytes += chunk.end - chunk.start + this.relocations.islandsOf(chunk).length * this.arch.jumpSize;
         alignment = Math.max(alignment, chunk.alignment);
       }
       if (bytes === 0 && name !== '.text') return;
@@ -172,18 +174,15 @@ export class Link {
 
   private contentOf(section: LayoutSection): Buffer {
     if (section.content) return section.content();
-    const bytes = Buffer.alloc(section.size, section.flags & abi.SHF_EXECINSTR ? 0xcc : 0);
+    const isCode = (section.flags & abi.SHF_EXECINSTR) !== 0;
+    const bytes = isCode ? this.arch.traps(section.size) : Buffer.alloc(section.size);
     for (const chunk of section.chunks) {
       const at = this.chunkOffsets.get(chunk)!;
       chunk.object.elf.data(chunk.section).copy(bytes, at, chunk.start, chunk.end);
       for (const relocation of this.input.selection.referencesOf(chunk))
         this.relocations.apply(bytes, at + relocation.offset - chunk.start, chunk, relocation);
       const keeper = this.keeperOf(chunk);
-      if (keeper) {
-        const start = at - keeper.code.length;
-        keeper.code.copy(bytes, start);
-        bytes.writeInt32LE(keeper.code.length - keeper.callField - 4, start + keeper.callField);
-      }
+      keeper?.code.copy(bytes, at - keeper.code.length);
     }
     return bytes;
   }

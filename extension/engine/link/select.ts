@@ -2,7 +2,8 @@
 // part of the link, after the safety checks (save/plan.ts). Walks relocations from the changed functions; gives every
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
-import { isRelative, type Reference, usesSlot } from '../compare/object_references';
+import { isRelative, type Meaning } from '../arch/architecture';
+import type { Reference } from '../compare/object_references';
 import type { StartCode } from '../compare/start_code';
 import type { UnitComparison } from '../compare/unit';
 import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
@@ -112,17 +113,18 @@ export class Selection {
       ? this.unit(chunk.object).comparison.references.of(chunk.fn)
       : chunk.kind === 'zero'
         ? []
-        : chunk.object
-            .relocationsIn(chunk.section, chunk.start, chunk.end)
-            .map((relocation) => ({ ...relocation, beyond: this.originOf(chunk, relocation) }));
+        : chunk.object.relocationsIn(chunk.section, chunk.start, chunk.end).map((relocation) => {
+            const meaning = this.live.module.arch.meaning(relocation.type);
+            return { ...relocation, meaning, beyond: this.originOf(chunk, relocation, meaning) };
+          });
     this.references.set(chunk, references);
     return references;
   }
 
-  private originOf(chunk: Chunk, relocation: Relocation): number {
-    if (usesSlot(relocation.type)) return -relocation.addend;
+  private originOf(chunk: Chunk, relocation: Relocation, meaning: Meaning): number {
+    if (meaning.via === 'got') return -relocation.addend;
     const symbol = chunk.object.symbol(relocation.symbol);
-    if (!isRelative(relocation.type) || !isTableRelative(chunk.section, symbol)) return 0;
+    if (!isRelative(meaning) || !isTableRelative(chunk.section, symbol)) return 0;
     const table = chunk.object.place(chunk.section, relocation.offset).symbol;
     const start = table?.size
       ? table.value
@@ -266,7 +268,7 @@ export class Selection {
     if (live?.type === abi.STT_TLS) return { kind: 'thread-local', offset: live.address + offset };
     if (live && live.type !== abi.STT_GNU_IFUNC && !this.bindsElsewhere(symbol))
       return { kind: 'live', address: live.address + offset };
-    // Data that the linker copied into the executable (psABI, R_X86_64_COPY) lives there.
+    // Data that the linker copied into the executable (a copy relocation) lives there.
     const copied = this.live.module.symbols.find(
       (candidate) => candidate.name.startsWith(`${symbol.name}@`) && candidate.type === abi.STT_OBJECT,
     );
@@ -396,7 +398,7 @@ export class Selection {
     const intoCode = section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0;
     // Tables of labels (jump tables, computed gotos) name the function's section, not the function. The entries of
     // relative ones are label − start of the table, written as label + (field − start) − field.
-    const relative = isRelative(relocation.type);
+    const relative = isRelative(relocation.meaning);
     const label =
       chunk.kind !== 'code' &&
       intoCode &&

@@ -1,5 +1,5 @@
 // The symbol table of a patch: what later saves, debuggers and profilers find its code and variables by.
-import type { RegisterKeeper } from '../arch/x86_64/register_keeper';
+import type { RegisterKeeper } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import { LEFT_OUT, type ObjectFunction } from '../elf/object';
 import type { Chunk, Selection } from './select';

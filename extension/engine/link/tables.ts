@@ -1,5 +1,5 @@
 // What the runtime reads of a patch (docs/PROTOCOL.md, section 4): the note and the tables that it leads to.
-import type { RegisterKeeper } from '../arch/x86_64/register_keeper';
+import type { RegisterKeeper } from '../arch/architecture';
 import type { ObjectFunction } from '../elf/object';
 import { encodeFix, encodeGuard, encodeNote, encodeObject } from '../patch_format/note';
 import type { Frames } from './frames';

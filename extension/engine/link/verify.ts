@@ -1,7 +1,6 @@
 // The last look at a finished patch file before it is delivered. It only checks, and shares nothing with the link: the
 // file is read back as any ELF file, every field of its code that counts from an instruction is decoded again, and the
 // units are compared with the process as it will be. What it finds is refused as `verify-failed`, never lost in silence.
-import { jumpTarget, JUMP_SIZE, relativeFields } from '../arch/x86_64/instructions';
 import type { UnitComparison } from '../compare/unit';
 import * as abi from '../elf/constants';
 import { ElfFile, type ElfSymbol } from '../elf/file';
@@ -100,7 +99,7 @@ function functionsOf(image: Image): LiveSymbol[] {
 
 function checkFields({ name, address, size }: LiveSymbol, image: Image, input: VerifyInput): void {
   const code = image.bytes(address, size);
-  for (const { offset, target, use } of code ? relativeFields(code) : []) {
+  for (const { offset, target, use } of code ? image.arch.relativeFields(code) : []) {
     if (target >= 0 && target <= size) continue;
     const to = address + target;
     if (use === 'operand' ? isThere(to, image, input) : isBegin(to, image, input)) continue;
@@ -126,12 +125,12 @@ function isBegin(address: number, image: Image, { live }: VerifyInput): boolean 
     if (!other) return false;
     return other.symbolsAt(address).length > 0 || other.stubTarget(address) !== undefined;
   }
-  if (section.name === '.plt') return (address - section.address) % 8 === 0;
+  if (section.name === '.plt') return (address - section.address) % image.arch.stubSize === 0;
   const covering = image.covering(address);
   // Into the middle only from a part to its function; the comparison below says whether it is the right place.
   if (covering) return covering.type === abi.STT_FUNC;
-  const bytes = image.bytes(address, JUMP_SIZE);
-  const through = bytes && jumpTarget(bytes, address);
+  const bytes = image.bytes(address, image.arch.jumpSize);
+  const through = bytes && image.arch.jumpTarget(bytes, address);
   return through !== undefined && (image.symbolsAt(through).length > 0 || live.symbolsAt(through).length > 0);
 }
 

@@ -1,5 +1,6 @@
 // Writes the ELF file of a patch: segments by protection, sections, symbol table (ELF gABI, chapters 4 and 5).
 // Last step of the link. Places nothing: every section comes with its final address, file offsets follow from it.
+import type { Architecture } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import { Strings } from './dynamic';
 import { write64 } from '../patch_format/note';
@@ -36,6 +37,7 @@ export interface OutputSymbol {
  * @param dynamic address of .dynamic, when there is one
  */
 export function writeElf(
+  arch: Architecture,
   base: number,
   sections: readonly OutputSection[],
   symbols: readonly OutputSymbol[],
@@ -110,7 +112,8 @@ export function writeElf(
       at + 44,
     );
     write64(headers, at + 48, section.alignment);
-    write64(headers, at + 56, ENTRY_SIZES[section.name] ?? 0);
+    const entrySize = section.name === '.plt' ? arch.stubSize : ENTRY_SIZES[section.name];
+    write64(headers, at + 56, entrySize ?? 0);
   });
   const pieces: Buffer[] = [...unloaded.keys()].map((section) => section.content!);
   let offset = unloadedEnd;
@@ -135,7 +138,7 @@ export function writeElf(
   const image = Buffer.alloc(lastInFile);
   for (const section of loaded) section.content?.copy(image, section.address - base);
   const programs = segments(base, loaded, dynamic);
-  writeHeader(image, programs.length, sectionHeaders, sections.length + tail.length + 1);
+  writeHeader(image, arch.machine, programs.length, sectionHeaders, sections.length + tail.length + 1);
   programs.forEach((program, i) => writeProgramHeader(image, HEADER + i * PROGRAM_HEADER, program));
   return Buffer.concat([image, ...pieces, Buffer.alloc(headerPadding), headers]);
 }
@@ -211,7 +214,6 @@ const ENTRY_SIZES: Record<string, number> = {
   '.dynamic': 16,
   '.gnu.version': 2,
   '.got': 8,
-  '.plt': 8,
 };
 
 function linkOf(name: string, indexOf: (name: string) => number): number {
@@ -241,6 +243,7 @@ function countNeeds(content: Buffer | undefined): number {
 
 function writeHeader(
   image: Buffer,
+  machine: number,
   programCount: number,
   sectionHeaders: number,
   sectionCount: number,
@@ -248,7 +251,7 @@ function writeHeader(
   image.writeUInt32BE(0x7f454c46, 0);
   image.set([2, 1, 1], 4);
   image.writeUInt16LE(abi.ET_DYN, 16);
-  image.writeUInt16LE(abi.EM_X86_64, 18);
+  image.writeUInt16LE(machine, 18);
   image.writeUInt32LE(1, 20);
   write64(image, 32, HEADER);
   write64(image, 40, sectionHeaders);

@@ -2,6 +2,8 @@
 // as in the process. Answers what lies at an address: bytes, symbols, imports behind PLT stubs and GOT slots.
 // Reads files only (code is not modified but at redirected entries, whose original bytes are the file's);
 // decides nothing.
+import type { Architecture, DynamicKind } from '../arch/architecture';
+import { architectureOf } from '../arch/choose';
 import * as abi from '../elf/constants';
 import type { ElfFile, ElfSymbol, Section } from '../elf/file';
 import { type ImportedSymbol, readImports } from '../elf/symbol_versions';
@@ -29,17 +31,16 @@ export interface FileGroup {
 
 /** What the dynamic loader writes at a place. */
 export interface DynamicRelocation {
-  type: number;
+  kind: DynamicKind;
   name: string;
   addend: number;
 }
-
-const STUB_LONGEST = 16;
 
 /** One linked file in the process: the module (image 0) or a patch. */
 export class Image {
   readonly symbols: LiveSymbol[] = [];
   readonly groups: FileGroup[] = [];
+  readonly arch: Architecture;
   readonly start: number;
   readonly end: number;
   /** PT_TLS of the module: size and alignment decide local-exec offsets (psABI, "Thread-Local Storage"). */
@@ -65,6 +66,7 @@ export class Image {
     readonly path: string,
     readonly patch?: number,
   ) {
+    this.arch = architectureOf(elf);
     const loads = elf.segments.filter((segment) => segment.type === abi.PT_LOAD);
     this.start = bias + Math.min(...loads.map((segment) => segment.address));
     this.end = bias + Math.max(...loads.map((segment) => segment.address + segment.memorySize));
@@ -132,7 +134,7 @@ export class Image {
       .map((other) => other.address + this.bias);
     const limit = Math.min(...behind, Math.ceil(sectionEnd / 4096) * 4096, end + most);
     // Nobody runs it: it may as well be nops.
-    return Buffer.concat([filled, Buffer.alloc(Math.max(0, limit - sectionEnd), 0x90)]);
+    return Buffer.concat([filled, this.arch.nops(Math.max(0, limit - sectionEnd))]);
   }
 
   sectionAt(address: number): Section | undefined {
@@ -172,7 +174,7 @@ export class Image {
     if (!this.dynamicNames) {
       this.dynamicNames = new Set();
       for (const relocation of this.dynamicRelocations().values())
-        if (relocation.name && relocation.type !== abi.R_X86_64_COPY) this.dynamicNames.add(relocation.name);
+        if (relocation.name && relocation.kind !== 'copy') this.dynamicNames.add(relocation.name);
     }
     return this.dynamicNames.has(name);
   }
@@ -182,7 +184,7 @@ export class Image {
     const relocation = this.dynamicAt(address);
     if (relocation) {
       if (relocation.name) return { name: relocation.name, addend: relocation.addend };
-      if (relocation.type === abi.R_X86_64_RELATIVE || relocation.type === abi.R_X86_64_IRELATIVE)
+      if (relocation.kind === 'relative' || relocation.kind === 'resolver')
         return { address: relocation.addend + this.bias };
       return undefined;
     }
@@ -193,7 +195,7 @@ export class Image {
     return { address: value === 0 ? 0 : value + this.bias };
   }
 
-  /** Imported name that a PLT stub at this address jumps to (`jmp *slot(%rip)`, psABI "Procedure Linkage Table"). */
+  /** Imported name that a stub of the procedure linkage table at this address jumps to. */
   stubTarget(address: number): string | undefined {
     if (this.stubs.has(address)) return this.stubs.get(address);
     const name = this.decodeStub(address);
@@ -213,20 +215,13 @@ export class Image {
     }
     // The last stub of a section may be shorter than the longest form.
     const end = this.bias + section.address + section.size;
-    const bytes = this.bytes(address, Math.min(STUB_LONGEST, end - address));
-    if (!bytes || bytes.length < 4) return undefined;
-    // Before the jump: endbr64 (f3 0f 1e fa), mold's `mov $index,%r11d` (41 bb imm32), a bnd prefix (f2).
-    let at = 0;
-    if (bytes.readUInt32BE(0) === 0xf30f1efa) at = 4;
-    if (bytes[at] === 0x41 && bytes[at + 1] === 0xbb) at += 6;
-    if (bytes[at] === 0xf2) at += 1;
-    if (bytes[at] !== 0xff || bytes[at + 1] !== 0x25 || at + 6 > bytes.length) return undefined;
-    const relocation = this.dynamicAt(address + at + 6 + bytes.readInt32LE(at + 2));
+    const bytes = this.bytes(address, Math.min(this.arch.longestStub, end - address));
+    const slot = bytes && this.arch.slotOfStub(bytes, address);
+    const relocation = slot === undefined ? undefined : this.dynamicAt(slot);
     if (!relocation) return undefined;
     if (relocation.name) return relocation.name;
     // An ifunc of the module itself: its resolver's own name.
-    if (relocation.type === abi.R_X86_64_IRELATIVE)
-      return this.symbolsAt(relocation.addend + this.bias)[0]?.name;
+    if (relocation.kind === 'resolver') return this.symbolsAt(relocation.addend + this.bias)[0]?.name;
     return undefined;
   }
 
@@ -238,7 +233,7 @@ export class Image {
       if (section.type !== abi.SHT_RELA || !(section.flags & abi.SHF_ALLOC)) continue;
       for (const relocation of this.elf.relocations(section))
         dynamic.set(relocation.offset, {
-          type: relocation.type,
+          kind: this.arch.dynamicKind(relocation.type),
           name: relocation.symbol ? (names[relocation.symbol]?.name ?? '') : '',
           addend: relocation.addend,
         });

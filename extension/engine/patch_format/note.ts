@@ -27,7 +27,7 @@ export interface Fix {
   oldSize: number;
   /** The function itself, where code that keeps registers stands before it; else the target. */
   body: number;
-  /** The registers that the code before the body keeps (x86/registers.ts). */
+  /** The registers that the code before the body keeps (as arch/ numbers them). */
   preserved: number;
 }
 

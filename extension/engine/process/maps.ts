@@ -1,5 +1,6 @@
 // The address space of a process: /proc/PID/maps as data, and the choice of a place for a patch in it.
 // Reading is one function at the edge; parsing and choosing are pure.
+import type { AddressLimits, Range } from '../arch/architecture';
 import type { AddressSpace, LiveModule, Mapping } from '../context';
 import { readProcess } from '../host';
 import { processAccessError } from './memory';
@@ -9,8 +10,6 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-/** End of user space with four-level page tables; beyond it is only [vsyscall]. */
-const USER_SPACE_END = 0x7fff_ffff_f000;
 /** vm.mmap_min_addr, as distributions set it. */
 const LOWEST_ADDRESS = 0x1_0000;
 
@@ -26,7 +25,8 @@ export function parseMaps(text: string): Mapping[] {
     const match = LINE.exec(line);
     if (!match) continue;
     const [, start = '', end = '', r, w, x, share, offset = '', device = '', inode = '', name = ''] = match;
-    if (parseInt(end, 16) > USER_SPACE_END + PAGE) continue;
+    // The kernel's own page ([vsyscall]) lies where numbers are no longer exact.
+    if (!Number.isSafeInteger(parseInt(end, 16))) continue;
     const deleted = name.endsWith(DELETED);
     const path = (deleted ? name.slice(0, -DELETED.length) : name).replace(/\\012/g, '\n');
     mappings.push({
@@ -68,11 +68,6 @@ export async function readAddressSpace(pid: number): Promise<AddressSpace> {
   return { mappings, heapEnd: mappings.findLast((mapping) => mapping.path === '[heap]')?.end ?? 0 };
 }
 
-interface Range {
-  start: number;
-  end: number;
-}
-
 /** What `findGap` keeps free around what is mapped. */
 const GUARD = 64 * KIB;
 /** Room that `brk` and the main thread's stack may yet take, and where the kernel puts the next mappings (thread
@@ -84,17 +79,16 @@ const MAPPING_GROWTH = 256 * MIB;
 const LARGE_GAP = 4 * GIB;
 /** The stack's own guard gap and the default limit of 8 MiB are within it; never placed there. */
 const STACK_MINIMUM = 128 * MIB;
-/** PC-relative operands are signed 32 bits; the slack is for addends and alignment. */
-const REACH = 2 * GIB - 1 * MIB;
-
-/** A free place for `length` bytes from where all of a module, and everything in the patch, is within ±2 GiB.
+/** A free place for `length` bytes from where all of a module, and everything in the patch, is in reach.
  *
  * Executables: below them (the heap grows above). Shared libraries: beside them, away from where the kernel puts
- * the next mappings. Executables that are not position independent have absolute 32-bit addresses in their code:
- * in the low 2 GiB, from the top downwards. All others: where breakpoints do least harm, if there is room.
+ * the next mappings. Executables that are not position independent have absolute addresses in their code: below the
+ * end of those, from the top downwards. All others: where breakpoints do least harm, if there is room.
+ * @param limits of the processor
  * @param avoid further ranges to keep out of, e.g. one that the runtime found taken.
  * @returns a page-aligned address, or undefined when there is none. */
 export function findGap(
+  limits: AddressLimits,
   space: AddressSpace,
   module: Pick<LiveModule, 'start' | 'end' | 'kind' | 'positionIndependent'>,
   length: number,
@@ -102,8 +96,11 @@ export function findGap(
 ): number | undefined {
   const need = Math.ceil(length / PAGE) * PAGE;
   const reach: Range = {
-    start: Math.max(LOWEST_ADDRESS, module.end - REACH),
-    end: Math.min(module.positionIndependent ? USER_SPACE_END : 2 * GIB - 1 * MIB, module.start + REACH),
+    start: Math.max(LOWEST_ADDRESS, module.end - limits.reach),
+    end: Math.min(
+      module.positionIndependent ? limits.userSpaceEnd : limits.absoluteEnd,
+      module.start + limits.reach,
+    ),
   };
   const taken = [
     ...space.mappings.map(({ start, end }) => ({ start: start - GUARD, end: end + GUARD })),
@@ -113,25 +110,16 @@ export function findGap(
     ...avoid,
   ];
   const reserved = growthZones(space, module);
-  const harmless = module.positionIndependent ? breakpointZone(module, reach) : { start: 0, end: 0 };
-  return (
-    closest(freeRanges(harmless, [...taken, ...reserved]), need, module) ??
-    closest(freeRanges(reach, [...taken, ...reserved]), need, module) ??
-    closest(freeRanges(reach, taken), need, module)
-  );
-}
-
-/** Target addresses for which the top byte of a `jmp rel32` from this module is 0xcc. Debuggers set breakpoints "after
- * the prologue" on exactly that byte (entry + 4, behind `push %rbp; mov %rsp,%rbp`). If the byte is 0xcc already, their
- * int3 changes nothing, so the jump stays intact. */
-function breakpointZone({ start, end }: Range, reach: Range): Range {
-  const lowest = -0x3400_0000; // 0xcc000000 as a signed number
-  const highest = -0x3300_0001; // 0xccffffff
-  const jumpEnds = { first: start + 5, last: end + 4 + 5 }; // behind an endbr64, at most
-  return {
-    start: Math.max(reach.start, jumpEnds.last + lowest),
-    end: Math.min(reach.end, jumpEnds.first + highest + 1),
+  const proof = limits.breakpointProof(module);
+  const harmless: Range = {
+    start: Math.max(reach.start, proof.start),
+    end: module.positionIndependent ? Math.min(reach.end, proof.end) : 0,
   };
+  return (
+    closest(freeRanges(harmless, [...taken, ...reserved]), need, module, limits) ??
+    closest(freeRanges(reach, [...taken, ...reserved]), need, module, limits) ??
+    closest(freeRanges(reach, taken), need, module, limits)
+  );
 }
 
 /** Ranges that are free but likely to be wanted by the process itself. */
@@ -169,6 +157,7 @@ function closest(
   free: readonly Range[],
   need: number,
   module: Pick<LiveModule, 'start' | 'end' | 'kind' | 'positionIndependent'>,
+  { userSpaceEnd }: AddressLimits,
 ): number | undefined {
   const places = free.flatMap(({ start, end }) => {
     const first = Math.ceil(start / PAGE) * PAGE;
@@ -177,7 +166,7 @@ function closest(
   });
   const cost = (place: number): number => {
     if (!module.positionIndependent) return -place;
-    if (place >= module.end) return place - module.end + (module.kind === 'executable' ? USER_SPACE_END : 0);
+    if (place >= module.end) return place - module.end + (module.kind === 'executable' ? userSpaceEnd : 0);
     return module.start - (place + need);
   };
   return places.reduce<number | undefined>(

@@ -1,10 +1,8 @@
 // Why a runtime that is in a process does not answer, from /proc: each reason with a sentence of its own instead of
 // "did not answer". Looks once, after the time is over; decides nothing.
+import { hostArchitecture } from '../arch/choose';
 import { entriesOf, linkTarget, readProcess, readProcessText } from '../host';
 import { parseMaps } from './maps';
-
-/** futex(2) on x86-64. */
-const FUTEX = '202';
 
 /** What keeps the worker thread from working; undefined when nothing is seen. */
 export async function obstacleOf(pid: number, workerTid: number): Promise<string | undefined> {
@@ -23,7 +21,7 @@ function noDescriptorFree(pid: number): string | undefined {
  * the program's heap and the C library. */
 async function lockWaitedFor(pid: number, workerTid: number): Promise<string | undefined> {
   const [call, address] = (readProcessText(pid, `task/${workerTid}/syscall`) ?? '').split(' ');
-  if (call !== FUTEX || address === undefined) return undefined;
+  if (Number(call) !== hostArchitecture().futexCall || address === undefined) return undefined;
   const at = Number(address);
   let path = '';
   try {

@@ -3,7 +3,7 @@
 // known because the answer was lost, the message says what memory shows.
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { hasBreakpoint, JUMP_SIZE, jumpTarget } from '../arch/x86_64/instructions';
+import { hostArchitecture } from '../arch/choose';
 import type { Answer, LiveTarget, RuntimeClient } from '../context';
 import { errorCode, makeDirectory, remove, writeWhole } from '../host';
 import { type ErrorCode, HotPatchError } from '../model/errors';
@@ -202,6 +202,7 @@ function refusal({ error }: Answer, pid: number): HotPatchError {
 
 /** Of a request whose answer was lost: how many of its functions are entered through a jump into the new patch. */
 async function whatMemoryShows(save: Save, pid: number, patches: readonly PatchFile[]): Promise<string> {
+  const arch = hostArchitecture();
   let live = 0;
   let all = 0;
   try {
@@ -210,7 +211,8 @@ async function whatMemoryShows(save: Save, pid: number, patches: readonly PatchF
       for (const { entry, jumpOffset } of plan.units.flatMap((unit) => unit.fixes)) {
         all++;
         const at = entry + jumpOffset;
-        const target = jumpTarget(await save.context.processes.readMemory(pid, at, JUMP_SIZE), at);
+        const bytes = await save.context.processes.readMemory(pid, at, arch.jumpSize);
+        const target = arch.jumpTarget(bytes, at);
         if (target !== undefined && target >= linked.start && target < linked.start + linked.link.length)
           live++;
       }
@@ -233,6 +235,7 @@ async function breakpointsRemoved(
   patches: readonly PatchFile[],
   clock: Clock,
 ): Promise<boolean> {
+  const arch = hostArchitecture();
   const { processes } = save.context;
   const fixes = patches.flatMap(({ plan, linked }) =>
     linked ? plan.units.flatMap((unit) => unit.fixes) : [],
@@ -240,8 +243,8 @@ async function breakpointsRemoved(
   const held = async (): Promise<(typeof fixes)[number] | undefined> => {
     if (!processes.isTraced(pid)) return undefined;
     for (const fix of fixes) {
-      const bytes = await processes.readMemory(pid, fix.entry + fix.jumpOffset, JUMP_SIZE);
-      if (hasBreakpoint(bytes, fix.boundaries)) return fix;
+      const bytes = await processes.readMemory(pid, fix.entry + fix.jumpOffset, arch.jumpSize);
+      if (arch.hasBreakpoint(bytes, fix.boundaries)) return fix;
     }
     return undefined;
   };

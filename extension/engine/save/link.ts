@@ -1,5 +1,6 @@
 // The step `link`: one patch file for each module of each process, at a free place beside the module. Nothing is
 // written or sent.
+import { hostArchitecture } from '../arch/choose';
 import type { LiveTarget } from '../context';
 import { HotPatchError } from '../model/errors';
 import type { Outcome } from '../model/result';
@@ -107,7 +108,10 @@ export async function placeFor(
   avoid: { start: number; end: number }[],
 ): Promise<number> {
   const space = await save.context.processes.addressSpace(plan.target.process.pid);
-  const place = findGap(space, plan.module, length, [...plan.occupied, ...avoid]);
+  const place = findGap(hostArchitecture(), space, plan.module, length, [
+    ...plan.occupied,
+    ...avoid,
+  ]);
   if (place === undefined)
     throw new HotPatchError(
       'out-of-reach',

@@ -9,13 +9,13 @@ import { closuresIn } from '../compare/closures';
 import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction, UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
+import { isPointer } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { Locate, ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/input';
 import type { Role } from '../link/select';
 import type { Problem } from '../model/result';
-import { entryShape, JUMP_SIZE } from '../arch/x86_64/instructions';
 import type { UnitPlan } from './unit';
 
 export interface PlanOptions {
@@ -221,7 +221,7 @@ function roleOf(
 /** Functions still referenced by unchanged code or data of the unit. Their callers are not recompiled, so their calling
  * convention must not change. */
 function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunction> {
-  const { object } = comparison;
+  const { object, references } = comparison;
   const referred = new Set<ObjectFunction>();
   const note = ({ symbol: index, addend }: Relocation, beyond: number): void => {
     const symbol = object.symbol(index);
@@ -234,11 +234,11 @@ function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunc
   };
   for (const { fn, status } of comparison.functions)
     if (status === 'same' || status === 'original')
-      for (const reference of comparison.references.of(fn)) note(reference, reference.beyond);
+      for (const reference of references.of(fn)) note(reference, reference.beyond);
   for (const section of object.elf.sections)
     if (section.flags & abi.SHF_ALLOC && !(section.flags & abi.SHF_EXECINSTR) && section.name !== '.eh_frame')
       for (const relocation of object.relocations(section))
-        if (relocation.type === abi.R_X86_64_64) note(relocation, 0);
+        if (isPointer(references.arch.meaning(relocation.type))) note(relocation, 0);
   return referred;
 }
 
@@ -275,16 +275,17 @@ function fixesOf(
     const body = image.bytes(entry, size);
     const padding = image.padding(entry + size, 16);
     if (!body) return problem('internal', `The code of ${name} in the process cannot be read`);
-    const shape = entryShape(body, padding);
-    if (shape.room < shape.jumpOffset + JUMP_SIZE)
+    const { jumpSize } = image.arch;
+    const shape = image.arch.entryShape(body, padding);
+    if (shape.room < shape.jumpOffset + jumpSize)
       return problem(
         'entry-too-short',
-        `${name} is ${size} bytes long with ${shape.room - size} bytes of padding behind it; a jump needs ${JUMP_SIZE}`,
+        `${name} is ${size} bytes long with ${shape.room - size} bytes of padding behind it; a jump needs ${jumpSize}`,
       );
     if (shape.branchesBack) return problem('entry-is-target', `${name} jumps back into its first bytes`);
     // Behind the last section of a file's code nobody knows what the loader left there: the body alone must do then.
     const original = image.bytes(entry, Math.min(16, Math.max(size, shape.room))) ?? body.subarray(0, 16);
-    if (original.length < shape.jumpOffset + JUMP_SIZE)
+    if (original.length < shape.jumpOffset + jumpSize)
       return problem('entry-too-short', `${name} is ${size} bytes long and the last code of ${image.path}`);
     fixes.push({
       fn,

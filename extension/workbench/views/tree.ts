@@ -91,7 +91,7 @@ async function tooltipOf(node: TreeNode): Promise<vscode.MarkdownString | undefi
   const markdown = new vscode.MarkdownString(node.tooltip);
   const code = node.target?.code ?? [];
   if (code.length > 0) {
-    const { disassemble } = await import('../../engine/arch/x86_64/disassembler');
+    const { disassemble } = await import('../../engine/arch/disassembler');
     for (const { title, address, bytes } of code) {
       const instructions = disassemble(Buffer.from(bytes, 'hex'), Number(address));
       // The last one may be only a beginning.

@@ -1,13 +1,14 @@
-// Bytes of x86-64 code as text, for people: the tooltip of a trampoline, the disassembly view. A bundle of its own
-// (dist/disassembler.js), to be imported by the first who needs it: its decoder (iced-x86) is a hundred times as large
-// as the rest of the extension. What compares code uses instructions.ts.
+// Bytes of x86-64 code as text, in Intel's syntax. What compares code uses instructions.ts.
 import { Code, Decoder, DecoderOptions, Formatter, FormatterSyntax } from 'iced-x86';
+
+/** Bytes (Intel SDM volume 2, 2.3.11). */
+export const LONGEST_INSTRUCTION = 15;
 
 export interface Disassembled {
   address: number;
   /** Bytes. */
   length: number;
-  /** Intel syntax; undefined where the bytes are no instruction, or only the beginning of one. */
+  /** Undefined where the bytes are no instruction, or only the beginning of one. */
   text: string | undefined;
 }
 

@@ -3,15 +3,14 @@
 // address; of a conditional jump, the way on.
 import {
   ConditionCode,
-  Decoder,
-  DecoderOptions,
   FlowControl,
-  Instruction,
+  type Instruction,
   Mnemonic,
   OpKind,
   Register,
   RegisterExt,
 } from 'iced-x86';
+import { withDecoder } from './decoder';
 
 /** Instructions that are followed behind the one that forms the address. */
 const FOLLOWED = 24;
@@ -34,18 +33,10 @@ const KEPT_BY_CALLS: ReadonlySet<Register> = new Set([
   Register.R15,
 ]);
 
-/**
- * @param code of a function
- * @param field offset of the field (displacement or immediate) that holds the address
- * @returns `stored` in memory that is not on the stack; `passed` to a function, or returned; undefined when neither is
- *   seen, and for instructions that read or write the object itself.
- */
 export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' | undefined {
-  const decoder = new Decoder(64, code, DecoderOptions.None);
-  const instruction = new Instruction();
   const holding = new Set<Register>();
   let followed = 0;
-  try {
+  return withDecoder(code, (decoder, instruction) => {
     for (let at = 0; decoder.canDecode && followed <= FOLLOWED; at += instruction.length) {
       decoder.decodeOut(instruction);
       if (at + instruction.length <= field) continue;
@@ -82,10 +73,7 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
       if (holding.size === 0) return undefined;
     }
     return undefined;
-  } finally {
-    instruction.free();
-    decoder.free();
-  }
+  });
 }
 
 function isPassed(holding: ReadonlySet<Register>): boolean {

@@ -3,11 +3,8 @@
 // such a piece of code. Bytes and call frame information only; what is to be kept is decided by the comparison.
 // Register sets are those of registers.ts. Encodings: Intel SDM volume 2; DWARF 5, section 6.4.2.
 
-/** Length of `call rel32`. */
-const CALL = 5;
-
-/** In a set of registers: the stack pointer, which is to be aligned for the called function. */
-export const STACK_ALIGNMENT = 1 << 4;
+import type { InitialFrame, RegisterKeeper, RegisterSet } from '../architecture';
+import { STACK_ALIGNMENT } from './registers';
 
 const DW_CFA_advance_loc = 0x40;
 const DW_CFA_advance_loc1 = 0x02;
@@ -20,24 +17,18 @@ const DW_CFA_restore = 0xc0;
 /** DWARF's numbers (psABI, figure 3.36). */
 const RBP = 6;
 const RSP = 7;
+const RETURN_ADDRESS = 16;
 
-export interface RegisterKeeper {
-  /** Ends where the called function's own code may begin. */
-  code: Buffer;
-  /** Offset of the call's rel32 field, which counts from the field's end. */
-  callField: number;
-  /** Call frame instructions behind those of a CIE that has the CFA at rsp + 8, unpadded. */
-  frame: Buffer;
-}
+/** Functions begin with the CFA at rsp + 8 and the return address below it (psABI, 3.7). */
+export const initialFrame: InitialFrame = {
+  codeAlignment: 1,
+  dataAlignment: -8,
+  returnAddressColumn: RETURN_ADDRESS,
+  instructions: [DW_CFA_def_cfa, RSP, 8, DW_CFA_offset | RETURN_ADDRESS, 1],
+};
 
-/**
- * Saves a set of registers on the stack, calls, restores and returns. The stack is aligned at the call as the psABI
- * demands, for callers that do so too, and with STACK_ALIGNMENT for all. Arguments on the stack would not be found by
- * the callee: callers see to it that there are none.
- * @param registers mask of caller-saved registers (registers.ts), and STACK_ALIGNMENT; vector registers are kept to
- * 128 bits
- */
-export function registerKeeper(registers: number): RegisterKeeper {
+/** Vector registers are kept to 128 bits. */
+export function registerKeeper(registers: RegisterSet): RegisterKeeper {
   const aligns = (registers & STACK_ALIGNMENT) !== 0;
   const general = range(0, 16).filter((register) => registers & ~STACK_ALIGNMENT & (1 << register));
   const vectors = range(0, 16).filter((register) => registers & (1 << (16 + register)));
@@ -77,8 +68,9 @@ export function registerKeeper(registers: number): RegisterKeeper {
     grow(space);
   }
   vectors.forEach((register, i) => emit(...moveVector(0x11, register, i * 16)));
-  emit(0xe8, 0, 0, 0, 0);
-  const callField = code.length - CALL + 1;
+  emit(0xe8); // call rel32, to what lies behind this code
+  const callField = code.length;
+  emit(0, 0, 0, 0);
   vectors.forEach((register, i) => emit(...moveVector(0x10, register, i * 16)));
   if (space > 0) {
     emit(0x48, 0x81, 0xc4, ...int32(space));
@@ -93,7 +85,8 @@ export function registerKeeper(registers: number): RegisterKeeper {
     note(DW_CFA_def_cfa, RSP, 8, DW_CFA_restore | RBP);
   }
   emit(0xc3);
-  return { code: Buffer.from(code), callField, frame: Buffer.from(frame) };
+  code.splice(callField, 4, ...int32(code.length - (callField + 4)));
+  return { code: Buffer.from(code), frame: Buffer.from(frame) };
 }
 
 /** `movups [rsp + displacement]` to (10) or from (11) a vector register. */

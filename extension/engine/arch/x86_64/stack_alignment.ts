@@ -1,11 +1,9 @@
 // How the stack is aligned at the calls that machine code makes. gcc -fipa-stack-alignment (on by default) leaves the
 // alignment out where it knows that a callee needs none; the psABI (3.2.2) demands 16 bytes, which a function finds
 // 8 short at its entry. Follows the stack pointer from the entry along all branches. Reads code, decides nothing.
-import { Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
-
-/** At a call (or a jump to another function): aligned, whatever the caller found; aligned if the caller was entered with
- * an aligned stack; aligned if it was not; or not known, in code that moves the stack pointer by a value. */
-export type StackAlignment = 'always' | 'as-entered' | 'opposite' | 'unknown';
+import { FlowControl, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
+import type { StackAlignment } from '../architecture';
+import { forEachInstruction } from './decoder';
 
 interface Step {
   offset: number;
@@ -96,12 +94,8 @@ function moved(pointer: Pointer, moves: Step['moves']): Pointer {
 }
 
 function decode(code: Uint8Array): Step[] {
-  const decoder = new Decoder(64, code, DecoderOptions.None);
-  const instruction = new Instruction();
   const steps: Step[] = [];
-  let offset = 0;
-  while (decoder.canDecode) {
-    decoder.decodeOut(instruction);
+  forEachInstruction(code, (instruction, offset) => {
     const calls =
       instruction.flowControl === FlowControl.Call || instruction.flowControl === FlowControl.IndirectCall;
     steps.push({
@@ -112,10 +106,7 @@ function decode(code: Uint8Array): Step[] {
       leaves: calls,
       onStack: onStackOf(instruction),
     });
-    offset += instruction.length;
-  }
-  instruction.free();
-  decoder.free();
+  });
   return steps;
 }
 

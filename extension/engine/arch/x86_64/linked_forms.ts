@@ -2,50 +2,13 @@
 // (psABI "Optimize GOTPCRELX Relocations"; "Thread-Local Storage", linker optimisations). Given the relocation of
 // the fresh object and the live bytes at the same place, says which bytes belong to the reference and what they
 // refer to. Knows no symbols: it ends at addresses and offsets.
-import * as abi from '../elf/constants';
-import type { Reference } from './object_references';
+import type { Relocation } from '../../elf/file';
+import type { LinkedForm, Relocations } from '../architecture';
+import * as abi from './abi';
 
-/** What the live bytes refer to. `address` values count like S + A of the relocation minus its addend. */
-export type LiveReference = {
-  /** Range of bytes, from the start of the code piece, that the comparison must skip. */
-  start: number;
-  end: number;
-  /** The next relocation belongs to the same rewritten sequence. */
-  covers: number;
-} & (
-  | {
-      kind: 'address';
-      /** S + A for the relocation's own A. */
-      value: number;
-      /** Of a PC-relative field: it holds 0. */
-      isZero?: boolean;
-    }
-  | { kind: 'slot'; /** Address of the GOT slot. */ slot: number }
-  | {
-      kind: 'target';
-      /** The symbol's address itself, the addend of the relocation is used up. */ value: number;
-    }
-  | { kind: 'thread-offset'; /** Offset from the thread pointer, S@tpoff + A. */ value: number }
-  | { kind: 'module-offset'; /** Offset in the module's TLS image. */ value: number }
-  | { kind: 'nothing' }
-);
+type Referring = Pick<Relocation, 'type' | 'addend'>;
 
-/**
- * @param fresh bytes of the fresh function
- * @param at offset of the relocated field in it
- * @param live bytes of the live function
- * @param liveAt offset of the same field there
- * @param base address of the live function in the process
- * @returns undefined when the live bytes cannot be a linked form of the relocation
- */
-export function readReference(
-  relocation: Reference,
-  fresh: Buffer,
-  at: number,
-  live: Buffer,
-  liveAt: number,
-  base: number,
-): LiveReference | undefined {
+export const linkedForm: Relocations['linkedForm'] = (relocation, fresh, at, live, liveAt, base) => {
   const width = relocation.type === abi.R_X86_64_PC8 ? 1 : 4;
   if (liveAt < 0 || liveAt + width > live.length) return undefined;
   const plain = { start: liveAt, end: liveAt + 4, covers: 0 };
@@ -97,16 +60,16 @@ export function readReference(
     default:
       return undefined;
   }
-}
+};
 
 function readGotReference(
-  { addend }: Reference,
+  { addend }: Referring,
   fresh: Buffer,
   at: number,
   live: Buffer,
   liveAt: number,
   address: number,
-): LiveReference | undefined {
+): LinkedForm | undefined {
   if (at < 2 || liveAt < 2) return undefined;
   const opcode = fresh[at - 2]!;
   const modrm = fresh[at - 1]!;
@@ -149,13 +112,13 @@ function readGotReference(
 }
 
 function readInitialExec(
-  { addend }: Reference,
+  { addend }: Referring,
   fresh: Buffer,
   at: number,
   live: Buffer,
   liveAt: number,
   address: number,
-): LiveReference | undefined {
+): LinkedForm | undefined {
   if (at < 3 || liveAt < 3) return undefined;
   const here = { start: liveAt - 3, end: liveAt + 4, covers: 0 };
   const field = live.readInt32LE(liveAt);
@@ -170,7 +133,7 @@ function readInitialExec(
 }
 
 /** `data16 lea x@tlsgd(%rip),%rdi; data16 data16 rex.W call __tls_get_addr`, 16 bytes from 4 before the field. */
-function readGeneralDynamic(live: Buffer, liveAt: number, address: number): LiveReference | undefined {
+function readGeneralDynamic(live: Buffer, liveAt: number, address: number): LinkedForm | undefined {
   const start = liveAt - 4;
   if (start < 0 || start + 16 > live.length) return undefined;
   if (live.readUInt32BE(start) === 0x66488d3d)
@@ -185,7 +148,7 @@ function readGeneralDynamic(live: Buffer, liveAt: number, address: number): Live
 }
 
 /** `lea x@tlsld(%rip),%rdi; call __tls_get_addr`; in an executable `data16 data16 data16 mov %fs:0,%rax`. */
-function readLocalDynamic(live: Buffer, liveAt: number): LiveReference | undefined {
+function readLocalDynamic(live: Buffer, liveAt: number): LinkedForm | undefined {
   const start = liveAt - 3;
   if (start < 0 || start + 12 > live.length) return undefined;
   if (live[start] === 0x48 && live[start + 1] === 0x8d && live[start + 2] === 0x3d)

@@ -1,0 +1,57 @@
+// The decoder that all of x86-64 is read with. iced's objects live in WebAssembly memory, which nothing collects: each is
+// made and freed here.
+import {
+  Decoder,
+  DecoderOptions,
+  Instruction,
+  type InstructionInfo,
+  InstructionInfoFactory,
+  type UsedRegister,
+} from 'iced-x86';
+
+/** @param read may use both until it returns */
+export function withDecoder<T>(code: Uint8Array, read: (decoder: Decoder, instruction: Instruction) => T): T {
+  const decoder = new Decoder(64, code, DecoderOptions.None);
+  const instruction = new Instruction();
+  try {
+    return read(decoder, instruction);
+  } finally {
+    instruction.free();
+    decoder.free();
+  }
+}
+
+/** Calls back with every instruction of the code, and its offset. */
+export function forEachInstruction(
+  code: Uint8Array,
+  visit: (instruction: Instruction, offset: number) => void,
+): void {
+  withDecoder(code, (decoder, instruction) => {
+    for (let offset = 0; decoder.canDecode; offset += instruction.length) {
+      decoder.decodeOut(instruction);
+      visit(instruction, offset);
+    }
+  });
+}
+
+/** The same with the registers that each instruction uses. */
+export function forEachRegisterUse(
+  code: Uint8Array,
+  visit: (instruction: Instruction, offset: number, registers: readonly UsedRegister[]) => void,
+): void {
+  const factory = new InstructionInfoFactory();
+  try {
+    forEachInstruction(code, (instruction, offset) => {
+      const info: InstructionInfo = factory.info(instruction);
+      const used = info.usedRegisters() as UsedRegister[];
+      try {
+        visit(instruction, offset, used);
+      } finally {
+        for (const register of used) register.free();
+        info.free();
+      }
+    });
+  } finally {
+    factory.free();
+  }
+}
