@@ -4,7 +4,7 @@
 import type { Relocation } from '../elf/file';
 
 export interface Architecture
-  extends Relocations, Instructions, Entries, Stubs, RegisterUse, StackUse, Threads, AddressLimits {
+  extends Relocations, Instructions, Entries, Stubs, RegisterUse, StackUse, Calls, Threads, AddressLimits {
   /** e_machine (gABI, "ELF Header"). */
   readonly machine: number;
 }
@@ -318,6 +318,30 @@ export interface StackUse {
 /** At a call (or a jump to another function): aligned, whatever the caller found; aligned if the caller was entered with
  * an aligned stack; aligned if it was not; or not known, in code that moves the stack pointer by a value. */
 export type StackAlignment = 'always' | 'as-entered' | 'opposite' | 'unknown';
+
+// --- calls -------------------------------------------------------------------------------------------------------
+
+export interface Calls {
+  /** How many registers there are for arguments. */
+  readonly argumentRegisters: ArgumentRegisters;
+  /** Registers that an argument takes, at most; undefined when it may lie in memory. */
+  registersOf(value: PassedValue): ArgumentRegisters | undefined;
+  /** Those that the address takes at which a result is to be written. */
+  readonly resultAddress: ArgumentRegisters;
+}
+
+export interface ArgumentRegisters {
+  readonly integer: number;
+  readonly vector: number;
+}
+
+/** An argument as the rules for passing arguments see it. */
+export type PassedValue =
+  /** Also a pointer. Of two words: a pointer to a member function (Itanium C++ ABI, 2.3). */
+  | { kind: 'integer' | 'float' | 'complex-float'; size: number }
+  /** An object whose bytes may be copied.
+   * @param isAligned whether it consists of aligned fields of at most eight bytes */
+  | { kind: 'class'; size: number; isAligned: () => boolean };
 
 // --- threads and the address space ---------------------------------------------------------------------------------
 

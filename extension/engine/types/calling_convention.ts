@@ -1,5 +1,6 @@
 // Where a function finds its arguments and leaves its result: whether code may stand between it and its callers that
-// uses the stack. From debug information, erring on the side of the stack (System V psABI, section 3.2.3).
+// uses the stack. From debug information, erring on the side of the stack; the rules are the architecture's.
+import type { ArgumentRegisters, PassedValue } from '../arch/architecture';
 import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/die';
 import type { FunctionEntry } from './entries';
@@ -11,48 +12,46 @@ export interface CallingConvention {
   returnsVoid: boolean;
 }
 
-const INTEGER_REGISTERS = 6;
-const SSE_REGISTERS = 8;
 /** DWARF 5, 7.15. */
 const DW_CC_pass_by_reference = 4;
 /** DWARF 5, 7.8. */
 const DW_ATE_complex_float = 3;
 const DW_ATE_float = 4;
 
-/** Registers that an argument takes, at most; undefined when it lies in memory or it is not known. */
-interface Registers {
-  integer: number;
-  sse: number;
-}
+const NONE: ArgumentRegisters = { integer: 0, vector: 0 };
+const POINTER: PassedValue = { kind: 'integer', size: 8 };
 
 export function callingConvention(types: UnitTypes, entry: FunctionEntry): CallingConvention {
-  const needed = entry.parameters.map((type) => registersOf(types, type));
-  const returned = entry.returns === undefined ? { integer: 0, sse: 0 } : resultAddress(types, entry.returns);
-  let integer = returned?.integer ?? 0;
-  let sse = 0;
-  for (const registers of needed) {
-    integer += registers?.integer ?? 0;
-    sse += registers?.sse ?? 0;
-  }
+  const { argumentRegisters: available } = types.arch;
+  const needed = [
+    entry.returns === undefined ? NONE : resultAddress(types, entry.returns),
+    ...entry.parameters.map((type) => registersOf(types, type)),
+  ];
+  const sum = (of: keyof ArgumentRegisters): number =>
+    needed.reduce((total, registers) => total + (registers?.[of] ?? 0), 0);
   return {
     inRegisters:
       !entry.variadic &&
-      returned !== undefined &&
       !needed.includes(undefined) &&
-      integer <= INTEGER_REGISTERS &&
-      sse <= SSE_REGISTERS,
+      sum('integer') <= available.integer &&
+      sum('vector') <= available.vector,
     returnsVoid: entry.returns === undefined,
   };
 }
 
-/** A result of class MEMORY: the caller passes its address like a first argument. */
-function resultAddress(types: UnitTypes, type: number): Registers | undefined {
+/** A result in memory: the caller passes its address. */
+function resultAddress(types: UnitTypes, type: number): ArgumentRegisters | undefined {
   const die = bare(types, type);
-  if (!die) return undefined;
-  return isClass(die) ? { integer: 1, sse: 0 } : { integer: 0, sse: 0 };
+  return die && (isClass(die) ? types.arch.resultAddress : NONE);
 }
 
-function registersOf(types: UnitTypes, type: number): Registers | undefined {
+/** Registers that an argument takes, at most; undefined when it may lie in memory or it is not known. */
+function registersOf(types: UnitTypes, type: number): ArgumentRegisters | undefined {
+  const value = passedValue(types, type);
+  return value && types.arch.registersOf(value);
+}
+
+function passedValue(types: UnitTypes, type: number): PassedValue | undefined {
   const die = bare(types, type);
   if (!die) return undefined;
   const size = types.sizes.sizeOf(type);
@@ -61,30 +60,29 @@ function registersOf(types: UnitTypes, type: number): Registers | undefined {
     case dw.DW_TAG_reference_type:
     case dw.DW_TAG_rvalue_reference_type:
     case dw.DW_TAG_enumeration_type:
-      return { integer: 1, sse: 0 };
+      return POINTER;
     case dw.DW_TAG_ptr_to_member_type:
-      // To a function: its address and an adjustment (Itanium C++ ABI, 2.3).
-      return { integer: 2, sse: 0 };
+      return { kind: 'integer', size: 16 };
     case dw.DW_TAG_base_type: {
       const encoding = die.number(dw.DW_AT_encoding) ?? 0;
-      if (size === undefined || size > 16) return undefined;
-      // Of 16 bytes it may be of class X87, which goes to memory.
-      if (encoding === DW_ATE_float) return size <= 8 ? { integer: 0, sse: 1 } : undefined;
-      if (encoding === DW_ATE_complex_float) return { integer: 0, sse: 2 };
-      return { integer: size <= 8 ? 1 : 2, sse: 0 };
+      if (size === undefined) return undefined;
+      const isComplex = encoding === DW_ATE_complex_float;
+      return { kind: isComplex ? 'complex-float' : encoding === DW_ATE_float ? 'float' : 'integer', size };
     }
     case dw.DW_TAG_structure_type:
     case dw.DW_TAG_class_type:
     case dw.DW_TAG_union_type:
       // One that cannot be copied by its bytes goes by the address of a copy (Itanium C++ ABI, 3.1.1).
-      if (die.number(dw.DW_AT_calling_convention) === DW_CC_pass_by_reference) return { integer: 1, sse: 0 };
-      return size !== undefined && size <= 16 && isAligned(types, type) ? { integer: 2, sse: 2 } : undefined;
+      if (die.number(dw.DW_AT_calling_convention) === DW_CC_pass_by_reference) return POINTER;
+      return size === undefined
+        ? undefined
+        : { kind: 'class', size, isAligned: () => isAligned(types, type) };
     default:
       return undefined;
   }
 }
 
-/** Objects with unaligned fields, or fields wider than an eightbyte, may be of class MEMORY however small they are.
+/** Does an object consist of aligned fields of at most eight bytes?
  * @param offset bytes from the start of the object */
 function isAligned(types: UnitTypes, type: number, offset = 0, depth = 0): boolean {
   const die = bare(types, type);

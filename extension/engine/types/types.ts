@@ -1,6 +1,8 @@
 // The types, variables and function signatures of one compile unit as data that two compiles can be compared by:
 // layout.ts does that. One walk registers what is named; the layout of a type, and the key by which two types are the
 // same, are worked out only for what is asked. Must not judge which difference is a hazard.
+import type { Architecture } from '../arch/architecture';
+import { architectureOf } from '../arch/choose';
 import * as dw from '../dwarf/constants';
 import { Die } from '../dwarf/die';
 import type { Dwarf } from '../dwarf/dwarf';
@@ -20,6 +22,8 @@ export class UnitTypes {
   readonly sizes: Sizes;
   readonly keys: Keys;
   readonly signatures: Signatures;
+  /** What the code was compiled for. */
+  readonly arch: Architecture;
   private readonly walk: Walk;
   private readonly origin: Die;
 
@@ -32,6 +36,7 @@ export class UnitTypes {
     units: readonly UnitHeader[],
     elf: ElfFile,
   ) {
+    this.arch = architectureOf(elf);
     this.origin = new Die(dwarf);
     this.sizes = new Sizes(dwarf);
     this.walk = new Walk(dwarf, this.registry, this.sizes);

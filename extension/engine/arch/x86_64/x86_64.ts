@@ -2,6 +2,7 @@
 import type { Architecture } from '../architecture';
 import { EM_X86_64 } from './abi';
 import { addressLimits, threads } from './addresses';
+import { calls } from './calls';
 import { entries } from './entries';
 import { instructions } from './instructions';
 import { initialFrame, registerKeeper } from './register_keeper';
@@ -23,6 +24,7 @@ export const x86_64: Architecture = {
   initialFrame,
   stackAlignments,
   mayReadStackArguments,
+  ...calls,
   ...threads,
   ...addressLimits,
 };

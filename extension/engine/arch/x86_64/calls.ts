@@ -1,0 +1,28 @@
+// Where x86-64 functions find their arguments (psABI, section 3.2.3), erring on the side of memory.
+import type { ArgumentRegisters, Calls, PassedValue } from '../architecture';
+
+/** Bytes of the largest value that is passed in registers. */
+const LARGEST = 16;
+
+function registersOf(value: PassedValue): ArgumentRegisters | undefined {
+  if (value.size > LARGEST) return undefined;
+  switch (value.kind) {
+    case 'integer':
+      return { integer: value.size <= 8 ? 1 : 2, vector: 0 };
+    case 'float':
+      // Of 16 bytes it may be of class X87, which goes to memory.
+      return value.size <= 8 ? { integer: 0, vector: 1 } : undefined;
+    case 'complex-float':
+      return { integer: 0, vector: 2 };
+    case 'class':
+      // Of other fields it may be of class MEMORY however small it is.
+      return value.isAligned() ? { integer: 2, vector: 2 } : undefined;
+  }
+}
+
+export const calls: Calls = {
+  // rdi rsi rdx rcx r8 r9; xmm0–xmm7
+  argumentRegisters: { integer: 6, vector: 8 },
+  registersOf,
+  resultAddress: { integer: 1, vector: 0 },
+};
