@@ -2,6 +2,7 @@
 // meet. Wires; whatever is more than one call is in the part it belongs to.
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Caches } from './caches';
 import { createCompileDatabases } from './compile/compile_database';
 import { COMPILER_LIMITS, createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
@@ -9,6 +10,7 @@ import { createIncludeSearch, readSource } from './compile/includes';
 import { createPreambles, defaultPreambleDirectory } from './compile/preambles';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
+import type { OpenElfFile } from './elf/file';
 import type { Engine, EngineOptions } from './engine';
 import { Baselines } from './fast/baselines';
 import { isThere, remove } from './host';
@@ -33,7 +35,11 @@ import { runEnvironment } from './process/run_environment';
 import { readRunState } from './process/run_state';
 import { wakingAttacher, withAddress } from './process/sleepers';
 
+/** Patch files are small, but an editor runs all day. */
+const KEPT_PATCHES = 512;
+
 export function createEngine(options: EngineOptions = {}): Engine {
+  const caches = new Caches();
   const log = options.log ?? (() => undefined);
   const temporaryDirectory = createTemporaryDirectory(options.temporaryDirectory ?? tmpdir());
   const removeTemporaries = (): void => void remove(temporaryDirectory);
@@ -49,9 +55,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
     COMPILER_LIMITS,
   );
   const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
-  const cache = createModuleCache();
+  const modules = createModuleCache(caches);
   const baselines = new Baselines();
-  const demangle = createDemangler(log);
+  const demangle = createDemangler(caches, log);
   const allProcesses = createProcessList((pid) => lookAtProgram(pid));
   const sweep = createSweeper();
   const list: ProcessList = async () => {
@@ -61,13 +67,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
   };
   const discovery = createDiscovery(
     list,
-    cache,
+    modules,
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
     (message) => log('warn', message),
   );
   const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
-  const changedSources = createChangedSources(cache.modules, options.roots ?? []);
-  const withPlaces = createPatchPlaces((message) => log('debug', message));
+  const changedSources = createChangedSources(modules.modules, options.roots ?? []);
+  const withPlaces = createPatchPlaces(caches, (message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
   const attacher = wakingAttacher(createAttacher(runtimeDirectory, log), list, runtime);
 
@@ -75,7 +81,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
    * malformed is listed with the reason. */
   const lookAtProgram = (pid: number): { rebuilt: boolean; problem?: Problem } => {
     try {
-      return { rebuilt: cache.executable(pid).rebuilt };
+      return { rebuilt: modules.executable(pid).rebuilt };
     } catch (error) {
       const problem = toProblem(error);
       return problem.code === 'process-gone' ? { rebuilt: false } : { rebuilt: false, problem };
@@ -95,6 +101,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     log,
     temporaryDirectory,
     demangle,
+    patchFiles: caches.create<OpenElfFile>({ limit: KEPT_PATCHES, release: (file) => file.close() }),
     compile: { entriesFor: databases.entriesFor, ...compiler },
     processes: {
       list,
@@ -105,7 +112,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         return found;
       },
       attach: (files, target) => attachTo(files, target, list, discovery, attacher),
-      modules: cache.modules,
+      modules: modules.modules,
       addressSpace: readAddressSpace,
       readMemory,
       isTraced: (pid) => readRunState(pid)?.traced === true,
@@ -215,7 +222,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
     dispose: async () => {
       process.off('exit', removeTemporaries);
-      cache.dispose();
+      caches.clear();
       await preambles.dispose();
       removeTemporaries();
     },

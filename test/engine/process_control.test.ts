@@ -1,6 +1,7 @@
 // The client of the runtime, against a small process that plays the runtime: every way an answer can come, be late
 // or fail to come.
 import { strict as assert } from 'node:assert';
+import { Caches } from '../../extension/engine/caches';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -76,7 +77,7 @@ function withPlayer(behaviour: string, test: (stage: Stage) => Promise<void>) {
         runtime: { version: '1', protocol: 1, signal: 12, workerTid: pid, controlDirectory: directory },
       };
       const log = () => undefined;
-      const client = createRuntimeClient(target, { demangle: createDemangler(log), log });
+      const client = createRuntimeClient(target, { demangle: createDemangler(new Caches(), log), log });
       await test({ client, child, directory, target, line });
     } finally {
       child.kill('SIGKILL');
@@ -197,7 +198,7 @@ describe('a request to the runtime', () => {
     withPlayer('answer', async ({ target, directory }) => {
       const log = () => undefined;
       const other = { ...target, startTime: target.startTime - 1 };
-      const client = createRuntimeClient(other, { demangle: createDemangler(log), log });
+      const client = createRuntimeClient(other, { demangle: createDemangler(new Caches(), log), log });
       await assert.rejects(client.status(), code('process-gone'));
       assert.deepEqual(left(directory), []);
     }),
@@ -215,7 +216,7 @@ describe('the runtime', () => {
       const foreign = { ...target, runtime: { ...target.runtime!, protocol: 7, version: '8.1' } };
       const log = () => undefined;
       assert.throws(
-        () => createRuntimeClient(foreign, { demangle: createDemangler(log), log }),
+        () => createRuntimeClient(foreign, { demangle: createDemangler(new Caches(), log), log }),
         /8\.1.*protocol 7/,
       );
       return Promise.resolve();
@@ -311,7 +312,7 @@ describe('the state of a process', () => {
 
 describe('display names', () => {
   it('are demangled, in order, and stay as they are when they cannot be', async () => {
-    const demangle = createDemangler(() => undefined);
+    const demangle = createDemangler(new Caches(), () => undefined);
     const names = ['main', '_Z4tickv', '_Zgarbage', '_ZN12_GLOBAL__N_13addEii', '_Z4tickv'];
     const expected = ['main', 'tick()', '_Zgarbage', '(anonymous namespace)::add(int, int)', 'tick()'];
     assert.deepEqual(await demangle(names), expected);
@@ -322,7 +323,7 @@ describe('display names', () => {
     const path = process.env['PATH'];
     process.env['PATH'] = '/nowhere';
     try {
-      assert.deepEqual(await createDemangler(() => undefined)(['_Z4tickv']), ['_Z4tickv']);
+      assert.deepEqual(await createDemangler(new Caches(), () => undefined)(['_Z4tickv']), ['_Z4tickv']);
     } finally {
       process.env['PATH'] = path;
     }

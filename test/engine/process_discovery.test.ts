@@ -1,5 +1,6 @@
 // From a saved file to processes, modules and units: real programs, and the choice between several as a pure function.
 import { strict as assert } from 'node:assert';
+import { Caches } from '../../extension/engine/caches';
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createCompileDatabases } from '../../extension/engine/compile/compile_database';
@@ -25,7 +26,8 @@ int main(void) { printf("%d\\n", part()); fflush(stdout); getchar(); return 0; }
 
 /** A discovery of its own, as the engine builds it. */
 function discovery(session: Session) {
-  const cache = createModuleCache();
+  const caches = new Caches();
+  const cache = createModuleCache(caches);
   const { entriesNear } = createCompileDatabases({ roots: [session.directory] });
   const list = createProcessList((pid) => cache.executable(pid));
   const { matching, targets } = createDiscovery(
@@ -33,7 +35,7 @@ function discovery(session: Session) {
     cache,
     createUnitFinder(entriesNear, createIncludeSearch(readSource)),
   );
-  return { matching, targets, list, dispose: () => cache.dispose() };
+  return { matching, targets, list, dispose: () => caches.clear() };
 }
 
 async function startProgram(session: Session, flags = ['-g']) {

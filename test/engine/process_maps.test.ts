@@ -1,5 +1,6 @@
 // Memory maps, modules with their load bias, and the choice of a place for a patch.
 import { strict as assert } from 'node:assert';
+import { Caches } from '../../extension/engine/caches';
 import type { AddressSpace, LiveModule, Mapping } from '../../extension/engine/context';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { STT_FUNC } from '../../extension/engine/elf/constants';
@@ -167,7 +168,8 @@ describe('the modules of a process', () => {
           'program',
         ]);
         const program = await session.startPlain();
-        const cache = createModuleCache();
+        const caches = new Caches();
+        const cache = createModuleCache(caches);
         try {
           const modules = await cache.modules(program.pid);
           const [main] = modules;
@@ -185,7 +187,7 @@ describe('the modules of a process', () => {
           assert.ok(Math.abs(place - main!.start) < 2 * GIB);
           assert.equal((await cache.modules(program.pid))[0]!.elf, main!.elf);
         } finally {
-          cache.dispose();
+          caches.clear();
         }
       }),
     );
@@ -199,7 +201,8 @@ describe('the modules of a process', () => {
       session.write('main.c', source('one'));
       await session.run('gcc', ['-g', 'main.c', '-o', 'program']);
       const program = await session.startPlain();
-      const cache = createModuleCache();
+      const caches = new Caches();
+      const cache = createModuleCache(caches);
       try {
         const before = cache.executable(program.pid);
         assert.equal(before.rebuilt, false);
@@ -212,14 +215,14 @@ describe('the modules of a process', () => {
         assert.equal(after.elf.buildId(), before.elf.buildId());
         assert.notEqual(ElfFile.open(session.path('program')).buildId(), before.elf.buildId());
       } finally {
-        cache.dispose();
+        caches.clear();
       }
     }),
   );
 
   it('of a process that is not there are an error that says so', async () => {
     const isGone = (error: unknown) => error instanceof HotPatchError && error.code === 'process-gone';
-    await assert.rejects(createModuleCache().modules(2 ** 22 + 1), isGone);
+    await assert.rejects(createModuleCache(new Caches()).modules(2 ** 22 + 1), isGone);
     await assert.rejects(readMemory(2 ** 22 + 1, 0x1000, 1), isGone);
   });
 });

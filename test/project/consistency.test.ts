@@ -20,6 +20,31 @@ function imports(file: string): string[] {
   return [...text.matchAll(/(?:\bfrom |^import |\bimport\()'([^'\n]+)'/gm)].map((match) => match[1]!);
 }
 
+describe('the engine', () => {
+  /** Variables of modules that outlive an engine, with the reason why two engines may share them. */
+  const SHARED: Readonly<Record<string, string>> = {
+    'host.ts heldBack': 'threads of Node.js, of which there are four for all engines',
+    'process/system_calls.ts loaded': 'the C library of this process',
+    'process/system_calls.ts threadKill': 'the C library of this process',
+    'process/runtime_client.ts requestCount': 'names are unique among all engines of this process',
+    'save/deliver.ts patchCount': 'names are unique among all engines of this process',
+  };
+
+  it('keeps nothing in variables of modules, so that two engines share nothing', () => {
+    const kept = typescriptFiles('extension/engine').flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      // An empty map is there to be filled; a table of constants is not.
+      const variables = text.matchAll(
+        /^(?:export )?(?:let (\w+)|const (\w+)[^=\n]* = new (?:WeakMap|(?:Map|Set)(?:<.*>)?\(\)))/gm,
+      );
+      const fields = text.matchAll(/^ +(?:private |public )?static (?:readonly )?(\w+)[^=\n]* = new /gm);
+      const names = [...variables, ...fields].map((match) => match[1] ?? match[2]!);
+      return names.map((name) => `${relative('extension/engine', file)} ${name}`);
+    });
+    assert.deepEqual(kept.sort(), Object.keys(SHARED).sort());
+  });
+});
+
 describe('the layers', () => {
   const paths = typescriptFiles('extension').map((file) => relative('extension', file));
   const modulesOf = (path: string) => imports(join('extension', path));

@@ -17,6 +17,13 @@ interface RawEntry {
   command?: string;
   arguments?: string[];
   output?: string;
+  /** Not of the file: the source with symbolic links resolved, once somebody asked. */
+  source: string | undefined;
+}
+
+/** An entry that knows what its command does. */
+interface DatabaseEntry extends CompileEntry {
+  readonly kind: CommandKind;
 }
 
 interface Database {
@@ -117,7 +124,7 @@ function ignoredText(ignored: readonly string[]): string {
 
 /** Of several commands for a file, those that can be run; when none can, the reason.
  * Throws HotPatchError bad-compile-command. */
-function withoutUnusable(entries: readonly CompileEntry[]): CompileEntry[] {
+function withoutUnusable<E extends CompileEntry>(entries: readonly E[]): E[] {
   const usable = entries.filter(isUsable);
   // Reading the command throws the reason.
   if (usable.length === 0 && entries[0]) return [...entries].filter((entry) => entry.arguments.length > 0);
@@ -185,6 +192,7 @@ function index(path: string, all: RawEntry[]): Database {
   for (const raw of all) {
     // A relative directory is not allowed, but is written; what it is relative to can only be the database.
     raw.directory = resolve(dirname(real), raw.directory);
+    raw.source = undefined;
     const name = basename(raw.file);
     const same = byName.get(name);
     if (same) same.push(raw);
@@ -193,18 +201,12 @@ function index(path: string, all: RawEntry[]): Database {
   return { path, byName, all };
 }
 
-const sources = new WeakMap<RawEntry, string>();
 function sourceOf(raw: RawEntry): string {
-  let source = sources.get(raw);
-  if (source === undefined) {
-    source = realPathOrSelf(resolve(raw.directory, raw.file));
-    sources.set(raw, source);
-  }
-  return source;
+  return (raw.source ??= realPathOrSelf(resolve(raw.directory, raw.file)));
 }
 
 /** The entry; its command is split when it is first looked at, because databases are long and saves need one. */
-function toEntry(raw: RawEntry, database: string): CompileEntry {
+function toEntry(raw: RawEntry, database: string): DatabaseEntry {
   const source = sourceOf(raw);
   const once = lazily(() => {
     const argv = runnable(raw, source, database);
@@ -216,7 +218,7 @@ function toEntry(raw: RawEntry, database: string): CompileEntry {
       raw.output === undefined ? outputOf(expanded, raw.directory) : resolve(raw.directory, raw.output);
     return { argv, spelledSource: named ?? raw.file, output, kind: commandKind(expanded) };
   });
-  const entry: CompileEntry = {
+  return {
     source,
     directory: raw.directory,
     database,
@@ -229,9 +231,10 @@ function toEntry(raw: RawEntry, database: string): CompileEntry {
     get output() {
       return once().output;
     },
+    get kind() {
+      return once().kind;
+    },
   };
-  kinds.set(entry, () => once().kind);
-  return entry;
 }
 
 /** The command's words. Throws HotPatchError bad-compile-command. */
@@ -250,8 +253,6 @@ function runnable(raw: RawEntry, source: string, database: string): string[] {
   if ([raw.directory, ...argv].some((word) => word.includes('\0'))) throw bad('has a NUL in it');
   return argv;
 }
-
-const kinds = new WeakMap<CompileEntry, () => CommandKind>();
 
 function lazily<T>(compute: () => T): () => T {
   let value: { of: T } | undefined;
@@ -279,9 +280,8 @@ function commandOf(raw: RawEntry, source: string): string[] {
 /** Commands that compile before those that only preprocess and the like, which stay only when there is no other;
  * among equals those that ran where the running code was compiled, then those whose object exists, then the order of
  * the databases. Repetitions are dropped. */
-function rank(entries: readonly CompileEntry[], builtIn: readonly string[]): CompileEntry[] {
-  const kindOf = (entry: CompileEntry): CommandKind => kinds.get(entry)?.() ?? 'compile';
-  const real = entries.filter((entry) => kindOf(entry) === 'compile');
+function rank(entries: readonly DatabaseEntry[], builtIn: readonly string[]): CompileEntry[] {
+  const real = entries.filter(({ kind }) => kind === 'compile');
   const usable = real.length > 0 ? real : entries;
   const built = (entry: CompileEntry): boolean =>
     entry.output !== undefined && look(entry.output) !== undefined;

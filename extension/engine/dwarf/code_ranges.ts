@@ -24,15 +24,12 @@ interface OwnedRange extends Range {
   order: number;
 }
 
-const known = new WeakMap<ElfFile, readonly OwnedRange[]>();
-
 /**
  * The unit that brought the code at a virtual address of a linked file; undefined when no unit says so.
  * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
  */
 export function unitWithCode(elf: ElfFile, address: number): Unit | undefined {
-  let ranges = known.get(elf);
-  if (!ranges) known.set(elf, (ranges = reading(elf.path, () => ownedRanges(elf))));
+  const ranges = elf.derived(ownedRanges);
   let low = 0;
   let high = ranges.length;
   while (low < high) {
@@ -54,9 +51,11 @@ export function hasCode(elf: ElfFile, unit: Unit): boolean {
 
 /** By ascending start. */
 function ownedRanges(elf: ElfFile): OwnedRange[] {
-  return readUnits(elf)
-    .flatMap((unit, order) => presentRanges(elf, unit).map((range) => ({ ...range, order })))
-    .sort((a, b) => a.start - b.start);
+  return reading(elf.path, () =>
+    readUnits(elf)
+      .flatMap((unit, order) => presentRanges(elf, unit).map((range) => ({ ...range, order })))
+      .sort((a, b) => a.start - b.start),
+  );
 }
 
 /** Those of a unit's ranges that are in the file; the others lie at 0, or nearly so (lld writes 1). */

@@ -31,13 +31,11 @@ export class Dwarf {
     this.suffix = this.split ? '.dwo' : '';
   }
 
-  private static readonly known = new WeakMap<ElfFile, Dwarf>();
+  private static readonly make = (elf: ElfFile): Dwarf => new Dwarf(elf);
 
   /** The debug information of a file; the same object each time it is asked for. */
   static of(elf: ElfFile): Dwarf {
-    let dwarf = this.known.get(elf);
-    if (!dwarf) this.known.set(elf, (dwarf = new Dwarf(elf)));
-    return dwarf;
+    return elf.derived(Dwarf.make);
   }
 
   /** Contents of a section by its plain name; of a .dwo file, the split one. */

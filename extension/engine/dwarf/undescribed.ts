@@ -5,8 +5,6 @@ import { STT_FILE } from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { readUnits } from './units';
 
-const known = new WeakMap<ElfFile, ReadonlySet<string>>();
-
 /** What every link brings along has no name of a source (`Scrt1.o`), but for this one. */
 const OF_THE_LINK = 'crtstuff.c';
 
@@ -15,14 +13,11 @@ const OF_THE_LINK = 'crtstuff.c';
  * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
  */
 export function undescribedSources(elf: ElfFile): ReadonlySet<string> {
-  let names = known.get(elf);
-  if (!names) {
-    const described = new Set(readUnits(elf).map(({ path }) => basename(path)));
-    const all = elf.symbols().flatMap(({ type, name }) => (type === STT_FILE ? [name] : []));
-    names = new Set(
-      all.filter((name) => name !== OF_THE_LINK && !/^$|\.o$/.test(name) && !described.has(name)),
-    );
-    known.set(elf, names);
-  }
-  return names;
+  return elf.derived(readUndescribed);
+}
+
+function readUndescribed(elf: ElfFile): ReadonlySet<string> {
+  const described = new Set(readUnits(elf).map(({ path }) => basename(path)));
+  const all = elf.symbols().flatMap(({ type, name }) => (type === STT_FILE ? [name] : []));
+  return new Set(all.filter((name) => name !== OF_THE_LINK && !/^$|\.o$/.test(name) && !described.has(name)));
 }

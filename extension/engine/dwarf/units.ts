@@ -42,11 +42,8 @@ interface Known {
   units: Unit[];
   headers: Map<number, UnitHeader>;
 }
-const knownUnits = new WeakMap<ElfFile, Known>();
 
-function known(elf: ElfFile): Known {
-  const present = knownUnits.get(elf);
-  if (present) return present;
+function readKnown(elf: ElfFile): Known {
   const dwarf = Dwarf.of(elf);
   const result: Known = { units: [], headers: new Map() };
   for (const header of dwarf.units) {
@@ -70,7 +67,6 @@ function known(elf: ElfFile): Known {
       ...(dwoName === undefined ? {} : { dwoName }),
     });
   }
-  knownUnits.set(elf, result);
   return result;
 }
 
@@ -79,7 +75,7 @@ function known(elf: ElfFile): Known {
  * @throws HotPatchError `unsupported-object` when the debug information is malformed or compressed in an unknown way.
  */
 export function readUnits(elf: ElfFile): readonly Unit[] {
-  return reading(elf.path, () => known(elf)).units;
+  return reading(elf.path, () => elf.derived(readKnown)).units;
 }
 
 /** The first file of the line table: gcc gives skeleton units (split DWARF) no name. */
@@ -91,7 +87,7 @@ function primarySource(dwarf: Dwarf, root: Die, compDir: string, version: number
 
 /** Header of a unit that `readUnits` returned. */
 export function headerOf(elf: ElfFile, unit: Unit): UnitHeader {
-  const header = known(elf).headers.get(unit.offset);
+  const header = elf.derived(readKnown).headers.get(unit.offset);
   if (!header) throw new RangeError(`${elf.path} has no unit at ${unit.offset}`);
   return header;
 }

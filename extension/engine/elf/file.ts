@@ -67,6 +67,9 @@ const LARGEST_NOTES = 2 ** 20;
 /** Of an object with a section for each function of a very large unit, several times over. */
 const MOST_SECTIONS = 2 ** 20;
 
+/** A file that is held open until it is closed. */
+export type OpenElfFile = ElfFile & { close(): void };
+
 /** An ELF file whose section contents are read when they are asked for. */
 export class ElfFile {
   readonly sections: readonly Section[];
@@ -75,6 +78,7 @@ export class ElfFile {
   readonly machine: number;
   private readonly byName = new Map<string, Section>();
   private readonly contents = new Map<number, Buffer>();
+  private readonly derivations = new Map<unknown, unknown>();
 
   private constructor(
     readonly path: string,
@@ -95,7 +99,7 @@ export class ElfFile {
 
   /** Opens a file; its sections are read on demand through one descriptor that `close` releases.
    * Throws HostError, or HotPatchError `unsupported-object` when it is not ELF64 little-endian or is malformed. */
-  static open(path: string): ElfFile & { close(): void } {
+  static open(path: string): OpenElfFile {
     const file = openFile(path);
     try {
       return Object.assign(new ElfFile(path, file.read, file.size), { close: file.close });
@@ -108,6 +112,16 @@ export class ElfFile {
   /** An ELF image that is in memory already; section contents are views of it. */
   static parse(path: string, bytes: Buffer): ElfFile {
     return new ElfFile(path, (offset, length) => bytes.subarray(offset, offset + length), bytes.length);
+  }
+
+  /**
+   * What can be worked out from this file alone, which never changes: worked out when it is first asked for, and kept for
+   * as long as the file is. So what is known of a file ends with it, and is no other engine's.
+   * @param make works it out, and names it: the same function each time
+   */
+  derived<T>(make: (elf: ElfFile) => T): T {
+    if (!this.derivations.has(make)) this.derivations.set(make, make(this));
+    return this.derivations.get(make) as T;
   }
 
   section(name: string): Section | undefined {

@@ -98,11 +98,8 @@ export function readUnwind(object: ObjectFile): Unwind {
  * file. Undefined when it has no .eh_frame, or a malformed one.
  */
 export function exceptionTables(elf: ElfFile): ReadonlyMap<number, number> | undefined {
-  if (!linkedTables.has(elf)) linkedTables.set(elf, readExceptionTables(elf));
-  return linkedTables.get(elf);
+  return elf.derived(readExceptionTables);
 }
-
-const linkedTables = new WeakMap<ElfFile, ReadonlyMap<number, number> | undefined>();
 
 /** What a CIE says about the pointers of its FDEs. */
 interface Encodings {

@@ -17,9 +17,6 @@ export interface FoundImport {
   address: number | undefined;
 }
 
-type Exports = ReturnType<typeof readExports>;
-const exportCache = new Map<string, Exports>();
-
 export class ImportResolver {
   private readonly found = new Map<string, FoundImport | undefined>();
 
@@ -51,7 +48,7 @@ export class ImportResolver {
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
-      const exported = exportsOf(module).get(name);
+      const exported = module.elf.derived(readExports).get(name);
       if (!exported || (!known && isLinkedStatically(module, name))) continue;
       const isFunction =
         exported.type === abi.STT_FUNC ||
@@ -75,10 +72,4 @@ function isLinkedStatically({ path }: LiveModule, name: string): boolean {
   return (
     /\/libgcc_s\.so[^/]*$/.test(path) && !/^(_Unwind_|__(de)?register_frame|__gcc_personality)/.test(name)
   );
-}
-
-function exportsOf(module: LiveModule): Exports {
-  let known = exportCache.get(module.key);
-  if (!known) exportCache.set(module.key, (known = readExports(module.elf)));
-  return known;
 }

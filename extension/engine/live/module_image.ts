@@ -1,21 +1,20 @@
 // The live side of a save for one module of one process: its image with the patches that are in it, and which body
 // of each patched function runs now, as the runtime's status says. Used after discovery, before the
-// comparison. Caches the symbol indexes of modules and patches across saves; mapped files do not change.
+// comparison. Files that are mapped do not change: their images are kept from save to save.
+import type { Cache } from '../caches';
 import type { LiveModule } from '../context';
-import { ElfFile } from '../elf/file';
+import { ElfFile, type OpenElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { LoadedPatch, ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
 import type { Bodies, Body, LiveFunction } from './functions';
 
-const moduleImages = new WeakMap<ElfFile, Map<number, Image>>();
-/** By file, the one that was asked for longest ago first. */
-const patchImages = new Map<string, { image: Image; close: () => void; asked: number }>();
-/** Patch indexes are small, but an editor runs all day. */
-const KEPT_PATCHES = 512;
 const PAGE = 0x1000;
-/** One that was asked for in this time (milliseconds) may be in use by a save. */
-const IN_USE = 10 * 60 * 1000;
+
+/** By load bias. */
+const moduleImages = () => new Map<number, Image>();
+/** By number of the patch. */
+const patchImages = () => new Map<number, Image>();
 
 export interface LiveProcess {
   image: LiveImage;
@@ -23,7 +22,11 @@ export interface LiveProcess {
 }
 
 /** Throws HotPatchError no-symbols, unsupported-object, patch-file-missing. */
-export function readLiveProcess(module: LiveModule, status: ProcessStatus): LiveProcess {
+export function readLiveProcess(
+  patchFiles: Cache<OpenElfFile>,
+  module: LiveModule,
+  status: ProcessStatus,
+): LiveProcess {
   const image = moduleImage(module);
   requireSymbols(image);
   const patches = status.patches
@@ -31,7 +34,13 @@ export function readLiveProcess(module: LiveModule, status: ProcessStatus): Live
       (patch) => patch.kind === 'generated' && patch.state !== 'unmapped' && patch.module === module.path,
     )
     .sort((a, b) => a.id - b.id)
-    .map((patch) => patchImage(patch, status.pid));
+    .map((patch) => {
+      const key = `${patch.file}@${patch.loadedAt}`;
+      return patchImage(
+        patchFiles.get(key, () => openPatch(patch, status.pid)),
+        patch,
+      );
+    });
   const written = new Map(patches.flatMap(({ fixes }) => fixes.map((fix) => [fix.target, fix] as const)));
   const bodies = new Map<number, Pick<LiveFunction, 'current' | 'versions'>>();
   for (const fn of status.functions) {
@@ -55,42 +64,26 @@ export function readLiveProcess(module: LiveModule, status: ProcessStatus): Live
 }
 
 function moduleImage(module: LiveModule): Image {
-  let byBias = moduleImages.get(module.elf);
-  if (!byBias) moduleImages.set(module.elf, (byBias = new Map<number, Image>()));
+  const byBias = module.elf.derived(moduleImages);
   let image = byBias.get(module.bias);
   if (!image) byBias.set(module.bias, (image = new Image(module.elf, module.bias, module.path)));
   return image;
 }
 
-/** Throws HotPatchError patch-file-missing. */
-function patchImage(patch: LoadedPatch, pid: number): Image {
-  const { file, loadedAt } = patch;
-  const key = `${file}@${loadedAt}`;
-  const now = Date.now();
-  const known = patchImages.get(key);
-  if (known) {
-    patchImages.delete(key);
-    patchImages.set(key, { ...known, asked: now });
-    return known.image;
-  }
-  const { elf, image } = openPatch(patch, pid);
-  for (const [oldest, { close, asked }] of patchImages) {
-    if (patchImages.size < KEPT_PATCHES || now - asked < IN_USE) break;
-    close();
-    patchImages.delete(oldest);
-  }
-  patchImages.set(key, { image, close: () => elf.close(), asked: now });
+function patchImage(elf: OpenElfFile, { file, id }: LoadedPatch): Image {
+  const byId = elf.derived(patchImages);
+  let image = byId.get(id);
+  if (!image) byId.set(id, (image = new Image(elf, 0, file, id)));
   return image;
 }
 
-/** A patch brings functions and variables that later edits refer to: without its file they cannot be known. */
-function openPatch(
-  { file, id, base, length }: LoadedPatch,
-  pid: number,
-): { elf: ReturnType<typeof ElfFile.open>; image: Image } {
+/** A patch brings functions and variables that later edits refer to: without its file they cannot be known.
+ * Throws HotPatchError patch-file-missing. */
+function openPatch(patch: LoadedPatch, pid: number): OpenElfFile {
+  const { file, id, base, length } = patch;
   const missing = (why: string): HotPatchError =>
     new HotPatchError('patch-file-missing', `Patch ${id} of process ${pid} cannot be read: ${why}`, { pid });
-  let elf: ReturnType<typeof ElfFile.open>;
+  let elf: OpenElfFile;
   try {
     elf = ElfFile.open(file);
   } catch (error) {
@@ -98,10 +91,10 @@ function openPatch(
     throw error;
   }
   try {
-    const image = new Image(elf, 0, file, id);
+    const image = patchImage(elf, patch);
     const start = image.start - (image.start % PAGE);
     if (start !== Number(base) || image.end > start + length) throw missing(`${file} is another file now`);
-    return { elf, image };
+    return elf;
   } catch (error) {
     elf.close();
     throw error;

@@ -1,27 +1,30 @@
 // Display names of C++ symbols, by the `c++filt` of binutils (the assembler and linker every compile needs come with
 // it). One run for all names that are new; names are for people, so failure leaves them mangled and is no error.
 import { spawn } from 'node:child_process';
+import type { Caches } from '../caches';
 import type { EngineContext } from '../context';
 
 /** Milliseconds after which names stay mangled: no name is worth holding up a patch. */
 const TIMEOUT = 2000;
+/** Those of some large units. */
+const KEPT = 100_000;
 
-export function createDemangler(log: EngineContext['log']): EngineContext['demangle'] {
-  const known = new Map<string, string>();
+export function createDemangler(caches: Caches, log: EngineContext['log']): EngineContext['demangle'] {
+  const known = caches.create<string>({ limit: KEPT });
   return async (symbols) => {
     const unknown = [...new Set(symbols)].filter(
-      (symbol) => symbol.startsWith('_Z') && !known.has(symbol) && !/\s/.test(symbol),
+      (symbol) => symbol.startsWith('_Z') && known.find(symbol) === undefined && !/\s/.test(symbol),
     );
     if (unknown.length > 0) {
       try {
         const names = await filter(unknown);
-        unknown.forEach((symbol, index) => known.set(symbol, names[index] ?? symbol));
+        unknown.forEach((symbol, index) => known.get(symbol, () => names[index] ?? symbol));
       } catch (error) {
         log('debug', `c++filt: ${String(error)}`);
-        for (const symbol of unknown) known.set(symbol, symbol);
+        for (const symbol of unknown) known.get(symbol, () => symbol);
       }
     }
-    return symbols.map((symbol) => known.get(symbol) ?? symbol);
+    return symbols.map((symbol) => known.find(symbol) ?? symbol);
   };
 }
 

@@ -1,25 +1,22 @@
 // The modules (executable, shared libraries) of a process, with their ELF files. Files are cached by identity, so
 // that repeated saves open and parse nothing. Knows nothing of sources or of the runtime.
 import type { Stats } from 'node:fs';
+import type { Caches } from '../caches';
 import type { LiveModule, Mapping } from '../context';
 import { ET_EXEC, PT_LOAD } from '../elf/constants';
-import { ElfFile } from '../elf/file';
+import { ElfFile, type OpenElfFile } from '../elf/file';
 import { linkTarget, look } from '../host';
 import { HotPatchError } from '../model/errors';
 import { isPatchFile, readAddressSpace } from './maps';
 import { processAccessError } from './memory';
 
 const PAGE = 0x1000;
-/** Milliseconds after which a file that no process was seen with is closed. */
-const UNUSED_AFTER = 10 * 60_000;
-
 interface OpenFile {
-  elf: ElfFile & { close(): void };
+  elf: OpenElfFile;
   buildId: string | undefined;
   /** Unix milliseconds. */
   modified: number;
   key: string;
-  lastUsed: number;
 }
 
 /** A run of mappings of one file that the loader made: they begin at offset 0 and some are executable. */
@@ -114,29 +111,19 @@ export interface ModuleCache {
   /** The executable of a process alone: no reading of its memory map. `rebuilt` as in LiveModule.
    * Throws HotPatchError unsupported-module, process-gone, other-user. */
   executable: (pid: number) => { elf: ElfFile; key: string; rebuilt: boolean };
-  dispose: () => void;
 }
 
-export function createModuleCache(): ModuleCache {
-  const files = new Map<string, OpenFile>();
+export function createModuleCache(caches: Caches): ModuleCache {
+  // Each has its debug information with it: none is kept that no process is seen with.
+  const files = caches.create<OpenFile>({ limit: 0, release: ({ elf }) => elf.close() });
 
   const fileOf = (path: string, stats: Stats): OpenFile => {
     const identity = `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
-    const now = Date.now();
-    let file = files.get(identity);
-    if (!file) {
-      for (const [key, old] of files)
-        if (now - old.lastUsed > UNUSED_AFTER) {
-          old.elf.close();
-          files.delete(key);
-        }
+    return files.get(identity, () => {
       const elf = ElfFile.open(path);
       const buildId = elf.buildId();
-      file = { elf, buildId, modified: stats.mtimeMs, key: `${identity}:${buildId ?? ''}`, lastUsed: now };
-      files.set(identity, file);
-    }
-    file.lastUsed = now;
-    return file;
+      return { elf, buildId, modified: stats.mtimeMs, key: `${identity}:${buildId ?? ''}` };
+    });
   };
 
   const executable = (pid: number): { file: OpenFile; path: string; rebuilt: boolean; stats: Stats } => {
@@ -209,11 +196,6 @@ export function createModuleCache(): ModuleCache {
         });
       }
       return modules.sort((a, b) => Number(b.kind === 'executable') - Number(a.kind === 'executable'));
-    },
-
-    dispose() {
-      for (const file of files.values()) file.elf.close();
-      files.clear();
     },
   };
 }

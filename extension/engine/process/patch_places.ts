@@ -1,5 +1,6 @@
 // Where the functions of loaded patches stand in the sources, by the debug information of the patch files: known
 // also to an engine that did not make them. Adds to a status; a patch without debug information adds nothing.
+import type { Caches } from '../caches';
 import { functionLines, type FunctionPlace } from '../dwarf/functions';
 import { readUnits } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
@@ -11,27 +12,29 @@ interface PatchPlaces {
   functions: ReadonlyMap<number, FunctionPlace>;
 }
 
+/** Small ones, of every patch of some processes. */
+const KEPT = 4096;
+
 const NOTHING: PatchPlaces = { sources: [], functions: new Map() };
 
 /** Fills in `sources` of patches, and `file` and `line` of functions, from their newest version's patch. A patch file
  * is never overwritten, so each is read once.
  * @param log a file that cannot be read is a line in the log: its process may just have ended */
-export function createPatchPlaces(log: (message: string) => void): (status: ProcessStatus) => ProcessStatus {
-  const known = new Map<string, PatchPlaces>();
+export function createPatchPlaces(
+  caches: Caches,
+  log: (message: string) => void,
+): (status: ProcessStatus) => ProcessStatus {
+  const known = caches.create<PatchPlaces>({ limit: KEPT });
 
-  const placesIn = (file: string): PatchPlaces => {
-    let places = known.get(file);
-    if (!places) {
+  const placesIn = (file: string): PatchPlaces =>
+    known.get(file, () => {
       try {
-        places = readPlaces(file);
+        return readPlaces(file);
       } catch (error) {
         log(`debug information of ${file}: ${String(error)}`);
-        places = NOTHING;
+        return NOTHING;
       }
-      known.set(file, places);
-    }
-    return places;
-  };
+    });
 
   return (status) => {
     const files = new Map(status.patches.map(({ id, file }) => [id, file]));

@@ -98,7 +98,7 @@ async function withLibrary(
 ): Promise<HotPatchError> {
   for (const name of LIBRARIES) {
     const path = await save.context.compile.libraryFile(entry, name);
-    if (path === undefined || !isThere(path) || !readExports(ElfFile.open(path)).has(symbol)) continue;
+    if (path === undefined || !isThere(path) || !isExportedBy(path, symbol)) continue;
     return new HotPatchError(
       'unresolved-symbol',
       `${symbol} is in ${name}, which the process has not loaded: link the program with it and restart`,
@@ -106,4 +106,13 @@ async function withLibrary(
     );
   }
   return refusal;
+}
+
+function isExportedBy(path: string, symbol: string): boolean {
+  const library = ElfFile.open(path);
+  try {
+    return readExports(library).has(symbol);
+  } finally {
+    library.close();
+  }
 }

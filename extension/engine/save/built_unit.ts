@@ -6,21 +6,20 @@ import { readUnit } from './compile';
 import { readable } from './owners';
 import type { FreshUnit } from './unit';
 
-const known = new WeakMap<FreshUnit, { built: FreshUnit | undefined }>();
+/** By module. */
+const knownBuilt = () => new Map<string, FreshUnit | undefined>();
 
 /** Undefined when it is not there, was written after the module was linked, half-written, or of another kind. */
 export function builtUnit(unit: FreshUnit, module: LiveModule): FreshUnit | undefined {
-  let found = known.get(unit);
-  if (!found) {
-    const { compiled, object } = unit;
-    const { output } = compiled.entry;
-    const written = output === undefined ? undefined : lookAt(output);
-    const linked = lookAt(module.path);
-    const isOfLink = written && linked && written.mtimeMs <= linked.mtimeMs;
-    const built = isOfLink
-      ? readable(() => readUnit({ ...compiled, object: output! }, object.twin))
-      : undefined;
-    known.set(unit, (found = { built }));
-  }
-  return found.built;
+  const byModule = unit.object.elf.derived(knownBuilt);
+  if (!byModule.has(module.key)) byModule.set(module.key, readBuilt(unit, module));
+  return byModule.get(module.key);
+}
+
+function readBuilt({ compiled, object }: FreshUnit, module: LiveModule): FreshUnit | undefined {
+  const { output } = compiled.entry;
+  const written = output === undefined ? undefined : lookAt(output);
+  const linked = lookAt(module.path);
+  if (!written || !linked || written.mtimeMs > linked.mtimeMs) return undefined;
+  return readable(() => readUnit({ ...compiled, object: output! }, object.twin));
 }

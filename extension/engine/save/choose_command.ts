@@ -3,7 +3,6 @@
 import { CompileError } from '../compile/run_compiler';
 import type { UnitComparison } from '../compare/unit';
 import type { CompileEntry } from '../context';
-import type { ElfFile } from '../elf/file';
 import { builtDifferences, differences } from './command_fit';
 import { compareUnit } from './compare_unit';
 import { buildDirectoriesOf, readUnit } from './compile';
@@ -11,8 +10,8 @@ import { unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
 
-/** The command that was found to have made a unit, by module and source: it stays so whatever is edited. */
-const found = new WeakMap<ElfFile, Map<string, string>>();
+/** The command that was found to have made a unit of a module, by source: it stays so whatever is edited. */
+const knownCommands = () => new Map<string, string>();
 
 /** Compares; with several commands for one source, uses the one that comes closest to the running code. */
 export async function chooseCommand(
@@ -37,8 +36,7 @@ export async function chooseCommand(
   const entries = save.context.compile.entriesFor(source, buildDirectoriesOf(module, source));
   const commands = [...new Map(entries.map((entry) => [keyOf(entry), entry] as const))];
   if (commands.length < 2) return likely;
-  let bySource = found.get(module.elf);
-  if (!bySource) found.set(module.elf, (bySource = new Map<string, string>()));
+  const bySource = module.elf.derived(knownCommands);
   const earlier = commands.filter(([key]) => key === bySource.get(source));
   let best: { unit: FreshUnit; key: string; count: number } | undefined;
   for (const [key, entry] of earlier.length > 0 ? earlier : commands) {

@@ -2,7 +2,7 @@
 // the differences (plan.ts). Writes nothing.
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
-import { compareLayouts, newLayoutCache, type LayoutCache, type LayoutComparison } from '../types/layout';
+import { compareLayouts, newLayoutCache, type LayoutComparison } from '../types/layout';
 import type { Image, LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
@@ -36,7 +36,7 @@ export async function comparePlans(
       end: Number(base) + length,
     }));
     for (const { module, units: concerned } of target.modules) {
-      const live = readLiveProcess(module, status);
+      const live = readLiveProcess(save.context.patchFiles, module, status);
       const plan: ModulePlan = { target, module, live, concerned: [], occupied, units: [] };
       const fresh: { unit: FreshUnit; evidence: LiveUnit['evidence'] }[] = [];
       for (const { source, evidence } of concerned) {
@@ -111,8 +111,6 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
   return fresh && live && { fresh, live: parseProducer(live.producer) };
 }
 
-const layoutCaches = new WeakMap<ElfFile, LayoutCache>();
-
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
  * it was built, and as it was last patched: objects of types that came since exist as well. */
 function checkLayout(
@@ -123,8 +121,7 @@ function checkLayout(
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
   const against = (elf: ElfFile, units: readonly Unit[]): LayoutComparison => {
-    let cache = layoutCaches.get(elf);
-    if (!cache) layoutCaches.set(elf, (cache = newLayoutCache()));
+    const cache = elf.derived(newLayoutCache);
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, { cache, constantsAreCopied: true });
   };
   const built = against(module.elf, liveUnits(module, unit.object));

@@ -10,7 +10,7 @@ import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { realPathOrSelf } from '../host';
-import type { Image } from '../live/live_image';
+import type { Image, LiveImage } from '../live/live_image';
 import type { LiveProcess } from '../live/module_image';
 import { builtUnit } from './built_unit';
 import { decides, liveUnits, patchedUnits, readable, unitsFrom } from './owners';
@@ -52,14 +52,15 @@ function wasLive(
 ): boolean | undefined {
   const built = builtUnit(unit, module);
   if (!built) return undefined;
-  let comparison = builtComparisons.get(built);
-  if (comparison?.live !== live.image)
-    builtComparisons.set(built, (comparison = compareWith(module, live, built, () => true)));
+  const known = built.object.elf.derived(knownComparisons);
+  let comparison = known.get(live.image);
+  if (!comparison) known.set(live.image, (comparison = compareWith(module, live, built, () => true)));
   const compared = comparison.functions.find(({ fn }) => fn.aliases.some(({ name }) => name === symbol.name));
   return compared && (compared.status === 'same' || compared.status === 'original');
 }
 
-const builtComparisons = new WeakMap<FreshUnit, UnitComparison>();
+/** By what is live. */
+const knownComparisons = () => new Map<LiveImage, UnitComparison>();
 
 function compareWith(
   module: LiveModule,
@@ -85,24 +86,25 @@ function compareWith(
   });
 }
 
-const staticsCache = new WeakMap<Unit, readonly FunctionStatic[]>();
+/** By unit. */
+const knownStatics = () => new Map<Unit, readonly FunctionStatic[]>();
 
 /** Statics of functions, as units of a module or patch declare them; none when that cannot be read. */
 function declaredStatics(elf: ElfFile, units: readonly Unit[]): FunctionStatic[] {
+  const known = elf.derived(knownStatics);
   return units.flatMap((unit) => {
-    let statics = staticsCache.get(unit);
-    if (!statics) staticsCache.set(unit, (statics = readable(() => functionStatics(elf, unit)) ?? []));
+    let statics = known.get(unit);
+    if (!statics) known.set(unit, (statics = readable(() => functionStatics(elf, unit)) ?? []));
     return statics;
   });
 }
 
-const entriesCache = new WeakMap<ElfFile, Map<string, ReadonlySet<number> | undefined>>();
+/** By unit and load bias. */
+const knownEntries = () => new Map<string, ReadonlySet<number> | undefined>();
 
 /** Entries of the functions that a unit has in the process, by its debug information. */
 export function ownEntries(module: LiveModule, object: ObjectFile): ReadonlySet<number> | undefined {
-  let bySource = entriesCache.get(module.elf);
-  if (!bySource)
-    entriesCache.set(module.elf, (bySource = new Map<string, ReadonlySet<number> | undefined>()));
+  const bySource = module.elf.derived(knownEntries);
   const key = `${object.identity}@${module.bias}`;
   if (bySource.has(key)) return bySource.get(key);
   const units = liveUnits(module, object);
@@ -114,13 +116,13 @@ export function ownEntries(module: LiveModule, object: ObjectFile): ReadonlySet<
   return owned;
 }
 
-const shapesCache = new WeakMap<ElfFile, Map<string, ClosureShapes>>();
+/** By unit. */
+const knownShapes = () => new Map<string, ClosureShapes>();
 
 /** The closures of a unit as an image of the process has it. */
 function shapesOf(image: Image, object: ObjectFile): ClosureShapes {
   const { elf, patch } = image;
-  let bySource = shapesCache.get(elf);
-  if (!bySource) shapesCache.set(elf, (bySource = new Map<string, ClosureShapes>()));
+  const bySource = elf.derived(knownShapes);
   if (bySource.has(object.identity)) return bySource.get(object.identity);
   const [unit] = patch === undefined ? liveUnits(image, object) : unitsFrom(elf, object.source);
   const shapes = unit && closureShapes(elf, unit);

@@ -108,10 +108,7 @@ export async function placeFor(
   avoid: { start: number; end: number }[],
 ): Promise<number> {
   const space = await save.context.processes.addressSpace(plan.target.process.pid);
-  const place = findGap(hostArchitecture(), space, plan.module, length, [
-    ...plan.occupied,
-    ...avoid,
-  ]);
+  const place = findGap(hostArchitecture(), space, plan.module, length, [...plan.occupied, ...avoid]);
   if (place === undefined)
     throw new HotPatchError(
       'out-of-reach',

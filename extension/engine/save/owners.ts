@@ -85,13 +85,13 @@ export function patchedUnits({ elf, groups }: Image, { source, identity }: Objec
   return units.length === twins.length ? units.slice(place, place + 1) : units;
 }
 
-const known = new WeakMap<ElfFile, Map<string, readonly Unit[]>>();
+/** By source. */
+const knownUnits = () => new Map<string, readonly Unit[]>();
 
 /** The units of a file that were compiled from a source and have code there, in their order; several when it was compiled
  * several times. None when the debug information cannot be read, which the layout check reports. */
 export function unitsFrom(elf: ElfFile, source: string): readonly Unit[] {
-  let bySource = known.get(elf);
-  if (!bySource) known.set(elf, (bySource = new Map<string, readonly Unit[]>()));
+  const bySource = elf.derived(knownUnits);
   let units = bySource.get(source);
   if (!units) {
     const all = readable(() => unitsOf(elf, source).map(({ unit }) => unit)) ?? [];

@@ -1,0 +1,128 @@
+// What an engine keeps between saves: bounded, and its own.
+import { strict as assert } from 'node:assert';
+import { Caches } from '../../extension/engine/caches';
+import { createEngine } from '../../extension/engine/create_engine';
+import { inSession, Unit } from '../support/session';
+import { until } from '../support/until';
+
+const MINUTE = 60_000;
+
+describe('the caches of an engine', () => {
+  let now = 0;
+  const clock = () => now;
+  /** Keeps what it is asked for; `released` tells what it let go of. */
+  function counting(limit: number): { caches: Caches; ask: (key: string) => string; released: string[] } {
+    const released: string[] = [];
+    const caches = new Caches(clock);
+    const cache = caches.create<string>({ limit, release: (value) => released.push(value) });
+    return { caches, ask: (key) => cache.get(key, () => `of ${key}`), released };
+  }
+
+  it('make a thing once, and share it with no other engine', () => {
+    const one = new Caches(clock).create<object>({ limit: 1 });
+    const other = new Caches(clock).create<object>({ limit: 1 });
+    const made = one.get('file', () => ({}));
+    assert.equal(
+      one.get('file', () => ({})),
+      made,
+    );
+    assert.equal(one.find('file'), made);
+    assert.equal(other.find('file'), undefined);
+    assert.notEqual(
+      other.get('file', () => ({})),
+      made,
+    );
+  });
+
+  it('stay bounded over a day of saves, each with a patch of its own', () => {
+    const { caches, ask, released } = counting(512);
+    for (let save = 0; save < 10_000; save++) {
+      now += MINUTE / 10;
+      ask(`patch ${save}`);
+      assert.ok(caches.size <= 512, `${caches.size} after ${save} saves`);
+    }
+    assert.equal(caches.size + released.length, 10_000);
+    assert.equal(released[0], 'of patch 0');
+  });
+
+  it('let go of the longest unused, and of nothing that a save may still work with', () => {
+    const { ask, released } = counting(2);
+    ask('a');
+    ask('b');
+    now += 9 * MINUTE;
+    ask('a');
+    ask('c');
+    assert.deepEqual(released, [], 'all were used in the last ten minutes');
+    now += 2 * MINUTE;
+    ask('d');
+    assert.deepEqual(released, ['of b']);
+  });
+
+  it('with the limit 0 keep what is used only', () => {
+    const { caches, ask, released } = counting(0);
+    ask('a');
+    now += 11 * MINUTE;
+    ask('b');
+    assert.deepEqual(released, ['of a']);
+    caches.clear();
+    assert.deepEqual(released, ['of a', 'of b']);
+    assert.equal(caches.size, 0);
+  });
+
+  it('keep nothing that could not be made', () => {
+    const { caches } = counting(1);
+    const cache = caches.create<string>({ limit: 1 });
+    const fail = (): string => {
+      throw new Error('no such file');
+    };
+    assert.throws(() => cache.get('file', fail), /no such file/);
+    assert.equal(
+      cache.get('file', () => 'there now'),
+      'there now',
+    );
+  });
+});
+
+describe('two engines in one process', () => {
+  it(
+    'patch one program in turns, and one goes on when the other is disposed of',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        'long factor = 2;\nlong value(long n) { return n * factor + 0; }\n',
+      );
+      const { pid } = unit.program;
+      const files = [session.path(unit.file)];
+      const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
+      process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
+      const create = () =>
+        createEngine({ temporaryDirectory: session.path('tmp'), roots: [session.directory] });
+      const [one, other] = [create(), create()];
+      let added = 0;
+      /** Each save builds on the patches of the others. */
+      const save = async (engine: typeof one): Promise<void> => {
+        session.edit(unit.file, `+ ${added}`, `+ ${added + 1}`);
+        added++;
+        const result = await engine.patch({ files, target: { kind: 'pid', pids: [pid] } });
+        assert.equal(result.outcome, 'patched', JSON.stringify(result.refusals));
+        assert.equal(await unit.value(10), 20 + added);
+      };
+      try {
+        // The runtime introduces itself from its own thread.
+        await until(
+          () => one.processes(),
+          (processes) => processes.some((process) => process.pid === pid && process.runtime),
+        );
+        for (const engine of [one, other, one]) await save(engine);
+        await one.dispose();
+        await save(other);
+        await save(other);
+      } finally {
+        await one.dispose();
+        await other.dispose();
+        if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
+        else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
+      }
+    }),
+  );
+});
