@@ -149,3 +149,67 @@ long value(long n) {
       }),
     );
 });
+
+describe('a static that the compiler gives no memory', () => {
+  const lost = ({ warnings }: { warnings: { code: string; message: string }[] }): string[] =>
+    warnings.flatMap(({ code, message }) => (code === 'value-lost' ? [message] : []));
+  for (const { compiler, optimisation } of builds) {
+    const isOptimised = optimisation === '-O2';
+    const options = { language: 'c' as const, compiler, flags: [optimisation, '-g'] };
+    it(
+      `is named when the edit removes its last write (${compiler} ${optimisation})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          'static long total = 7;\nlong value(long n) { static long count = 3; total += n; count += n; return total * 100 + count; }\n',
+          options,
+        );
+        assert.equal(await unit.value(1), 804);
+        const first = lost(await unit.editAndPatch('total += n; ', ''));
+        assert.equal(first.length, isOptimised ? 1 : 0);
+        assert.ok(first.every((message) => message.startsWith('Nothing writes to total any more')));
+        assert.equal(await unit.value(1), isOptimised ? 705 : 805);
+        assert.deepEqual(lost(await unit.editAndPatch('* 100', '* 1000')), []);
+        const second = lost(await unit.editAndPatch('count += n; ', ''));
+        assert.equal(second.length, isOptimised ? 1 : 0);
+        assert.equal(await unit.value(1), isOptimised ? 7003 : 8005);
+      }),
+    );
+    it(
+      `is named when the edit gives it the first write (${compiler} ${optimisation})`,
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          'static long total = 7;\nlong value(long n) { return total * 100 + n; }\n',
+          options,
+        );
+        assert.equal(await unit.value(1), 701);
+        const { warnings } = await unit.editAndPatch(
+          'return',
+          'total += n; static long own; own += 1000000; return own +',
+        );
+        assert.equal(lost({ warnings }).length, isOptimised ? 1 : 0);
+        assert.ok(lost({ warnings }).every((message) => message.startsWith('total was optimised away')));
+        assert.equal(await unit.value(1), 1000801);
+        assert.deepEqual(lost(await unit.editAndPatch('* 100', '* 200')), []);
+        assert.equal(await unit.value(1), 2001801);
+      }),
+    );
+  }
+  it(
+    'is named when it is kept as one of two values and these are others now (clang -O2)',
+    inSession(async (session) => {
+      const unit = await Unit.start(
+        session,
+        'static long mode;\nlong value(long n) { if (n == 3) mode = 5; return n * 100 + mode; }\n',
+        { language: 'c', compiler: 'clang', flags: ['-O2', '-g'] },
+      );
+      assert.equal(await unit.value(3), 305);
+      assert.deepEqual(lost(await unit.editAndPatch('n * 100', 'n * 200')), []);
+      assert.equal(await unit.value(1), 205);
+      const [message] = lost(await unit.editAndPatch('mode = 5', 'mode = 6'));
+      assert.match(message!, /^The compiler keeps mode as one of two values/);
+      assert.equal(await unit.value(1), 206);
+    }),
+  );
+});

@@ -22,10 +22,17 @@ export interface Declarations {
   fresh: () => readonly DeclaredStatic[];
   /** Of this unit in the module or in a patch. */
   live: (image: Image) => readonly DeclaredStatic[];
+  /** All variables of the unit, by function and name (nameIn), whether they have a place in memory or not, and how each
+   * is made of what lies there: of the fresh one, and of the unit in the module or in a patch. */
+  defined: { fresh: () => ReadonlyMap<string, string>; live: (image: Image) => ReadonlyMap<string, string> };
 }
 
 /** Of code without debug information of its own. */
-export const NO_DECLARATIONS: Declarations = { fresh: () => [], live: () => [] };
+export const NO_DECLARATIONS: Declarations = {
+  fresh: () => [],
+  live: () => [],
+  defined: { fresh: () => new Map(), live: () => new Map() },
+};
 
 interface Fresh {
   symbol: ElfSymbol;

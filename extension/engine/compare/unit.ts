@@ -166,6 +166,11 @@ export class UnitComparison {
     return new UnitComparison(this.object, live, bodies, this.facts);
   }
 
+  /** What debug information says about the unit's variables. */
+  get declarations(): Declarations {
+    return this.facts.declarations;
+  }
+
   of(fn: ObjectFunction): ComparedFunction {
     const compared = this.byFunction.get(fn);
     if (!compared) throw new Error(`${fn.symbol.name} was not compared`);

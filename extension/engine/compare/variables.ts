@@ -8,6 +8,7 @@ import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
 import { IDENTITY } from './constants';
 import { changedInitialisations, type Initialisation } from './local_initialisers';
+import { type OptimisedAway, optimisedAway } from './optimised_away';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -72,6 +73,15 @@ const INITIALISATIONS: Record<Initialisation, (symbol: string) => string> = {
   new: (symbol) => `${symbol} has code as its initialiser now, which will run and replace its present value`,
 };
 
+const OPTIMISED_AWAY: Record<OptimisedAway['change'], (symbol: string) => string> = {
+  folded: (symbol) =>
+    `Nothing writes to ${symbol} any more, so the compiler took its initial value: the present one has no effect`,
+  encoded: (symbol) =>
+    `The compiler keeps ${symbol} as one of two values, and these are others now: the present one is taken for one of them`,
+  revived: (symbol) =>
+    `${symbol} was optimised away when the program was built: it begins with its initial value, whatever was assigned to it`,
+};
+
 export function checkVariables(
   comparison: UnitComparison,
   locate: Locate,
@@ -106,6 +116,13 @@ export function checkVariables(
       });
     }
   }
+  for (const { symbol, change } of optimisedAway(comparison))
+    warnings.push({
+      code: 'value-lost',
+      message: OPTIMISED_AWAY[change](symbol),
+      symbol,
+      ...locate(object, symbol),
+    });
   for (const symbol of comparison.undecidedVariables())
     problems.push({
       code: 'ambiguous-static',

@@ -1,13 +1,13 @@
 // The static variables of a unit's functions as they are declared: in which function, where, of what type. Their names in
-// the symbol table are counted (`counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`), and an edit moves the count. Walks all
-// entries of a unit.
+// the symbol table are counted (`counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`), and an edit moves the count. And the
+// names of all variables, also of those that the compiler left out. Walks all entries of a unit.
 import type { ElfFile } from '../elf/file';
 import { number64 } from '../elf/integers';
-import { uleb } from '../elf/leb128';
+import { afterLeb, uleb } from '../elf/leb128';
 import * as dw from './constants';
 import { Die } from './die';
 import type { Dwarf } from './dwarf';
-import { declarationOf } from './functions';
+import { type Declaration, declarationOf } from './functions';
 import { reading } from './malformed';
 import { entriesOf } from './split';
 import type { Unit } from './units';
@@ -24,6 +24,31 @@ export interface FunctionStatic {
   section?: number;
 }
 
+/** A variable, by its function (empty: of none) and the name that it has in the source. */
+export const nameIn = (owner: string, name: string): string => `${owner}\n${name}`;
+
+/**
+ * All variables that a unit defines, by nameIn, whether they have a place in memory or not.
+ * @returns how each is made of what lies at its place: the rest of its DWARF expression (2.5.1), in hexadecimal
+ * @throws HotPatchError as functionStatics does.
+ */
+export function definedVariables(elf: ElfFile, unit: Unit): ReadonlyMap<string, string> {
+  return reading(elf.path, () => {
+    const found = new Map<string, string>();
+    forEachVariable(elf, unit, (die, { name }, owner) => {
+      if (name !== undefined) found.set(nameIn(owner, name), formOf(die));
+    });
+    return found;
+  });
+}
+
+function formOf(die: Die): string {
+  const location = die.block(dw.DW_AT_location);
+  const isIndexed = location?.[0] === dw.DW_OP_addrx || location?.[0] === dw.DW_OP_GNU_addr_index;
+  if (!location || (!isIndexed && location[0] !== dw.DW_OP_addr)) return '';
+  return Buffer.from(location.subarray(isIndexed ? afterLeb(location, 1) : 9)).toString('hex');
+}
+
 /**
  * Those that have a place in memory, each once, in the order of their lines; thread-local ones are not among them.
  * @throws HotPatchError `layout-unchecked` when the unit's entries are in a .dwo file that is not there.
@@ -31,35 +56,47 @@ export interface FunctionStatic {
  */
 export function functionStatics(elf: ElfFile, unit: Unit): FunctionStatic[] {
   return reading(elf.path, () => {
-    const { dwarf, header } = entriesOf(elf, unit);
     const found = new Map<string, FunctionStatic>();
-    const die = new Die(dwarf);
-    const origin = new Die(dwarf);
-    /** The function around the entries of each level; empty outside of functions. */
-    const owners = [''];
-    for (let at = header.firstDie; at < header.end; at = die.next) {
-      die.read(header, at);
-      if (die.tag === 0) {
-        owners.pop();
-        continue;
-      }
-      const owner = owners.at(-1) ?? '';
-      const isFunction = die.tag === dw.DW_TAG_subprogram || die.tag === dw.DW_TAG_inlined_subroutine;
-      const place = die.tag === dw.DW_TAG_variable && owner !== '' ? placeOf(dwarf, die) : undefined;
-      const declared = isFunction || place ? declarationOf(dwarf, die, header, origin) : undefined;
-      if (place && declared?.name !== undefined)
+    forEachVariable(elf, unit, (die, { name, line }, owner, dwarf) => {
+      const place = owner === '' ? undefined : placeOf(dwarf, die);
+      if (place && name !== undefined)
         found.set(`${place.section}:${place.address}`, {
-          name: declared.name,
+          name,
           owner,
-          line: declared.line ?? 0,
+          line: line ?? 0,
           type: typeOf(dwarf, die),
           ...place,
         });
-      if (die.hasChildren)
-        owners.push(isFunction ? (declared?.symbol ?? `${owner}:${declared?.name ?? ''}`) : owner);
-    }
+    });
     return [...found.values()].sort((a, b) => a.line - b.line);
   });
+}
+
+/** Calls back for each variable that is not only declared, with the function around it; empty outside of functions. The
+ * entry is reused. */
+function forEachVariable(
+  elf: ElfFile,
+  unit: Unit,
+  visit: (die: Die, declared: Declaration, owner: string, dwarf: Dwarf) => void,
+): void {
+  const { dwarf, header } = entriesOf(elf, unit);
+  const die = new Die(dwarf);
+  const origin = new Die(dwarf);
+  const owners = [''];
+  for (let at = header.firstDie; at < header.end; at = die.next) {
+    die.read(header, at);
+    if (die.tag === 0) {
+      owners.pop();
+      continue;
+    }
+    const owner = owners.at(-1) ?? '';
+    const isFunction = die.tag === dw.DW_TAG_subprogram || die.tag === dw.DW_TAG_inlined_subroutine;
+    const isVariable = die.tag === dw.DW_TAG_variable && !die.has(dw.DW_AT_declaration);
+    const declared = isFunction || isVariable ? declarationOf(dwarf, die, header, origin) : undefined;
+    if (isVariable && declared) visit(die, declared, owner, dwarf);
+    if (die.hasChildren)
+      owners.push(isFunction ? (declared?.symbol ?? `${owner}:${declared?.name ?? ''}`) : owner);
+  }
 }
 
 /** Where a variable lies, when that is one address (2.6.1.1.2). */

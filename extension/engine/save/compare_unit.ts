@@ -4,7 +4,7 @@ import type { ClosureShapes } from '../compare/closures';
 import { UnitComparison, type UnitFacts } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { closureShapes } from '../dwarf/closures';
-import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';
+import { definedVariables, type FunctionStatic, functionStatics } from '../dwarf/function_statics';
 import { functionLines } from '../dwarf/functions';
 import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
@@ -69,6 +69,8 @@ function compareWith(
   decides: UnitFacts['decides'],
 ): UnitComparison {
   const { object } = unit;
+  const unitsIn = (image: Image): readonly Unit[] =>
+    image.patch === undefined ? liveUnits(image, object) : patchedUnits(image, object);
   return new UnitComparison(object, live.image, live.bodies, {
     entries: () => ownEntries(module, object),
     closures: {
@@ -77,10 +79,11 @@ function compareWith(
     },
     declarations: {
       fresh: unit.statics,
-      live: (image) =>
-        image.patch === undefined
-          ? declaredStatics(image.elf, liveUnits(image, object))
-          : declaredStatics(image.elf, patchedUnits(image, object)),
+      defined: {
+        fresh: unit.defined,
+        live: (image) => new Map(unitsIn(image).flatMap((each) => [...definedIn(image.elf, each)])),
+      },
+      live: (image) => declaredStatics(image.elf, unitsIn(image)),
     },
     decides,
   });
@@ -97,6 +100,11 @@ function declaredStatics(elf: ElfFile, units: readonly Unit[]): FunctionStatic[]
     if (!statics) known.set(unit, (statics = readable(() => functionStatics(elf, unit)) ?? []));
     return statics;
   });
+}
+
+/** The same of all its variables. */
+function definedIn(elf: ElfFile, unit: Unit): ReadonlyMap<string, string> {
+  return readable(() => definedVariables(elf, unit)) ?? new Map();
 }
 
 /** By unit and load bias. */

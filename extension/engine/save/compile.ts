@@ -4,7 +4,7 @@ import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/run_compiler';
 import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { closureShapes } from '../dwarf/closures';
-import { type FunctionStatic, functionStatics } from '../dwarf/function_statics';
+import { definedVariables, type FunctionStatic, functionStatics } from '../dwarf/function_statics';
 import { codeLines, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits, unitsOf } from '../dwarf/units';
@@ -92,6 +92,7 @@ export function readUnit(compiled: CompiledUnit, twin = 0): FreshUnit {
     places: () => (places ??= placesOf(elf, functionLines)),
     variables: variablesOf,
     statics: () => (statics ??= readUnits(elf).flatMap((unit) => functionStatics(elf, unit))),
+    defined: () => new Map(readUnits(elf).flatMap((unit) => [...definedVariables(elf, unit)])),
     writtenIn: (fn) => [...new Set(linesOf(fn).map(({ file }) => file))],
     closures: () => {
       const unit = readUnits(elf)[0];

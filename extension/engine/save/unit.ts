@@ -26,6 +26,8 @@ export interface FreshUnit {
   variables: () => Map<string, FunctionPlace>;
   /** Static variables of its functions, as its debug information declares them. */
   statics: () => readonly FunctionStatic[];
+  /** All its variables, by nameIn, and how each is made of what lies at its place. */
+  defined: () => ReadonlyMap<string, string>;
   /** The files that a function's code was written in, its own first; none when the compiler did not say. */
   writtenIn: (fn: ObjectFunction) => string[];
   /** The variables whose declarations a function has code for; undefined when the compiler did not say. */
