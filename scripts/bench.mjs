@@ -8,6 +8,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { benchTerminals } from './bench_terminals.mjs';
 import { benchWorkbench } from './bench_workbench.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
 
@@ -404,7 +405,9 @@ for (const name of chosen)
   if (!(name in units)) throw new Error(`${name} is none of ${Object.keys(units).join(', ')}`);
 const results = [];
 for (const name of chosen) results.push(await measure(name, units[name], Number(options.rounds ?? ROUNDS)));
-const text = report(results) + (options.units === undefined ? `\n${await benchWorkbench()}` : '');
+const text =
+  report(results) +
+  (options.units === undefined ? `\n${await benchWorkbench()}\n${await benchTerminals()}` : '');
 console.log(text);
 if (!options.dry && options.units === undefined) writeFileSync(join(root, 'docs', 'PERFORMANCE.md'), text);
 process.exit(0);

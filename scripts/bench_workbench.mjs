@@ -25,11 +25,15 @@ function replaceSection(text, section) {
   return `${text.slice(0, begin)}\n${section}${end < 0 ? '' : text.slice(end)}`;
 }
 
-if (process.argv[1] === import.meta.filename) {
-  setUp(TEST_COMMANDS);
-  const section = await benchWorkbench();
+/** Prints a section, and writes it into the report unless --dry is said. */
+export function writeSection(section) {
   console.log(section);
   const file = join(root, 'docs', 'PERFORMANCE.md');
   if (!process.argv.includes('--dry'))
     writeFileSync(file, replaceSection(readFileSync(file, 'utf8'), section));
+}
+
+if (process.argv[1] === import.meta.filename) {
+  setUp(TEST_COMMANDS);
+  writeSection(await benchWorkbench());
 }

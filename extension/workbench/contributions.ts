@@ -65,6 +65,7 @@ export const Setting = {
   preambleCache: 'hotPatch.preambleCache',
   attach: 'hotPatch.attach',
   attachPrograms: 'hotPatch.attachPrograms',
+  terminals: 'hotPatch.terminals',
   bringOver: 'hotPatch.bringOver',
   checkOnOpen: 'hotPatch.checkOnOpen',
   buildDirectory: 'hotPatch.buildDirectory',
@@ -83,6 +84,7 @@ export interface SettingValues {
   [Setting.preambleCache]: number;
   [Setting.attach]: 'ask' | 'always' | 'never';
   [Setting.attachPrograms]: readonly string[];
+  [Setting.terminals]: boolean;
   [Setting.bringOver]: 'ask' | 'always' | 'never';
   [Setting.checkOnOpen]: boolean;
   [Setting.buildDirectory]: string;

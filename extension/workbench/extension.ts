@@ -38,6 +38,7 @@ import { runtimeDirectory } from './session/runtime_library';
 import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
 import { saveVersions } from './session/saved_versions';
+import { prepareTerminals } from './session/terminals';
 import type { Session } from './session/session';
 import { setting } from './settings';
 import { Store } from './state/store';
@@ -110,6 +111,8 @@ export function activate(context: vscode.ExtensionContext): HotPatchApi {
       ),
     );
   }
+  // What an earlier window left, when the workspace was trusted.
+  if (!platform || !vscode.workspace.isTrusted) context.environmentVariableCollection.clear();
   if (!platform) void sayOnce(context);
   else if (vscode.workspace.isTrusted) start();
   else context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(start));
@@ -163,6 +166,7 @@ function startSession(
   operations.onResult((result) => results.fire(result));
 
   const places = { extension: context.extensionPath, storage: context.globalStorageUri.fsPath };
+  const terminals = prepareTerminals(context.environmentVariableCollection, places, warn);
   let fitting: Promise<string | undefined> | undefined;
   const fittingRuntime = () =>
     (fitting ??= runtimeDirectory(places, warn).catch((error: unknown) => {
@@ -179,6 +183,7 @@ function startSession(
       });
     }
     builds = await databases.find();
+    await terminals.prepare(folders(), wanted.runtimeDirectory);
     store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
     files.forget();
   };
@@ -196,10 +201,10 @@ function startSession(
     ...[edited, databases, documents, launches, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      const isOfEngine = [Setting.runtimeDirectory, Setting.preambleCache].some((name) =>
+      const isConcerned = [Setting.runtimeDirectory, Setting.preambleCache, Setting.terminals].some((name) =>
         event.affectsConfiguration(name),
       );
-      if (isOfEngine) lookForDatabases();
+      if (isConcerned) lookForDatabases();
     }),
     showCodeLens(store, documents),
     showDecorations(store, documents, context.extensionUri),

@@ -13,6 +13,8 @@ describe('a program that was started in a terminal, as always', () => {
     size: { width: 1400, height: 860 },
     // The prompt of the machine has no place in a picture.
     settings: {
+      // As a terminal that was open before the extension was installed.
+      'hotPatch.terminals': false,
       'terminal.integrated.profiles.linux': { plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ' } } },
       'terminal.integrated.defaultProfile.linux': 'plain',
     },

@@ -2,7 +2,6 @@
 // not load (an older libc than it was built for), one that is built once from the packed sources with the user's
 // compiler, into the extension's own storage. Setting hotPatch.runtimeDirectory goes before both.
 import { execFile } from 'node:child_process';
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -25,28 +24,23 @@ export async function runtimeDirectory(
   log: (message: string) => void,
 ): Promise<string | undefined> {
   const prebuilt = join(places.extension, 'dist', 'native', 'lib');
-  const trouble = await loaderTrouble(prebuilt);
+  const trouble = await loaderTrouble(join(prebuilt, LIBRARY));
   if (trouble === undefined) return undefined;
   const built = join(places.storage, 'native');
-  if ((await loaderTrouble(join(built, 'lib'))) !== undefined) {
+  if ((await loaderTrouble(join(built, 'lib', LIBRARY))) !== undefined) {
     log(
       `the prebuilt runtime does not load here (${trouble}); building it with the compiler of this machine`,
     );
-    await run('make', ['--no-print-directory', '-C', join(places.extension, 'native'), `OUT=${built}`]);
-    const still = await loaderTrouble(join(built, 'lib'));
+    const native = join(places.extension, 'native');
+    await run('make', ['--no-print-directory', '-C', native, `OUT=${built}`, 'runtime']);
+    const still = await loaderTrouble(join(built, 'lib', LIBRARY));
     if (still !== undefined) throw new Error(`the runtime was built, and does not load: ${still}`);
   }
   return join(built, 'lib');
 }
 
-/** The loader ignores a library that it cannot preload, and says so on standard error. */
-async function loaderTrouble(directory: string): Promise<string | undefined> {
-  const library = join(directory, LIBRARY);
-  try {
-    await access(library);
-  } catch {
-    return `${library} does not exist`;
-  }
+/** Why a library cannot be preloaded: the loader ignores it then, and says so on standard error. */
+export async function loaderTrouble(library: string): Promise<string | undefined> {
   const { stderr } = await run('/bin/true', [], { env: { LD_PRELOAD: library } });
   return stderr.trim() || undefined;
 }
