@@ -44,14 +44,22 @@ std::atomic<int> announce_error; // errno of the last attempt
 sem_t attempted;                 // posted after each attempt to announce it
 std::atomic<int> owner_pid; // the process whose worker this is: a child of a raw fork has none
 
-void write_status(Buffer &status) {
-  status.clear();
-  if (describe_status(++sequence, status)) write_control_file("status.json", status);
+/** False when memory is short, also at a second try: what is in the buffer is no document then. */
+bool write_status(Buffer &status) {
+  sequence++;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    status.clear();
+    if (!describe_status(sequence, status)) continue;
+    write_control_file("status.json", status);
+    return true;
+  }
+  return false;
 }
 
+/** No answer is better than half of one: the engine then looks at the process itself. */
 void answer(const char *id, const Failure *failure, const Timings &timings) {
   Buffer status, json;
-  write_status(status);
+  if (!write_status(status)) return;
   char name[80];
   std::snprintf(name, sizeof name, "answers/%s.json", id);
   if (describe_answer(id, failure, timings, status, json)) write_control_file(name, json);

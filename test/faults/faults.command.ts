@@ -1,0 +1,40 @@
+// `npm run faults [-- --most N]`: what happens when something fails at each step, as a table. Ends with status 1 when a cell is wrong:
+// the process dead or half patched, an answer that says what is not so, a next save that fails, or files left behind.
+// With --most each call fails at no more than so many of its times.
+import { parseArgs } from 'node:util';
+import { RuntimeSession } from '../support/runtime_process';
+import { type Cell, failEachCall, isWrong, spread, ways } from './failing_calls';
+
+/** @returns the number of wrong cells */
+export async function runFaults(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...argv], options: { most: { type: 'string', default: '1000' } } });
+  const session = new RuntimeSession();
+  try {
+    const cells = await failEachCall(session, ways, spread(Number(values.most)), (cell) => {
+      if (isWrong(cell)) console.log(`WRONG ${JSON.stringify(cell)}`);
+    });
+    print(cells);
+    return cells.filter(isWrong).length;
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Rows are the calls, columns the steps; in each how many times it failed, and with which outcomes. */
+function print(cells: readonly Cell[]): void {
+  const steps = [...new Set(cells.map(({ step }) => step))];
+  const rows = [...new Set(cells.map(({ call }) => call))];
+  const width = 26;
+  console.log(['call'.padEnd(20), ...steps.map((step) => step.padEnd(width))].join(''));
+  for (const call of rows) {
+    const columns = steps.map((step) => {
+      const counts = new Map<string, number>();
+      for (const { outcome } of cells.filter((cell) => cell.call === call && cell.step === step))
+        counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      const text = [...counts].map(([outcome, count]) => `${count} ${outcome.replace('unanswered', 'un')}`);
+      return text.join(' ').padEnd(width);
+    });
+    console.log([call.padEnd(20), ...columns].join(''));
+  }
+  console.log(`${cells.length} faults, ${cells.filter(isWrong).length} wrong`);
+}
