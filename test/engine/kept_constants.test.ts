@@ -95,6 +95,27 @@ for (const [compiler, optimise] of [
         }),
       );
 
+    it(
+      'is said to be kept as often as the code takes another, and not when other code is edited',
+      inSession(async (session) => {
+        const { 1: source } = givenAway[0]!;
+        const unit = await Unit.start(session, `${ops}${source}`, options);
+        const kept = async (from: string, to: string): Promise<string[]> =>
+          (await unit.editAndPatch(from, to)).warnings.map(({ code }) => code);
+        assert.deepEqual(await kept('"files"', '"pipes"'), ['constant-kept']);
+        assert.deepEqual(await kept('* 100', '* 200'), []);
+        session.edit(unit.file, '"pipes"', '"files"');
+        session.edit(unit.file, '* 200', '* 100');
+        const undone = await session.patch(unit.file, 'reverted');
+        assert.deepEqual(
+          undone.warnings.map(({ code }) => code),
+          ['constant-kept'],
+        );
+        // The object is in the process already, from the first edit.
+        assert.deepEqual(await kept('"files"', '"pipes"'), ['constant-kept']);
+      }),
+    );
+
     for (const [how, source, from, to] of used)
       it(
         `is new without a word where it is ${how}`,

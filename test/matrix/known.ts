@@ -9,11 +9,6 @@ export interface Known {
 
 export const KNOWN: readonly Known[] = [
   {
-    construct: 'const-struct-address-kept',
-    variants: /./,
-    cause: 'a changed constant object has a new address',
-  },
-  {
     construct: 'coroutine-generator',
     variants: /^gcc-O0/,
     cause: 'the check of the finished patch refuses the edit again after its undo',

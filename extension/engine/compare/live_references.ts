@@ -34,3 +34,10 @@ export class LiveReferences {
     return known;
   }
 }
+
+/** A function as the code of it that runs now, and nothing else. */
+export function running({ live }: { live: LiveFunction | undefined }): LiveFunction[] {
+  if (!live) return [];
+  const { current } = live;
+  return [{ ...live, ...(current && { entry: current.address, size: current.size }), current: undefined }];
+}

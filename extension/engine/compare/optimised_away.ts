@@ -6,9 +6,8 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import { isConstant } from '../elf/object';
 import { nameIn } from '../dwarf/function_statics';
-import type { LiveFunction } from '../live/functions';
 import type { LiveSymbol } from '../live/live_image';
-import { LiveReferences } from './live_references';
+import { LiveReferences, running } from './live_references';
 import type { Declarations, DeclaredStatic } from './static_variables';
 import type { ComparedFunction, UnitComparison } from './unit';
 
@@ -91,10 +90,7 @@ function folded(
     .unitSymbols()
     .filter((symbol) => isLiveVariable(symbol) && !known.has(symbol.address));
   if (gone.length === 0) return [];
-  const running = differing.flatMap(({ live: home }) =>
-    home ? [{ ...home, ...bodyOf(home), current: undefined }] : [],
-  );
-  const used = new LiveReferences(live, () => running);
+  const used = new LiveReferences(live, () => differing.flatMap(running));
   const defined = declarations.defined.fresh();
   return gone.flatMap(({ name: symbol, address, size, image }): Found[] => {
     if (!used.includes(address, address + size - 1)) return [];
@@ -102,10 +98,6 @@ function folded(
     const name = nameOf(symbol, declared, defined);
     return name === undefined ? [] : [[name, { symbol, change: 'folded' }]];
   });
-}
-
-function bodyOf({ current, entry, size }: LiveFunction): { entry: number; size: number } {
-  return current ? { entry: current.address, size: current.size } : { entry, size };
 }
 
 function declaredAt({ section, value }: ElfSymbol, { fresh }: Declarations): DeclaredStatic | undefined {

@@ -8,6 +8,7 @@ import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
 import { IDENTITY } from './constants';
 import { changedInitialisations, type Initialisation } from './local_initialisers';
+import { LiveReferences, running } from './live_references';
 import { type OptimisedAway, optimisedAway } from './optimised_away';
 import type { UnitComparison } from './unit';
 
@@ -48,8 +49,17 @@ function keptConstants(comparison: UnitComparison): ElfSymbol[] {
     if (symbol.type !== abi.STT_OBJECT || symbol.size === 0 || symbol.binding !== abi.STB_LOCAL) return false;
     const section = object.sectionOf(symbol);
     if (!section || !isConstant(section) || IDENTITY.test(symbol.name)) return false;
-    if (comparison.correlation.candidates(symbol).length === 0 || comparison.constant(section, symbol))
-      return false;
+    const candidates = comparison.correlation.candidates(symbol);
+    if (candidates.length === 0) return false;
+    // The one that is in the process already, from an earlier edit perhaps, is what code refers to that is running?
+    const home = comparison.constant(section, symbol);
+    if (home && candidates.length === 1) return false;
+    const isRunning = (fn: ObjectFunction): boolean =>
+      home !== undefined &&
+      new LiveReferences(comparison.live, () => running(comparison.of(fn))).includes(
+        home.address,
+        home.address,
+      );
     const refersTo = (relocation: Relocation, beyond: number): boolean => {
       const target = object.symbol(relocation.symbol);
       return target.section === symbol.section && target.value + relocation.addend + beyond === symbol.value;
@@ -61,7 +71,9 @@ function keptConstants(comparison: UnitComparison): ElfSymbol[] {
         const escape = comparison.references.arch.escapeOf(object.code(fn), reference.offset - fn.offset);
         return escape === 'stored' || (escape === 'passed' && hasPointers);
       });
-    return object.functions.some(isGivenAway);
+    return object.functions.some(
+      (fn) => comparison.of(fn).status !== 'same' && isGivenAway(fn) && !isRunning(fn),
+    );
   });
 }
 

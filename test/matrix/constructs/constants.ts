@@ -119,6 +119,7 @@ static const struct ops file_ops = {"files", f};
 static const struct ops *kept;
 long step(long n) { if (!kept) kept = &file_ops; return kept->f(n) * 10 + (kept == &file_ops) + kept->name[0] * 1000; }`,
     edit: ['"files"', '"pipes"', '"tubes"'],
+    warned: 'constant-kept',
   },
   {
     id: 'designated-initialiser',
