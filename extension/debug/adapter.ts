@@ -49,8 +49,8 @@ export interface AttachArguments extends DebugProtocol.AttachRequestArguments {
 }
 
 /** Custom events, for other extensions: the result of each patch of this process, and its status after each change. */
-export const resultEvent = 'hotPatch.result';
-export const statusEvent = 'hotPatch.status';
+const resultEvent = 'hotPatch.result';
+const statusEvent = 'hotPatch.status';
 
 /** How often the process is looked at for patches of others and for threads, milliseconds. */
 const LOOK_INTERVAL = 300;

@@ -30,7 +30,7 @@ export function gdbSignalName(signal: number): string {
 }
 
 /** As `process handle` of lldb spells it: real-time signals count from the nearer end. */
-export function lldbSignalName(signal: number): string {
+function lldbSignalName(signal: number): string {
   const posix = posixName(signal);
   if (posix) return posix;
   const half = (SIGRTMIN + SIGRTMAX) / 2;

@@ -12,6 +12,7 @@ import type { Guard } from '../patch_format/note';
 import type { Architecture, RegisterEffects, RegisterSet, StackAlignment } from '../arch/architecture';
 import type { CallingConvention } from '../types/calling_convention';
 import type { Body, LiveFunction } from '../live/functions';
+import { lowerBound } from '../shared/search';
 import { liveBehindCalls } from './liveness';
 import type { UnitComparison } from './unit';
 
@@ -295,14 +296,8 @@ class LiveRegisters {
 
   /** The function of the unit that an address lies in: branches into an unlikely part lead behind its start. */
   functionAt(address: number): { fn: ObjectFunction; live: LiveFunction } | undefined {
-    let low = 0;
-    let high = this.entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.entries[middle]!.start <= address) low = middle + 1;
-      else high = middle;
-    }
-    const entry = this.entries[low - 1];
+    const behind = lowerBound(this.entries.length, (i) => this.entries[i]!.start <= address);
+    const entry = this.entries[behind - 1];
     return entry && address < entry.end ? entry : undefined;
   }
 

@@ -12,6 +12,7 @@ import { Dwarf } from './dwarf';
 import { reading } from './malformed';
 import type { UnitHeader } from './unit_headers';
 import { headerOf, readUnits, type Unit } from './units';
+import { lowerBound } from '../shared/search';
 
 interface Range {
   start: number;
@@ -30,16 +31,10 @@ interface OwnedRange extends Range {
  */
 export function unitWithCode(elf: ElfFile, address: number): Unit | undefined {
   const ranges = elf.derived(ownedRanges);
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ranges[middle]!.start <= address) low = middle + 1;
-    else high = middle;
-  }
+  const behind = lowerBound(ranges.length, (i) => ranges[i]!.start <= address);
   // Copies begin alike; those of other units do not overlap.
   let first: OwnedRange | undefined;
-  for (let i = low - 1; i >= 0 && ranges[i]!.start === ranges[low - 1]!.start; i--)
+  for (let i = behind - 1; i >= 0 && ranges[i]!.start === ranges[behind - 1]!.start; i--)
     if (address < ranges[i]!.end && (!first || ranges[i]!.order < first.order)) first = ranges[i];
   return first && readUnits(elf)[first.order];
 }

@@ -28,11 +28,8 @@ export const DW_TAG_variable = 0x34;
 export const DW_TAG_volatile_type = 0x35;
 export const DW_TAG_restrict_type = 0x37;
 export const DW_TAG_namespace = 0x39;
-export const DW_TAG_unspecified_type = 0x3b;
-export const DW_TAG_partial_unit = 0x3c;
 export const DW_TAG_imported_unit = 0x3d;
 export const DW_TAG_rvalue_reference_type = 0x42;
-export const DW_TAG_type_unit = 0x41;
 export const DW_TAG_atomic_type = 0x47;
 export const DW_TAG_immutable_type = 0x4b;
 
@@ -50,7 +47,6 @@ export const DW_AT_language = 0x13;
 export const DW_AT_comp_dir = 0x1b;
 export const DW_AT_const_value = 0x1c;
 export const DW_AT_containing_type = 0x1d;
-export const DW_AT_inline = 0x20;
 export const DW_AT_producer = 0x25;
 export const DW_AT_upper_bound = 0x2f;
 export const DW_AT_abstract_origin = 0x31;
@@ -135,7 +131,6 @@ export const DW_FORM_GNU_strp_alt = 0x1f21;
 // 7.5.1, "Unit Headers".
 export const DW_UT_compile = 0x01;
 export const DW_UT_type = 0x02;
-export const DW_UT_partial = 0x03;
 export const DW_UT_skeleton = 0x04;
 export const DW_UT_split_compile = 0x05;
 export const DW_UT_split_type = 0x06;

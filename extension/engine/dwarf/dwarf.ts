@@ -8,6 +8,7 @@ import { Die, textAt } from './die';
 import { malformed } from './malformed';
 import { DebugSections } from './sections';
 import { readUnitHeaders, type UnitHeader } from './unit_headers';
+import { lowerBound } from '../shared/search';
 
 /** Debug information of one ELF file (or .dwo file). */
 export class Dwarf {
@@ -62,15 +63,7 @@ export class Dwarf {
     if (recent && address >= recent.base + recent.firstDie && address < recent.base + recent.end)
       return recent;
     const units = this.units;
-    let low = 0;
-    let high = units.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const unit = units[middle];
-      if (unit && unit.base + unit.end <= address) low = middle + 1;
-      else high = middle;
-    }
-    const unit = units[low];
+    const unit = units[lowerBound(units.length, (i) => units[i]!.base + units[i]!.end <= address)];
     if (!unit || address < unit.base + unit.firstDie || address >= unit.base + unit.end)
       throw malformed(this.path, `refers to entry 0x${address.toString(16)}, which is in no unit`);
     this.recentUnit = unit;

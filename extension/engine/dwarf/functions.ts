@@ -21,8 +21,6 @@ export interface FunctionPlace {
   file: string;
   /** 1-based; 0 when the compiler did not say. */
   line: number;
-  /** Last line with code of the function in `file`; only when asked for and there is code. */
-  endLine?: number;
   /** Offset in `section` of a relocatable file, otherwise a virtual address; undefined for a declaration. */
   address?: number;
   section?: number;
@@ -33,40 +31,28 @@ export interface FunctionPlace {
  * has a line of its own. Walks the whole unit, so it is meant for the one that was edited.
  * @throws HotPatchError `layout-unchecked` when the unit's entries are in a .dwo file that is not there.
  * @throws HotPatchError `unsupported-object` when it is malformed.
- * @param options.endLines also run the line program, to know where each function ends.
  */
-export function functionLines(
-  elf: ElfFile,
-  unit: Unit,
-  options: { endLines?: boolean } = {},
-): FunctionPlace[] {
-  return reading(elf.path, () => readFunctions(elf, unit, options.endLines ?? false));
+export function functionLines(elf: ElfFile, unit: Unit): FunctionPlace[] {
+  return reading(elf.path, () => readFunctions(elf, unit));
 }
 
-function readFunctions(elf: ElfFile, unit: Unit, endLines: boolean): FunctionPlace[] {
+function readFunctions(elf: ElfFile, unit: Unit): FunctionPlace[] {
   const { dwarf, header, file: fileOf } = entriesOf(elf, unit);
   const places: FunctionPlace[] = [];
-  const code: { place: FunctionPlace; file: number; size: number }[] = [];
   const origin = new Die(dwarf);
   forEachEntry(dwarf, header, dw.DW_TAG_subprogram, (die) => {
     const { symbol, name, file, line } = declarationOf(dwarf, die, header, origin);
     if (name === undefined && symbol === undefined) return;
     const low = die.addressOf(dw.DW_AT_low_pc);
-    const place: FunctionPlace = {
+    places.push({
       symbol: symbol ?? name ?? '',
       name: name ?? symbol ?? '',
       file: (file === undefined ? undefined : fileOf(header, file)) ?? unit.path,
       line: line ?? 0,
       ...(low ? { address: low.address } : {}),
       ...(low?.section === undefined ? {} : { section: low.section }),
-    };
-    places.push(place);
-    if (!low || file === undefined) return;
-    const high = die.addressOf(dw.DW_AT_high_pc);
-    const size = high ? high.address - low.address : (die.number(dw.DW_AT_high_pc) ?? 0);
-    code.push({ place, file, size });
+    });
   });
-  if (endLines) addEndLines(elf, unit, code);
   return places;
 }
 
@@ -175,37 +161,4 @@ function lineTableOf(elf: ElfFile, unit: Unit): ReturnType<typeof readLineTable>
   const dwarf = Dwarf.of(elf);
   const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
   return offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);
-}
-
-/** Sets `endLine` from the rows of the line table that lie in each function's code. */
-function addEndLines(
-  elf: ElfFile,
-  unit: Unit,
-  functions: { place: FunctionPlace; file: number; size: number }[],
-): void {
-  const dwarf = Dwarf.of(elf);
-  const table = lineTableOf(elf, unit);
-  if (!table) return;
-  const bySection = new Map<number | undefined, LineRow[]>();
-  for (const row of readLineRows(dwarf, table)) {
-    const rows = bySection.get(row.section);
-    if (rows) rows.push(row);
-    else bySection.set(row.section, [row]);
-  }
-  for (const rows of bySection.values()) rows.sort((a, b) => a.address - b.address);
-  for (const { place, file, size } of functions) {
-    const rows = bySection.get(place.section) ?? [];
-    const start = place.address ?? 0;
-    let low = 0;
-    let high = rows.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((rows[middle]?.address ?? 0) < start) low = middle + 1;
-      else high = middle;
-    }
-    let end = 0;
-    for (let row = rows[low]; row && row.address < start + size; row = rows[++low])
-      if (row.file === file && row.line > end) end = row.line;
-    if (end >= place.line && end > 0) place.endLine = end;
-  }
 }

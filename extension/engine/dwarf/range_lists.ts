@@ -2,7 +2,7 @@
 // as they are they would begin at address 0, and lldb, which keeps one range from the lowest to the highest address of
 // a unit with a size of 32 bits (DWARFDebugAranges.h), would no longer find the unit of an address in the patch.
 // Changes lengths in place; their encodings stay as long as they were.
-
+import { afterLeb, uleb } from '../elf/leb128';
 import * as dw from './constants';
 
 const ADDRESS = 8;
@@ -24,7 +24,7 @@ export function emptyAbsentRanges(lists: Buffer, addresses: Buffer | undefined):
       const kind = lists[at++]!;
       if (kind === dw.DW_RLE_startx_length) {
         const index = uleb(lists, at);
-        if (isAbsent(addresses, ADDRESSES_HEADER + index.value * ADDRESS)) clear(lists, index.end);
+        if (isAbsent(addresses, ADDRESSES_HEADER + index * ADDRESS)) clear(lists, afterLeb(lists, at));
       } else if (kind === dw.DW_RLE_start_length && isAbsent(lists, at)) clear(lists, at + ADDRESS);
       at = operandsEnd(lists, kind, at);
     }
@@ -38,34 +38,24 @@ function operandsEnd(bytes: Buffer, kind: number, at: number): number {
     case dw.DW_RLE_end_of_list:
       return at;
     case dw.DW_RLE_base_addressx:
-      return uleb(bytes, at).end;
+      return afterLeb(bytes, at);
     case dw.DW_RLE_startx_endx:
     case dw.DW_RLE_startx_length:
     case dw.DW_RLE_offset_pair:
-      return uleb(bytes, uleb(bytes, at).end).end;
+      return afterLeb(bytes, afterLeb(bytes, at));
     case dw.DW_RLE_base_address:
       return at + ADDRESS;
     case dw.DW_RLE_start_end:
       return at + 2 * ADDRESS;
     case dw.DW_RLE_start_length:
-      return uleb(bytes, at + ADDRESS).end;
+      return afterLeb(bytes, at + ADDRESS);
     default:
       return bytes.length; // of a later version of DWARF: nothing behind it can be told
   }
 }
 
-/** An unsigned LEB128 number (7.6). */
-function uleb(bytes: Buffer, start: number): { value: number; end: number } {
-  let value = 0;
-  for (let at = start, scale = 1; at < bytes.length; at++, scale *= 128) {
-    value += (bytes[at]! & 0x7f) * scale;
-    if (bytes[at]! < 0x80) return { value, end: at + 1 };
-  }
-  return { value, end: bytes.length };
-}
-
 /** Makes it 0, in as many bytes. */
 function clear(bytes: Buffer, start: number): void {
-  const { end } = uleb(bytes, start);
+  const end = Math.min(afterLeb(bytes, start), bytes.length);
   for (let at = start; at < end; at++) bytes[at]! &= 0x80;
 }

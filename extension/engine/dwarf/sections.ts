@@ -4,6 +4,7 @@
 import { architectureOf } from '../arch/choose';
 import type { ElfFile, Section } from '../elf/file';
 import * as elfConstants from '../elf/constants';
+import { lowerBound } from '../shared/search';
 
 const SYMBOL_SIZE = 24;
 const RELA_SIZE = 24;
@@ -122,13 +123,7 @@ function lookup(fields: number[], targets: number[]): (offset: number) => number
     return (offset) => byField.get(offset);
   }
   return (offset) => {
-    let low = 0;
-    let high = fields.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((fields[middle] ?? 0) < offset) low = middle + 1;
-      else high = middle;
-    }
-    return fields[low] === offset ? targets[low] : undefined;
+    const i = lowerBound(fields.length, (at) => fields[at]! < offset);
+    return fields[i] === offset ? targets[i] : undefined;
   };
 }

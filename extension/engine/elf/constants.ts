@@ -6,7 +6,6 @@ export const ET_EXEC = 2;
 export const ET_DYN = 3;
 
 // gABI, "Sections": sh_type, sh_flags and special indices.
-export const SHT_NULL = 0;
 export const SHT_PROGBITS = 1;
 export const SHT_SYMTAB = 2;
 export const SHT_STRTAB = 3;
@@ -16,8 +15,6 @@ export const SHT_NOTE = 7;
 export const SHT_NOBITS = 8;
 export const SHT_DYNSYM = 11;
 export const SHT_INIT_ARRAY = 14;
-export const SHT_FINI_ARRAY = 15;
-export const SHT_GROUP = 17;
 export const SHT_SYMTAB_SHNDX = 18;
 export const SHT_GNU_VERSYM = 0x6fffffff;
 export const SHT_GNU_VERNEED = 0x6ffffffe;
@@ -28,7 +25,6 @@ export const SHF_ALLOC = 0x2;
 export const SHF_EXECINSTR = 0x4;
 export const SHF_MERGE = 0x10;
 export const SHF_STRINGS = 0x20;
-export const SHF_INFO_LINK = 0x40;
 export const SHF_GROUP = 0x200;
 export const SHF_TLS = 0x400;
 export const SHF_COMPRESSED = 0x800;
@@ -43,24 +39,20 @@ export const SHN_XINDEX = 0xffff;
 export const STB_LOCAL = 0;
 export const STB_GLOBAL = 1;
 export const STB_WEAK = 2;
-export const STB_GNU_UNIQUE = 10;
 export const STT_NOTYPE = 0;
 export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
 export const STT_SECTION = 3;
 export const STT_FILE = 4;
-export const STT_COMMON = 5;
 export const STT_TLS = 6;
 export const STT_GNU_IFUNC = 10;
 export const STV_DEFAULT = 0;
-export const STV_HIDDEN = 2;
 
 // gABI, "Program Header".
 export const PT_LOAD = 1;
 export const PT_DYNAMIC = 2;
 export const PT_NOTE = 4;
 export const PT_TLS = 7;
-export const PT_GNU_EH_FRAME = 0x6474e550;
 export const PT_GNU_STACK = 0x6474e551;
 export const PF_X = 1;
 export const PF_W = 2;
@@ -72,7 +64,6 @@ export const ELFCOMPRESS_ZSTD = 2;
 
 // gABI, "Dynamic Section".
 export const DT_NULL = 0;
-export const DT_NEEDED = 1;
 export const DT_STRTAB = 5;
 export const DT_SYMTAB = 6;
 export const DT_RELA = 7;
@@ -80,7 +71,6 @@ export const DT_RELASZ = 8;
 export const DT_RELAENT = 9;
 export const DT_STRSZ = 10;
 export const DT_SYMENT = 11;
-export const DT_SONAME = 14;
 export const DT_VERSYM = 0x6ffffff0n;
 export const DT_VERNEED = 0x6ffffffen;
 export const DT_VERNEEDNUM = 0x6fffffffn;

@@ -2,6 +2,7 @@
 // Made from the compiler's output (save/compile.ts), read by the comparison and by the linker.
 // Must not know anything about the running process.
 import { HotPatchError } from '../model/errors';
+import { lowerBound } from '../shared/search';
 import * as abi from './constants';
 import type { ElfFile } from './file';
 import { MACHINES } from './machines';
@@ -142,8 +143,8 @@ export class ObjectFile {
   /** Relocations with start <= offset < end. */
   relocationsIn(section: Section, start: number, end: number): readonly Relocation[] {
     const all = this.relocations(section);
-    const first = lowerBound(all, start);
-    const last = lowerBound(all, end);
+    const first = lowerBound(all.length, (i) => all[i]!.offset < start);
+    const last = lowerBound(all.length, (i) => all[i]!.offset < end);
     return first === 0 && last === all.length ? all : all.slice(first, last);
   }
 
@@ -263,7 +264,7 @@ export class ObjectFile {
   }
 }
 
-export function isDefined(symbol: ElfSymbol): boolean {
+function isDefined(symbol: ElfSymbol): boolean {
   return symbol.section !== abi.SHN_UNDEF && symbol.name !== '';
 }
 
@@ -286,15 +287,4 @@ function newSectionSymbol(section: Section, index: number): ElfSymbol {
     visibility: abi.STV_DEFAULT,
     section: section.index,
   };
-}
-
-function lowerBound(relocations: readonly Relocation[], offset: number): number {
-  let low = 0;
-  let high = relocations.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (relocations[middle]!.offset < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

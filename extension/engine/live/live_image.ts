@@ -9,6 +9,7 @@ import type { ElfFile, ElfSymbol, Section } from '../elf/file';
 import { type ImportedSymbol, readImports } from '../elf/symbol_versions';
 import { readFixes, type WrittenFix } from '../patch_format/note';
 import { HotPatchError } from '../model/errors';
+import { lowerBound } from '../shared/search';
 
 export interface LiveSymbol {
   name: string;
@@ -327,14 +328,7 @@ export class LiveImage {
 }
 
 function firstAtOrAbove(symbols: readonly LiveSymbol[], address: number): number {
-  let low = 0;
-  let high = symbols.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (symbols[middle]!.address < address) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return lowerBound(symbols.length, (i) => symbols[i]!.address < address);
 }
 
 /** A module without symbols cannot be compared with.

@@ -100,7 +100,7 @@ export function liveText({ milliseconds: time, functions }: NonNullable<Progress
 }
 
 /** When the edited functions were live, and when it was known that they are what the whole unit gives. */
-export function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string | undefined {
+function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string | undefined {
   if (!firstLight || firstLight.outcome === 'withdrawn') return undefined;
   const { live, exact, outcome, corrected = [] } = firstLight;
   const what = outcome === 'corrected' && corrected.length > 0 ? ` (${corrected.join(', ')})` : '';

@@ -3,8 +3,8 @@
 import * as abi from '../elf/constants';
 import { type ElfFile, findNote } from '../elf/file';
 
-export const NOTE_OWNER = 'hot_fix';
-export const NOTE_TYPE = 1;
+const NOTE_OWNER = 'hot_fix';
+const NOTE_TYPE = 1;
 export const NOTE_SIZE = 128;
 export const FIX_SIZE = 80;
 export const GUARD_SIZE = 24;

@@ -8,7 +8,7 @@ import { isOneFamily, type Discovery } from './discovery';
 
 /** The processes to attach to. Pure.
  * Throws HotPatchError several-processes when the target means one and they are not of one program instance. */
-export function chooseUnprepared(
+function chooseUnprepared(
   unprepared: readonly PatchableProcess[],
   target: Target,
   parentOf: (pid: number) => number | undefined,

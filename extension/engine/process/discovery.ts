@@ -27,7 +27,7 @@ interface Match extends LiveTarget {
 const SYSTEM = /^\/(usr\/)?(bin|sbin|lib|lib32|lib64|libexec|share)\//;
 
 /** Could a module have been built from a file here? Decided from section headers alone. */
-export function mayHaveSources(path: string, elf: Pick<ElfFile, 'section'>): boolean {
+function mayHaveSources(path: string, elf: Pick<ElfFile, 'section'>): boolean {
   if (elf.section('.debug_info')) return true;
   return !SYSTEM.test(path) && elf.section('.symtab') !== undefined;
 }

@@ -13,7 +13,7 @@ const YOUNG = 60_000;
 const MADE_BY = /^\.?[0-9a-z]+-(\d+)-\d+/;
 
 /** @param now Unix milliseconds */
-export async function sweepLeftOvers(pid: number, controlDirectory: string, now = Date.now()): Promise<void> {
+async function sweepLeftOvers(pid: number, controlDirectory: string, now = Date.now()): Promise<void> {
   const isLeft = (path: string): boolean => {
     const engine = MADE_BY.exec(basename(path))?.[1];
     const stats = lookAt(path);

@@ -1,7 +1,7 @@
 // Why a runtime that is in a process does not answer, from /proc: each reason with a sentence of its own instead of
 // "did not answer". Looks once, after the time is over; decides nothing.
 import { hostArchitecture } from '../arch/choose';
-import { entriesOf, linkTarget, readProcess, readProcessText } from '../host';
+import { entriesOf, readProcess, readProcessText } from '../host';
 import { parseMaps } from './maps';
 
 /** What keeps the worker thread from working; undefined when nothing is seen. */
@@ -35,10 +35,4 @@ async function lockWaitedFor(pid: number, workerTid: number): Promise<string | u
   if (path === '[heap]' || /\/libc[-.][^/]*so/.test(path))
     return `its runtime waits for a lock in ${path}, which another thread holds`;
   return undefined;
-}
-
-/** Does the process see other files under the same names (chroot, a container)? */
-export function hasOtherRoot(pid: number): boolean {
-  const root = linkTarget(`/proc/${pid}/root`);
-  return root !== undefined && root !== '/';
 }

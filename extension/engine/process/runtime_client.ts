@@ -300,10 +300,7 @@ function stoppedMessage(target: PatchableProcess, stopped: NonNullable<RunState[
 }
 
 /** Does the process's memory hold what the runtime says it wrote? Null when it cannot be read. */
-export async function verifyFromMemory(
-  pid: number,
-  { trampoline }: PatchedFunction,
-): Promise<boolean | null> {
+async function verifyFromMemory(pid: number, { trampoline }: PatchedFunction): Promise<boolean | null> {
   const expected = trampoline.bytesAfter || trampoline.bytesBefore;
   if (expected === '') return null;
   try {

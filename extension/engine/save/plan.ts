@@ -175,7 +175,7 @@ function buildDiffers(
 const NEUTRAL =
   /^-(ffunction-sections|fdata-sections|f(no-)?merge-constants|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
 
-export function sameBuild(fresh: Producer, live: Producer): boolean {
+function sameBuild(fresh: Producer, live: Producer): boolean {
   const relevant = (producer: Producer): string =>
     [...new Set(producer.options.filter((option) => !NEUTRAL.test(option)))].sort().join(' ');
   return (

@@ -11,7 +11,7 @@ export async function copyDiagnostics(session: Session): Promise<void> {
   void vscode.window.showInformationMessage('Hot Patch: diagnostics are on the clipboard.');
 }
 
-export async function diagnosticsText(session: Session): Promise<string> {
+async function diagnosticsText(session: Session): Promise<string> {
   const { state } = session.store;
   const version = (session.context.extension.packageJSON as { version: string }).version;
   const part = (title: string, value: unknown) => `## ${title}\n${JSON.stringify(value, undefined, 1)}\n`;

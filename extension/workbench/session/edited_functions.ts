@@ -46,7 +46,7 @@ interface Body {
 }
 
 /** Pure but for the parser. */
-export async function findEdited(
+async function findEdited(
   before: ReadonlyMap<string, string>,
   texts: ReadonlyMap<string, string>,
   others: ReadonlyMap<string, string>,
@@ -117,7 +117,7 @@ function leadsTo(bodies: readonly Body[], from: string, to: string): boolean {
 const LONGEST = 40;
 
 /** The first line that differs, and of it the statement: `n * 3 + 1 → n * 9`. */
-export function changedLine(before: readonly string[], after: readonly string[]): string {
+function changedLine(before: readonly string[], after: readonly string[]): string {
   const at = after.findIndex((line, index) => line !== before[index]);
   const from = before[at < 0 ? after.length : at] ?? '';
   const to = after[at] ?? '';

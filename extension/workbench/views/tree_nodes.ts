@@ -382,7 +382,7 @@ function verification(f: PatchedFunction): { short: string; long: string } {
 }
 
 /** `e99bce` → `e9 9b ce`. */
-export function spaced(bytes: string): string {
+function spaced(bytes: string): string {
   return bytes.replace(/..(?=.)/g, '$& ');
 }
 
