@@ -5,12 +5,25 @@ import { resolve } from 'node:path';
 import { constants } from 'node:os';
 import { version } from '../../package.json';
 import { HELP, parseCommand, UsageError, type Command } from './arguments';
+import { endOnInterrupt, endWhenNobodyReads, interruptible } from './interrupts';
+import {
+  DONE,
+  err,
+  exitStatusOf,
+  failure,
+  out,
+  printJson,
+  printMessages,
+  printResult,
+  progress,
+  USAGE,
+  VERDICT_STATUS,
+} from './report';
 import { watchSaves } from './saves';
 import {
   attachText,
   checkText,
   detachText,
-  diagnosticText,
   liveText,
   problemText,
   processesText,
@@ -18,11 +31,10 @@ import {
   statusText,
 } from '../engine/model/text';
 import { createEngine } from '../engine/create_engine';
-import type { Engine, PatchRequest, Target } from '../engine/engine';
+import type { Engine, Target } from '../engine/engine';
 import { ERROR_TABLE, HotPatchError, toProblem } from '../engine/model/errors';
 import type {
   Attachability,
-  CheckReport,
   PatchableProcess,
   PatchResult,
   Problem,
@@ -31,105 +43,6 @@ import type {
 import { isOneFamily } from '../engine/process/discovery';
 import { hasDebugInformation } from '../engine/process/modules';
 import { replaceProcess } from '../engine/process/system_calls';
-
-const DONE = 0;
-const COMPILE_ERROR = 1;
-const REFUSED = 2;
-const NO_PROCESS = 3;
-const RUNTIME_FAILED = 4;
-const USAGE = 64;
-
-function exitStatusOf({ outcome, refusals }: Pick<PatchResult, 'outcome' | 'refusals'>): number {
-  if (outcome !== 'refused' && outcome !== 'failed') return DONE;
-  const [first] = refusals;
-  if (outcome === 'failed' && first) return ERROR_TABLE[first.code].exit;
-  return outcome === 'refused' ? REFUSED : RUNTIME_FAILED;
-}
-
-const VERDICT_STATUS: Record<CheckReport['verdict'], number> = {
-  ready: DONE,
-  edited: DONE,
-  'compile-failed': COMPILE_ERROR,
-  'no-command': COMPILE_ERROR,
-  'flags-differ': REFUSED,
-  'other-build': REFUSED,
-  'no-process': NO_PROCESS,
-};
-
-const out = (text: string): void => void process.stdout.write(text);
-const err = (text: string): void => void process.stderr.write(text);
-const printJson = (document: unknown): void => out(`${JSON.stringify(document)}\n`);
-
-/** A result that could not be made, as the document that `--json` promises. */
-function failure(problem: Problem, files: string[] = []): PatchResult {
-  return {
-    outcome: 'failed',
-    files,
-    processes: [],
-    refusals: [problem],
-    warnings: [],
-    diagnostics: [],
-    changed: [],
-    timings: {},
-  };
-}
-
-function printMessages(result: PatchResult): void {
-  for (const diagnostic of result.diagnostics) err(diagnosticText(diagnostic));
-  for (const warning of result.warnings) err(problemText(warning, 'warning'));
-  for (const refusal of result.refusals) err(problemText(refusal));
-}
-
-function printResult(result: PatchResult, json: boolean): number {
-  if (json) printJson(result);
-  else {
-    printMessages(result);
-    const succeeded = result.outcome !== 'refused' && result.outcome !== 'failed';
-    (succeeded ? out : err)(resultText(result));
-  }
-  return exitStatusOf(result);
-}
-
-/** The step that runs, on one line of a terminal that each next one replaces; nothing where output is kept. */
-function progress(): { show: NonNullable<PatchRequest['onProgress']>; clear: () => void } {
-  const terminal = process.stderr.isTTY;
-  const clear = (): void => {
-    if (terminal) err('\r\x1b[K');
-  };
-  return {
-    show: ({ step, file }) => {
-      if (terminal) err(`\r\x1b[K${step}${file ? ` ${file}` : ''}…`);
-    },
-    clear,
-  };
-}
-
-const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Ends in order, so that temporary files are removed. */
-function endOnInterrupt(): void {
-  for (const name of INTERRUPTS) process.once(name, () => process.exit(128 + constants.signals[name]));
-}
-
-/** `hot-patch … | head`: whoever read has read enough. */
-function endWhenNobodyReads(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  });
-}
-
-/** Aborted by Ctrl+C, so that compilers end and the status says so; a second one ends at once. */
-function interruptible(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of INTERRUPTS)
-    process.removeAllListeners(name).once(name, () => {
-      endOnInterrupt();
-      process.exitCode = 128 + constants.signals[name];
-      controller.abort(new Error(`interrupted by ${name}`));
-    });
-  return controller.signal;
-}
 
 async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }>): Promise<number> {
   const { show, clear } = progress();
