@@ -1,0 +1,97 @@
+// A unit whose saves `hot-patch watch` patches, with what it says of first light.
+import { strict as assert } from 'node:assert';
+import type { PatchResult } from '../../extension/engine/model/result';
+import { cli } from './paths';
+import type { Program } from './program';
+import { type Session, Unit, type UnitOptions } from './session';
+
+export const O0 = ['-O0', '-g'];
+
+/** A unit whose saves are watched, of which one was made: the text of the running code is known from then on. */
+export class Watched {
+  private constructor(
+    readonly session: Session,
+    readonly unit: Unit,
+    readonly watch: Program,
+  ) {}
+
+  static async start(
+    session: Session,
+    source: string,
+    { watch: words = ['--json'], ...options }: UnitOptions & { watch?: string[] } = {},
+  ): Promise<Watched> {
+    const unit = await Unit.start(session, source, { flags: O0, ...options });
+    const args = [cli, 'watch', '--verbose', ...words, session.directory];
+    const watched = new Watched(session, unit, await session.startCommand(process.execPath, args));
+    await watched.watch.errorLine(/^watching/);
+    if (words.includes('--json')) {
+      assert.equal((await watched.save(source, `${source}\n`)).outcome, 'unchanged');
+    }
+    return watched;
+  }
+
+  /** Edits the unit and saves it. */
+  async save(from: string | RegExp, to: string, file = this.unit.file): Promise<PatchResult> {
+    this.session.edit(file, from, to);
+    return this.result();
+  }
+
+  async result(): Promise<PatchResult> {
+    return JSON.parse(await this.watch.line()) as PatchResult;
+  }
+
+  value(n: number): Promise<number> {
+    return this.unit.value(n);
+  }
+
+  /** A save that was live ahead, with what came of it. */
+  async light(from: string, to: string, outcome = 'confirmed'): Promise<PatchResult> {
+    const result = await this.save(from, to);
+    const shown = `${JSON.stringify(result, null, 1)}\n${this.watch.errorLines.join('\n')}`;
+    assert.equal(result.firstLight?.outcome, outcome, shown);
+    assert.ok(result.firstLight.live <= result.firstLight.exact);
+    return result;
+  }
+
+  /** A save of which nothing was live ahead, for a reason. */
+  async exact(from: string, to: string, reason: RegExp, file?: string): Promise<PatchResult> {
+    const result = await this.save(from, to, file);
+    assert.equal(result.firstLight, undefined, JSON.stringify(result, null, 1));
+    await this.watch.errorLine((line) => line.includes('no first light: ') && reason.test(line));
+    return result;
+  }
+
+  /** Nothing would be done by an exact save of the text as it is. */
+  async isExact(): Promise<void> {
+    await this.session.patch([this.unit.file, '--dry-run'], 'unchanged');
+  }
+}
+
+export const inC = `
+static long calls = 100;
+static long twice(long n) { return 2 * n; }
+long (*volatile operation)(long) = twice;
+long other(long n) { calls++; return n + 1; }
+long value(long n) {
+  return operation(n) + other(n) + calls;
+}
+`;
+export const inCplusplus = `
+#include <string>
+namespace { long calls = 100; }
+struct Shape { virtual ~Shape() {} virtual long area(long n) const; };
+long Shape::area(long n) const { return n; }
+static long twice(long n) { std::string text("ab"); return text.size() * n; }
+namespace { long other(long n) { calls++; return n + 1; } }
+long value(long n) {
+  Shape shape; const Shape *any = &shape;
+  return twice(n) + other(n) + calls + any->area(0);
+}
+`;
+
+export const compilers: { title: string; source: string; options: UnitOptions }[] = [
+  { title: 'gcc', source: inC, options: { language: 'c', compiler: 'gcc' } },
+  { title: 'g++', source: inCplusplus, options: { compiler: 'g++' } },
+  { title: 'clang', source: inC, options: { language: 'c', compiler: 'clang' } },
+  { title: 'clang++', source: inCplusplus, options: { compiler: 'clang++' } },
+];
