@@ -2,8 +2,8 @@
 // but the generator's own check.
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import { ERROR_TABLE } from '../../extension/engine/model/error_table';
 import { objection, roomOf, ROOMS } from '../../scripts/layers.mjs';
 import { root } from '../support/paths';
@@ -134,6 +134,30 @@ describe('the error table', () => {
     for (const [, code, body] of sections) {
       assert.ok(body!.length > 80, `the section of ${code} says too little`);
     }
+  });
+});
+
+describe('the documentation', () => {
+  it('names files that are there', () => {
+    const folders = ['', 'extension/', 'extension/engine/', 'extension/workbench/', 'native/', 'native/src/'];
+    const all = ['extension', 'native', 'test', 'scripts']
+      .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
+      .map((path) => basename(path));
+    const exists = (path: string): boolean =>
+      path.includes('/')
+        ? folders.some((folder) => existsSync(join(root, folder, path)))
+        : all.includes(path) || existsSync(join(root, path));
+    const documents = ['.', 'docs'].flatMap((folder) =>
+      readdirSync(join(root, folder)).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : [])),
+    );
+    const missing = documents.flatMap((document) =>
+      [...readFileSync(join(root, document), 'utf8').matchAll(/`([\w./-]+\.(?:ts|cc|h|S|mjs|def))`/g)]
+        .map((match) => match[1]!)
+        // What a port would add.
+        .filter((path) => !path.includes('aarch64') && !exists(path))
+        .map((path) => `${document}: ${path}`),
+    );
+    assert.deepEqual(missing, []);
   });
 });
 
