@@ -15,7 +15,9 @@ describe('a program that was started in a terminal, as always', () => {
     settings: {
       // As a terminal that was open before the extension was installed.
       'hotPatch.terminals': false,
-      'terminal.integrated.profiles.linux': { plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ' } } },
+      'terminal.integrated.profiles.linux': {
+        plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ', HISTFILE: '/dev/null' } },
+      },
       'terminal.integrated.defaultProfile.linux': 'plain',
     },
   });

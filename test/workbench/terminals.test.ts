@@ -27,7 +27,7 @@ describe('terminals of a workspace', () => {
       settings: {
         'hotPatch.attach': 'never',
         'terminal.integrated.profiles.linux': {
-          plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ' } },
+          plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ', HISTFILE: '/dev/null' } },
         },
         'terminal.integrated.defaultProfile.linux': 'plain',
       },

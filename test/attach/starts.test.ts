@@ -1,0 +1,196 @@
+// Programs that were started in one way or another, and attached to as a user does it: by hand in a debugger, as another
+// user, with workers that were forked before, behind a limit. And what is of them afterwards: children, other programs.
+import { strict as assert } from 'node:assert';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PatchableProcess } from '../../extension/engine/model/result';
+import { Gdb, Lldb } from '../support/debuggers';
+import { hotPatch } from '../support/hot_patch';
+import { dist } from '../support/paths';
+import type { Program } from '../support/program';
+import { useSession } from '../support/session';
+import { until } from '../support/until';
+
+const VALUE = 'long value(long n) {\n  return n * 2;\n}\n';
+
+const use = useSession(async (session) => {
+  session.copySample('family');
+  session.write('unit.c', VALUE);
+  await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O2'] });
+});
+
+beforeEach(() => use.session.write('unit.c', VALUE));
+
+type Listed = PatchableProcess & { attachable?: boolean };
+
+async function listed(pid: number): Promise<Listed | undefined> {
+  const { stdout } = await use.session.hotPatch('ps', '--all', '--json');
+  return (JSON.parse(stdout) as Listed[]).find((entry) => entry.pid === pid);
+}
+
+async function attach(...words: string[]): Promise<string> {
+  const { status, stdout, stderr } = await use.session.hotPatch('attach', ...words);
+  assert.equal(status, 0, stdout + stderr);
+  return stdout;
+}
+
+async function patch(factor: number, ...target: string[]): Promise<void> {
+  use.session.write('unit.c', VALUE.replace('n * 2', `n * ${factor}`));
+  await use.session.patch(['unit.c', ...target]);
+}
+
+async function fork(program: Program): Promise<number> {
+  return Number(await program.ask('fork'));
+}
+
+describe('a program that a debugger has', () => {
+  const debuggers = {
+    gdb: (pid: number) => Gdb.attach(pid),
+    lldb: (pid: number) => Lldb.attach(use.session.path('program'), pid),
+  };
+  for (const [name, start] of Object.entries(debuggers))
+    it(`is refused by the name of ${name}, with the way out, and can be attached to when that has let go`, async () => {
+      const program = await use.session.startPlain();
+      const debug = await start(program.pid);
+      const refused = await use.session.hotPatch('attach', String(program.pid));
+      assert.equal(refused.status, 3, refused.stdout);
+      assert.match(
+        refused.stderr,
+        new RegExp(`${name}.* debugs process ${program.pid} \\[debugged\\]\n +Detach`),
+      );
+      await debug.end();
+      await attach(String(program.pid));
+      await patch(3, '--pid', String(program.pid));
+      assert.equal(await program.ask('7'), '21');
+      await program.stop();
+    });
+});
+
+describe('a program that forks', () => {
+  const forked: number[] = [];
+  afterEach(() => {
+    for (const pid of forked.splice(0).reverse()) process.kill(pid, 'SIGKILL');
+  });
+
+  it('is attached to with all workers that it has forked before', async () => {
+    const program = await use.session.startPlain();
+    const child = await fork(program);
+    forked.push(child, await fork(program));
+    const said = await attach('./program');
+    for (const pid of [program.pid, ...forked]) assert.match(said, new RegExp(`attached: process ${pid} `));
+    await patch(3, '--all');
+    // The youngest reads the lines.
+    assert.equal(await program.ask('7'), '21');
+    for (const pid of [program.pid, ...forked]) {
+      const [status] = await use.session.status(String(pid));
+      assert.deepEqual(
+        status!.functions.map(({ version }) => version),
+        [1],
+      );
+    }
+  });
+
+  it('has children that can be patched when it was attached to before it forked', async () => {
+    const program = await use.session.startPlain();
+    await attach(String(program.pid));
+    await patch(3, '--pid', String(program.pid));
+    forked.push(await fork(program));
+    await until(
+      () => listed(forked[0]!),
+      (child) => child?.state === 'ready',
+    );
+    assert.equal(await program.ask('7'), '21');
+    await patch(4, '--pid', String(forked[0]));
+    assert.equal(await program.ask('7'), '28');
+  });
+});
+
+describe('a program that runs another in its place', () => {
+  it('is not attached to any more, and can be again', async () => {
+    const program = await use.session.startPlain();
+    const word = String(program.pid);
+    await attach(word);
+    await patch(3, '--pid', word);
+    assert.equal(await program.ask(`exec ${use.session.path('program')}`), 'ready');
+    assert.equal(await program.ask('7'), '14');
+    assert.equal((await listed(program.pid))?.attachable, true);
+    await attach(word);
+    await patch(4, '--pid', word);
+    assert.equal(await program.ask('7'), '28');
+    await program.stop();
+  });
+});
+
+describe('a program that may open no more files', () => {
+  it('is refused in the words of its loader, and attached to when it may', async () => {
+    const program = await use.session.startPlain();
+    const limit = (files: string) =>
+      use.session.run('prlimit', ['--pid', String(program.pid), `--nofile=${files}`]);
+    await limit('3:1024');
+    const refused = await use.session.hotPatch('attach', String(program.pid));
+    assert.equal(refused.status, 3, refused.stdout);
+    assert.match(refused.stderr, /Too many open files|[Ee]rror 24.*\[not-loaded\]/);
+    assert.equal(await program.ask('7'), '14');
+    await limit('1024:1024');
+    await attach(String(program.pid));
+    await patch(3, '--pid', String(program.pid));
+    assert.equal(await program.ask('7'), '21');
+    await program.stop();
+  });
+
+  it('says what is in the way when it reaches its limit afterwards', async () => {
+    const program = await use.session.startPlain();
+    await attach(String(program.pid));
+    await use.session.run('prlimit', ['--pid', String(program.pid), '--nofile=3:1024']);
+    use.session.write('unit.c', VALUE.replace('n * 2', 'n * 3'));
+    const refused = await use.session.hotPatch('patch', 'unit.c', '--pid', String(program.pid));
+    assert.equal(refused.status, 4, refused.stdout);
+    assert.match(refused.stderr, /open files|descriptor/);
+    assert.equal(await program.ask('7'), '14');
+    await program.stop();
+  });
+});
+
+describe("another user's program", () => {
+  const NOBODY = 65534;
+  const rights = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+  let shared = '';
+  before(function () {
+    if (process.getuid!() !== 0) this.skip();
+    // Where everybody may read; the sources are that user's.
+    shared = `/tmp/hot-patch-other-${process.pid}`;
+    mkdirSync(shared, { mode: 0o755 });
+  });
+  after(() => shared !== '' && rmSync(shared, { recursive: true }));
+
+  it('is attached to by root once; its user patches it then, and needs no right to trace', async () => {
+    const { session } = use;
+    const [work, tool] = [join(shared, 'work'), join(shared, 'tool')];
+    for (const name of ['cli.js', 'disassembler.js', 'iced_x86_bg.wasm', 'linux_x64', 'native'])
+      cpSync(join(dist, name), join(tool, name), { recursive: true });
+    mkdirSync(join(work, 'run'), { recursive: true, mode: 0o700 });
+    const commands = ['main.c', 'unit.c'].map((file) => {
+      cpSync(session.path(file), join(work, file));
+      return { directory: work, file, arguments: ['gcc', '-g', '-O2', '-c', file, '-o', `${file}.o`] };
+    });
+    for (const { arguments: args } of commands) await session.run(args[0]!, args.slice(1), work);
+    await session.run('gcc', ['main.c.o', 'unit.c.o', '-o', 'program'], work);
+    writeFileSync(join(work, 'compile_commands.json'), JSON.stringify(commands));
+    await session.run('chown', ['-R', `${NOBODY}:${NOBODY}`, work]);
+    const env = { ...process.env, XDG_RUNTIME_DIR: join(work, 'run'), TMPDIR: '/tmp', HOME: work };
+    const program = await session.startCommand('setpriv', [...rights, join(work, 'program')], env);
+    await program.line('ready');
+    const word = String(program.pid);
+    const ours = await hotPatch(['attach', word], { cwd: work, env });
+    assert.equal(ours.status, 0, ours.stderr);
+    await session.run('sh', ['-c', 'sed -i "s/n \\* 2/n * 3/" "$0"', join(work, 'unit.c')]);
+    const theirs = await session.startCommand(
+      'setpriv',
+      [...rights, process.execPath, join(tool, 'cli.js'), 'patch', join(work, 'unit.c'), '--pid', word],
+      env,
+    );
+    assert.equal(await theirs.exit(), 0, [...theirs.lines, ...theirs.errorLines].join('\n'));
+    assert.equal(await program.ask('7'), '21');
+    await program.stop();
+  });
+});
