@@ -163,6 +163,24 @@ void announce(Buffer &status) {
   sem_post(&attempted);
 }
 
+/** Milliseconds to wait before it is tried again to make the control directory, where that failed for want of what may be
+ * there later, such as room on the disk; else 0. */
+unsigned until_next_attempt() {
+  constexpr unsigned pause = 5000;
+  if (is_announced.load()) return 0;
+  switch (announce_error.load()) {
+  case ENOSPC:
+  case EDQUOT:
+  case EIO:
+  case EMFILE:
+  case ENFILE:
+  case ENOMEM:
+    return pause;
+  default:
+    return 0;
+  }
+}
+
 void *run(void *) {
   const int pid = getpid();
   begin_following();
@@ -183,7 +201,9 @@ void *run(void *) {
     if (!any && by_hand && !stopping.load()) load_default_patch();
     if ((any || by_hand) && !stopping.load()) tidy_up(status);
     busy.store(false);
-    wait_for_ring(0);
+    const unsigned pause = until_next_attempt();
+    wait_for_ring(pause);
+    if (pause != 0) was_asked_again.store(true);
     busy.store(true);
     if (stopping.load()) break;
   }

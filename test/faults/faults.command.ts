@@ -1,23 +1,46 @@
 // `npm run faults [-- --most N]`: what happens when something fails at each step, as a table. Ends with status 1 when a cell is wrong:
 // the process dead or half patched, an answer that says what is not so, a next save that fails, or files left behind.
-// With --most each call fails at no more than so many of its times.
+// With --most each call fails at no more than so many of its times. --rounds: of each kind of fault in a save.
 import { parseArgs } from 'node:util';
 import { RuntimeSession } from '../support/runtime_process';
+import { canMount, FAULTS } from './saves';
 import { type Cell, failEachCall, isWrong, spread, ways } from './failing_calls';
 
 /** @returns the number of wrong cells */
 export async function runFaults(argv: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...argv], options: { most: { type: 'string', default: '1000' } } });
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { most: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '20' } },
+  });
+  const wrongSaves = await failSaves(Number(values.rounds));
   const session = new RuntimeSession();
   try {
     const cells = await failEachCall(session, ways, spread(Number(values.most)), (cell) => {
       if (isWrong(cell)) console.log(`WRONG ${JSON.stringify(cell)}`);
     });
     print(cells);
-    return cells.filter(isWrong).length;
+    return cells.filter(isWrong).length + wrongSaves;
   } finally {
     await session.dispose();
   }
+}
+
+/** @returns in how many kinds of fault a save went wrong */
+async function failSaves(rounds: number): Promise<number> {
+  let wrong = 0;
+  for (const [what, run] of Object.entries(FAULTS)) {
+    if (what.includes('is full') && !canMount) continue;
+    // Of a disk each round is a size, twice the one before.
+    const count = what.includes('is full') ? Math.min(rounds, 8) : rounds;
+    try {
+      await run(count);
+      console.log(`${what.padEnd(40)}${count} saves, each whole, and the next one works`);
+    } catch (error) {
+      wrong++;
+      console.log(`WRONG ${what}: ${(error as Error).stack}`);
+    }
+  }
+  return wrong;
 }
 
 /** Rows are the calls, columns the steps; in each how many times it failed, and with which outcomes. */

@@ -24,11 +24,14 @@ export function createTemporaryDirectory(parent: string): string {
   for (const { name } of entriesOf(parent))
     if (NAME.test(name) && isAbandoned(join(parent, name))) remove(join(parent, name));
   const prefix = join(parent, `hot-patch-engine-${process.pid}-`);
+  let directory: string | undefined;
   try {
-    const directory = makeUniqueDirectory(prefix);
+    directory = makeUniqueDirectory(prefix);
     writeWhole(join(directory, OWNER), identityOf(process.pid) ?? '');
     return directory;
   } catch {
+    // One that does not say whose it is would stay there for a day.
+    if (directory !== undefined) remove(directory);
     return `${prefix}${randomBytes(3).toString('hex')}`;
   }
 }
