@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 namespace hot_fix {
 namespace {
 
+constexpr const char *worker_name = "hot_fix";
 constexpr std::size_t stack_size = 1 << 20; // constructors of hand-written patches run on it
 constexpr unsigned longest_finish = 3000;   // milliseconds, at the end of the process
 constexpr std::uint64_t straightening_patience = 100000; // microseconds
@@ -183,6 +185,8 @@ unsigned until_next_attempt() {
 
 void *run(void *) {
   const int pid = getpid();
+  // Again: pthread_setname_np goes through /proc, which may be that of another PID namespace, or not there.
+  prctl(PR_SET_NAME, worker_name);
   begin_following();
   allow_doorbell_only();
   exempt_thread(own_tid());
@@ -254,7 +258,7 @@ bool start_worker(const WorkerOptions &wanted) {
   const int error_number = pthread_create(&thread, &attributes, run, nullptr);
   const bool started = error_number == 0;
   if (started) {
-    pthread_setname_np(thread, "hot_fix");
+    pthread_setname_np(thread, worker_name);
     follow_process();
     owner_pid.store(getpid());
   }

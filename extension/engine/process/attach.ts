@@ -4,9 +4,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { EngineContext } from '../context';
-import { isThere } from '../host';
+import { isThere, linkTarget } from '../host';
 import { ERROR_TABLE, HotPatchError, type ErrorCode } from '../model/errors';
 import type { Attachability, AttachResult, PatchableProcess, Problem } from '../model/result';
+import { unreachableRuntime } from './missing_runtime';
 
 const PROGRAM = 'hot_fix_attach';
 const LIBRARY = 'libhot_fix.so';
@@ -30,11 +31,13 @@ export function createAttacher(directory: string, log: EngineContext['log']): At
   };
 
   return {
-    async attach({ pid, exe }) {
+    async attach({ pid, exe, state }) {
       const start = performance.now();
       const document = (await run([String(pid), join(directory, LIBRARY)])) as AttachDocument;
       const { outcome, error, activity, pause, total, thread } = document;
-      const problem = problemOf(pid, error);
+      // Another user's process is for that user to reach.
+      const unreachable = state === 'other-user' ? undefined : unreachableRuntime({ pid, exe });
+      const problem = problemOf(pid, error) ?? unreachable;
       log(
         problem ? 'warn' : 'info',
         `attach ${pid}: ${outcome}${problem ? `, ${problem.message} [${problem.code}]` : ` in ${total} µs, thread ${thread} (${activity}) paused ${pause} µs`}`,
@@ -53,8 +56,10 @@ export function createAttacher(directory: string, log: EngineContext['log']): At
       if (pids.length === 0) return [];
       const documents = (await run(['--look', ...pids.map(String)])) as LookDocument[];
       return documents.map(({ pid, outcome, error }) => {
-        const problem = problemOf(pid, error);
-        return { pid, outcome, ...(problem && { problem }) };
+        const exe = linkTarget(`/proc/${pid}/exe`) ?? '';
+        const unreachable = outcome === 'ready' ? unreachableRuntime({ pid, exe }) : undefined;
+        const problem = problemOf(pid, error) ?? unreachable;
+        return { pid, outcome: unreachable ? 'refused' : outcome, ...(problem && { problem }) };
       });
     },
   };

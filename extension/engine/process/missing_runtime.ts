@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { entriesOf, linkTarget, lookAt, readProcess, readProcessText } from '../host';
 import { HotPatchError } from '../model/errors';
-import type { PatchableProcess } from '../model/result';
+import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories } from './control_directory';
 
 /** A runtime announces itself some 20 ms after the start; on a machine under load that takes longer. Milliseconds. */
@@ -53,19 +53,24 @@ function workerOf(pid: number): number | undefined {
   return worker === undefined ? undefined : Number(worker);
 }
 
+/** Why a process that has the runtime cannot be patched from here; undefined when nothing is known to be in the way. */
+export function unreachableRuntime({ pid, exe }: Pick<PatchableProcess, 'pid' | 'exe'>): Problem | undefined {
+  const why = whyUnreachable(pid);
+  if (why === undefined || workerOf(pid) === undefined) return undefined;
+  return { code: 'runtime-unreachable', message: unreachable(pid, exe, why), pid };
+}
+
+function unreachable(pid: number, exe: string, why: string): string {
+  return `The runtime in ${exe} (process ${pid}) cannot be reached: ${why}`;
+}
+
 /** no-runtime, or runtime-unreachable with the reason. */
 export function missingRuntime({ pid, exe, asleep }: PatchableProcess): HotPatchError {
   if (asleep) return new HotPatchError('no-runtime', `${exe} (process ${pid}) was detached from`, { pid });
   if (workerOf(pid) === undefined)
     return new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
   const why = whyUnreachable(pid) ?? 'it has no control directory; is the disk full, or read-only?';
-  return new HotPatchError(
-    'runtime-unreachable',
-    `The runtime in ${exe} (process ${pid}) cannot be reached: ${why}`,
-    {
-      pid,
-    },
-  );
+  return new HotPatchError('runtime-unreachable', unreachable(pid, exe, why), { pid });
 }
 
 function whyUnreachable(pid: number): string | undefined {
