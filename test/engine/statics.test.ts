@@ -88,6 +88,30 @@ for (const { compiler, optimisation } of builds)
       );
 
       it(
+        'in several scopes are found when they are constants with pointers, and have none to keep',
+        inSession(async (session) => {
+          const unit = await Unit.start(
+            session,
+            `long value(long n) {
+  long result = n;
+  { static const char *const t[] = {"beta", "epsilon and more"}; result += t[result & 1][0]; }
+  { static const char *const t[] = {"z", "alpha"}; result += t[result & 1][0]; }
+  return result;
+}
+`,
+            { ...options, flags: [...options.flags, '-fPIC'] },
+          );
+          assert.equal(await unit.value(1), 1 + 101 + 122);
+          await session.patch(unit.file, 'unchanged');
+          await unit.editAndPatch('{"z", "alpha"}', '{"zoo", "Alpha", "more"}');
+          assert.equal(await unit.value(1), 1 + 101 + 122);
+          assert.equal(await unit.value(2), 2 + 98 + 122);
+          await unit.editAndPatch('long result = n;', 'long result = n + 1;');
+          assert.equal(await unit.value(2), 3 + 101 + 122);
+        }),
+      );
+
+      it(
         'in several scopes are refused when another is like one of them',
         inSession(async (session) => {
           const unit = await Unit.start(session, inScopes, options);

@@ -10,6 +10,13 @@ export interface Reduced extends Made {
   failure: Failure;
 }
 
+/** The same kind of failure, unedited or not, for the same reasons. */
+function isSame(one: Failure, other: Failure): boolean {
+  const reasons = ({ detail }: Failure) =>
+    [...new Set([...detail.matchAll(/; ([a-z-]+): /g)].map(([, code]) => code))].sort().join(' ');
+  return one.kind === other.kind && one.version < 0 === other.version < 0 && reasons(one) === reasons(other);
+}
+
 /** @param run runs a case; undefined when all is right */
 export async function reduce(
   made: Made,
@@ -23,7 +30,7 @@ export async function reduce(
     const smaller = remake(made, models);
     // What is left may use a function that is gone; then it does not compile.
     const found = await run(smaller.case).catch(() => undefined);
-    if (found?.kind !== failure.kind || found.version < 0 !== failure.version < 0) return false;
+    if (!found || !isSame(found, failure)) return false;
     small = { ...smaller, failure: found };
     return true;
   };

@@ -3,7 +3,7 @@
 // what unchanged code refers to (votes.ts), else by type and initial value; what is left is undecided.
 import type { ElfSymbol } from '../elf/file';
 import * as abi from '../elf/constants';
-import type { ObjectFile } from '../elf/object';
+import { isConstant, type ObjectFile } from '../elf/object';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 
 /** A static variable of a function as debug information declares it. */
@@ -91,7 +91,8 @@ export class StaticVariables {
       const symbol =
         section &&
         this.object.symbolsIn(section).find((other) => other.value === declared.address && isObject(other));
-      if (!section || !symbol) continue;
+      // Constants keep no state: a copy of one is as good as it.
+      if (!section || !symbol || isConstant(section)) continue;
       const key = keyOf(declared);
       families.set(symbol, key);
       const bytes =

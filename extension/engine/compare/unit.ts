@@ -264,8 +264,8 @@ export class UnitComparison {
       corrected = false;
       for (const { fn, homes } of several) {
         const pick = chosen.get(fn);
-        if (!pick || this.fits(pick)) continue;
-        const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(home));
+        if (!pick || this.fits(fn, pick)) continue;
+        const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(fn, home));
         if (!better) continue;
         chosen.set(fn, better);
         this.of(fn).live = better.live;
@@ -287,7 +287,7 @@ export class UnitComparison {
     for (let again = true; again;) {
       again = false;
       for (const [fn, pick] of chosen) {
-        if (this.object.isLeftOut(fn) || this.fits(pick) || !separable(fn, pick)) continue;
+        if (this.object.isLeftOut(fn) || this.fits(fn, pick) || !separable(fn, pick)) continue;
         again = true;
         const compared = this.of(fn);
         const other = homesOf.get(fn)!.find((home) => home !== pick && !separable(fn, home));
@@ -301,8 +301,11 @@ export class UnitComparison {
     }
   }
 
-  private fits({ current, original }: Home): boolean {
-    return [current, original].some((match) => match.equal && this.holds(match.expectations));
+  /** Would its references agree with the others if a function were this one? */
+  private fits(fn: ObjectFunction, { live, current, original }: Home): boolean {
+    return [current, original].some(
+      (match) => match.equal && this.holds(match.expectations, { fn, live, match }),
+    );
   }
 
   /** Other functions that would be changed with a function, because they are one with it in the process. */
@@ -366,18 +369,23 @@ export class UnitComparison {
 
   // --- expectations ------------------------------------------------------------------------------------------
 
-  private holds(expectations: readonly Expectation[]): boolean {
+  /** @param if a function were that one: what it refers to in itself (jump tables) is judged by it */
+  private holds(
+    expectations: readonly Expectation[],
+    supposed?: { fn: ObjectFunction; live: LiveFunction; match: Match },
+  ): boolean {
     return expectations.every((expectation) => {
       if (expectation.kind === 'variable') {
         const live = this.variable(expectation.symbol);
         return live !== undefined && live.address + expectation.offset === expectation.address;
       }
-      const target = this.of(expectation.target);
+      const isSupposed = expectation.target === supposed?.fn;
+      const target = isSupposed ? supposed : this.of(expectation.target);
       if (!target.live) return false;
       if (expectation.offset === 0 && expectation.address === target.live.entry) return true;
       if (expectation.offset === 0 && this.namesMeet(expectation.target, expectation.address)) return true;
       // A place inside a function: its own part, or its unlikely part.
-      const matched = this.matches.get(expectation.target);
+      const matched = isSupposed ? supposed.match : this.matches.get(expectation.target);
       if (!matched?.equal) return false;
       const offset = matched.offsets ? matched.offsets.get(expectation.offset) : expectation.offset;
       if (offset === undefined) return false;
