@@ -32,6 +32,10 @@ bool signal_bits(int tid, const char *name, std::uint64_t &bits);
 /** Whether the thread blocks the signal (SigBlk in /proc/TID/status); false when it is gone. */
 bool blocks_signal(int tid, int signal);
 
+/** A thread whose sandbox (seccomp) is not the calling thread's: it may forbid what a handler of the runtime calls, and
+ * end the thread or the process for it. 0 when there is none, -1 when the threads cannot be listed. */
+int find_sandboxed_thread();
+
 /** The name of the thread for messages, at most 15 characters; "?" when it is gone. */
 void thread_name(int tid, char (&name)[16]);
 

@@ -24,6 +24,7 @@
 #include "process.h"
 #include "processor_sync.h"
 #include "quiescence.h"
+#include "threads.h"
 #include "trap_masks.h"
 
 #include <algorithm>
@@ -84,6 +85,18 @@ Method choose_method(const List<EntryWrite> &writes, const PageProtection &pages
       std::all_of(writes.begin(), writes.end(), [&](const EntryWrite &write) { return can_spin(write, pages); });
   if (all_spin) return Method::spin;
   return tracer() == 0 && can_trap() ? Method::int3 : Method::parked;
+}
+
+/** Whether threads may be led into a handler: each of them calls the kernel there. */
+bool handlers_are_allowed(const EntryWrite &write, Failure &failure) {
+  const int tid = find_sandboxed_thread();
+  if (tid == 0) return true;
+  char name[16];
+  thread_name(tid, name);
+  const char *symbol = write.function->symbol;
+  return fail(failure, Code::sandboxed, 0, symbol,
+              "thread %d (%s) has a sandbox (seccomp) of its own, and %s cannot be changed without signals", tid, name,
+              symbol);
 }
 
 std::size_t closing_length(Method method) { return method == Method::spin ? sizeof arch::jump_to_self : 1; }
@@ -180,6 +193,7 @@ bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Gu
     if (!decide(write, failure)) return false;
   }
   Method method = choose_method(writes, pages);
+  if (method != Method::spin && !handlers_are_allowed(writes[0], failure)) return false;
   bool done = method != Method::parked && write_closed(writes, pages, guards, tails, method, retry, failure);
   if (!done && method == Method::int3 && failure.code == Code::signals_blocked) method = Method::parked;
   if (method == Method::parked) done = write_parked(writes, pages, guards, tails, retry, failure);

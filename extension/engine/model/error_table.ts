@@ -77,6 +77,7 @@ export const ERROR_TABLE = {
   'symbol-not-found': { kind: 'failed', exit: 4, shown: 'problems', title: 'A symbol of the patch is not in the process', hint: 'Save again; if it persists, restart the program.' },
   'thread-unresponsive': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread did not leave the bytes to be replaced in time', hint: 'Nothing was changed; save again.' },
   'signals-blocked': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread blocks all signals, so the function\'s entry cannot be replaced safely', hint: 'Link the program as position-independent (-pie), or do not block all signals in that thread.' },
+  'sandboxed': { kind: 'failed', exit: 4, shown: 'problems', title: 'A thread\'s sandbox forbids what the change of this function needs', hint: 'Link the program as position-independent (-pie), or start the sandbox later.' },
   'tracer-attached': { kind: 'failed', exit: 4, shown: 'problems', title: 'A debugger holds the process', hint: 'Let the process continue in the debugger.' },
   'seed-patch-failed': { kind: 'failed', exit: 4, shown: 'problems', title: 'The hand-written patch could not be loaded', hint: 'It must be a shared object that defines `FIXTABLE fix_table`; the message has dlopen\'s own words.' },
   'unknown-version': { kind: 'failed', exit: 4, shown: 'problems', title: 'The process has no such version of the function', hint: 'See `hot-patch status` for the versions it has.' },
