@@ -1,28 +1,10 @@
 // What becomes of first light: the whole unit behind it confirms it, in every process, and a newer save may overtake it.
 import { strict as assert } from 'node:assert';
-import { chmodSync } from 'node:fs';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine, Target } from '../../extension/engine/engine';
 import { cli } from '../support/paths';
 import { inSession, type Session, Unit } from '../support/session';
-import { inC, O0, Watched } from '../support/watched_unit';
-
-/** A compiler that the test can hold up, or have fail, when it compiles the whole unit. */
-function wrap(session: Session): string {
-  const script = `#!/bin/sh
-here=$(dirname "$0")
-case " $* " in
-  *" -w "*) ;;
-  *" -ffunction-sections "*)
-    while [ -e "$here/hold" ]; do sleep 0.05; done
-    if [ -e "$here/fail" ]; then echo "unit.c:1:1: error: the disk is full" >&2; exit 1; fi ;;
-esac
-exec gcc "$@"
-`;
-  const path = session.write('gcc', script);
-  chmodSync(path, 0o755);
-  return path;
-}
+import { inC, O0, Watched, wrap } from '../support/watched_unit';
 
 describe('first light in two processes of a program', () => {
   for (const compiler of ['g++', 'clang++'])

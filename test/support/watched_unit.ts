@@ -1,9 +1,11 @@
 // A unit whose saves `hot-patch watch` patches, with what it says of first light.
 import { strict as assert } from 'node:assert';
+import { chmodSync } from 'node:fs';
 import type { PatchResult } from '../../extension/engine/model/result';
 import { cli } from './paths';
 import type { Program } from './program';
 import { type Session, Unit, type UnitOptions } from './session';
+import { until } from './until';
 
 export const O0 = ['-O0', '-g'];
 
@@ -53,6 +55,24 @@ export class Watched {
     return result;
   }
 
+  /** The same with a compiler of `wrap`, which is held up until it was looked at what is live. */
+  async heldLight(from: string, to: string, check: () => Promise<void>): Promise<void> {
+    const hold = this.session.write('hold', '');
+    const isLive = (line: string) => line.startsWith('live in');
+    const saves = this.watch.errorLines.filter(isLive).length;
+    this.session.edit(this.unit.file, from, to);
+    const result = this.result();
+    await until(
+      () => this.watch.errorLines.filter(isLive).length,
+      (times) => times > saves,
+    );
+    await check();
+    await this.session.run('rm', [hold]);
+    assert.equal((await result).firstLight?.outcome, 'confirmed', JSON.stringify(await result, null, 1));
+    await check();
+    await this.isExact();
+  }
+
   /** A save of which nothing was live ahead, for a reason. */
   async exact(from: string, to: string, reason: RegExp, file?: string): Promise<PatchResult> {
     const result = await this.save(from, to, file);
@@ -65,6 +85,23 @@ export class Watched {
   async isExact(): Promise<void> {
     await this.session.patch([this.unit.file, '--dry-run'], 'unchanged');
   }
+}
+
+/** A compiler that the test can hold up, or have fail, when it compiles the whole unit. */
+export function wrap(session: Session, compiler = 'gcc'): string {
+  const script = `#!/bin/sh
+here=$(dirname "$0")
+case " $* " in
+  *" -w "*) ;;
+  *" -ffunction-sections "*)
+    while [ -e "$here/hold" ]; do sleep 0.05; done
+    if [ -e "$here/fail" ]; then echo "unit.c:1:1: error: the disk is full" >&2; exit 1; fi ;;
+esac
+exec ${compiler} "$@"
+`;
+  const path = session.write(compiler, script);
+  chmodSync(path, 0o755);
+  return path;
 }
 
 export const inC = `

@@ -23,6 +23,9 @@ export interface SpelledSource {
   directory: string;
   /** Does a file of this name exist? Absolute. */
   isThere: (path: string) => boolean;
+  /** When the compiler optimises (gcc): the variables that only the unit knows, qualified. Nothing may be assumed of what
+   * was left out, which may read and write them, and what is kept must not be used by more than in the whole unit. */
+  optimised?: { variables: readonly string[] } | undefined;
 }
 
 /** The text with only the bodies of `kept`, and of those that cannot be left out.
@@ -45,10 +48,12 @@ export function reduce(
   const changes: { at: number; end: number; put: string }[] = [];
   for (const [index, fn] of functions.entries())
     if (kept.has(index)) {
-      if (fn.mayBeLocal)
+      if (fn.mayBeLocal && !source.optimised)
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((used)) ' });
     } else if (fn.mayBeLeftOut) {
       const lines = text.slice(fn.body, fn.end).replace(/[^\n]+/g, '');
+      if (source.optimised)
+        changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((noipa)) ' });
       changes.push({ at: fn.body, end: fn.end, put: `{ ${LEFT_OUT}();${lines}}` });
     }
   const reason = includesOf(text, absolute, source.isThere, changes);
@@ -77,7 +82,7 @@ export function reduce(
       language: source.language,
       preamble: begin > 0 ? head + change(0, begin) : '',
       resume: line(begin),
-      rest: (begin > 0 ? '' : head) + change(begin, text.length) + TAIL,
+      rest: (begin > 0 ? '' : head) + change(begin, text.length) + TAIL + escape(source),
     },
     flags,
   };
@@ -93,6 +98,16 @@ __attribute__((used)) static void ${LEFT_OUT}unit(void) { ${LEFT_OUT}(); }
 `;
 /** Names that count how often they were expanded would count otherwise: then the unit does not compile. */
 const TAIL = `\ntypedef char ${LEFT_OUT}_counter[__COUNTER__ == 0 ? 1 : -1];\n`;
+
+/** Has the addresses of variables go where the compiler does not see them. */
+function escape({ language, optimised }: SpelledSource): string {
+  if (!optimised) return '';
+  const stores = optimised.variables.map((name, index) => {
+    const address = language === 'c' ? `&${name}` : `__builtin_addressof(::${name})`;
+    return `to[${index}] = (void *)${address}; `;
+  });
+  return `__attribute__((used, noipa)) static void ${LEFT_OUT}escape(void **to) { ${LEFT_OUT}(); ${stores.join('')}}\n`;
+}
 
 function quoted(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;

@@ -7,11 +7,9 @@ import { declarationOf, type ScannedText } from '../fast/edit';
 import { preambleEnd } from '../fast/preamble';
 import { reduce, type Reduced } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
-import { functionLines } from '../dwarf/functions';
 import { readUnits } from '../dwarf/units';
-import type { ObjectFunction } from '../elf/object';
 import * as abi from '../elf/constants';
-import { isThere, realPathOrSelf } from '../host';
+import { isThere } from '../host';
 import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
 import { isInitialiser } from '../compare/start_code';
@@ -20,8 +18,10 @@ import type { PatchResult } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { readUnit } from './compile';
 import { deliver, NOT_TAKEN } from './deliver';
+import { EditedCode, WrittenCode } from './edited_code';
 import type { EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
+import { compiledTogether, type Together } from './optimised_light';
 import { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -36,7 +36,7 @@ export interface FirstLight {
 
 /** Options under which the code of a function depends on others' bodies, or that first light was not tried with. */
 const UNSUPPORTED =
-  /^(-O([1-9sgz].*|fast)?|-f(sanitize|profile|auto-profile|branch-probabilities|instrument|openmp|openacc|plugin|modules|split-stack|gnu-tm|whole-program|preprocessed|directives-only|optimi[sz]e|permissive).*|--coverage|-coverage|-p|-pg|-traditional.*|-Xclang|-mllvm|--config.*|-specs.*|-include-pch|-x.*|@.*)$/;
+  /^(-O([4-9sgz].*|[1-3].+|fast)|-f(sanitize|profile|auto-profile|branch-probabilities|instrument|openmp|openacc|plugin|modules|split-stack|gnu-tm|whole-program|preprocessed|directives-only|optimi[sz]e|permissive).*|--coverage|-coverage|-p|-pg|-traditional.*|-Xclang|-mllvm|--config.*|-specs.*|-include-pch|-x.*|@.*)$/;
 
 /** Patches of reduced units one after the other: the types of each are compared with those of all before. */
 const MOST_REDUCED = 16;
@@ -56,16 +56,20 @@ export async function takeFirstLight(
     },
   });
   try {
-    const fresh = new Map<string, FreshUnit>();
-    const editedCode = new Map<string, EditedCode>();
+    const fresh = new Map<string, ReducedUnit>();
+    const proofs = new Map<string, ReducedUnit>();
     for (const unit of units) {
-      const compiled = await compileReduced(inner, unit);
+      const { source, baseline, now, edited } = unit;
+      const together = isOptimised(baseline) ? compiledTogether(unit) : { kept: edited, present: edited };
+      if ('reason' in together) return together;
+      const of = (text: ScannedText) => compileReduced(inner, baseline, text, together);
+      const [compiled, proof] = await Promise.all([of(now), together.variables && of(baseline.scanned!)]);
       if ('reason' in compiled) return compiled;
-      const edited = new EditedCode(unit, compiled);
-      const reason = edited.objection();
+      if (proof && 'reason' in proof) return proof;
+      const reason = objection(compiled, unit);
       if (reason !== undefined) return { reason };
-      editedCode.set(unit.source, edited);
-      fresh.set(unit.source, { ...compiled, isWanted: (fn) => edited.includes(fn) });
+      fresh.set(source, compiled);
+      if (proof) proofs.set(source, proof);
     }
     const concerned = targets.map(({ process, modules }) => ({
       process,
@@ -74,19 +78,22 @@ export async function takeFirstLight(
         units: all.filter(({ source }) => fresh.has(source)),
       })),
     }));
-    const plans = await comparePlans(inner, concerned, fresh);
+    const plans = await comparePlans(inner, concerned, unitsOf(fresh));
     const [refusal] = inner.refusals;
     if (refusal) return { reason: refusal.message };
+    const different = await differenceBefore(inner, concerned, proofs);
+    if (different !== undefined) return { reason: `${different} depends on what was left out` };
     for (const { comparison, start } of plans.flatMap((plan) => plan.units)) {
       if (start.length > 0) return { reason: 'there is something to construct' };
       const { object } = comparison;
       if (patchesSinceWhole(comparison.live, object).length >= MOST_REDUCED)
         return { reason: 'it is time for a patch with the debug information of the whole unit' };
-      const edited = editedCode.get(object.source)!;
+      const { edited, callees } = fresh.get(object.source)!;
       for (const { fn, status } of comparison.functions) {
         if (status === 'same' || status === 'new' || isInitialiser(fn) || edited.includes(fn)) continue;
         // Inline functions stay as they run: with others around them, compilers make other landing pads.
-        if (!object.inGroup(fn.section)) return { reason: `${fn.symbol.name} differs and was not edited` };
+        if (!object.inGroup(fn.section) && !callees.includes(fn))
+          return { reason: `${fn.symbol.name} differs and was not edited` };
       }
     }
     const patches = await linkPatches(inner, plans);
@@ -115,119 +122,113 @@ export async function takeFirstLight(
 export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
   const { scanned, entry } = baseline;
   if (!scanned || preambleEnd(baseline.text) === 0) return;
-  const reduced = reduceUnit(baseline, scanned, new Set());
+  const reduced = reduceUnit(baseline, scanned, new Set(), undefined);
   if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
   else compile.prepare(entry, reduced.text, reduced.flags);
+}
+
+/** A unit without the bodies that nobody needs, compiled. */
+interface ReducedUnit {
+  unit: FreshUnit;
+  /** What it was compiled for. */
+  edited: EditedCode;
+  /** What is there to be inlined. */
+  callees: EditedCode;
+}
+
+const unitsOf = (reduced: ReadonlyMap<string, ReducedUnit>): Map<string, FreshUnit> =>
+  new Map([...reduced].map(([source, { unit }]) => [source, unit]));
+
+function isOptimised({ compiled }: Baseline): boolean {
+  const level = compiled.argv.findLast((word) => /^-O/.test(word)) ?? '-O0';
+  return level !== '-O0';
 }
 
 function reduceUnit(
   { compiled, entry, language }: Baseline,
   text: ScannedText,
   kept: ReadonlySet<number>,
+  variables: readonly string[] | undefined,
 ): Reduced | { reason: string } {
-  const option = compiled.argv.find((word) => UNSUPPORTED.test(word) && word !== '-O0');
+  const option = compiled.argv.find((word) => UNSUPPORTED.test(word));
   if (option !== undefined) return { reason: `the unit is compiled with ${option}` };
   const { directory, spelledSource: spelled } = entry;
-  return reduce(text, kept, { language, spelled, directory, isThere });
+  const optimised = variables && { variables };
+  return reduce(text, kept, { language, spelled, directory, isThere, optimised });
 }
 
-async function compileReduced(save: Save, unit: EditedUnit): Promise<FreshUnit | { reason: string }> {
-  const { baseline, now, edited } = unit;
-  const reduced = reduceUnit(baseline, now, edited);
+async function compileReduced(
+  { context, request: { signal } }: Save,
+  baseline: Baseline,
+  scanned: ScannedText,
+  { kept, present, variables }: Together,
+): Promise<ReducedUnit | { reason: string }> {
+  const reduced = reduceUnit(baseline, scanned, present, variables);
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
-  const { signal } = save.request;
-  return readUnit(await save.context.compile.compileUnit(baseline.entry, { text, extraFlags, signal }));
+  const unit = readUnit(await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal }));
+  const written = new WrittenCode(unit.object, scanned);
+  const edited = new EditedCode(written, kept);
+  const callees = new EditedCode(written, new Set([...present].filter((index) => !kept.has(index))));
+  return { unit: { ...unit, isWanted: (fn) => edited.includes(fn) }, edited, callees };
 }
 
-/** The edited functions of a reduced unit, in its object. */
-class EditedCode {
-  private readonly lines: { from: number; to: number }[];
-  private readonly names: string[] = [];
-  private readonly functions = new Set<ObjectFunction>();
-  private readonly declared: ReadonlyMap<string, number>;
-
-  constructor(
-    private readonly unit: EditedUnit,
-    private readonly fresh: FreshUnit,
-  ) {
-    const { text, functions } = unit.now;
-    this.declared = declaredLines(fresh);
-    this.lines = [...unit.edited].map((index) => {
-      const { start, end } = functions[index]!;
-      const from = lineOf(text, start);
-      return { from, to: from + lineOf(text.slice(start, end), end - start) - 1 };
-    });
-    for (const fn of fresh.object.functions) {
-      const line = this.lineOf(fn);
-      if (line === undefined || !this.lines.some(({ from, to }) => line >= from && line <= to)) continue;
-      this.functions.add(fn);
-      this.names.push(...fn.aliases.map(({ name }) => name.replace(/^_Z/, '')));
+/** Does the text as it was, reduced the same way, give the code that runs? Else what was left out matters to it.
+ * @returns a function that differs */
+async function differenceBefore(
+  save: Save,
+  targets: readonly LiveTarget[],
+  proofs: ReadonlyMap<string, ReducedUnit>,
+): Promise<string | undefined> {
+  const concerned = targets.map(({ process, modules }) => ({
+    process,
+    modules: modules.map(({ module, units }) => ({
+      module,
+      units: units.filter(({ source }) => proofs.has(source)),
+    })),
+  }));
+  if (proofs.size === 0) return undefined;
+  const plans = await comparePlans(new Save(save.context, save.request), concerned, unitsOf(proofs));
+  for (const { comparison } of plans.flatMap((plan) => plan.units)) {
+    const { object } = comparison;
+    const { edited, callees } = proofs.get(object.source)!;
+    for (const { fn, status } of comparison.functions) {
+      if (status === 'same' || object.isLeftOut(fn) || isInitialiser(fn)) continue;
+      const staysAsItRuns = object.inGroup(fn.section) || callees.includes(fn);
+      if (edited.includes(fn) || !staysAsItRuns) return fn.symbol.name;
     }
   }
+  return undefined;
+}
 
-  /** Is it one of them, or was it made for one (a lambda in it, a template of a local type)? */
-  includes(fn: ObjectFunction): boolean {
+/** Why code cannot be taken from a reduced unit. */
+function objection({ unit: { object }, edited }: ReducedUnit, { baseline }: EditedUnit): string | undefined {
+  const { object: before, language, compiled } = baseline;
+  const [unit] = readUnits(object.elf);
+  const producer = unit && parseProducer(unit.producer);
+  const isGcc = producer?.compiler === 'gcc';
+  if (!isGcc && producer?.compiler !== 'clang') return 'it is not known how its compiler works';
+  const isPlain = isGcc ? producer.optimisation === '0' : !isOptimised(baseline);
+  if (isPlain === isOptimised(baseline)) return 'it is not known how it was optimised';
+  if (isPlain && edited.withoutCode !== undefined)
+    return `the function at line ${edited.withoutCode} has no code of its own`;
+  for (const fn of edited.functions)
+    if (object.isLeftOut(fn)) return `${fn.symbol.name} is part of what was left out`;
+  for (const fn of object.functions) {
     const { name } = fn.symbol;
-    return this.functions.has(fn) || this.names.some((one) => name.includes(`Z${one}E`));
+    if (!object.isLeftOut(fn) && (isNumbered(name) || /\$_\d/.test(name))) return `${name} has a number`;
   }
-
-  /** Why their code cannot be taken from the reduced unit. */
-  objection(): string | undefined {
-    const { object } = this.fresh;
-    for (const { from, to } of this.lines) {
-      const here = [...this.functions].filter((fn) => {
-        const line = this.lineOf(fn)!;
-        return line >= from && line <= to;
-      });
-      if (here.length === 0) return `the function at line ${from} has no code of its own`;
-    }
-    for (const fn of this.functions)
-      if (object.isLeftOut(fn)) return `${fn.symbol.name} is part of what was left out`;
-    for (const fn of object.functions) {
-      const { name } = fn.symbol;
-      if (!object.isLeftOut(fn) && (isNumbered(name) || /\$_\d/.test(name))) return `${name} has a number`;
-    }
-    for (const symbol of object.symbols) {
-      const section = object.sectionOf(symbol);
-      if (symbol.type !== abi.STT_OBJECT || !section || !(section.flags & abi.SHF_WRITE)) continue;
-      if (this.unit.baseline.language === 'c++' && isNumbered(symbol.name))
-        return `${symbol.name} has a number`;
-    }
-    const [unit] = readUnits(object.elf);
-    const producer = unit && parseProducer(unit.producer);
-    const isGcc = producer?.compiler === 'gcc';
-    if (isGcc ? producer.optimisation !== '0' : producer?.compiler !== 'clang')
-      return 'it is not known how its compiler works';
-    const { object: before, language, compiled } = this.unit.baseline;
-    const mayThrow = language === 'c++' || compiled.argv.includes('-fexceptions');
-    const assumptions = new CallerAssumptions(before, object, { mayThrow, mayBeUnaligned: isGcc });
-    for (const fn of this.functions)
-      if (assumptions.mayDisappoint(fn))
-        return `callers of ${fn.symbol.name} may count on what it no longer is`;
-    return undefined;
+  for (const symbol of object.symbols) {
+    const section = object.sectionOf(symbol);
+    if (symbol.type !== abi.STT_OBJECT || !section || !(section.flags & abi.SHF_WRITE)) continue;
+    if (language === 'c++' && isNumbered(symbol.name)) return `${symbol.name} has a number`;
   }
-
-  /** Of its declaration, in the unit's source. */
-  private lineOf(fn: ObjectFunction): number | undefined {
-    return this.declared.get(`${fn.section.index}:${fn.offset}`);
-  }
-}
-
-/** Lines in which the functions with code in an object are declared, as far as that is in its source: by section and
- * offset, because compilers leave out the linkage names of local functions. */
-function declaredLines({ object }: FreshUnit): Map<string, number> {
-  const lines = new Map<string, number>();
-  for (const unit of readUnits(object.elf))
-    for (const { section, address, line, file } of functionLines(object.elf, unit))
-      if (section !== undefined && address !== undefined && realPathOrSelf(file) === object.source)
-        lines.set(`${section}:${address}`, line);
-  return lines;
-}
-
-/** 1-based. */
-function lineOf(text: string, offset: number): number {
-  let line = 1;
-  for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) line++;
-  return line;
+  // Optimised, all callers in the unit are compiled with what they call.
+  if (!isPlain) return undefined;
+  const mayThrow = language === 'c++' || compiled.argv.includes('-fexceptions');
+  const assumptions = new CallerAssumptions(before, object, { mayThrow, mayBeUnaligned: isGcc });
+  for (const fn of edited.functions)
+    if (assumptions.mayDisappoint(fn))
+      return `callers of ${fn.symbol.name} may count on what it no longer is`;
+  return undefined;
 }
