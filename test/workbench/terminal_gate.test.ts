@@ -175,6 +175,25 @@ describe('every other kind of program that is started in a terminal', () => {
     await program.stop();
   });
 
+  it('goes on: one of the workspace that gives up the rights of root step by step', async function () {
+    if (process.getuid!() !== 0) this.skip();
+    const { session } = use;
+    // What it starts then is another user's program, whose loader looks for the library too.
+    chmodSync(session.directory, 0o755);
+    const path = session.path('project/setpriv');
+    await session.run('sh', ['-c', `cp "$(command -v setpriv)" ${path}`]);
+    const rights = [
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      '--inh-caps=-all',
+      '--bounding-set=-all',
+    ];
+    for (let round = 0; round < 10; round++) runsAsAlways(path, [...rights, 'true']);
+    // And in programs without the runtime the calls mean what they always do.
+    runsAsAlways('setpriv', [...rights, 'true']);
+  });
+
   it('starts: one that clears its environment, and has nothing of it', () => {
     assert.equal(runsAsAlways('env', ['-i', 'cat', '/proc/self/maps']).includes('hot_fix'), false);
     assert.match(runsAsAlways('cat', ['/proc/self/maps']), /libhot_fix_gate\.so/);

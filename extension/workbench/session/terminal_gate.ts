@@ -35,7 +35,7 @@ export async function putGate(folder: string, prebuilt: string, runtime: string)
   const terminals = join(folder, 'terminals');
   for (const [library, names] of Object.entries(PLATFORMS)) {
     const [first, ...others] = names;
-    await mkdir(join(terminals, first!), { recursive: true, mode: 0o700 });
+    await mkdir(join(terminals, first!), { recursive: true });
     await putFile(join(prebuilt, library), join(terminals, first!, GATE));
     for (const name of others) await putLink(first!, join(terminals, name));
   }
