@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <elf.h>
 #include <ucontext.h>
 
 namespace hot_fix::arch {
@@ -137,6 +138,56 @@ inline bool may_set_signal_mask(const std::uint8_t *code, std::size_t length, bo
     }
   }
   return false;
+}
+
+/** Whether bytes may stand between functions: zeros, int3 and the first bytes of nops (90, 66 90, 0f 1f, 66 2e 0f 1f). */
+inline bool is_padding(const std::uint8_t *bytes, std::size_t length) {
+  if (length == 0) return true;
+  switch (bytes[0]) {
+  case 0x00:
+  case 0x90:
+  case 0xcc:
+    return is_padding(bytes + 1, length - 1);
+  case 0x0f:
+    return length == 1 || bytes[1] == 0x1f;
+  case 0x66:
+    return is_padding(bytes + 1, length - 1) || bytes[1] == 0x2e;
+  default:
+    return false;
+  }
+}
+
+/** What a dynamic relocation of a patch writes (psABI for x86-64, table 4.9: base B, addend A, symbol S). */
+enum class Relocation {
+  none,
+  relative,      // B + A
+  absolute,      // S + A
+  slot,          // S
+  module,        // number of the module of a thread-local variable
+  module_offset, // its offset there
+  thread_offset, // its offset from the thread pointer
+  unknown,
+};
+inline Relocation relocation(unsigned type) {
+  switch (type) {
+  case R_X86_64_NONE:
+    return Relocation::none;
+  case R_X86_64_RELATIVE:
+    return Relocation::relative;
+  case R_X86_64_64:
+    return Relocation::absolute;
+  case R_X86_64_GLOB_DAT:
+  case R_X86_64_JUMP_SLOT:
+    return Relocation::slot;
+  case R_X86_64_DTPMOD64:
+    return Relocation::module;
+  case R_X86_64_DTPOFF64:
+    return Relocation::module_offset;
+  case R_X86_64_TPOFF64:
+    return Relocation::thread_offset;
+  default:
+    return Relocation::unknown;
+  }
 }
 
 /** DWARF numbers of the registers that unwind records of compilers name: the sixteen general ones, and the return

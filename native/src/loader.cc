@@ -267,29 +267,28 @@ struct Relocation {
     const auto addend = static_cast<std::uint64_t>(entry.r_addend);
     std::uint64_t value = 0;
     ThreadLocalSymbol place{};
-    switch (ELF64_R_TYPE(entry.r_info)) {
-    case R_X86_64_NONE:
+    switch (arch::relocation(static_cast<unsigned>(ELF64_R_TYPE(entry.r_info)))) {
+    case arch::Relocation::none:
       return true;
-    case R_X86_64_RELATIVE: // B + A, and B is 0
+    case arch::Relocation::relative: // to the base, which is 0
       value = addend;
       break;
-    case R_X86_64_64: // S + A
+    case arch::Relocation::absolute:
       if (!symbol_address(entry, value, failure)) return false;
       value += addend;
       break;
-    case R_X86_64_GLOB_DAT: // S
-    case R_X86_64_JUMP_SLOT:
+    case arch::Relocation::slot:
       if (!symbol_address(entry, value, failure)) return false;
       break;
-    case R_X86_64_DTPMOD64:
+    case arch::Relocation::module:
       if (!thread_local_place(entry, place, failure)) return false;
       value = place.module_id;
       break;
-    case R_X86_64_DTPOFF64:
+    case arch::Relocation::module_offset:
       if (!thread_local_place(entry, place, failure)) return false;
       value = place.offset + addend;
       break;
-    case R_X86_64_TPOFF64:
+    case arch::Relocation::thread_offset:
       if (!thread_local_place(entry, place, failure)) return false;
       if (place.tls_block == 0 || !thread_pointer_offset(place.tls_block, value)) {
         return fail(failure, Code::unsupported_relocation, 0, nullptr,
@@ -297,7 +296,7 @@ struct Relocation {
       }
       value += place.offset + addend;
       break;
-    default:
+    case arch::Relocation::unknown:
       return fail(failure, Code::bad_patch_file, 0, nullptr, "%s: relocation type %u is none that patches have", path,
                   static_cast<unsigned>(ELF64_R_TYPE(entry.r_info)));
     }

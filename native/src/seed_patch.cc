@@ -3,6 +3,7 @@
 // byte of the entry counts as one.
 #include "seed_patch.h"
 
+#include "arch_x86_64.h"
 #include "control_directory.h"
 #include "process.h"
 
@@ -31,23 +32,6 @@ std::uint64_t symbol_size(const void *address, const char *&name) {
   }
   name = info.dli_sname;
   return symbol->st_size;
-}
-
-/** What may stand between functions: zeros, int3 and the first bytes of nops (90, 66 90, 0f 1f, 66 2e 0f 1f). */
-bool is_padding(const std::uint8_t *bytes, std::size_t length) {
-  if (length == 0) return true;
-  switch (bytes[0]) {
-  case 0x00:
-  case 0x90:
-  case 0xcc:
-    return is_padding(bytes + 1, length - 1);
-  case 0x0f:
-    return length == 1 || bytes[1] == 0x1f;
-  case 0x66:
-    return is_padding(bytes + 1, length - 1) || bytes[1] == 0x2e;
-  default:
-    return false;
-  }
 }
 
 bool is_code(std::uintptr_t address) {
@@ -117,7 +101,7 @@ bool describe_seed_function(const FIXTABLE &entry, Function &function, std::uint
   const std::size_t needed = function.jump_offset + arch::jump_length;
   function.entry_size = needed;
   if (function.original_length < needed ||
-      (size != 0 && size < needed && !is_padding(function.original + size, needed - size))) {
+      (size != 0 && size < needed && !arch::is_padding(function.original + size, needed - size))) {
     return fail(failure, Code::entry_too_short, 0, name, "%s has %llu bytes; a jump needs %zu", name,
                 static_cast<unsigned long long>(size), needed);
   }
