@@ -285,12 +285,14 @@ describe('a running program is not corrupted', () => {
     }),
   );
 
-  for (const flags of [
-    ['-O0', '-g', '-std=c++20'],
-    ['-O2', '-g', '-std=c++20'],
-  ])
+  for (const [flags, linkage, described] of [
+    [['-O0', '-g', '-std=c++20'], '', ''],
+    [['-O2', '-g', '-std=c++20'], '', ''],
+    [['-O0', '-g', '-std=c++20'], 'static ', ' of a function of its file'],
+    [['-O2', '-g', '-std=c++20'], 'static ', ' of a function that is inlined'],
+  ] as const)
     it(
-      `by a coroutine that is suspended in the old version (${flags[0]})`,
+      `by a coroutine${described} that is suspended in the old version (${flags[0]})`,
       inSession(async (session) => {
         const unit = await Unit.start(
           session,
@@ -309,7 +311,7 @@ describe('a running program is not corrupted', () => {
              };
              std::coroutine_handle<promise_type> handle;
            };
-           Counter counter(long start) {
+           ${linkage}Counter counter(long start) {
              for (long i = start;; i++) co_yield i;
            }
            static std::vector<Counter> counters;
@@ -320,7 +322,7 @@ describe('a running program is not corrupted', () => {
              handle.resume();
              return handle.promise().current;
            }`,
-          { flags },
+          { flags: [...flags] },
         );
         await unit.value(0);
         assert.deepEqual([await unit.value(1), await unit.value(1)], [1000, 1001]);
@@ -344,6 +346,15 @@ describe('a running program is not corrupted', () => {
         await unit.value(0);
         assert.deepEqual([await unit.value(4), await unit.value(4)], [4000, 4001]);
         assert.deepEqual([await unit.value(1), await unit.value(2), await unit.value(3)], [1005, 2031, 3011]);
+        // As in the first edit: parts of that version are in the process.
+        await unit.editAndPatch(
+          'for (long i = start;; i++) co_yield i;',
+          'long seen[40] = {}; co_yield -1; for (long i = start;; i += 10) { seen[i % 40]++; co_yield i + seen[i % 40]; }',
+        );
+        await session.patch(unit.file, 'unchanged');
+        await unit.value(0);
+        assert.deepEqual([await unit.value(5), await unit.value(5)], [-1, 5001]);
+        assert.deepEqual([await unit.value(1), await unit.value(2), await unit.value(4)], [1006, 2042, 4002]);
       }),
     );
 });

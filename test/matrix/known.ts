@@ -7,10 +7,4 @@ export interface Known {
   cause: string;
 }
 
-export const KNOWN: readonly Known[] = [
-  {
-    construct: 'coroutine-generator',
-    variants: /^gcc-O0/,
-    cause: 'the check of the finished patch refuses the edit again after its undo',
-  },
-];
+export const KNOWN: readonly Known[] = [];

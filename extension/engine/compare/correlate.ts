@@ -16,14 +16,24 @@ export function stem(name: string): string {
   return name.replace(/\.\d+(?=\.|$)/g, '.#');
 }
 
+/** The name of the function that an unlikely part belongs to. */
+export function withoutCold(name: string): string {
+  return name.replace(/\.cold(\.\d+)?$/, '');
+}
+
 /** The parent function's name if `name` is a compiler-generated part, else undefined: `.cold` for cold blocks;
  * `.actor`/`.destroy` (gcc, after the type of the frame) and `.resume`/`.cleanup` (clang) for coroutine bodies. */
 export function ownerOf(name: string): string | undefined {
-  const whole = name.replace(/\.cold(\.\d+)?$/, '');
+  const whole = withoutCold(name);
   const coroutine =
     /\d(_Z\w+)\.Frame\.(?:actor|destroy)$/.exec(whole) ?? /^(.+)\.(?:resume|destroy|cleanup)$/.exec(whole);
   const owner = coroutine?.[1] ?? whole;
   return owner === name ? undefined : owner;
+}
+
+/** Is a function the body of a coroutine, or part of it? */
+export function isCoroutinePart(name: string): boolean {
+  return /\.Frame\.(actor|destroy)(\.|$)|\.(resume|destroy|cleanup)(\.|$)/.test(name);
 }
 
 export class Correlation {

@@ -76,3 +76,30 @@ export function chooseHomes(tried: readonly Tried[]): Map<ObjectFunction, Home> 
   }
   return chosen;
 }
+
+/**
+ * The home of a part (of a coroutine, `.cold`) that belongs to the version which its function is equal to: code of the
+ * same bytes, in several versions, tells by what it refers to which it is.
+ * @returns undefined when the function is equal to none of which all parts are as they are
+ */
+export function homeInVersion(
+  { current, original }: Home,
+  part: ObjectFunction,
+  isPart: (fn: ObjectFunction) => boolean,
+  homesOf: (fn: ObjectFunction) => readonly Home[],
+): Home | undefined {
+  for (const { equal, expectations } of [current, original]) {
+    if (!equal) continue;
+    const parts = new Map<ObjectFunction, Home | undefined>();
+    for (const each of expectations)
+      if (each.kind === 'function' && each.offset === 0 && isPart(each.target)) {
+        const { target, address } = each;
+        parts.set(
+          target,
+          homesOf(target).find((home) => home.live.entry === address && home.current.equal),
+        );
+      }
+    if ([...parts.values()].every((home) => home)) return parts.get(part);
+  }
+  return undefined;
+}

@@ -10,8 +10,8 @@ import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 import { closuresIn, type ClosureFacts, Closures } from './closures';
 import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
-import { Correlation, ownerOf, stem } from './correlate';
-import { chooseHomes, Homes, type Tried } from './homes';
+import { Correlation, isCoroutinePart, ownerOf, stem, withoutCold } from './correlate';
+import { chooseHomes, homeInVersion, Homes, type Tried } from './homes';
 import { LiveReferences } from './live_references';
 import { FoldedFunctions } from './folded';
 import { DIFFERENT, type Expectation, type Home, type Match } from './match';
@@ -136,7 +136,18 @@ export class UnitComparison {
       ({ fn, live, status }) => live && status === 'changed' && closuresIn(fn.symbol.name).length > 0,
     );
     for (const { fn } of changed) if (this.tookPlace(fn)) this.closures.renumber(fn.symbol.name);
-    return changed.flatMap(({ fn, live }) => (this.closures.isSame(fn, live!.image) ? [] : [fn]));
+    return [
+      ...changed.flatMap(({ fn, live }) => (this.closures.isSame(fn, live!.image) ? [] : [fn])),
+      ...this.orphans(),
+    ];
+  }
+
+  /** Parts of coroutines that changed, whose coroutine is inlined where it is started: those that are suspended end in the
+   * old ones. */
+  private orphans(): ObjectFunction[] {
+    return this.functions.flatMap(({ fn, live, status }) =>
+      live && status === 'changed' && isCoroutinePart(fn.symbol.name) && !this.parentOf(fn) ? [fn] : [],
+    );
   }
 
   /** Is a closure's function what another closure's of the same family is in the process? */
@@ -259,20 +270,33 @@ export class UnitComparison {
   private correctByReferences(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
     const taken = new Set([...chosen.values()].map(({ live }) => live.entry));
     const several = tried.filter(({ homes }) => homes.length > 1);
+    const homesOf = new Map(tried.map(({ fn, homes }) => [fn, homes]));
     // What one takes shows others what is theirs: as far as a chain of callers reaches.
     for (let corrected = true, round = 0; corrected && round < several.length; round++) {
       corrected = false;
       for (const { fn, homes } of several) {
         const pick = chosen.get(fn);
-        if (!pick || this.fits(fn, pick)) continue;
+        const owner = this.parentOf(fn);
+        const ownerHome = owner && chosen.get(owner);
+        const isPart = (other: ObjectFunction): boolean => this.parentOf(other) === owner;
+        const own = ownerHome && homeInVersion(ownerHome, fn, isPart, (part) => homesOf.get(part) ?? []);
+        if (own && own !== pick) {
+          this.choose(fn, own, chosen);
+          corrected = true;
+        }
+        if (own || !pick || this.fits(fn, pick)) continue;
         const better = homes.find((home) => !taken.has(home.live.entry) && this.fits(fn, home));
         if (!better) continue;
-        chosen.set(fn, better);
-        this.of(fn).live = better.live;
-        this.matches.set(fn, better.current.equal ? better.current : better.original);
+        this.choose(fn, better, chosen);
         corrected = true;
       }
     }
+  }
+
+  private choose(fn: ObjectFunction, home: Home, chosen: Map<ObjectFunction, Home>): void {
+    chosen.set(fn, home);
+    this.of(fn).live = home.live;
+    this.matches.set(fn, home.current.equal ? home.current : home.original);
   }
 
   /**
@@ -362,9 +386,14 @@ export class UnitComparison {
   /** The function whose part this is. Nobody else knows its address but, of a coroutine's parts, the coroutines that
    * are suspended: they were laid out for the old code, and end in it. */
   parentOf(fn: ObjectFunction): ObjectFunction | undefined {
+    const named = (name: string): ObjectFunction | undefined =>
+      this.object.functions.find(
+        (other) => other !== fn && other.aliases.some((alias) => alias.name === name),
+      );
     const owner = ownerOf(fn.symbol.name);
     if (owner === undefined) return undefined;
-    return this.object.functions.find((other) => other.aliases.some((alias) => alias.name === owner));
+    // Of a coroutine that is inlined where it is started, the body is there.
+    return named(owner) ?? named(withoutCold(fn.symbol.name));
   }
 
   // --- expectations ------------------------------------------------------------------------------------------
