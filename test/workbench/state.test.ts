@@ -2,6 +2,7 @@
 // that can be gone back to.
 import { strict as assert } from 'node:assert';
 import type { Event } from '../../extension/workbench/state/events';
+import { pendingOf } from '../../extension/workbench/state/queries';
 import { processKey } from '../../extension/workbench/state/state';
 import { Store } from '../../extension/workbench/state/store';
 import { contextOf } from '../../extension/workbench/views/context_values';
@@ -65,6 +66,53 @@ describe('problems', () => {
   it('that two units report alike are listed once', () => {
     const twice = result({ outcome: 'failed', diagnostics: [header, header] });
     assert.equal(problemItems(after([...running, ...save(twice)])).length, 1);
+  });
+});
+
+describe('files that were written since their program was built', () => {
+  const written = (at: number): Event => ({ type: 'sources-written', files: new Map([[file, at]]) });
+  const checked = (verdict: 'ready' | 'edited', at: number): Event => ({
+    type: 'check-finished',
+    ...{ file, text: 'text', at },
+    report: { file, verdict, message: '', problems: [], timings: {} },
+  });
+  const pending = (...events: Event[]) =>
+    pendingOf(after([...running, ...events])).map(({ written: { report } }) => report?.verdict);
+
+  it('are pending until a comparison finds that they are what runs', () => {
+    assert.deepEqual(pending(), []);
+    assert.deepEqual(pending(written(5)), [undefined]);
+    assert.deepEqual(pending(written(5), checked('edited', 6)), ['edited']);
+    assert.deepEqual(pending(written(5), checked('ready', 6)), []);
+  });
+
+  it('are not judged by a text that was read before', () => {
+    assert.deepEqual(pending(written(5), checked('ready', 4)), [undefined]);
+    assert.deepEqual(pending(written(5), checked('ready', 6), written(7)), [undefined]);
+    assert.deepEqual(pending(written(5), checked('ready', 6), written(5)), []);
+  });
+
+  it('are not pending once a save made them live, and are after it was taken back', () => {
+    assert.deepEqual(pending(written(5), ...patched()), []);
+    const original = status([patchedFunction({ version: 0 })]);
+    const reverted: Event[] = [
+      { type: 'operation-started', id: 9, action: 'revert', files: [] },
+      {
+        type: 'operation-finished',
+        ...{ id: 9, at: 2, since: 1, texts: new Map(), edited: [], whole: false },
+        result: result({ outcome: 'reverted', files: [] }),
+        statuses: new Map([[processKey(process()), original]]),
+      },
+    ];
+    assert.deepEqual(pending(written(5), ...patched(), ...reverted), [undefined]);
+  });
+
+  it('are compared again when another process runs them, and forgotten with the last', () => {
+    const ready = [written(5), checked('ready', 6)];
+    assert.deepEqual(pending(...ready, { type: 'processes', processes: [process(), process(4243)] }), [
+      undefined,
+    ]);
+    assert.deepEqual(pending(written(5), { type: 'processes', processes: [] }), []);
   });
 });
 

@@ -1,6 +1,6 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
-import type { CheckReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
+import type { PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
 import { qualifiedName, readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
@@ -21,8 +21,8 @@ import {
   type Report,
   type State,
   type UnpreparedProcess,
-  type WrittenFile,
 } from './state';
+import { sourcesWritten, whatRuns, writtenAfter, writtenChecked, writtenSince } from './written_files';
 
 const HISTORY_LENGTH = 200;
 
@@ -106,41 +106,6 @@ function checked(state: State, { file, report, text }: Extract<Event, { type: 'c
         ? before.known
         : undefined;
   return { kind: 'done', report, text, known };
-}
-
-/** What is known of a text stays known until the file is written again. */
-function sourcesWritten(known: State['written'], files: ReadonlyMap<string, number>): State['written'] {
-  const written = new Map(
-    [...files].map(([file, at]): [string, WrittenFile] => {
-      const before = known.get(file);
-      return [file, before && before.at >= at ? before : { at, report: undefined }];
-    }),
-  );
-  const isSame = written.size === known.size && [...written].every(([file, one]) => known.get(file) === one);
-  return isSame ? known : written;
-}
-
-function writtenChecked(
-  { written }: State,
-  { file, at, report }: Extract<Event, { type: 'check-finished' }>,
-): State['written'] {
-  const before = written.get(file);
-  return before && before.at <= at ? new Map(written).set(file, { at: before.at, report }) : written;
-}
-
-/** Nothing is known of them any more: other processes run, or other versions. */
-function compareAgain(written: State['written'], isMeant: (file: string) => boolean): State['written'] {
-  return new Map(
-    [...written].map(([file, one]) => [file, isMeant(file) ? { at: one.at, report: undefined } : one]),
-  );
-}
-
-/** A process that has only started may run other versions than those that a file was compared with. */
-function writtenSince(state: State, processes: readonly PatchableProcess[]): State['written'] {
-  if (processes.length === 0) return state.written.size === 0 ? state.written : new Map();
-  const known = new Set((state.processes ?? []).map(processKey));
-  const isOther = processes.some((process) => !known.has(processKey(process)));
-  return isOther ? compareAgain(state.written, () => true) : state.written;
 }
 
 function processesSeen(
@@ -276,28 +241,6 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
       ...deliveredBy(state, finished.action, event, finished.milliseconds),
     ]),
   };
-}
-
-/** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
-function writtenAfter(
-  { written }: State,
-  files: readonly string[],
-  { result, since, whole, statuses }: Extract<Event, { type: 'operation-finished' }>,
-): State['written'] {
-  if (result.outcome === 'refused' || result.outcome === 'failed') return written;
-  if (files.length > 0 && whole) {
-    const live = files.map((file): [string, WrittenFile] => [
-      file,
-      { at: Math.max(since, written.get(file)?.at ?? 0), report: whatRuns(file) },
-    ]);
-    return new Map([...written, ...live]);
-  }
-  const concerned = [...statuses.values()].flatMap((status) => status.functions.map((f) => f.file));
-  return compareAgain(written, (file) => files.includes(file) || concerned.includes(file));
-}
-
-function whatRuns(file: string): CheckReport {
-  return { file, verdict: 'ready', message: 'The file is what runs.', problems: [], timings: {} };
 }
 
 /** Once a whole file is live, its text is known to be what runs, as if it had been checked. */

@@ -1,0 +1,65 @@
+// Files that were written since the programs that run were built from them, and what is known of how their texts compare
+// with what runs. A part of the reducer (reduce.ts). Pure.
+import type { CheckReport, PatchableProcess } from '../../engine/model/result';
+import type { Event } from './events';
+import { processKey, type State, type WrittenFile } from './state';
+
+/** What is known of a text stays known until the file is written again. */
+export function sourcesWritten(
+  known: State['written'],
+  files: ReadonlyMap<string, number>,
+): State['written'] {
+  const written = new Map(
+    [...files].map(([file, at]): [string, WrittenFile] => {
+      const before = known.get(file);
+      return [file, before && before.at >= at ? before : { at, report: undefined }];
+    }),
+  );
+  const isSame = written.size === known.size && [...written].every(([file, one]) => known.get(file) === one);
+  return isSame ? known : written;
+}
+
+export function writtenChecked(
+  { written }: State,
+  { file, at, report }: Extract<Event, { type: 'check-finished' }>,
+): State['written'] {
+  const before = written.get(file);
+  return before && before.at <= at ? new Map(written).set(file, { at: before.at, report }) : written;
+}
+
+/** Nothing is known of them any more: other processes run, or other versions. */
+function compareAgain(written: State['written'], isMeant: (file: string) => boolean): State['written'] {
+  return new Map(
+    [...written].map(([file, one]) => [file, isMeant(file) ? { at: one.at, report: undefined } : one]),
+  );
+}
+
+/** A process that has only started may run other versions than those that a file was compared with. */
+export function writtenSince(state: State, processes: readonly PatchableProcess[]): State['written'] {
+  if (processes.length === 0) return state.written.size === 0 ? state.written : new Map();
+  const known = new Set((state.processes ?? []).map(processKey));
+  const isOther = processes.some((process) => !known.has(processKey(process)));
+  return isOther ? compareAgain(state.written, () => true) : state.written;
+}
+
+/** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
+export function writtenAfter(
+  { written }: State,
+  files: readonly string[],
+  { result, since, whole, statuses }: Extract<Event, { type: 'operation-finished' }>,
+): State['written'] {
+  if (result.outcome === 'refused' || result.outcome === 'failed') return written;
+  if (files.length > 0 && whole) {
+    const live = files.map((file): [string, WrittenFile] => [
+      file,
+      { at: Math.max(since, written.get(file)?.at ?? 0), report: whatRuns(file) },
+    ]);
+    return new Map([...written, ...live]);
+  }
+  const concerned = [...statuses.values()].flatMap((status) => status.functions.map((f) => f.file));
+  return compareAgain(written, (file) => files.includes(file) || concerned.includes(file));
+}
+
+export function whatRuns(file: string): CheckReport {
+  return { file, verdict: 'ready', message: 'The file is what runs.', problems: [], timings: {} };
+}
