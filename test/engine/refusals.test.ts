@@ -231,6 +231,18 @@ describe('a save is patched with a warning', () => {
   );
 
   it(
+    'when the program was built with link-time optimisation',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, 'long value(long n) { return n + 1; }\n', {
+        flags: ['-O2', '-g', '-flto'],
+        linkFlags: ['-flto', '-O2', '-g'],
+      });
+      const { refusals } = await unit.editAndBeRefused('n + 1', 'n + 2', 'flags-differ');
+      assert.match(refusals[0]!.message, /link-time optimisation \(-flto\)/);
+    }),
+  );
+
+  it(
     'when the program has no debug information to compare layouts with',
     inSession(async (session) => {
       const untouched = 'long other(long n) { return records[n & 1].third * 7 + n; }\n';

@@ -154,6 +154,8 @@ function buildDiffers(
   comparison: UnitComparison,
   { producers, isBuildOfProcess }: PlanOptions,
 ): string | undefined {
+  if (producers?.live.lto)
+    return `${comparison.object.source} was built with link-time optimisation (-flto), which compiles it together with other files: build it without, and restart the program`;
   const compared = comparison.functions.filter(
     ({ fn, live, status }) => live && status !== 'new' && !isInitialiser(fn),
   );
