@@ -23,13 +23,14 @@ namespace {
 
 constexpr std::int64_t enough_processor_time = 1000; // microseconds
 constexpr std::uint64_t longest_wait = 2000000;
-constexpr std::uint64_t longest_hold = 50000;
+constexpr std::uint64_t longest_starvation = 8000000; // with more running threads than processors
 constexpr std::size_t most_memory = std::size_t{1} << 30; // to search
 
 struct Pending {
   int tid;
   std::int64_t since; // its processor time when it was first seen running; -1: it was not yet
   bool is_ripe;       // it has used enough of it since
+  bool is_starved;    // it runs, and has not
 };
 
 /** The threads that were not yet seen outside. */
@@ -46,7 +47,7 @@ public:
   bool begin() {
     List<int> tids;
     if (!ranges_.complete() || !list_threads(tids)) return false;
-    return std::all_of(tids.begin(), tids.end(), [&](int tid) { return pending_.add({tid, -1, false}); });
+    return std::all_of(tids.begin(), tids.end(), [&](int tid) { return pending_.add({tid, -1, false, false}); });
   }
 
   /** One look at each of them; whether none is left. */
@@ -65,13 +66,20 @@ public:
       is_searched_ = is_memory_clean();
     } else if (std::all_of(pending_.begin(), pending_.end(), [](const Pending &one) { return one.is_ripe; })) {
       if (is_memory_clean()) pending_.clear();
-      for (Pending &one : pending_) one = {one.tid, -1, false};
+      for (Pending &one : pending_) one = {one.tid, -1, false, false};
     }
     return pending_.empty();
   }
 
   /** One that is left. */
   int first() const { return pending_[0].tid; }
+
+  /** One that runs but gets hardly any time on a processor: it is not in the way, it is late. 0: there is none. */
+  int starved() const {
+    const Pending *found =
+        std::find_if(pending_.begin(), pending_.end(), [](const Pending &one) { return one.is_starved; });
+    return found != pending_.end() ? found->tid : 0;
+  }
 
 private:
   static bool returns_inside(const Function &function) {
@@ -80,6 +88,7 @@ private:
 
   bool is_done(Pending &thread) {
     const ThreadState state = thread_state(thread.tid);
+    thread.is_starved = false;
     if (state.kind == ThreadState::gone) return true;
     if (state.kind == ThreadState::blocked && state.stack_pointer == 0) {
       thread.is_ripe = true; // a system that hides it: it sleeps in a system call, and no tail makes one
@@ -99,6 +108,7 @@ private:
     if (used < 0) return true;
     if (thread.since < 0) thread.since = used;
     thread.is_ripe = used - thread.since >= enough_processor_time;
+    thread.is_starved = !thread.is_ripe;
     return false;
   }
 
@@ -174,13 +184,21 @@ bool wait_until_outside(List<CodeRange> &tails, const Waiting &waiting, Failure 
     if (waiting.stays_safe != nullptr && !waiting.stays_safe()) {
       return fail(failure, Code::signals_blocked, 0, nullptr, "a thread blocks SIGTRAP");
     }
-    if (waited > longest_hold && waiting.on_delay != nullptr && !delayed) {
+    if (waited > waiting.hold && waiting.on_delay != nullptr && !delayed) {
       delayed = true;
       waiting.on_delay();
     }
-    const std::uint64_t limit = waiting.on_delay != nullptr ? longest_wait : longest_hold;
-    if (waited > limit) return is_unresponsive(watch.first(), tails, failure);
-    pause_microseconds(waited < 5000 ? 100 : 1000);
+    const int starved = watch.starved();
+    const std::uint64_t limit = waiting.on_delay == nullptr ? waiting.hold : starved != 0 ? longest_starvation : longest_wait;
+    if (waited <= limit) {
+      pause_microseconds(waited < 5000 ? 100 : 1000);
+      continue;
+    }
+    if (starved == 0) return is_unresponsive(watch.first(), tails, failure);
+    char name[16];
+    thread_name(starved, name);
+    return fail(failure, Code::thread_unresponsive, 0, nullptr, "thread %d (%s) did not get the processor", starved,
+                name);
   }
   return true;
 }

@@ -24,12 +24,12 @@ bool all_are_outside(List<CodeRange> &tails);
 bool all_get_outside(List<CodeRange> &tails, std::uint64_t patience);
 
 struct Waiting {
-  void (*on_delay)();  // called once when it takes longer than the short time for which threads may be held; null: that
-                       // time is the limit
+  std::uint64_t hold;   // microseconds for which threads may be held
+  void (*on_delay)();   // called once when it takes longer than that; null: that time is the limit
   bool (*stays_safe)(); // asked with each look: false ends the waiting (signals-blocked); null: not asked
 };
 
-/** Waits for at most two seconds, then fails with thread-unresponsive. */
+/** Waits for at most two seconds, longer only for threads that get no processor; then fails with thread-unresponsive. */
 bool wait_until_outside(List<CodeRange> &tails, const Waiting &waiting, Failure &failure);
 
 } // namespace hot_fix

@@ -9,6 +9,8 @@
 #include "store_entries.h"
 #include "trap_entries.h"
 
+#include <algorithm>
+
 #include "poison.h"
 
 namespace hot_fix {
@@ -17,6 +19,8 @@ namespace {
 // In microseconds. A guarded caller that stays is found by the engine again and again; a thread that was in the way
 // of closed entries goes on while they are open.
 constexpr std::uint64_t guard_wait = 100000, thread_wait = 2000000;
+// Threads are held this long at first, and longer each time that it was too short for threads which get no processor.
+constexpr std::uint64_t first_hold = 50000, longest_hold = 800000;
 
 /** Whether the entry holds what it should; a debugger's breakpoints may lie over it, and are noted. */
 bool is_as_expected(EntryWrite &write, bool is_traced) {
@@ -58,12 +62,12 @@ bool write_entries(List<EntryWrite> &writes, PageProtection &pages, const List<G
                    Failure &failure) {
   const std::uint64_t start = monotonic_microseconds();
   const bool stores = can_store_entries(writes, pages);
-  for (;;) {
+  for (std::uint64_t hold = first_hold;; hold = std::min(2 * hold, longest_hold)) {
     // Asked first with the entries open, so that nobody is held while a caller is known to be active.
     bool retry = !guards_are_clear(guards, false, failure);
     if (!retry) {
       if (stores ? store_entries(writes, pages, guards, failure)
-                 : trap_entries(writes, pages, guards, retry, entered, failure)) {
+                 : trap_entries(writes, pages, guards, hold, retry, entered, failure)) {
         return true;
       }
       retry = retry || stores;

@@ -158,9 +158,9 @@ void let_threads_go() {
 }
 
 bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards,
-                  List<CodeRange> &tails, Method method, bool &retry, Failure &failure) {
+                  List<CodeRange> &tails, Method method, std::uint64_t hold, bool &retry, Failure &failure) {
   const bool turns = method == Method::spin;
-  const Waiting waiting{turns ? nullptr : let_threads_go, turns ? nullptr : stays_safe};
+  const Waiting waiting{hold, turns ? nullptr : let_threads_go, turns ? nullptr : stays_safe};
   for (const EntryWrite &write : writes) {
     // Reverting: until the entry is open again, a thread that was let go runs the version it would have run.
     const Version &through = write.to->patch != nullptr ? *write.to : *write.function->current;
@@ -181,8 +181,8 @@ bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const L
 
 } // namespace
 
-bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, bool &retry,
-                  bool &entered, Failure &failure) {
+bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, std::uint64_t hold,
+                  bool &retry, bool &entered, Failure &failure) {
   retry = false;
   threads_let_go = false;
   List<CodeRange> tails;
@@ -194,7 +194,7 @@ bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Gu
   }
   Method method = choose_method(writes, pages);
   if (method != Method::spin && !handlers_are_allowed(writes[0], failure)) return false;
-  bool done = method != Method::parked && write_closed(writes, pages, guards, tails, method, retry, failure);
+  bool done = method != Method::parked && write_closed(writes, pages, guards, tails, method, hold, retry, failure);
   if (!done && method == Method::int3 && failure.code == Code::signals_blocked) method = Method::parked;
   if (method == Method::parked) done = write_parked(writes, pages, guards, tails, retry, failure);
   entered = entered || threads_let_go;

@@ -9,9 +9,9 @@
 
 namespace hot_fix {
 
-/** Changes the entries, all or none. `retry` says that it was for a moment's state of the threads; `entered`, that threads
+/** Changes the entries, all or none. Threads are held for at most `hold` microseconds. `retry` says that it was for a moment's state of the threads; `entered`, that threads
  * may have been let into the new versions meanwhile, also when it failed. */
-bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, bool &retry,
-                  bool &entered, Failure &failure);
+bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, std::uint64_t hold,
+                  bool &retry, bool &entered, Failure &failure);
 
 } // namespace hot_fix
