@@ -111,6 +111,26 @@ long value(long n) {
 ];
 
 describe('first light of optimised code', () => {
+  it(
+    'is taken of functions with cold parts',
+    inSession(async (session) => {
+      const source = `#include <iostream>
+#include <string>
+long edited(long n) { return n * 1000 + 0; }
+long value(long n) {
+  std::string text = std::to_string(edited(n));
+  std::cerr << text << std::endl;
+  return std::stol(text);
+}
+`;
+      const watched = await Watched.start(session, source, { flags });
+      await watched.light('+ 0;', '+ 1;');
+      assert.equal(await watched.value(2), 2001);
+      await watched.light('+ 1;', '+ 2;');
+      assert.equal(await watched.value(2), 2002);
+    }),
+  );
+
   for (const { what, language = 'c', source, edit, values } of right)
     for (const level of ['-O1', '-O2', '-O3'])
       it(

@@ -24,6 +24,8 @@ export interface FunctionPlace {
   /** Offset in `section` of a relocatable file, otherwise a virtual address; undefined for a declaration. */
   address?: number;
   section?: number;
+  /** Its code lies in several places (hot and cold parts), and none of them is given. */
+  isSplit?: boolean;
 }
 
 /**
@@ -51,6 +53,7 @@ function readFunctions(elf: ElfFile, unit: Unit): FunctionPlace[] {
       line: line ?? 0,
       ...(low ? { address: low.address } : {}),
       ...(low?.section === undefined ? {} : { section: low.section }),
+      ...(!low && die.has(dw.DW_AT_ranges) ? { isSplit: true } : {}),
     });
   });
   return places;

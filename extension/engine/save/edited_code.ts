@@ -31,8 +31,12 @@ export class WrittenCode {
   /** The functions of the text that a function of the object may be, or may be declared in (a lambda), by their place in
    * the list; several only where they share a line. */
   placesOf(fn: ObjectFunction): number[] {
-    const line = this.declared.get(`${fn.section.index}:${fn.offset}`);
-    return line === undefined ? [] : this.at(line);
+    const names = fn.aliases.map(({ name }) => name);
+    for (const key of [`${fn.section.index}:${fn.offset}`, ...names]) {
+      const line = this.declared.get(key);
+      if (line !== undefined) return this.at(line);
+    }
+    return [];
   }
 
   /** The functions of the text that have a line. */
@@ -74,9 +78,11 @@ export class EditedCode {
     }
   }
 
-  /** Is it one of them, or was it made for one (a lambda in it, a template of a local type)? */
+  /** Is it one of them, or was it made for one (a lambda in it, a template of a local type, its cold part)? */
   includes(fn: ObjectFunction): boolean {
     const { name } = fn.symbol;
+    const [, whole] = /^(?:_Z)?(.*)\.cold$/.exec(name) ?? [];
+    if (whole !== undefined && this.names.includes(whole)) return true;
     return this.functions.has(fn) || this.names.some((one) => name.includes(`Z${one}E`));
   }
 
@@ -88,12 +94,15 @@ export class EditedCode {
 }
 
 /** Lines in which the functions with code in an object are declared, as far as that is in its source: by section and
- * offset, because compilers leave out the linkage names of local functions. */
+ * offset, because compilers leave out the linkage names of local functions; by symbol where the code is in several parts. */
 function declaredLines(object: ObjectFile): Map<string, number> {
   const lines = new Map<string, number>();
   for (const unit of readUnits(object.elf))
-    for (const { section, address, line, file } of functionLines(object.elf, unit))
-      if (section !== undefined && address !== undefined && realPathOrSelf(file) === object.source)
-        lines.set(`${section}:${address}`, line);
+    for (const { symbol, section, address, line, file, isSplit } of functionLines(object.elf, unit)) {
+      const key = isSplit
+        ? symbol
+        : section !== undefined && address !== undefined && `${section}:${address}`;
+      if (key && realPathOrSelf(file) === object.source) lines.set(key, line);
+    }
   return lines;
 }
