@@ -279,7 +279,16 @@ export class UnitComparison {
         const owner = this.parentOf(fn);
         const ownerHome = owner && chosen.get(owner);
         const isPart = (other: ObjectFunction): boolean => this.parentOf(other) === owner;
-        const own = ownerHome && homeInVersion(ownerHome, fn, isPart, (part) => homesOf.get(part) ?? []);
+        // What leaves the function tells versions apart whose bytes are the same: a call that was edited.
+        const leavesAsWell = ({ current }: Home): boolean =>
+          this.holds(
+            current.expectations.filter(
+              (each) => each.kind === 'variable' || (each.target !== owner && !isPart(each.target)),
+            ),
+          );
+        const own =
+          ownerHome &&
+          homeInVersion(ownerHome, fn, isPart, (part) => (homesOf.get(part) ?? []).filter(leavesAsWell));
         if (own && own !== pick) {
           this.choose(fn, own, chosen);
           corrected = true;
