@@ -227,6 +227,14 @@ const shapes: Shape[] = [
     values: [448, 337],
   },
   {
+    name: 'like_a_jump',
+    body: 'return sum(hidden("\\x41\\x0c\\x22\\x33\\x44\\x55"));',
+    from: 'x41',
+    // The byte that a jump begins with.
+    to: 'xe9',
+    values: [315, 227],
+  },
+  {
     name: 'looked_up',
     body: `const char *s; switch (n) { case 0: s = "x0"; break; case 1: s = "y1"; break; case 2: s = "z2"; break;
       case 3: s = "w3"; break; case 4: s = "v4"; break; default: s = "?"; } return sum(s);`,

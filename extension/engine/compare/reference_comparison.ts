@@ -65,6 +65,8 @@ export class ReferenceComparison {
   private throughIsland(address: number): number {
     const image = this.live.imageAt(address);
     if (image?.patch === undefined || image.covering(address)) return address;
+    // The bytes of a constant may look like a jump.
+    if (!((image.sectionAt(address)?.flags ?? 0) & abi.SHF_EXECINSTR)) return address;
     const bytes = image.bytes(address, image.arch.jumpSize);
     return (bytes && image.arch.jumpTarget(bytes, address)) ?? address;
   }
