@@ -30,7 +30,6 @@ struct Previous {
 Previous previous;
 
 constexpr int last_signal = 64;
-KernelAction claimed[last_signal + 1]; // what was in place when SIGTRAP was claimed
 
 constexpr std::uintptr_t default_handler = 0, ignore_handler = 1; // SIG_DFL, SIG_IGN
 
@@ -135,15 +134,17 @@ bool claim_breakpoint_trap(Failure &failure) {
   }
   for (int signal = 1; signal <= last_signal; signal++) {
     if (signal != SIGTRAP && kernel_action(signal, nullptr, &action) && masks_trap(action)) clear_trap(signal, action);
-    if (!kernel_action(signal, nullptr, &claimed[signal])) claimed[signal] = KernelAction{};
   }
   return true;
 }
 
 bool handlers_let_trap() {
   KernelAction action{};
+  if (!kernel_action(SIGTRAP, nullptr, &action) || action.handler != reinterpret_cast<std::uintptr_t>(&handle_trap)) {
+    return false;
+  }
   for (int signal = 1; signal <= last_signal; signal++) {
-    if (kernel_action(signal, nullptr, &action) && !is_same(action, claimed[signal])) return false;
+    if (signal != SIGTRAP && kernel_action(signal, nullptr, &action) && masks_trap(action)) return false;
   }
   return true;
 }

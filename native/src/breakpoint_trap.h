@@ -11,7 +11,8 @@ namespace hot_fix {
  * of the masks of all other handlers: the int3 of a thread that blocks SIGTRAP would kill the process. */
 bool claim_breakpoint_trap(Failure &failure);
 
-/** Whether that is still so, because the program has changed no signal's handler since. */
+/** Whether that is still so: the program may have installed handlers since, through sigaction without the trap in
+ * their masks. */
 bool handlers_let_trap();
 
 /** From here on threads that meet an int3 wait. Bounded: without release_threads they go on after some seconds. */
