@@ -1,7 +1,7 @@
 // What the steps of a save work with: the effects (files, compiler, processes, the runtime) behind one typed
 // seam. create_engine.ts builds it; patch.ts and tests use it. Types and no behaviour: nothing is decided here.
 import type { Cache } from './caches';
-import type { ElfFile, OpenElfFile } from './elf/file';
+import type { ElfFile } from './elf/file';
 import type { EngineOptions, Target } from './engine';
 import type {
   AttachResult,
@@ -20,7 +20,7 @@ export interface EngineContext {
   readonly compile: CompileContext;
   readonly processes: ProcessContext;
   /** Patches of processes, by file and the time at which they were loaded. */
-  readonly patchFiles: Cache<OpenElfFile>;
+  readonly patchFiles: Cache<ElfFile>;
   /** Display names of symbols, in the order given; never fails (a name that cannot be demangled stays as it is). */
   readonly demangle: (symbols: readonly string[]) => Promise<string[]>;
 }

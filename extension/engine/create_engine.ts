@@ -10,7 +10,7 @@ import { createIncludeSearch, readSource } from './compile/includes';
 import { createPreambles, defaultPreambleDirectory } from './compile/preambles';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
-import type { OpenElfFile } from './elf/file';
+import type { ElfFile } from './elf/file';
 import type { Engine, EngineOptions } from './engine';
 import { Baselines } from './fast/baselines';
 import { isThere, remove } from './host';
@@ -101,7 +101,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     log,
     temporaryDirectory,
     demangle,
-    patchFiles: caches.create<OpenElfFile>({ limit: KEPT_PATCHES, release: (file) => file.close() }),
+    patchFiles: caches.create<ElfFile>({ limit: KEPT_PATCHES }),
     compile: { entriesFor: databases.entriesFor, ...compiler },
     processes: {
       list,

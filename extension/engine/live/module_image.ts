@@ -3,7 +3,8 @@
 // comparison. Files that are mapped do not change: their images are kept from save to save.
 import type { Cache } from '../caches';
 import type { LiveModule } from '../context';
-import { ElfFile, type OpenElfFile } from '../elf/file';
+import { ElfFile } from '../elf/file';
+import { readFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { LoadedPatch, ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
@@ -23,7 +24,7 @@ export interface LiveProcess {
 
 /** Throws HotPatchError no-symbols, unsupported-object, patch-file-missing. */
 export function readLiveProcess(
-  patchFiles: Cache<OpenElfFile>,
+  patchFiles: Cache<ElfFile>,
   module: LiveModule,
   status: ProcessStatus,
 ): LiveProcess {
@@ -37,7 +38,7 @@ export function readLiveProcess(
     .map((patch) => {
       const key = `${patch.file}@${patch.loadedAt}`;
       return patchImage(
-        patchFiles.get(key, () => openPatch(patch, status.pid)),
+        patchFiles.get(key, () => readPatch(patch, status.pid)),
         patch,
       );
     });
@@ -70,33 +71,29 @@ function moduleImage(module: LiveModule): Image {
   return image;
 }
 
-function patchImage(elf: OpenElfFile, { file, id }: LoadedPatch): Image {
+function patchImage(elf: ElfFile, { file, id }: LoadedPatch): Image {
   const byId = elf.derived(patchImages);
   let image = byId.get(id);
   if (!image) byId.set(id, (image = new Image(elf, 0, file, id)));
   return image;
 }
 
-/** A patch brings functions and variables that later edits refer to: without its file they cannot be known.
+/** A patch brings functions and variables that later edits refer to: without its file they cannot be known. It is read
+ * whole, so that no descriptor is kept of processes that have ended.
  * Throws HotPatchError patch-file-missing. */
-function openPatch(patch: LoadedPatch, pid: number): OpenElfFile {
+function readPatch(patch: LoadedPatch, pid: number): ElfFile {
   const { file, id, base, length } = patch;
   const missing = (why: string): HotPatchError =>
     new HotPatchError('patch-file-missing', `Patch ${id} of process ${pid} cannot be read: ${why}`, { pid });
-  let elf: OpenElfFile;
+  let elf: ElfFile;
   try {
-    elf = ElfFile.open(file);
+    elf = ElfFile.parse(file, readFile(file));
   } catch (error) {
     if (error instanceof HotPatchError) throw missing(error.message);
     throw error;
   }
-  try {
-    const image = patchImage(elf, patch);
-    const start = image.start - (image.start % PAGE);
-    if (start !== Number(base) || image.end > start + length) throw missing(`${file} is another file now`);
-    return elf;
-  } catch (error) {
-    elf.close();
-    throw error;
-  }
+  const image = patchImage(elf, patch);
+  const start = image.start - (image.start % PAGE);
+  if (start !== Number(base) || image.end > start + length) throw missing(`${file} is another file now`);
+  return elf;
 }

@@ -52,7 +52,9 @@ export async function takeFirstLight(
   const inner = new Save(save.context, {
     ...save.request,
     onProgress: (event) => {
-      if (event.step === 'deliver' || event.step.startsWith('wait-')) save.request.onProgress?.(event);
+      if (event.step !== 'deliver' && !event.step.startsWith('wait-')) return;
+      save.isFirstLightShown = true;
+      save.request.onProgress?.(event);
     },
   });
   try {
@@ -115,6 +117,8 @@ export async function takeFirstLight(
     // The exact way would meet the same, and wait for it once more.
     if (thrown instanceof HotPatchError && NOT_TAKEN.has(thrown.code)) throw thrown;
     return { reason: thrown instanceof HotPatchError ? thrown.message : String(thrown) };
+  } finally {
+    save.isFirstLightShown = false;
   }
 }
 

@@ -27,6 +27,8 @@ export class Save {
   readonly attached: AttachResult[] = [];
   readonly fresh = new Map<ObjectFile, FreshUnit>();
   namedFunction = false;
+  /** First light is being delivered, or waits for the process: that is what is said meanwhile. */
+  isFirstLightShown = false;
   private readonly start = performance.now();
   private readonly clients = new Map<LiveTarget, RuntimeClient>();
 
@@ -48,7 +50,7 @@ export class Save {
   }
 
   progress(step: Step, file?: string, pid?: number): void {
-    this.request.onProgress?.({ step, file, pid });
+    if (!this.isFirstLightShown) this.request.onProgress?.({ step, file, pid });
   }
 
   client(target: LiveTarget): RuntimeClient {

@@ -150,6 +150,13 @@ export class Workbench {
     await widget.waitFor({ state: 'hidden' });
   }
 
+  /** Opens the Quick Fixes at the cursor; they close when lenses are drawn anew. */
+  async quickFixes(offered: string): Promise<Locator> {
+    const list = this.page.locator('.action-widget');
+    await this.untilSeen(() => this.page.keyboard.press('Control+.'), list.getByText(offered));
+    return list;
+  }
+
   async save(): Promise<void> {
     await this.page.keyboard.press('Control+S');
   }
