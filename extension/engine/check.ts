@@ -62,8 +62,11 @@ async function checkFile(
     };
     const differs = save.refusals.find(({ code }) => code === 'flags-differ');
     if (differs) return report('flags-differ', differs.message, more);
+    const [refusal] = save.refusals;
+    // An edit of data alone changes no function: what would be refused is not what runs.
+    if (refusal && unchanged === known.length) return report('edited', refusal.message, more);
     if (unchanged === known.length) {
-      if (baselines && save.refusals.length === 0) await remember(save, targets, plans, texts, baselines);
+      if (baselines) await remember(save, targets, plans, texts, baselines);
       return report(
         'ready',
         `All ${known.length} functions of ${basename(file)} are as they run in process ${process.pid}.`,
