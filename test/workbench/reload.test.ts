@@ -5,7 +5,10 @@ import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
 
-const UNIT = `long factor(void) { return 2; }
+// A lens above the first line may be drawn out of sight.
+const UNIT = `
+
+long factor(void) { return 2; }
 
 long value(long n) {
   return n * factor();
