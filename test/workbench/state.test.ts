@@ -2,7 +2,7 @@
 // that can be gone back to.
 import { strict as assert } from 'node:assert';
 import type { Event } from '../../extension/workbench/state/events';
-import { pendingOf } from '../../extension/workbench/state/queries';
+import { knownText, pendingOf } from '../../extension/workbench/state/queries';
 import { processKey } from '../../extension/workbench/state/state';
 import { Store } from '../../extension/workbench/state/store';
 import { contextOf } from '../../extension/workbench/views/context_values';
@@ -90,6 +90,13 @@ describe('files that were written since their program was built', () => {
     assert.deepEqual(pending(written(5), checked('ready', 4)), [undefined]);
     assert.deepEqual(pending(written(5), checked('ready', 6), written(7)), [undefined]);
     assert.deepEqual(pending(written(5), checked('ready', 6), written(5)), []);
+  });
+
+  it('are not judged by a check that a save has overtaken', () => {
+    const live = [...running, written(5), ...patched({}, 'new text')];
+    const late = after([...live, checked('ready', 6)]);
+    assert.equal(knownText(late, file), 'new text');
+    assert.equal(knownText(after([...live, checked('ready', 2e12)]), file), 'text');
   });
 
   it('are not pending once a save made them live, and are after it was taken back', () => {

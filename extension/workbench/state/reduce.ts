@@ -97,11 +97,16 @@ export function reduce(state: State, event: Event): State {
   }
 }
 
-function checked(state: State, { file, report, text }: Extract<Event, { type: 'check-finished' }>): Check {
+function checked(
+  state: State,
+  { file, report, text, at }: Extract<Event, { type: 'check-finished' }>,
+): Check {
   const before = state.checks.get(file);
+  // Begun before a save that is live by now, it speaks of what ran then.
+  if (before?.kind === 'done' && before.known && before.known.at > at) return before;
   const known =
     report.verdict === 'ready'
-      ? { text, versions: runningVersions(state) }
+      ? { text, versions: runningVersions(state), at }
       : before?.kind === 'done'
         ? before.known
         : undefined;
@@ -257,7 +262,9 @@ function checksAfter(
     ...[...texts].flatMap(([file, text]): [string, Check][] => {
       // Texts of other files are those of functions that were patched earlier: nobody has compiled them now.
       if (!files.includes(file)) return [];
-      return [[file, { kind: 'done', report: whatRuns(file), text, known: { text, versions } }]];
+      return [
+        [file, { kind: 'done', report: whatRuns(file), text, known: { text, versions, at: event.since } }],
+      ];
     }),
   ]);
 }

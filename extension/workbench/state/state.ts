@@ -73,6 +73,8 @@ export interface KnownText {
   readonly text: string;
   /** Versions that ran then, by `functionKey`; functions that are not in it ran their original. */
   readonly versions: ReadonlyMap<string, number>;
+  /** When the text was read, Unix milliseconds. */
+  readonly at: number;
 }
 
 export interface WrittenFile {
