@@ -6,7 +6,7 @@ import type { Bodies, LiveFunction } from '../live/functions';
 import type { LiveImage, LiveSymbol } from '../live/live_image';
 import type { Closures } from './closures';
 import { type Correlation, isNumbered } from './correlate';
-import type { Home } from './match';
+import type { Expectation, Home, Match } from './match';
 
 /** A fresh function and the live ones that it may be. */
 export interface Tried {
@@ -102,4 +102,10 @@ export function homeInVersion(
     if ([...parts.values()].every((home) => home)) return parts.get(part);
   }
   return undefined;
+}
+
+/** What a part refers to outside of its function: it tells versions apart whose bytes are the same, where a call was
+ * edited. */
+export function leaving({ expectations }: Match, isInside: (fn: ObjectFunction) => boolean): Expectation[] {
+  return expectations.filter((each) => each.kind === 'variable' || !isInside(each.target));
 }

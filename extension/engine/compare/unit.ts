@@ -11,7 +11,7 @@ import { closuresIn, type ClosureFacts, Closures } from './closures';
 import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
 import { Correlation, isCoroutinePart, ownerOf, stem, withoutCold } from './correlate';
-import { chooseHomes, homeInVersion, Homes, type Tried } from './homes';
+import { chooseHomes, homeInVersion, Homes, leaving, type Tried } from './homes';
 import { LiveReferences } from './live_references';
 import { FoldedFunctions } from './folded';
 import { DIFFERENT, type Expectation, type Home, type Match } from './match';
@@ -241,8 +241,6 @@ export class UnitComparison {
     );
   }
 
-  // --- passes ------------------------------------------------------------------------------------------------
-
   private tryHome(fn: ObjectFunction, live: LiveFunction): Home {
     // Its code is elsewhere: it stays as it is.
     if (this.object.isLeftOut(fn)) return { live, current: DIFFERENT, original: DIFFERENT };
@@ -279,16 +277,11 @@ export class UnitComparison {
         const owner = this.parentOf(fn);
         const ownerHome = owner && chosen.get(owner);
         const isPart = (other: ObjectFunction): boolean => this.parentOf(other) === owner;
-        // What leaves the function tells versions apart whose bytes are the same: a call that was edited.
-        const leavesAsWell = ({ current }: Home): boolean =>
-          this.holds(
-            current.expectations.filter(
-              (each) => each.kind === 'variable' || (each.target !== owner && !isPart(each.target)),
-            ),
+        const partsOf = (part: ObjectFunction): Home[] =>
+          (homesOf.get(part) ?? []).filter(({ current }) =>
+            this.holds(leaving(current, (other) => other === owner || isPart(other))),
           );
-        const own =
-          ownerHome &&
-          homeInVersion(ownerHome, fn, isPart, (part) => (homesOf.get(part) ?? []).filter(leavesAsWell));
+        const own = ownerHome && homeInVersion(ownerHome, fn, isPart, partsOf);
         if (own && own !== pick) {
           this.choose(fn, own, chosen);
           corrected = true;
@@ -324,12 +317,13 @@ export class UnitComparison {
         again = true;
         const compared = this.of(fn);
         const other = homesOf.get(fn)!.find((home) => home !== pick && !separable(fn, home));
-        if (other) chosen.set(fn, other);
-        else chosen.delete(fn);
         compared.status = other ? 'changed' : 'new';
         compared.live = other?.live;
-        if (other) this.matches.set(fn, other.current.equal ? other.current : other.original);
-        else this.matches.delete(fn);
+        if (other) this.choose(fn, other, chosen);
+        else {
+          chosen.delete(fn);
+          this.matches.delete(fn);
+        }
       }
     }
   }
@@ -404,8 +398,6 @@ export class UnitComparison {
     // Of a coroutine that is inlined where it is started, the body is there.
     return named(owner) ?? named(withoutCold(fn.symbol.name));
   }
-
-  // --- expectations ------------------------------------------------------------------------------------------
 
   /** @param if a function were that one: what it refers to in itself (jump tables) is judged by it */
   private holds(
