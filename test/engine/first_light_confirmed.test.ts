@@ -41,6 +41,17 @@ describe('first light in two processes of a program', () => {
     );
 });
 
+/** An edit of `inC` that is live while the compile of the whole unit waits until `hold` is removed. */
+async function heldUp(session: Session): Promise<{ watched: Watched; hold: string }> {
+  const watched = await Watched.start(session, inC, { language: 'c', compiler: wrap(session), watch: [] });
+  session.write('unit.c', `${inC}\n`);
+  await watched.watch.errorLine(/^unchanged/);
+  const hold = session.write('hold', '');
+  session.edit('unit.c', 'n + 1;', 'n + 5;');
+  await watched.watch.errorLine(/^live in .*: other$/);
+  return { watched, hold };
+}
+
 describe('the whole unit behind first light', () => {
   it(
     'takes it back when it does not compile, to the version before',
@@ -64,16 +75,7 @@ describe('the whole unit behind first light', () => {
   it(
     'is waited for while the edit is live',
     inSession(async (session) => {
-      const watched = await Watched.start(session, inC, {
-        language: 'c',
-        compiler: wrap(session),
-        watch: [],
-      });
-      session.write('unit.c', `${inC}\n`);
-      await watched.watch.errorLine(/^unchanged/);
-      const hold = session.write('hold', '');
-      session.edit('unit.c', 'n + 1;', 'n + 5;');
-      await watched.watch.errorLine(/^live in .*: other$/);
+      const { watched, hold } = await heldUp(session);
       assert.equal(await watched.value(10), 20 + 15 + 101);
       await session.run('rm', [hold]);
       await watched.watch.errorLine(/live in .*, confirmed after/);
@@ -83,16 +85,7 @@ describe('the whole unit behind first light', () => {
   it(
     'fails when the process has ended in between',
     inSession(async (session) => {
-      const watched = await Watched.start(session, inC, {
-        language: 'c',
-        compiler: wrap(session),
-        watch: [],
-      });
-      session.write('unit.c', `${inC}\n`);
-      await watched.watch.errorLine(/^unchanged/);
-      const hold = session.write('hold', '');
-      session.edit('unit.c', 'n + 1;', 'n + 5;');
-      await watched.watch.errorLine(/^live in .*: other$/);
+      const { watched, hold } = await heldUp(session);
       await watched.unit.program.stop();
       await session.run('rm', [hold]);
       await watched.watch.errorLine(/has ended|no running process|no process/i);

@@ -1,7 +1,7 @@
 // The readers of ELF and debug information, of files that are malformed: each ends, and says so with a code. A small
 // part of what `npm run fuzz readers` does, and what it has found.
 import { strict as assert } from 'node:assert';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readUnits, fileTable, headerOf } from '../../extension/engine/dwarf/units';
 import { Dwarf } from '../../extension/engine/dwarf/dwarf';
@@ -161,6 +161,27 @@ describe('the readers of object files', () => {
         );
       writeFileSync(session.path('short'), '\x7fELF');
       assert.throws(() => ElfFile.open(session.path('short')), /too short/);
+    }),
+  );
+
+  it(
+    'keep no descriptor of a file that is opened for each section, and read no other file in its place',
+    inSession((session) => {
+      const program = process.execPath;
+      const path = session.path('copy');
+      copyFileSync(program, path);
+      const descriptors = () => readdirSync('/proc/self/fd').length;
+      const before = descriptors();
+      const one = ElfFile.openForEachSection(path);
+      const whole = ElfFile.open(path);
+      for (const name of ['.dynstr', '.symtab'])
+        assert.deepEqual(one.data(one.section(name)!), whole.data(whole.section(name)!));
+      whole.close();
+      assert.equal(descriptors(), before);
+      renameSync(path, session.path('gone'));
+      copyFileSync(program, path);
+      assert.throws(() => one.data(one.section('.dynsym')!), /another file now/);
+      return Promise.resolve();
     }),
   );
 });

@@ -109,6 +109,26 @@ export class ElfFile {
     }
   }
 
+  /** A file that is opened for each section when it is first asked for: no descriptor is kept, and nothing that nobody
+   * asks for is in memory. Throws as `open`, and so does what asks for a section, also when another file is at the path
+   * by then. */
+  static openForEachSection(path: string): ElfFile {
+    const readOnce = (offset: number, length: number): Buffer => {
+      const file = openFile(path);
+      try {
+        if (file.stats.ino !== stats.ino || file.stats.dev !== stats.dev)
+          throw new HotPatchError('unsupported-object', `${path} is another file now`, { file: path });
+        return file.read(offset, length);
+      } finally {
+        file.close();
+      }
+    };
+    const first = openFile(path);
+    const { stats, size } = first;
+    first.close();
+    return new ElfFile(path, readOnce, size);
+  }
+
   /** An ELF image that is in memory already; section contents are views of it. */
   static parse(path: string, bytes: Buffer): ElfFile {
     return new ElfFile(path, (offset, length) => bytes.subarray(offset, offset + length), bytes.length);

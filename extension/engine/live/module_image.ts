@@ -4,7 +4,6 @@
 import type { Cache } from '../caches';
 import type { LiveModule } from '../context';
 import { ElfFile } from '../elf/file';
-import { readFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { LoadedPatch, ProcessStatus } from '../model/result';
 import { Image, LiveImage, requireSymbols } from './live_image';
@@ -78,8 +77,8 @@ function patchImage(elf: ElfFile, { file, id }: LoadedPatch): Image {
   return image;
 }
 
-/** A patch brings functions and variables that later edits refer to: without its file they cannot be known. It is read
- * whole, so that no descriptor is kept of processes that have ended.
+/** A patch brings functions and variables that later edits refer to: without its file they cannot be known. No
+ * descriptor is kept of it: its process may end, and others come.
  * Throws HotPatchError patch-file-missing. */
 function readPatch(patch: LoadedPatch, pid: number): ElfFile {
   const { file, id, base, length } = patch;
@@ -87,7 +86,7 @@ function readPatch(patch: LoadedPatch, pid: number): ElfFile {
     new HotPatchError('patch-file-missing', `Patch ${id} of process ${pid} cannot be read: ${why}`, { pid });
   let elf: ElfFile;
   try {
-    elf = ElfFile.parse(file, readFile(file));
+    elf = ElfFile.openForEachSection(file);
   } catch (error) {
     if (error instanceof HotPatchError) throw missing(error.message);
     throw error;
