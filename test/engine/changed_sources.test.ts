@@ -50,6 +50,28 @@ describe('sources that were written since their program was linked', () => {
   );
 
   it(
+    'are those of a library too, which may be older or newer than the program',
+    inSession(async (session) => {
+      session.copySample('family');
+      session.write('unit.c', UNIT);
+      session.write('twice.h', HEADER);
+      await session.build({
+        sources: ['unit.c'],
+        output: 'libunit.so',
+        flags: ['-g', '-fPIC', '-shared'],
+      });
+      session.write('unit.c', UNIT);
+      await session.build({
+        sources: ['main.c'],
+        flags: ['-g'],
+        linkFlags: ['-L.', '-lunit', '-Wl,-rpath,$ORIGIN'],
+      });
+      const { pid } = await session.start();
+      assert.deepEqual(await changed(session, pid), [session.path('unit.c')]);
+    }),
+  );
+
+  it(
     'are none that were removed',
     inSession(async (session) => {
       const pid = await start(session);

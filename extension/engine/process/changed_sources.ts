@@ -22,7 +22,6 @@ export function createChangedSources(
   roots: readonly string[],
 ): (pid: number) => Promise<ChangedSource[]> {
   const folders = roots.map((root) => ({ root: withSlash(root), real: withSlash(realPathOrSelf(root)) }));
-  const known = new WeakMap<ElfFile, Promise<readonly string[]>>();
 
   /** The path of a file as its folder is spelled; undefined outside of them. */
   const inFolder = (path: string): string | undefined => {
@@ -33,41 +32,35 @@ export function createChangedSources(
     return undefined;
   };
 
-  const sourcesOf = (elf: ElfFile): Promise<readonly string[]> => {
-    let sources = known.get(elf);
-    if (!sources) known.set(elf, (sources = readSources(elf)));
-    return sources;
-  };
-
-  const readSources = async (elf: ElfFile): Promise<readonly string[]> => {
-    const sources = new Set<string>();
-    try {
-      let count = 0;
-      for (const unit of readUnits(elf)) {
-        if (++count % UNITS_AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
-        for (const path of [unit.path, ...sourceFilesOf(elf, unit)]) {
-          const file = inFolder(path);
-          if (file !== undefined) sources.add(file);
-        }
-      }
-    } catch (error) {
-      // Closed meanwhile, or malformed: a save says so.
-      if (!(error instanceof HotPatchError)) throw error;
-    }
-    return [...sources];
-  };
-
   return async (pid) => {
     if (folders.length === 0) return [];
     const changed = new Map<string, number>();
     for (const { elf, modified } of await modulesOf(pid)) {
-      for (const file of await sourcesOf(elf)) {
-        const stats = look(file);
-        if (stats?.isFile() && stats.mtimeMs > modified) changed.set(file, stats.mtimeMs);
+      for (const path of await elf.derived(readSources)) {
+        const file = inFolder(path);
+        const stats = file === undefined ? undefined : look(file);
+        if (file !== undefined && stats?.isFile() && stats.mtimeMs > modified)
+          changed.set(file, stats.mtimeMs);
       }
     }
     return [...changed].map(([file, at]) => ({ file, at })).sort((a, b) => a.file.localeCompare(b.file));
   };
+}
+
+/** All source files of a module; those that were read before it turned out malformed, which a save says. */
+async function readSources(elf: ElfFile): Promise<ReadonlySet<string>> {
+  const sources = new Set<string>();
+  try {
+    let count = 0;
+    for (const unit of readUnits(elf)) {
+      if (++count % UNITS_AT_A_TIME === 0) await new Promise((resolve) => setImmediate(resolve));
+      sources.add(unit.path);
+      for (const path of sourceFilesOf(elf, unit)) sources.add(path);
+    }
+  } catch (error) {
+    if (!(error instanceof HotPatchError)) throw error;
+  }
+  return sources;
 }
 
 function withSlash(folder: string): string {
