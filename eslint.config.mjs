@@ -61,6 +61,19 @@ export default tseslint.config(
     plugins: { hotPatch: { rules: { layers, architecture } } },
     rules: { 'hotPatch/layers': 'error', 'hotPatch/architecture': 'error' },
   },
+  {
+    files: ['extension/engine/**/*.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'Property[key.name="withFileTypes"]',
+          message:
+            'fails for the whole directory when one entry is gone meanwhile, as in /proc: use namesIn of host.ts',
+        },
+      ],
+    },
+  },
   { files: ['**/*.mjs', '**/*.cjs', '**/*.d.mts'], ...tseslint.configs.disableTypeChecked },
   {
     files: ['**/*.mjs', '**/*.cjs'],

@@ -21,7 +21,6 @@ import {
   unlinkSync,
   utimesSync,
   writeSync,
-  type Dirent,
   type Stats,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -135,10 +134,12 @@ export function linkTarget(path: string): string | undefined {
   }
 }
 
-/** Entries of a directory; none when it is gone or not readable. */
-export function entriesOf(directory: string): Dirent[] {
+/** Names in a directory; none when it is gone or not readable. Not their kinds: Node asks for the kind of each entry
+ * that the kernel did not tell (in /proc those of processes that are just ending), and the whole call fails when that
+ * one is gone by then. */
+export function namesIn(directory: string): string[] {
   try {
-    return readdirSync(directory, { withFileTypes: true });
+    return readdirSync(directory);
   } catch {
     return [];
   }

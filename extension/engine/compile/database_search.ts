@@ -3,7 +3,7 @@
 // what was passed over is said. Reads no database.
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { entriesOf, look, realPathOrSelf } from '../host';
+import { namesIn, look, realPathOrSelf } from '../host';
 import { createTrust, type Trust } from './trust';
 
 export const DATABASE_NAME = 'compile_commands.json';
@@ -46,7 +46,7 @@ export function searchDatabases(
 
 /** Generators with several configurations have one directory more: build/Debug, out/build/preset. */
 function addBuildDirectories(directory: string, add: (path: string) => boolean): void {
-  for (const name of subdirectories(directory).filter((entry) => BUILD_DIRECTORY.test(entry))) {
+  for (const name of subdirectories(directory, BUILD_DIRECTORY)) {
     if (add(join(directory, name, DATABASE_NAME))) continue;
     for (const inner of subdirectories(join(directory, name)))
       if (!add(join(directory, name, inner, DATABASE_NAME)) && inner === 'build')
@@ -87,9 +87,9 @@ function holdsDatabase(directory: string): boolean {
   return holds;
 }
 
-function subdirectories(directory: string): string[] {
-  return entriesOf(directory)
-    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .map((entry) => entry.name)
+/** @param named only those with such names */
+function subdirectories(directory: string, named = /^/): string[] {
+  return namesIn(directory)
+    .filter((name) => named.test(name) && look(join(directory, name))?.isDirectory() === true)
     .sort();
 }

@@ -4,7 +4,7 @@
 // files; runs nothing.
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { CompileEntry } from '../context';
-import { entriesOf, look, readTextIfThere, realPath } from '../host';
+import { namesIn, look, readTextIfThere, realPath } from '../host';
 import { includeOptions, type IncludeOptions, type ReadText } from './command';
 
 const DIRECTIVE = /^[ \t]*#[ \t]*(?:include|include_next|import)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)/gm;
@@ -166,7 +166,7 @@ function createListing(): (path: string) => boolean {
     let names = listed.get(directory);
     if (!names) {
       // None for a directory that does not exist: a search path may name such.
-      names = new Set(entriesOf(directory).map(({ name }) => name));
+      names = new Set(namesIn(directory));
       listed.set(directory, names);
     }
     return names.has(basename(path));

@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { CompileEntry, EngineContext, GivenText } from '../context';
 import {
-  entriesOf,
+  namesIn,
   isThere,
   look,
   lookAt,
@@ -344,15 +344,14 @@ function isAsItWas({ files, missing }: Facts): boolean {
 function sweep(directory: string, limit: number): void {
   const now = Date.now();
   const kept: { path: string; size: number; used: number }[] = [];
-  for (const { name } of entriesOf(directory)) {
+  for (const name of namesIn(directory)) {
     if (!NAME.test(name)) continue;
     const path = join(directory, name);
     let size = 0;
-    for (const file of entriesOf(path)) {
-      const stats = lookAt(join(path, file.name));
+    for (const file of namesIn(path)) {
+      const stats = lookAt(join(path, file));
       if (!stats) continue;
-      if (/\.part(\.d)?$/.test(file.name) && now - stats.mtimeMs > ABANDONED_AFTER)
-        remove(join(path, file.name));
+      if (/\.part(\.d)?$/.test(file) && now - stats.mtimeMs > ABANDONED_AFTER) remove(join(path, file));
       else size += stats.size;
     }
     const used = lookAt(join(path, FACTS))?.mtimeMs;

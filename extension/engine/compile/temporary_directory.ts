@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
-  entriesOf,
+  namesIn,
   linkTarget,
   lookAt,
   makeUniqueDirectory,
@@ -21,7 +21,7 @@ const ABANDONED_AFTER = 24 * 3600 * 1000;
 /** Makes one in a folder, after removing there what killed engines of this user left. Where it cannot be made, the
  * first compile says why: an engine is also good for what needs none. */
 export function createTemporaryDirectory(parent: string): string {
-  for (const { name } of entriesOf(parent))
+  for (const name of namesIn(parent))
     if (NAME.test(name) && isAbandoned(join(parent, name))) remove(join(parent, name));
   const prefix = join(parent, `hot-patch-engine-${process.pid}-`);
   let directory: string | undefined;

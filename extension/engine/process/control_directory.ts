@@ -2,7 +2,7 @@
 // there. Reads and removes directories of processes that have ended; sends nothing.
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
-import { entriesOf, linkTarget, lookAt, readTextIfThere, remove as removeTree } from '../host';
+import { namesIn, linkTarget, lookAt, readTextIfThere, remove as removeTree } from '../host';
 import type { RuntimeAddress } from '../model/result';
 
 export const PROTOCOL_VERSION = 1;
@@ -88,7 +88,7 @@ export function findRuntimes(
 ): Map<number, FoundRuntime> {
   const runtimes = new Map<number, FoundRuntime>();
   for (const parent of bases.flatMap((base) => userDirectories(base, uid))) {
-    for (const { name } of entriesOf(parent)) {
+    for (const name of namesIn(parent)) {
       if (!/^[1-9]\d*$/.test(name)) continue;
       const pid = Number(name);
       const controlDirectory = join(parent, name);
@@ -111,9 +111,9 @@ export function findRuntimes(
 /** The directories of the user in a base directory: the one that everybody knows of, and those with a random name,
  * which a runtime makes where that one is somebody else's. */
 function userDirectories(base: string, uid: number): string[] {
-  return entriesOf(base)
-    .filter(({ name }) => name === `hot_fix-${uid}` || name.startsWith(`hot_fix-${uid}.`))
-    .map(({ name }) => join(base, name))
+  return namesIn(base)
+    .filter((name) => name === `hot_fix-${uid}` || name.startsWith(`hot_fix-${uid}.`))
+    .map((name) => join(base, name))
     .filter((path) => own(path, uid));
 }
 

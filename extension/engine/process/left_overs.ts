@@ -2,7 +2,7 @@
 // surprise when the process continues, answers that nobody fetches, patch files that were never loaded. Removes those
 // whose engine is gone; what the process uses stays.
 import { basename, join } from 'node:path';
-import { entriesOf, linkTarget, lookAt, readTextIfThere, remove } from '../host';
+import { namesIn, linkTarget, lookAt, readTextIfThere, remove } from '../host';
 import { readAddressSpace } from './maps';
 import { readStat } from './process_list';
 
@@ -22,8 +22,8 @@ async function sweepLeftOvers(pid: number, controlDirectory: string, now = Date.
     return readStat(Number(engine)) === undefined || now - stats.mtimeMs > 24 * 60 * YOUNG;
   };
   const left = (name: string): string[] =>
-    entriesOf(join(controlDirectory, name))
-      .map((entry) => join(controlDirectory, name, entry.name))
+    namesIn(join(controlDirectory, name))
+      .map((entry) => join(controlDirectory, name, entry))
       .filter(isLeft);
   for (const path of [...left('requests'), ...left('answers')]) remove(path);
   const patches = left('patches');

@@ -3,7 +3,7 @@
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { entriesOf, linkTarget, lookAt, readProcess, readProcessText } from '../host';
+import { namesIn, linkTarget, lookAt, readProcess, readProcessText } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories } from './control_directory';
@@ -48,7 +48,7 @@ async function isComing({ pid, startTime, asleep }: PatchableProcess): Promise<b
 
 /** Thread of the runtime; undefined when there is none. */
 function workerOf(pid: number): number | undefined {
-  const tasks = entriesOf(`/proc/${pid}/task`).map(({ name }) => name);
+  const tasks = namesIn(`/proc/${pid}/task`);
   const worker = tasks.find((tid) => readProcessText(pid, `task/${tid}/comm`) === 'hot_fix\n');
   return worker === undefined ? undefined : Number(worker);
 }

@@ -1,7 +1,7 @@
 // Why a runtime that is in a process does not answer, from /proc: each reason with a sentence of its own instead of
 // "did not answer". Looks once, after the time is over; decides nothing.
 import { hostArchitecture } from '../arch/choose';
-import { entriesOf, readProcess, readProcessText } from '../host';
+import { namesIn, readProcess, readProcessText } from '../host';
 import { parseMaps } from './maps';
 
 /** What keeps the worker thread from working; undefined when nothing is seen. */
@@ -13,7 +13,7 @@ export async function obstacleOf(pid: number, workerTid: number): Promise<string
 function noDescriptorFree(pid: number): string | undefined {
   const limits = readProcessText(pid, 'limits');
   const most = Number(/^Max open files\s+(\d+)/m.exec(limits ?? '')?.[1] ?? NaN);
-  const open = entriesOf(`/proc/${pid}/fd`).length;
+  const open = namesIn(`/proc/${pid}/fd`).length;
   return open >= most ? `it has no free file descriptor (${open} of ${most} are open)` : undefined;
 }
 

@@ -1,7 +1,7 @@
 // The local processes and whether they can be patched, from /proc and the control directories. Called up to once
 // a second by views: a few small reads a process, no debug information.
 import { basename } from 'node:path';
-import { entriesOf, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
+import { namesIn, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
 import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories, findRuntimes } from './control_directory';
 
@@ -82,7 +82,7 @@ export function createProcessList(
 
   return async () => {
     const live = new Map<number, { stat: NonNullable<ReturnType<typeof parseStat>>; about: Known }>();
-    const pids = entriesOf('/proc').flatMap(({ name }) => (/^\d+$/.test(name) ? [Number(name)] : []));
+    const pids = namesIn('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
     await Promise.all(
       pids.map(async (pid) => {
         const stat = readStat(pid);
