@@ -2,7 +2,15 @@
 // lost in silence, and the next save works or says why not.
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
@@ -14,6 +22,8 @@ const counting = 'static long calls = 0; return n * 2 + ++calls;';
 function directoryOf(session: Session, pid: number): string {
   return controlDirectory(session.path('run'), pid)!;
 }
+
+const ownNamespace = () => /\d+/.exec(readlinkSync('/proc/self/ns/pid'))![0];
 
 describe('a patch file that runs in the process', () => {
   it(
@@ -60,7 +70,10 @@ describe('what a killed engine left with a process', () => {
       const unit = await Unit.start(session, source);
       await unit.editAndPatch('n * 2', 'n * 3');
       const directory = directoryOf(session, unit.program.pid);
-      const dead = spawnSync('true').pid;
+      const namespace = ownNamespace();
+      const dead = `${namespace}.${spawnSync('true').pid}`;
+      /** Its pid in another namespace is nothing that could be looked for here. */
+      const elsewhere = `1${dead}`;
       const put = (name: string, secondsAgo: number): string => {
         const path = join(directory, name);
         writeFileSync(path, 'left');
@@ -69,14 +82,15 @@ describe('what a killed engine left with a process', () => {
         return path;
       };
       const left = [
-        put(`requests/.00018d-${dead}-000001`, 90),
-        put(`answers/00018d-${dead}-000001.json`, 90),
-        put(`patches/lx0-${dead}-1-unit.cc.so`, 90),
-        put(`patches/lx0-${dead}-2-unit.cc.so.part`, 90),
+        put(`requests/.00018d-${dead}-000001`, 0),
+        put(`answers/00018d-${dead}-000001.json`, 0),
+        put(`answers/00018d-${elsewhere}-000001.json`, 25 * 3600),
+        put(`patches/lx0-${dead}-1-unit.cc.so`, 0),
+        put(`patches/lx0-${dead}-2-unit.cc.so.part`, 0),
       ];
       const kept = [
-        put(`patches/lx0-${process.pid}-1-unit.cc.so`, 90),
-        put(`answers/00018d-${dead}-000002.json`, 1),
+        put(`patches/lx0-${namespace}.${process.pid}-1-unit.cc.so`, 90),
+        put(`answers/00018d-${elsewhere}-000002.json`, 90),
         ...readdirSync(join(directory, 'patches'))
           .filter((name) => !name.startsWith('lx0'))
           .map((name) => join(directory, 'patches', name)),
@@ -85,11 +99,11 @@ describe('what a killed engine left with a process', () => {
       await unit.editAndPatch('n * 3', 'n * 4');
       assert.deepEqual(
         left.map((path) => existsSync(path)),
-        [false, false, false, false],
+        left.map(() => false),
       );
       assert.deepEqual(
         kept.map((path) => existsSync(path)),
-        [true, true, true],
+        kept.map(() => true),
       );
       assert.equal(await unit.value(1), 4);
     }),
@@ -103,9 +117,8 @@ describe('what a killed engine left with a process', () => {
       const { pid } = unit.program;
       const directory = directoryOf(session, pid);
       process.kill(pid, 'SIGSTOP');
-      const request = join(directory, 'requests', `00018d-${spawnSync('true').pid}-000001`);
+      const request = join(directory, 'requests', `00018d-${ownNamespace()}.${spawnSync('true').pid}-000001`);
       writeFileSync(request, 'hot_fix 1\ncommand revert\nall\nend\n');
-      utimesSync(request, 1000, 1000);
       await session.hotPatch('ps');
       process.kill(pid, 'SIGCONT');
       await unit.editAndPatch('n * 3', 'n * 4');

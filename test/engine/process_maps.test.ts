@@ -55,6 +55,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
       [['/program', 0x500000]],
     );
     assert.ok(isPatchFile('/run/user/1000/hot_fix-1000/77/patches/a.so'));
+    assert.ok(isPatchFile('/tmp/hot_fix-1000.59a680c59dba/77/patches/a.so'));
   });
 });
 

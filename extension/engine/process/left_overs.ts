@@ -3,23 +3,20 @@
 // whose engine is gone; what the process uses stays.
 import { basename, join } from 'node:path';
 import { namesIn, linkTarget, lookAt, readTextIfThere, remove } from '../host';
+import { ownerIsGone } from './file_owner';
 import { readAddressSpace } from './maps';
 import { readStat } from './process_list';
 
-/** Milliseconds. An engine in another PID namespace cannot be seen from here; its save has ended by then. */
-const YOUNG = 60_000;
-
-/** `TIME-PID-COUNT…`, as requests, answers and patch files are named; a dot before it while it is unfinished. */
-const MADE_BY = /^\.?[0-9a-z]+-(\d+)-\d+/;
+/** Milliseconds: more than any save takes, for files of engines that nothing is known of. */
+const ABANDONED_AFTER = 24 * 3600 * 1000;
 
 /** @param now Unix milliseconds */
 async function sweepLeftOvers(pid: number, controlDirectory: string, now = Date.now()): Promise<void> {
   const isLeft = (path: string): boolean => {
-    const engine = MADE_BY.exec(basename(path))?.[1];
+    const gone = ownerIsGone(basename(path));
     const stats = lookAt(path);
-    if (engine === undefined || !stats?.isFile() || now - stats.mtimeMs < YOUNG) return false;
-    // Of a number that was given again nothing is known: a day is more than any save takes.
-    return readStat(Number(engine)) === undefined || now - stats.mtimeMs > 24 * 60 * YOUNG;
+    if (gone === undefined || !stats?.isFile()) return false;
+    return gone === 'yes' || now - stats.mtimeMs > ABANDONED_AFTER;
   };
   const left = (name: string): string[] =>
     namesIn(join(controlDirectory, name))

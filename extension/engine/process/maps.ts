@@ -48,12 +48,12 @@ export function parseMaps(text: string): Mapping[] {
 
 /** A generated patch, mapped from its control directory (docs/PROTOCOL.md, section 1). */
 export function isPatchFile(path: string): boolean {
-  return /\/hot_fix-\d+\/\d+\/patches\/[^/]+$/.test(path);
+  return /\/hot_fix-\d+(\.\w+)?\/\d+\/patches\/[^/]+$/.test(path);
 }
 
-/** As the engine names patch files: time, its pid, a count, the source. Copies of hand-written ones have other names. */
+/** As the engine names patch files: time, who it is, a count, the source. Copies of hand-written ones have other names. */
 export function isGeneratedName(name: string): boolean {
-  return /^[0-9a-z]+-\d+-\d+-.+\.so$/.test(name);
+  return /^[0-9a-z]+-[\d.]+-\d+-.+\.so$/.test(name);
 }
 
 /** Throws HotPatchError process-gone, other-user, unreadable-file (the process hangs in the kernel). */

@@ -7,6 +7,7 @@ import { errorCode, isThere, readFile, remove, takeBack, writeWhole } from '../h
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, PatchedFunction, ProcessStatus } from '../model/result';
 import { PROTOCOL_VERSION } from './control_directory';
+import { fileOwner } from './file_owner';
 import { isGeneratedName, isPatchFile, readAddressSpace } from './maps';
 import { missingRuntime } from './missing_runtime';
 import { readMemory } from './memory';
@@ -54,7 +55,7 @@ let requestCount = 0;
 /** Unique among all engines of the machine, and ascending by name as by time. */
 function newRequestId(): string {
   const time = Date.now().toString(16).padStart(12, '0');
-  return `${time}-${process.pid}-${(requestCount++).toString().padStart(6, '0')}`;
+  return `${time}-${fileOwner()}-${(requestCount++).toString().padStart(6, '0')}`;
 }
 
 /** The runtime of `target`. Throws HotPatchError no-runtime, protocol-mismatch. */

@@ -8,6 +8,7 @@ import type { Answer, LiveTarget, RuntimeClient } from '../context';
 import { errorCode, makeDirectory, remove, writeWhole } from '../host';
 import { type ErrorCode, HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
+import { fileOwner } from '../process/file_owner';
 import { isEmpty, placeFor } from './link';
 import type { Save } from './progress';
 import { isLinked, type ModulePlan, type PatchFile } from './unit';
@@ -286,7 +287,7 @@ function writePatch(client: RuntimeClient, plan: ModulePlan, bytes: Buffer): str
     throw new HotPatchError('process-gone', `${exe} (process ${pid}) has ended`, { pid });
   }
   const unit = plan.units.find(isLinked)!.comparison.object.source;
-  const name = `${Date.now().toString(36)}-${process.pid}-${++patchCount}-${basename(unit)}.so`;
+  const name = `${Date.now().toString(36)}-${fileOwner()}-${++patchCount}-${basename(unit)}.so`;
   const file = join(client.patchDirectory, name);
   // The process must never map a file that is still being written.
   writeWhole(file, bytes);
