@@ -123,8 +123,7 @@ describe('a program that was started in a terminal, as always', () => {
   it('is patched again after Attach', async () => {
     const { workbench } = world;
     const row = await workbench.row(`pid ${pid} · detached`);
-    await row.hover();
-    await row.locator('[aria-label*="Attach to Process"]').click();
+    await workbench.clickAction(row, 'Attach to Process');
     await workbench.status(new RegExp(`service \\(${pid}\\)\\s*$`));
     await workbench.save();
     await workbench.status(/live in \d+ ms/);
@@ -182,8 +181,7 @@ describe('a program that was started without the runtime, and a user who wants n
   it('is attached to from the tree, and the next save is live', async () => {
     const { workbench } = world;
     const row = await workbench.row(new RegExp(`pid ${program.pid} · not attached`));
-    await row.hover();
-    await row.locator('[aria-label*="Attach to Process"]').click();
+    await workbench.clickAction(row, 'Attach to Process');
     await workbench.row('No patches yet');
     await workbench.status(new RegExp(`program \\(${program.pid}\\)\\s*$`));
     await workbench.marks('differs', 1);

@@ -64,8 +64,7 @@ describe('files that were written outside of the editor', () => {
     const { workbench, session } = world;
     session.write('factor.c', FACTOR.replace('base();', 'base() + 5;'));
     const row = await workbench.row(/factor\.c.*factor/s);
-    await row.hover();
-    await row.locator('[aria-label^="Hot Patch File"]').click();
+    await workbench.clickAction(row, 'Hot Patch File');
     await isGone(pending());
     assert.equal(await program.ask('10'), '17');
   });

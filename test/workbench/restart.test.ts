@@ -74,8 +74,7 @@ describe('Restart Program', () => {
     const { workbench, session } = world;
     await workbench.showView();
     const row = await workbench.row(new RegExp(`program.*pid ${program.pid}`, 's'));
-    await row.hover();
-    await row.locator('[aria-label^="Restart Program"]').click();
+    await workbench.clickAction(row, 'Restart Program');
     const pid = await next(program.pid);
     await workbench.row(new RegExp(`program.*pid ${pid}`, 's'));
     assert.equal(
@@ -118,8 +117,7 @@ describe('Restart Program', () => {
     await workbench.runInTerminal(`cd ${session.directory} && ./program "one two"`);
     const first = await next(before!);
     const row = await workbench.row(new RegExp(`program.*pid ${first}`, 's'));
-    await row.hover();
-    await row.locator('[aria-label^="Restart Program"]').click();
+    await workbench.clickAction(row, 'Restart Program');
     const pid = await next(first);
     const parent = (of: number) => /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${of}/status`, 'utf8'))![1];
     await workbench.row(new RegExp(`program.*pid ${pid}`, 's'));

@@ -107,6 +107,20 @@ export class Workbench {
     }
   }
 
+  /** Clicks an action of a row of the tree. Actions are there under the mouse only, and rows are drawn anew. */
+  async clickAction(row: Locator, label: string): Promise<void> {
+    const attempts = 6;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await row.hover();
+        return await row.locator(`[aria-label*="${label}"]`).click({ timeout: PATIENCE_MS / attempts });
+      } catch (error) {
+        if (attempt === attempts) throw error;
+        await this.page.mouse.move(0, 0);
+      }
+    }
+  }
+
   private async untilGone(act: () => Promise<void>, what: Locator): Promise<void> {
     for (
       ;
@@ -146,8 +160,9 @@ export class Workbench {
     await widget.locator('.matchesCount', { hasText: 'No results' }).waitFor();
     await find.fill(text);
     await widget.locator('.matchesCount', { hasText: /^\d+ of/ }).waitFor();
-    await this.page.keyboard.press('Escape');
-    await widget.waitFor({ state: 'hidden' });
+    // In the widget: what is started meanwhile may have taken the focus, and would have it when the widget closes.
+    await this.untilGone(() => find.press('Escape'), widget);
+    await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
   }
 
   /** Opens the Quick Fixes at the cursor; they close when lenses are drawn anew. */
