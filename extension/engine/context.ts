@@ -75,6 +75,8 @@ export interface CompileRequest {
   text?: GivenText;
   /** Have the compiler list the files that it reads. */
   listFiles?: boolean;
+  /** Nobody waits for it: at the lowest priority. */
+  isAhead?: boolean;
   signal?: AbortSignal;
 }
 

@@ -13,6 +13,8 @@ import type { Answer, EngineContext } from './context';
 import type { ElfFile } from './elf/file';
 import type { Engine, EngineOptions } from './engine';
 import { Baselines } from './fast/baselines';
+import { createAhead } from './save/ahead';
+import { ReducedUnits } from './save/reduced_units';
 import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
 import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
@@ -57,6 +59,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
   const modules = createModuleCache(caches);
   const baselines = new Baselines();
+  const reduced = new ReducedUnits();
   const demangle = createDemangler(caches, log);
   const allProcesses = createProcessList((pid) => lookAtProgram(pid));
   const sweep = createSweeper();
@@ -119,6 +122,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
       runtime,
     },
   };
+
+  const ahead = createAhead(context, baselines, reduced);
 
   /** One request to the runtime of each process, as the result of a save. */
   const request = async (
@@ -187,7 +192,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     changedSources: (pid) => changedSources(pid),
     check: (files, target) => checkFiles(context, files, target, baselines),
-    patch: (patchRequest) => patchProcesses(context, patchRequest, baselines),
+    patch: (patchRequest) => {
+      ahead.stop();
+      return patchProcesses(context, patchRequest, { baselines, reduced });
+    },
+    ahead: (aheadRequest) => ahead.prepare(aheadRequest),
     attach: (pids) => attachToPids(pids),
     detach: async (pids) => {
       const asleep = new Set((await list()).filter((process) => process.asleep).map(({ pid }) => pid));
@@ -221,6 +230,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     },
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
     dispose: async () => {
+      ahead.stop();
       process.off('exit', removeTemporaries);
       caches.clear();
       await preambles.dispose();

@@ -1,6 +1,7 @@
 // The engine's public face: what the command line, the extension and the debug adapter call. Everything here
 // returns plain data (model/result.ts); failures are outcomes with problems, not exceptions.
 import type {
+  AheadReport,
   Attachability,
   AttachResult,
   ChangedSource,
@@ -45,6 +46,13 @@ export interface PatchRequest {
   onProgress?: (event: ProgressEvent) => void;
 }
 
+/** A text in an editor that is not saved. */
+export interface AheadRequest {
+  file: string;
+  text: string;
+  target: Target;
+}
+
 export interface RevertRequest {
   pids: number[];
   /** Entry addresses with the version to go back to (0: original), or everything. */
@@ -60,6 +68,9 @@ export interface Engine {
   changedSources(pid: number): Promise<ChangedSource[]>;
   check(files: string[], target: Target): Promise<CheckReport[]>;
   patch(request: PatchRequest): Promise<PatchResult>;
+  /** Does ahead what the first light of a save of the text needs, and touches no process. The next call and every save
+   * stop it: a report is then `unknown`. */
+  ahead(request: AheadRequest): Promise<AheadReport>;
   /** Brings the runtime into running processes; a refusal is a value. */
   attach(pids: number[]): Promise<AttachResult[]>;
   /** Takes all patches of the processes back and leaves their runtimes asleep, until they are attached to again.

@@ -15,13 +15,20 @@ import { findTargets } from './save/find';
 import { type FirstLight, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
+import type { ReducedUnits } from './save/reduced_units';
 import { readTexts, remember, statesOf } from './save/remember';
 
-/** @param baselines what is known of the texts that the running code comes from; without, the save is exact only */
+/** What is known of the texts that the running code comes from, and was compiled of them. */
+export interface Known {
+  baselines: Baselines;
+  reduced: ReducedUnits;
+}
+
+/** @param known without, the save is exact only */
 export async function patchProcesses(
   context: EngineContext,
   request: PatchRequest,
-  baselines?: Baselines,
+  known?: Known,
 ): Promise<PatchResult> {
   const save = new Save(context, request);
   let targets: LiveTarget[];
@@ -31,14 +38,14 @@ export async function patchProcesses(
     return save.fail(thrown);
   }
   // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
-  if (!baselines || !request.firstLight) return patchExactly(save, targets);
-  return patchWithFirstLight(save, targets, baselines);
+  if (!known || !request.firstLight) return patchExactly(save, targets);
+  return patchWithFirstLight(save, targets, known);
 }
 
 async function patchWithFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
-  baselines: Baselines,
+  { baselines, reduced }: Known,
 ): Promise<PatchResult> {
   let light: Promise<FirstLight | undefined>;
   let before: Map<number, string>;
@@ -46,7 +53,7 @@ async function patchWithFirstLight(
     before = await statesOf(save, targets);
     const edit = findEdit(save, targets, baselines, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
-    light = startFirstLight(save, targets, edit);
+    light = startFirstLight(save, targets, edit, reduced);
   } catch (thrown) {
     return save.fail(thrown);
   }
@@ -63,8 +70,9 @@ async function startFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   edit: Exclude<Edit, { kind: 'none' }>,
+  reduced: ReducedUnits,
 ): Promise<FirstLight | undefined> {
-  const light = edit.kind === 'bodies' ? await takeFirstLight(save, targets, edit.units) : edit;
+  const light = edit.kind === 'bodies' ? await takeFirstLight(save, targets, edit.units, reduced) : edit;
   if (!('reason' in light)) {
     const functions = light.result.changed.map(({ name }) => name);
     save.request.onProgress?.({ step: 'confirm', live: { milliseconds: light.live, functions } });

@@ -15,7 +15,7 @@ import type { CompilerDiagnostic } from '../model/result';
 import { compilerIndex, objectCommand } from './command';
 import { parseDiagnostics } from './diagnostics';
 import type { Preambles } from './preambles';
-import { CompileError, type CompilerLimits, filesRead, run } from './run_compiler';
+import { CompileError, type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
 
 /** How many objects of a unit are kept: the one of the last compile may still be in use when the next begins. */
 const KEPT = 2;
@@ -53,7 +53,7 @@ export function createCompiler(
 
   const compileOnce = async (
     entry: CompileEntry,
-    { extraFlags = [], listFiles = false, signal }: CompileRequest,
+    { extraFlags = [], listFiles = false, isAhead = false, signal }: CompileRequest,
     text: string | undefined,
   ): Promise<CompiledUnit> => {
     signal?.throwIfAborted();
@@ -65,7 +65,8 @@ export function createCompiler(
       ...(input === undefined ? [] : [prefixMap(input, entry)]),
       ...(listFiles ? ['-MD', '-MF', list] : []),
     ];
-    const argv = objectCommand(entry, object, flags, readTextIfThere, input);
+    const command = objectCommand(entry, object, flags, readTextIfThere, input);
+    const argv = isAhead ? [...IDLE, ...command] : command;
     const start = performance.now();
     busy.add(dirname(object));
     const { status, output, isLate } = await run(argv, entry, limits, signal).finally(() =>

@@ -22,7 +22,7 @@ import {
 import { HotPatchError } from '../model/errors';
 import { compilerIndex, objectCommand } from './command';
 import { filesLookedFor, type SearchPath } from './includes';
-import { type CompilerLimits, filesRead, run } from './run_compiler';
+import { type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
 import { createTrust } from './trust';
 
 export interface PreambleOptions {
@@ -140,7 +140,7 @@ export function createPreambles(
     try {
       const started = Date.now();
       const more = [...flags, '-x', `${text.language}-header`, '-v', '-MD', '-MF', list];
-      const argv = ['nice', '-n', '19', ...objectCommand(entry, output, more, readTextIfThere, header)];
+      const argv = [...IDLE, ...objectCommand(entry, output, more, readTextIfThere, header)];
       const ended = await run(argv, entry, limits, signal);
       if (ended.status !== 0 || ended.isLate) throw new Error(`the compiler ended with ${ended.status}`);
       const files = filesRead(list, entry.directory)?.filter((file) => file !== header);

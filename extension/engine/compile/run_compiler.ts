@@ -36,6 +36,9 @@ export interface Ended {
   isLate: boolean;
 }
 
+/** Before a command: it runs at the lowest priority (nice(1)). */
+export const IDLE = ['nice', '-n', '19'] as const;
+
 /** Runs a command of an entry, in a process group of its own so that an abort ends the compiler proper too, not
  * only its driver. Messages are in English: they are parsed. Ends whatever the compiler does.
  * Throws CompileError compiler-not-found, or the signal's reason. */

@@ -199,6 +199,15 @@ export interface ChangedFunction {
   kind: 'changed' | 'new' | 'reverted';
 }
 
+/** What a save of a text that is not saved yet would find. */
+export interface AheadReport {
+  /** `ready`: the functions that a save makes live are compiled. `unknown`: only the save will tell. */
+  outcome: 'ready' | 'unchanged' | 'unknown';
+  changed: ChangedFunction[];
+  /** Of `unknown`. */
+  reason?: string;
+}
+
 export interface CompilerDiagnostic {
   severity: 'error' | 'warning' | 'note';
   message: string;

@@ -24,12 +24,14 @@ export type Edit =
   /** Only the exact way will do. */
   | { kind: 'other'; reason: string };
 
-/** @param states of the processes, by pid */
+/** @param states of the processes, by pid
+ * @param textOf a source; undefined when it cannot be read */
 export function findEdit(
   save: Save,
   targets: readonly LiveTarget[],
   baselines: Baselines,
   states: ReadonlyMap<number, string>,
+  textOf: (source: string) => string | undefined = (source) => readTextIfThere(source),
 ): Edit {
   const other = (reason: string): Edit => ({ kind: 'other', reason });
   const { dryRun, functionName, files } = save.request;
@@ -53,7 +55,7 @@ export function findEdit(
   if (known.size === 0 || known.size < new Set(files).size) return other('a file is no unit of the process');
   const units: EditedUnit[] = [];
   for (const [source, baseline] of known) {
-    const text = readTextIfThere(source);
+    const text = textOf(source);
     if (text === undefined) return other(`${source} cannot be read`);
     if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
     const now = scan(text, baseline.language);

@@ -5,7 +5,7 @@ import { readUnits } from '../dwarf/units';
 import { type Baseline, type Baselines, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
 import { readTextIfThere, stampOf } from '../host';
-import { prepareFirstLight } from './first_light';
+import { prepareFirstLight } from './reduced_units';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
 

@@ -25,7 +25,7 @@ export interface Watch {
 }
 
 const WATCH: Watch = { interval: 1000, patience: 5, patienceAtWork: 60 };
-const WORK: readonly Method[] = ['patch', 'check', 'processesOf'];
+const WORK: readonly Method[] = ['patch', 'ahead', 'check', 'processesOf'];
 
 interface Call {
   readonly method: Method;
@@ -142,6 +142,7 @@ export function startEngine(
     changedSources: (pid) => ask('changedSources', [pid]),
     check: (files, target) => ask('check', [files, target]),
     patch,
+    ahead: (request) => ask('ahead', [request]),
     attach: (pids) => ask('attach', [pids]),
     detach: (pids) => ask('detach', [pids]),
     attachability: (pids) => ask('attachability', [pids]),

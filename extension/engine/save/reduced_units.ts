@@ -1,0 +1,138 @@
+// Reduced units: the text of a unit without the bodies that nobody needs, compiled for first light, and whether code may be
+// taken from that. Remembers the last ones, because the same text comes twice: before the save, and with it.
+import type { EngineContext } from '../context';
+import type { Baseline } from '../fast/baselines';
+import type { ScannedText } from '../fast/edit';
+import { preambleEnd } from '../fast/preamble';
+import { reduce, type Reduced } from '../fast/reduce';
+import { parseProducer } from '../dwarf/producer';
+import { readUnits } from '../dwarf/units';
+import * as abi from '../elf/constants';
+import { isThere } from '../host';
+import { CallerAssumptions } from '../compare/caller_assumptions';
+import { isNumbered } from '../compare/correlate';
+import { readUnit } from './compile';
+import { EditedCode, WrittenCode } from './edited_code';
+import type { EditedUnit } from './edited_units';
+import type { Together } from './optimised_light';
+import type { Save } from './progress';
+import type { FreshUnit } from './unit';
+
+/** Options under which the code of a function depends on others' bodies, or that first light was not tried with. */
+const UNSUPPORTED =
+  /^(-O([4-9sgz].*|[1-3].+|fast)|-f(sanitize|profile|auto-profile|branch-probabilities|instrument|openmp|openacc|plugin|modules|split-stack|gnu-tm|whole-program|preprocessed|directives-only|optimi[sz]e|permissive).*|--coverage|-coverage|-p|-pg|-traditional.*|-Xclang|-mllvm|--config.*|-specs.*|-include-pch|-x.*|@.*)$/;
+
+/** A unit without the bodies that nobody needs, compiled. */
+export interface ReducedUnit {
+  unit: FreshUnit;
+  /** What it was compiled for. */
+  edited: EditedCode;
+  /** What is there to be inlined. */
+  callees: EditedCode;
+}
+
+/** Of a unit the text as it is and the text as it was. */
+const KEPT = 2;
+
+/** What was compiled for a baseline last. */
+export class ReducedUnits {
+  private readonly units = new WeakMap<Baseline, Map<string, ReducedUnit>>();
+
+  of(baseline: Baseline, key: string): ReducedUnit | undefined {
+    return this.units.get(baseline)?.get(key);
+  }
+
+  set(baseline: Baseline, key: string, unit: ReducedUnit): void {
+    const kept = this.units.get(baseline) ?? new Map<string, ReducedUnit>();
+    this.units.set(baseline, kept);
+    kept.set(key, unit);
+    for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
+  }
+}
+
+/** Has the compiler do ahead what it can for the first light of a unit's next save. */
+export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
+  const { scanned, entry } = baseline;
+  if (!scanned || preambleEnd(baseline.text) === 0) return;
+  const reduced = reduceUnit(baseline, scanned, new Set(), undefined);
+  if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
+  else compile.prepare(entry, reduced.text, reduced.flags);
+}
+
+export function isOptimised({ compiled }: Baseline): boolean {
+  const level = compiled.argv.findLast((word) => /^-O/.test(word)) ?? '-O0';
+  return level !== '-O0';
+}
+
+function reduceUnit(
+  { compiled, entry, language }: Baseline,
+  text: ScannedText,
+  kept: ReadonlySet<number>,
+  variables: readonly string[] | undefined,
+): Reduced | { reason: string } {
+  const option = compiled.argv.find((word) => UNSUPPORTED.test(word));
+  if (option !== undefined) return { reason: `the unit is compiled with ${option}` };
+  const { directory, spelledSource: spelled } = entry;
+  const optimised = variables && { variables };
+  return reduce(text, kept, { language, spelled, directory, isThere, optimised });
+}
+
+/** @param isAhead nobody waits for it: at the lowest priority */
+export async function compileReduced(
+  { context, request: { signal } }: Save,
+  baseline: Baseline,
+  scanned: ScannedText,
+  { kept, present, variables }: Together,
+  { known, isAhead }: { known: ReducedUnits; isAhead: boolean },
+): Promise<ReducedUnit | { reason: string }> {
+  const key = JSON.stringify([scanned.text, [...kept].sort(), [...present].sort(), variables]);
+  const compiled = known.of(baseline, key);
+  if (compiled) return compiled;
+  const reduced = reduceUnit(baseline, scanned, present, variables);
+  if ('reason' in reduced) return reduced;
+  const { text, flags: extraFlags } = reduced;
+  const unit = readUnit(
+    await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead }),
+  );
+  const written = new WrittenCode(unit.object, scanned);
+  const edited = new EditedCode(written, kept);
+  const callees = new EditedCode(written, new Set([...present].filter((index) => !kept.has(index))));
+  const found = { unit: { ...unit, isWanted: edited.includes.bind(edited) }, edited, callees };
+  known.set(baseline, key, found);
+  return found;
+}
+
+/** Why code cannot be taken from a reduced unit. */
+export function objection(
+  { unit: { object }, edited }: ReducedUnit,
+  { baseline }: EditedUnit,
+): string | undefined {
+  const { object: before, language, compiled } = baseline;
+  const [unit] = readUnits(object.elf);
+  const producer = unit && parseProducer(unit.producer);
+  const isGcc = producer?.compiler === 'gcc';
+  if (!isGcc && producer?.compiler !== 'clang') return 'it is not known how its compiler works';
+  const isPlain = isGcc ? producer.optimisation === '0' : !isOptimised(baseline);
+  if (isPlain === isOptimised(baseline)) return 'it is not known how it was optimised';
+  if (isPlain && edited.withoutCode !== undefined)
+    return `the function at line ${edited.withoutCode} has no code of its own`;
+  for (const fn of edited.functions)
+    if (object.isLeftOut(fn)) return `${fn.symbol.name} is part of what was left out`;
+  for (const fn of object.functions) {
+    const { name } = fn.symbol;
+    if (!object.isLeftOut(fn) && (isNumbered(name) || /\$_\d/.test(name))) return `${name} has a number`;
+  }
+  for (const symbol of object.symbols) {
+    const section = object.sectionOf(symbol);
+    if (symbol.type !== abi.STT_OBJECT || !section || !(section.flags & abi.SHF_WRITE)) continue;
+    if (language === 'c++' && isNumbered(symbol.name)) return `${symbol.name} has a number`;
+  }
+  // Optimised, all callers in the unit are compiled with what they call.
+  if (!isPlain) return undefined;
+  const mayThrow = language === 'c++' || compiled.argv.includes('-fexceptions');
+  const assumptions = new CallerAssumptions(before, object, { mayThrow, mayBeUnaligned: isGcc });
+  for (const fn of edited.functions)
+    if (assumptions.mayDisappoint(fn))
+      return `callers of ${fn.symbol.name} may count on what it no longer is`;
+  return undefined;
+}

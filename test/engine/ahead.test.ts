@@ -1,0 +1,203 @@
+// Compiled ahead of the save: what is typed is compiled while it is typed, and a save of that text is live without a
+// compiler. Nothing of it reaches the process before the save.
+import { strict as assert } from 'node:assert';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
+import { type Built, build, EngineWorld, type Observed, type ProgramPlan } from '../support/live_program';
+
+const HEADER = 'static inline long scaled(long n) { return n * 10; }\n';
+const C = `#include "scale.h"
+static long calls = 100;
+static long step(long n) { calls++; return scaled(n) + 1; }
+long value(long n) { return step(n) + calls; }
+long other(long n) { return value(n) - 1; }
+`;
+const CPLUSPLUS = `#include <string>
+#include "scale.h"
+namespace { long calls = 100; struct Shape { virtual long area(long n) const { return n; } }; }
+static long step(long n) { calls++; return scaled(Shape().area(n)) + 1; }
+extern "C" long value(long n) { return step(n) + calls; }
+extern "C" long other(long n) { return value(n) - std::string("x").size(); }
+`;
+
+/** Holds the whole unit up as long as there is a file `hold`, and counts in `reduced` how often a part was compiled. */
+const wrapper = (compiler: string) => `#!/bin/sh
+here=$(dirname "$0")
+case " $* " in
+  *"-header "*) ;;
+  *" -w "*) echo >> "$here/reduced" ;;
+  *" -ffunction-sections "*) while [ -e "$here/hold" ]; do sleep 0.05; done ;;
+esac
+exec ${compiler} "$@"
+`;
+
+interface Case {
+  title: string;
+  file: string;
+  text: string;
+  compiler: string;
+  flags: string[];
+}
+const cases: Case[] = [
+  { title: 'gcc -O0', file: 'unit.c', text: C, compiler: 'gcc', flags: ['-O0'] },
+  { title: 'g++ -O2', file: 'unit.cc', text: CPLUSPLUS, compiler: 'g++', flags: ['-O2'] },
+  { title: 'clang++ -O0', file: 'unit.cc', text: CPLUSPLUS, compiler: 'clang++', flags: ['-O0'] },
+];
+
+class Editor {
+  private constructor(
+    readonly world: EngineWorld,
+    private readonly kind: Case,
+    private readonly built: Built,
+    readonly live: Observed,
+  ) {}
+
+  static async open(kind: Case): Promise<Editor> {
+    const world = new EngineWorld();
+    const directory = world.newDirectory();
+    const compiler = join(directory, kind.compiler);
+    writeFileSync(compiler, wrapper(kind.compiler));
+    chmodSync(compiler, 0o755);
+    const plan: ProgramPlan = {
+      compilers: kind.file.endsWith('.c') ? { c: compiler, cxx: 'g++' } : { c: 'gcc', cxx: compiler },
+      flags: ['-g', ...kind.flags],
+      module: 'executable',
+      units: [{ file: kind.file }],
+      observers: [{ name: 'value', returns: 'number' }],
+    };
+    const built = await build(directory, plan, { [kind.file]: kind.text, 'scale.h': HEADER });
+    const editor = new Editor(world, kind, built, await world.startLive(built));
+    // As a window looks at a file that is opened.
+    const [report] = await world.engine.check([editor.path(kind.file)], editor.target);
+    assert.equal(report?.verdict, 'ready', JSON.stringify(report));
+    return editor;
+  }
+
+  path(name: string): string {
+    return join(this.built.directory, name);
+  }
+
+  private get target() {
+    return { kind: 'pid' as const, pids: [this.live.pid] };
+  }
+
+  type(text: string): Promise<AheadReport> {
+    return this.world.engine.ahead({ file: this.path(this.kind.file), text, target: this.target });
+  }
+
+  /** @param whenLive while the whole unit is still being compiled */
+  async save(text: string, whenLive: () => Promise<void>): Promise<PatchResult> {
+    const hold = this.path('hold');
+    writeFileSync(hold, '');
+    let seen: Promise<void> | undefined;
+    const file = this.path(this.kind.file);
+    writeFileSync(file, text);
+    const result = await this.world.engine.patch({
+      files: [file],
+      target: this.target,
+      firstLight: true,
+      onProgress: ({ live }) => {
+        if (live) seen ??= whenLive().finally(() => rmSync(hold));
+      },
+    });
+    await seen;
+    return result;
+  }
+
+  async value(n: number): Promise<number> {
+    return parseInt(await this.live.observe('value', [n]));
+  }
+
+  compiledParts(): number {
+    const path = this.path('reduced');
+    return existsSync(path) ? readFileSync(path, 'utf8').length : 0;
+  }
+}
+
+const inEditor = (kind: Case, test: (editor: Editor) => Promise<void>) => async () => {
+  const editor = await Editor.open(kind);
+  try {
+    await test(editor);
+  } finally {
+    await editor.world.dispose();
+  }
+};
+
+for (const kind of cases)
+  describe(`a text that is compiled while it is typed (${kind.title})`, () => {
+    const edited = kind.text.replace(/ \+ 1;/, ' + 5;');
+
+    it(
+      'is live at the save before any compiler has run, and confirmed behind',
+      inEditor(kind, async (editor) => {
+        assert.equal(await editor.value(2), 21 + 101);
+        const report = await editor.type(edited);
+        assert.equal(report.outcome, 'ready', report.reason);
+        assert.ok(report.changed.some(({ name }) => /^(step|value)\b/.test(name)));
+        assert.equal(await editor.value(2), 21 + 102, 'nothing of it runs before the save');
+        const parts = editor.compiledParts();
+        assert.ok(parts > 0);
+        const result = await editor.save(edited, async () => {
+          assert.equal(editor.compiledParts(), parts);
+          assert.equal(await editor.value(2), 25 + 103);
+        });
+        assert.equal(result.outcome, 'patched');
+        assert.equal(result.firstLight?.outcome, 'confirmed');
+        assert.equal(await editor.value(2), 25 + 104);
+        // The text that ran before is known as well, and so is the one after.
+        const again = edited.replace(' + 5;', ' + 7;');
+        assert.equal((await editor.type(again)).outcome, 'ready');
+        assert.equal((await editor.type(edited)).outcome, 'unchanged');
+      }),
+    );
+
+    it(
+      'is not what is saved when another text is written, or a header was',
+      inEditor(kind, async (editor) => {
+        assert.equal((await editor.type(edited)).outcome, 'ready');
+        const other = kind.text.replace(/ \+ 1;/, ' + 9;');
+        const result = await editor.save(other, async () => assert.equal(await editor.value(2), 29 + 101));
+        assert.equal(result.firstLight?.outcome, 'confirmed');
+        const third = kind.text.replace(/ \+ 1;/, ' + 3;');
+        assert.equal((await editor.type(third)).outcome, 'ready');
+        writeFileSync(editor.path('scale.h'), HEADER.replace('* 10', '* 100'));
+        writeFileSync(editor.path(kind.file), third);
+        const exact = await editor.world.engine.patch({
+          files: [editor.path(kind.file)],
+          target: { kind: 'pid', pids: [editor.live.pid] },
+          firstLight: true,
+        });
+        assert.equal(exact.firstLight, undefined);
+        assert.equal(await editor.value(2), 203 + 102);
+      }),
+    );
+  });
+
+describe('a text that is being typed', () => {
+  const kind = cases[0]!;
+
+  it(
+    'is given up when the next key is pressed, and when a file is saved',
+    inEditor(kind, async (editor) => {
+      const [one, two, three] = [6, 7, 8].map((n) => kind.text.replace(/ \+ 1;/, ` + ${n};`));
+      const first = editor.type(one!);
+      const second = editor.type(two!);
+      const save = editor.save(three!, async () => assert.equal(await editor.value(2), 28 + 101));
+      assert.deepEqual([(await first).outcome, (await second).outcome], ['unknown', 'unknown']);
+      assert.equal((await save).firstLight?.outcome, 'confirmed');
+    }),
+  );
+
+  it(
+    'may be no C at all, or change more than functions',
+    inEditor(kind, async (editor) => {
+      assert.equal((await editor.type(kind.text.replace(' + 1;', ' + ;'))).outcome, 'unknown');
+      assert.equal((await editor.type(kind.text.replace('calls = 100', 'calls = 200'))).outcome, 'unknown');
+      const comment = await editor.type(kind.text.replace(' + 1; }', ' + 1; } // one'));
+      assert.equal(comment.outcome, 'unchanged', comment.reason);
+      assert.equal((await editor.type(kind.text.slice(0, 70))).outcome, 'unknown');
+      assert.equal(await editor.value(2), 21 + 101);
+    }),
+  );
+});
