@@ -111,6 +111,10 @@ inline std::uintptr_t thread_pointer() {
   return base;
 }
 
+/** Whether a thread's control block may begin at an address: its first and its third word are that address (tcbhead_t of
+ * glibc; the first by the psABI, section 3.4.6). */
+inline bool is_control_block(const std::uintptr_t *words, std::uintptr_t at) { return words[0] == at && words[2] == at; }
+
 /** Whether the first of `count` words may be the program counter that a signal frame keeps: behind it stand the flags,
  * of which the second bit is always set, and the code segment of 64-bit programs (struct sigcontext, asm/sigcontext.h). */
 inline bool is_interrupted_counter(const std::uintptr_t *words, std::size_t count) {
@@ -192,7 +196,34 @@ inline Relocation relocation(unsigned type) {
 
 /** DWARF numbers of the registers that unwind records of compilers name: the sixteen general ones, and the return
  * address (psABI for x86-64, figure 3.36). */
-inline constexpr unsigned return_address_column = 16, last_unwind_register = 16;
+inline constexpr unsigned return_address_column = 16, last_unwind_register = 16, stack_pointer_column = 7;
+
+/** Those that a function gives back as they were: rbx, rbp, r12 to r15 (psABI for x86-64, figure 3.4). */
+inline constexpr std::uint32_t callee_saved_columns = 1U << 3 | 1U << 6 | 0xfU << 12;
+
+inline constexpr std::size_t longest_call = 7; // of those that compilers write, prefixes left out
+
+/** Whether the bytes end with `call *%reg` (ff d0 to ff d7). */
+inline bool ends_with_register_call(const std::uint8_t (&bytes)[longest_call]) {
+  return bytes[longest_call - 2] == 0xff && (bytes[longest_call - 1] & 0xf8) == 0xd0;
+}
+
+/** Whether the bytes may end with a call, so that the address behind them is one to return to:
+ *   e8 rel32                    call f
+ *   ff /2                       call *%reg, *(%reg), *disp8(%reg), *disp32(%reg), *disp32(%rip), each with an index */
+inline bool ends_with_call(const std::uint8_t (&bytes)[longest_call]) {
+  if (bytes[longest_call - 5] == 0xe8) return true;
+  for (std::size_t length = 2; length <= longest_call; length++) {
+    const std::uint8_t *call = bytes + longest_call - length;
+    if (call[0] != 0xff || (call[1] & 0x38) != 0x10) continue;
+    const unsigned form = call[1] >> 6;
+    const bool has_index = form != 3 && (call[1] & 7) == 4;
+    const bool is_wide = form == 2 || (form == 0 && (call[1] & 7) == 5);
+    if (length == 2 + std::size_t{has_index} + (is_wide ? 4 : form == 1 ? 1 : 0)) return true;
+    if (length == 7 && has_index && form == 0 && (call[2] & 7) == 5) return true;
+  }
+  return false;
+}
 
 inline void relax() { __builtin_ia32_pause(); }
 

@@ -2,12 +2,18 @@
 #include "code_ranges.h"
 
 #include "arch_x86_64.h"
+#include "process.h"
 
 #include <algorithm>
 
 #include "poison.h"
 
 namespace hot_fix {
+
+bool follows_call(std::uintptr_t address) {
+  std::uint8_t before[arch::longest_call];
+  return read_memory(address - sizeof before, before, sizeof before) == sizeof before && arch::ends_with_call(before);
+}
 
 Ranges::Ranges(List<CodeRange> &ranges) : ranges_(ranges) {
   std::sort(ranges.begin(), ranges.end(), [](const CodeRange &a, const CodeRange &b) { return a.start < b.start; });
@@ -38,6 +44,13 @@ void Ranges::count_interrupted(const std::uintptr_t *words, std::size_t count, i
   for (std::size_t i = 0; i < count; i++) {
     if (words[i] < lowest_ || words[i] >= highest_) continue;
     if (arch::is_interrupted_counter(words + i, count - i)) count_inside(words[i], tid);
+  }
+}
+
+void Ranges::count_returns(const std::uintptr_t *words, std::size_t count, int tid) {
+  for (std::size_t i = 0; i < count; i++) {
+    if (words[i] < lowest_ || words[i] >= highest_) continue;
+    if (follows_call(words[i]) || arch::is_interrupted_counter(words + i, count - i)) count_inside(words[i], tid);
   }
 }
 

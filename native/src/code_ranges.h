@@ -17,6 +17,9 @@ struct CodeRange {
   bool mentioned; // a stack that belongs to no blocked thread's stack pointer holds an address in it
 };
 
+/** Whether a call stands before the address, as before every return address. */
+bool follows_call(std::uintptr_t address);
+
 /** The ranges, sorted, with quick answers for the words that hit none. */
 class Ranges {
 public:
@@ -33,6 +36,9 @@ public:
 
   /** Counts those of the words that may be the counters of interrupted code (arch::is_interrupted_counter). */
   void count_interrupted(const std::uintptr_t *words, std::size_t count, int tid);
+
+  /** Counts those that may be return addresses, because a call stands before them, or counters of interrupted code. */
+  void count_returns(const std::uintptr_t *words, std::size_t count, int tid);
 
   /** Takes back what was counted for the thread. */
   void forget(int tid);

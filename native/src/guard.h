@@ -14,8 +14,12 @@ struct Guard {
   const char *name;
 };
 
+/** What threads can do while guards are asked about: anything; anything but pass the closed entries; nothing. */
+enum class Meanwhile { open, closed, parked };
+
 /** Whether no guarded code is active; else caller-active. Running threads are given a few milliseconds to block, unless
- * all are `parked`. */
-bool guards_are_clear(const List<Guard> &guards, bool parked, Failure &failure);
+ * all are parked. As long as entries are open there is time to look for the stacks of suspended coroutines anywhere in
+ * memory; after that, only where a guard page is below. */
+bool guards_are_clear(const List<Guard> &guards, Meanwhile meanwhile, Failure &failure);
 
 } // namespace hot_fix

@@ -11,7 +11,8 @@
 namespace hot_fix {
 
 bool search_writable_memory(const MemoryMap &map, std::size_t limit,
-                            void (*visit)(void *context, const std::uintptr_t *words, std::size_t count),
+                            void (*visit)(void *context, std::uintptr_t at, const std::uintptr_t *words,
+                                          std::size_t count),
                             void *context) {
   constexpr std::size_t chunk_pages = 64, page_words = arch::page_size / sizeof(std::uintptr_t);
   List<std::uintptr_t> words;
@@ -33,7 +34,7 @@ bool search_writable_memory(const MemoryMap &map, std::size_t limit,
         }
         const std::size_t length = run * arch::page_size;
         const std::size_t read = read_memory(at + i * arch::page_size, words.begin(), length);
-        visit(context, words.begin(), read / sizeof(std::uintptr_t));
+        visit(context, at + i * arch::page_size, words.begin(), read / sizeof(std::uintptr_t));
         searched += length;
         if (searched > limit) return false;
         i += run;

@@ -115,7 +115,7 @@ private:
   bool is_memory_clean() {
     constexpr int nobody = -1;
     const unsigned before = ranges_.total();
-    const auto visit = [](void *context, const std::uintptr_t *words, std::size_t count) {
+    const auto visit = [](void *context, std::uintptr_t, const std::uintptr_t *words, std::size_t count) {
       auto *watch = static_cast<Watch *>(context);
       if (watch->words_ == Words::interrupted) {
         watch->ranges_.count_interrupted(words, count, nobody);

@@ -3,6 +3,7 @@
 
 #include "arch_x86_64.h"
 #include "process.h"
+#include "thread_frames.h"
 #include "threads.h"
 
 #include <algorithm>
@@ -32,6 +33,8 @@ void count_words(std::uintptr_t start, std::uintptr_t end, int tid, Words which,
   for_each_chunk(start, end, [&](const std::uintptr_t *words, std::size_t count) {
     if (which == Words::interrupted) {
       ranges.count_interrupted(words, count, tid);
+    } else if (which == Words::frames) {
+      ranges.count_returns(words, count, tid);
     } else {
       for (std::size_t i = 0; i < count; i++) ranges.count(words[i], tid);
     }
@@ -51,8 +54,13 @@ void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Wo
 }
 
 bool count_blocked(const MemoryMap &map, int tid, const ThreadState &state, Words which, Ranges &ranges) {
-  ranges.count(state.program_counter, tid);
-  count_stack(map, state.stack_pointer, tid, which, ranges);
+  List<std::uintptr_t> counters;
+  if (which == Words::frames && find_frames(map, state, counters)) {
+    for (const std::uintptr_t counter : counters) ranges.count(counter, tid);
+  } else {
+    ranges.count(state.program_counter, tid);
+    count_stack(map, state.stack_pointer, tid, which, ranges);
+  }
   const ThreadState after = thread_state(tid);
   if (after.program_counter == state.program_counter && after.stack_pointer == state.stack_pointer) return true;
   ranges.forget(tid);
@@ -64,7 +72,7 @@ namespace {
 /** Scans what may be stacks, but in which no stack pointer is known: the main stack, and anonymous memory above a
  * guard page, as far as it is in use. A running thread's stack is among them, and that of a blocked one whose handler
  * runs on another. Stacks in `known` were scanned already. */
-void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &known, Ranges &ranges) {
+void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &known, Words which, Ranges &ranges) {
   const Mapping *below = nullptr;
   int pseudo_tid = -1;
   for (const Mapping &mapping : map.mappings()) {
@@ -75,6 +83,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
     if (!is_main && !(is_memory && above_guard)) continue;
     const auto holds = [&](std::uintptr_t address) { return address >= mapping.start && address < mapping.end; };
     if (std::any_of(known.begin(), known.end(), holds)) continue;
+    if (which == Words::frames && is_left_stack(mapping.start, mapping.end)) continue;
     pseudo_tid--;
     const std::uintptr_t start = mapping.end - std::min(mapping.end - mapping.start, most_stack);
     for (std::uintptr_t page = start; page < mapping.end;) {
@@ -84,7 +93,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
       for (std::size_t i = 0; i < length / arch::page_size; i++, page += arch::page_size) {
         if (!used[i]) continue; // reading it would only give it memory
         if (is_own_memory(page)) continue;
-        count_words(page, page + arch::page_size, pseudo_tid, Words::any, ranges);
+        count_words(page, page + arch::page_size, pseudo_tid, which, ranges);
       }
     }
   }
@@ -92,7 +101,7 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
 
 } // namespace
 
-bool scan_stacks(List<CodeRange> &code, std::uint64_t patience) {
+bool scan_stacks(List<CodeRange> &code, std::uint64_t patience, Words which) {
   Ranges ranges(code);
   List<int> pending;
   List<std::uintptr_t> known;
@@ -103,7 +112,7 @@ bool scan_stacks(List<CodeRange> &code, std::uint64_t patience) {
     for (std::size_t i = 0; i < pending.size();) {
       const ThreadState state = thread_state(pending[i]);
       bool done = state.kind == ThreadState::gone;
-      if (!done && state.stack_pointer != 0 && count_blocked(map, pending[i], state, Words::any, ranges)) {
+      if (!done && state.stack_pointer != 0 && count_blocked(map, pending[i], state, which, ranges)) {
         done = known.add(state.stack_pointer);
       }
       if (done) {
@@ -121,7 +130,7 @@ bool scan_stacks(List<CodeRange> &code, std::uint64_t patience) {
     range.unsure = !pending.empty();
     if (!exact.add(range.hits)) return false;
   }
-  scan_possible_stacks(map, known, ranges);
+  scan_possible_stacks(map, known, which, ranges);
   for (std::size_t i = 0; i < code.size(); i++) {
     code[i].mentioned = code[i].hits > exact[i];
     code[i].hits = std::min(code[i].hits, exact[i] + static_cast<unsigned>(pending.size()));

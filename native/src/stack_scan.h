@@ -12,12 +12,13 @@
 
 namespace hot_fix {
 
+/** What of a stack is looked at: every word; those that may be the counters of code that a signal interrupted; or the
+ * frames that are proven (thread_frames.h), and where they are not, every word that may be a return address. */
+enum class Words { any, interrupted, frames };
+
 /** Counts threads in each range. Waits up to `patience` microseconds for running threads to block, which makes the
  * result exact. False when the threads cannot be listed. Sorts the ranges by start. */
-bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience);
-
-/** What of a stack is looked at: every word, or those that may be the counters of code that a signal interrupted. */
-enum class Words { any, interrupted };
+bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience, Words which = Words::any);
 
 /** Counts the words of a stack from its pointer up. */
 void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Words which, Ranges &ranges);

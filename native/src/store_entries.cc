@@ -156,7 +156,7 @@ bool store_entries(List<EntryWrite> &writes, PageProtection &pages, const List<G
     for (const EntryWrite &write : writes) close_entry(write, pages);
     synchronize_processors();
   }
-  const bool clear = guards_are_clear(guards, false, failure);
+  const bool clear = guards_are_clear(guards, Meanwhile::closed, failure);
   for (EntryWrite &write : writes) {
     const Function &function = *write.function;
     const Form before = closes ? Form::island : function.form;

@@ -1,6 +1,10 @@
 // The threads of the process, seen from the worker through /proc/self/task and their clocks.
 #include "threads.h"
 
+#include "arch_x86_64.h"
+#include "process.h"
+
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
@@ -131,6 +135,35 @@ int find_sandboxed_thread() {
     if (sandbox_of(tid) > own) return tid;
   }
   return 0;
+}
+
+namespace {
+
+constexpr std::size_t control_block_size = 4096; // more than any libc's
+
+/** Where a control block keeps the id of its thread, by our own; 0 when it is not found. */
+std::size_t thread_id_offset() {
+  std::int32_t words[control_block_size / sizeof(std::int32_t)];
+  const std::size_t count = read_memory(arch::thread_pointer(), words, sizeof words) / sizeof *words;
+  const auto own = static_cast<std::int32_t>(syscall(SYS_gettid));
+  const auto *found = std::find(words, words + count, own);
+  return found != words + count ? static_cast<std::size_t>(found - words) * sizeof *words : 0;
+}
+
+} // namespace
+
+bool is_left_stack(std::uintptr_t start, std::uintptr_t end) {
+  const std::size_t offset = thread_id_offset();
+  std::uintptr_t words[control_block_size / sizeof(std::uintptr_t)];
+  if (offset == 0 || end - start < sizeof words) return false;
+  const std::uintptr_t at = end - sizeof words;
+  const std::size_t count = read_memory(at, words, sizeof words) / sizeof *words;
+  for (std::size_t i = 0; i + 2 < count; i++) {
+    if (!arch::is_control_block(words + i, at + i * sizeof *words)) continue;
+    std::int32_t tid;
+    return read_memory(at + i * sizeof *words + offset, &tid, sizeof tid) == sizeof tid && tid <= 0;
+  }
+  return false;
 }
 
 void thread_name(int tid, char (&name)[16]) {

@@ -39,4 +39,8 @@ int find_sandboxed_thread();
 /** The name of the thread for messages, at most 15 characters; "?" when it is gone. */
 void thread_name(int tid, char (&name)[16]);
 
+/** Whether memory is the stack of a thread that has ended, which libc keeps for the next one: at its top stands a control
+ * block without a thread. Said of no other memory, but not of every such stack. */
+bool is_left_stack(std::uintptr_t start, std::uintptr_t end);
+
 } // namespace hot_fix

@@ -64,7 +64,7 @@ bool write_entries(List<EntryWrite> &writes, PageProtection &pages, const List<G
   const bool stores = can_store_entries(writes, pages);
   for (std::uint64_t hold = first_hold;; hold = std::min(2 * hold, longest_hold)) {
     // Asked first with the entries open, so that nobody is held while a caller is known to be active.
-    bool retry = !guards_are_clear(guards, false, failure);
+    bool retry = !guards_are_clear(guards, Meanwhile::open, failure);
     if (!retry) {
       if (stores ? store_entries(writes, pages, guards, failure)
                  : trap_entries(writes, pages, guards, hold, retry, entered, failure)) {

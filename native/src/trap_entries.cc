@@ -139,7 +139,7 @@ bool collect_tails(const List<EntryWrite> &writes, List<CodeRange> &tails) {
 bool write_parked(const List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards,
                   List<CodeRange> &tails, bool &retry, Failure &failure) {
   if (!park_threads(tails, failure)) return false;
-  retry = !guards_are_clear(guards, true, failure);
+  retry = !guards_are_clear(guards, Meanwhile::parked, failure);
   if (!retry) {
     for (const EntryWrite &write : writes) {
       if (!keeps_first(write)) pages.write(write.address(), bytes_of(write).after, 1);
@@ -168,7 +168,7 @@ bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const L
   }
   hold_threads();
   close_entries(writes, pages, method);
-  retry = !guards_are_clear(guards, false, failure);
+  retry = !guards_are_clear(guards, Meanwhile::closed, failure);
   // When some thread keeps us waiting, the others go on meanwhile, into the new versions. Those that turn on the spot
   // cannot: for them it is tried again.
   const bool clear = !retry && wait_until_outside(tails, waiting, failure);

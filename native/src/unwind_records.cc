@@ -2,6 +2,7 @@
 #include "unwind_records.h"
 
 #include "arch_x86_64.h"
+#include "dwarf_cursor.h"
 #include "process.h"
 
 #include "poison.h"
@@ -9,79 +10,12 @@
 namespace hot_fix {
 namespace {
 
-// Pointer encodings (LSB core specification, section 10.5).
-constexpr std::uint8_t pe_absolute = 0x00, pe_udata4 = 0x03, pe_udata8 = 0x04, pe_sdata4 = 0x0b, pe_sdata8 = 0x0c;
-constexpr std::uint8_t pe_pc_relative = 0x10, pe_indirect = 0x80, pe_omitted = 0xff;
-
-std::size_t encoded_size(std::uint8_t encoding) {
-  switch (encoding & 0x0f) {
-  case pe_udata4:
-  case pe_sdata4:
-    return 4;
-  case pe_absolute:
-  case pe_udata8:
-  case pe_sdata8:
-    return 8;
-  default:
-    return 0;
-  }
-}
-
-bool is_known_encoding(std::uint8_t encoding) {
-  const std::uint8_t relation = encoding & 0x70;
-  return encoded_size(encoding) != 0 && (relation == 0 || relation == pe_pc_relative);
-}
-
 /** Reads an encoded pointer; the encoding is a known one, and its being indirect is the caller's affair. */
 std::uint64_t read_encoded(const std::uint8_t *at, std::uint8_t encoding, bool relative) {
-  std::uint64_t value = 0;
-  if (encoded_size(encoding) == 4) {
-    std::int32_t narrow;
-    std::memcpy(&narrow, at, sizeof narrow);
-    value = (encoding & 0x0f) == pe_udata4 ? static_cast<std::uint32_t>(narrow)
-                                           : static_cast<std::uint64_t>(std::int64_t{narrow});
-  } else {
-    std::memcpy(&value, at, sizeof value);
-  }
+  std::uint64_t value = encoded_value(at, encoding);
   if (relative && value != 0 && (encoding & 0x70) == pe_pc_relative) value += reinterpret_cast<std::uint64_t>(at);
   return value;
 }
-
-/** A cursor over one record that stops at its end instead of passing it. */
-struct Cursor {
-  const std::uint8_t *at, *end;
-  bool ok = true;
-
-  bool has_more() const { return ok && at < end; }
-  std::uint8_t byte() {
-    if (at >= end) return ok = false, std::uint8_t{0};
-    return *at++;
-  }
-  std::uint64_t leb128() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const std::uint8_t part = byte();
-      value |= static_cast<std::uint64_t>(part & 0x7f) << shift;
-      if ((part & 0x80) == 0) return value;
-    }
-    ok = false;
-    return 0;
-  }
-  void skip(std::uint64_t count) {
-    if (count > static_cast<std::uint64_t>(end - at)) {
-      ok = false;
-    } else {
-      at += count;
-    }
-  }
-  /** A block with its length before it. */
-  Cursor block() {
-    const std::uint64_t length = leb128();
-    const std::uint8_t *start = at;
-    skip(length);
-    return ok ? Cursor{start, at} : Cursor{start, start, false};
-  }
-};
 
 /** Whether the unwinder can evaluate it (DWARF 4, section 2.5): the operations of compilers and linkers, and enough on
  * the stack for each. `depth` is what is there before. */

@@ -2,7 +2,6 @@
 #include "user_code.h"
 
 #include "kernel_signals.h"
-#include "process.h"
 #include "threads.h"
 
 #include <algorithm>
@@ -16,9 +15,6 @@
 #include "poison.h"
 
 namespace hot_fix {
-namespace {
-
-constexpr std::size_t most_stack = 1 << 20; // of a helper; those of the program may have more, and are not asked for
 
 bool is_part_of_libc(const MemoryMap &map, std::uintptr_t address) {
   const Mapping *mapping = map.find(address), *program = map.find(getauxval(AT_ENTRY));
@@ -33,6 +29,10 @@ bool is_part_of_libc(const MemoryMap &map, std::uintptr_t address) {
            std::strcmp(part->path, program->path) != 0;
   });
 }
+
+namespace {
+
+constexpr std::size_t most_stack = 1 << 20; // of a helper; those of the program may have more, and are not asked for
 
 /** Whether no handler of the program can run on the thread as long as its mask is what it is. glibc's own two signals
  * (32 and 33) have handlers that run none of its code. */
