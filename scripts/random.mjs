@@ -1,4 +1,4 @@
-// `npm run test:random [-- --count N --seed S --keep DIRECTORY]`: what test/random/random.command.ts says.
+// `npm run test:random [-- --count N --seed S --csmith --keep DIRECTORY]`: what test/random/random.command.ts says.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root, setUp, TEST_COMMANDS } from './setup.mjs';

@@ -15,9 +15,11 @@ export const remake = (made: Made, models: readonly Model[]): Made => ({
   models,
 });
 
-export function caseOf(seed: number): Made {
-  const random = new Random(seed);
-  const language = random.pick(['c', 'cc'] as const);
+/** How a program is built: compiler and level, and into what. */
+export function buildOf(
+  random: Random,
+  language: 'c' | 'cc',
+): Pick<Case, 'compilers' | 'flags' | 'module' | 'title'> {
   const compiler = random.pick(['gcc', 'clang'] as const);
   const level = random.weighted([
     [4, '-O0'],
@@ -30,14 +32,24 @@ export function caseOf(seed: number): Made {
     [1, 'linked'],
     [1, 'loaded'],
   ] as const);
+  return {
+    title: `${language === 'c' ? 'C' : 'C++'}, ${compiler} ${level}, ${module}`,
+    compilers: { c: compiler, cxx: compiler === 'gcc' ? 'g++' : 'clang++' },
+    flags: [level, '-g', '-w'],
+    module,
+  };
+}
+
+export function caseOf(seed: number): Made {
+  const random = new Random(seed);
+  const language = random.pick(['c', 'cc'] as const);
+  const build = buildOf(random, language);
   const models = makeVersions(random.below(2 ** 31), language, 1 + random.below(3));
   return {
     models,
     case: {
-      title: `${language === 'c' ? 'C' : 'C++'}, ${compiler} ${level}, ${module}`,
-      compilers: { c: compiler, cxx: compiler === 'gcc' ? 'g++' : 'clang++' },
-      flags: [level, '-g', '-w', ...(random.below(6) === 0 ? ['-ffunction-sections'] : [])],
-      module,
+      ...build,
+      flags: [...build.flags, ...(random.below(6) === 0 ? ['-ffunction-sections'] : [])],
       units: [UNIT[language], `second.${language}`],
       versions: models.map(textsOf),
     },

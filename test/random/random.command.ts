@@ -5,7 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { PatchResult } from '../../extension/engine/model/result';
 import { EngineWorld } from '../support/live_program';
-import { caseOf } from './cases';
+import { caseOf, type Made } from './cases';
+import { csmithCase } from './csmith';
 import { reduce } from './reduce';
 import { type Case, type Failure, runCase } from './run';
 
@@ -19,8 +20,26 @@ async function runAlone(one: Case, onSave?: (result: PatchResult) => void): Prom
   }
 }
 
+/** The texts of a case, and why it failed. */
+function write(
+  directory: string,
+  { title, flags, module, versions }: Case,
+  failure: Failure,
+  again: string,
+): void {
+  for (const [version, texts] of versions.entries())
+    for (const [name, text] of Object.entries(texts)) {
+      const path = join(directory, `version-${version}`, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+  const note = `${title}; ${module}; ${flags.join(' ')}\n${failure.kind} at version ${failure.version}: ${failure.detail}\n`;
+  writeFileSync(join(directory, 'failure.txt'), `${note}${again}\n`);
+}
+
 /**
- * @param argv `--count N` cases from `--seed S` on; `--keep DIRECTORY` writes the texts of each that fails, reduced
+ * @param argv `--count N` cases from `--seed S` on, with `--csmith` of csmith's programs; `--keep DIRECTORY` writes the
+ * texts of each that fails, reduced unless they are csmith's
  * @returns the number of cases that failed
  */
 export async function runRandom(argv: readonly string[]): Promise<number> {
@@ -30,6 +49,7 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
       count: { type: 'string', default: '100' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
       keep: { type: 'string' },
+      csmith: { type: 'boolean', default: false },
     },
   });
   const [count, first] = [Number(values.count), Number(values.seed)];
@@ -40,30 +60,25 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
   const countOne = (counts: Map<string, number>, what: string) =>
     counts.set(what, (counts.get(what) ?? 0) + 1);
   for (let seed = first; seed < first + count; seed++) {
-    const one = caseOf(seed);
-    const failure = await runAlone(one.case, ({ firstLight }) =>
+    const made: Made = values.csmith ? { case: csmithCase(seed), models: [] } : caseOf(seed);
+    const failure = await runAlone(made.case, ({ firstLight }) =>
       countOne(saves, firstLight?.outcome ?? 'exact'),
     );
     countOne(tally, failure?.kind ?? 'right');
     if (!failure) continue;
     failures++;
     console.log(
-      `${failure.kind.toUpperCase()} seed ${seed} (${one.case.title}), version ${failure.version}: ${failure.detail}`,
+      `${failure.kind.toUpperCase()} seed ${seed} (${made.case.title}), version ${failure.version}: ${failure.detail}`,
     );
-    console.log(`  npm run test:random -- --count 1 --seed ${seed}`);
+    const again = `npm run test:random -- --count 1 --seed ${seed}${values.csmith ? ' --csmith' : ''}`;
+    console.log(`  ${again}`);
     if (values.keep === undefined) continue;
     const directory = join(values.keep, `seed-${seed}`);
-    const small = await reduce(one, failure, (smaller) => runAlone(smaller));
-    for (const [version, texts] of small.case.versions.entries())
-      for (const [name, text] of Object.entries(texts)) {
-        const path = join(directory, `version-${version}`, name);
-        mkdirSync(dirname(path), { recursive: true });
-        writeFileSync(path, text);
-      }
-    const { title, flags, module } = small.case;
-    const note = `${title}; ${module}; ${flags.join(' ')}\n${small.failure.kind} at version ${small.failure.version}: ${small.failure.detail}\n`;
-    writeFileSync(join(directory, 'failure.txt'), `${note}npm run test:random -- --count 1 --seed ${seed}\n`);
-    console.log(`  reduced and kept in ${directory}`);
+    const small = values.csmith
+      ? { ...made, failure }
+      : await reduce(made, failure, (smaller) => runAlone(smaller));
+    write(directory, small.case, small.failure, again);
+    console.log(`  kept in ${directory}`);
   }
   const listed = (counts: Map<string, number>) =>
     [...counts].map(([what, times]) => `${times} ${what}`).join(', ');
