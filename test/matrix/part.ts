@@ -14,7 +14,7 @@ const SAMPLE = [
     'mergeable-neighbours',
     'static-counter',
     'local-static-counter',
-    'thread-local',
+    'local-thread-local',
   ],
   ...['multiple-inheritance-thunk', 'virtual-method', 'noinline-template', 'lambda-stored', 'throw-value'],
   ...['library-call-added', 'inline-header-function'],

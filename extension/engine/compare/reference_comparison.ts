@@ -39,12 +39,13 @@ export class ReferenceComparison {
         return true;
       case 'thread-offset':
         return this.sameThreadLocal(symbol, fresh.addend, live.value, true, expectations);
-      case 'module-offset':
-        // In an executable the linker turned it into an offset from the thread pointer.
-        return (
-          this.sameThreadLocal(symbol, fresh.addend, live.value, true, expectations) ||
-          this.sameThreadLocal(symbol, fresh.addend, live.value, false, expectations)
-        );
+      case 'module-offset': {
+        // In an executable the linker turned it into an offset from the thread pointer, which leads elsewhere than into
+        // the module's image.
+        const { tls } = this.live.module;
+        const isPlain = tls !== undefined && live.value >= 0 && live.value < tls.size;
+        return this.sameThreadLocal(symbol, fresh.addend, live.value, !isPlain, expectations);
+      }
       case 'slot':
         return this.sameSlot(symbol, fresh, live.slot, expectations);
       case 'target':

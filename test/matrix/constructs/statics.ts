@@ -116,7 +116,12 @@ long step(long n) { if (n == 1) level = 40; return level * 10 + n; }`,
     text: `__attribute__((noinline)) static long f(void) { static __thread long c = 100; return c++; }
 __attribute__((noinline)) static long g(void) { static __thread long c = 9000; return c++; }
 long step(long n) { return f() + 1000000 * g() + n * 3; }`,
-    edit: ['n * 3', 'n * 4', 'n * 5'],
+    // The one that is new takes a name of theirs.
+    edit: [
+      'n * 3',
+      '({ static volatile long c = 7; c; }) * n',
+      '({ static volatile long c = 7; c; }) * n + 1',
+    ],
   },
   {
     id: 'new-thread-local',
