@@ -126,3 +126,33 @@ for (const [compiler, optimise] of [
         }),
       );
   });
+
+describe('an entry of an array that the linker puts together', () => {
+  for (const compiler of ['gcc', 'clang'] as const)
+    it(
+      `is said to be missing when it is new (${compiler} -O2)`,
+      inSession(async (session) => {
+        const entry = (name: string): string =>
+          `static const struct command ${name} __attribute__((section("commands"), used)) = {"${name}", 1};`;
+        const unit = await Unit.start(
+          session,
+          `struct command { const char *name; long weight; };
+${entry('first')}
+extern const struct command __start_commands[], __stop_commands[];
+long value(long n) {
+  long sum = n;
+  for (const struct command *c = __start_commands; c < __stop_commands; c++) sum += c->weight * 100 + c->name[0];
+  return sum;
+}
+`,
+          { language: 'c', compiler, flags: ['-O2', '-g'] },
+        );
+        const missing = ({ warnings }: { warnings: { code: string; symbol?: string }[] }) =>
+          warnings.flatMap(({ code, symbol }) => (code === 'entry-missing' ? [symbol] : []));
+        assert.equal(await unit.value(1), 101 + 'f'.charCodeAt(0));
+        assert.deepEqual(missing(await unit.editAndPatch('sum = n', 'sum = n + 1')), []);
+        session.edit(unit.file, entry('first'), `${entry('first')} ${entry('second')}`);
+        assert.deepEqual(missing(await session.patch(unit.file, 'unchanged')), ['second']);
+      }),
+    );
+});

@@ -10,6 +10,7 @@ import { IDENTITY } from './constants';
 import { changedInitialisations, type Initialisation } from './local_initialisers';
 import { LiveReferences, running } from './live_references';
 import { type OptimisedAway, optimisedAway } from './optimised_away';
+import { missingEntries } from './section_arrays';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -139,6 +140,13 @@ export function checkVariables(
     problems.push({
       code: 'ambiguous-static',
       message: `It cannot be told which of the variables of its name in the process ${symbol.name} is`,
+      symbol: symbol.name,
+      ...locate(object, symbol.name),
+    });
+  for (const { symbol, array } of missingEntries(comparison))
+    warnings.push({
+      code: 'entry-missing',
+      message: `The entry ${symbol.name} is not in the array of the section ${array}, which has what the program was linked with`,
       symbol: symbol.name,
       ...locate(object, symbol.name),
     });
