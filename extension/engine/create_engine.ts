@@ -14,7 +14,7 @@ import type { ElfFile } from './elf/file';
 import type { Engine, EngineOptions } from './engine';
 import { Baselines } from './fast/baselines';
 import { createAhead } from './save/ahead';
-import { ReducedUnits } from './save/reduced_units';
+import { CompiledUnits } from './save/reduced_units';
 import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
 import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
@@ -59,7 +59,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
   const modules = createModuleCache(caches);
   const baselines = new Baselines();
-  const reduced = new ReducedUnits();
+  const known = { baselines, compiled: new CompiledUnits() };
   const demangle = createDemangler(caches, log);
   const allProcesses = createProcessList((pid) => lookAtProgram(pid));
   const sweep = createSweeper();
@@ -123,7 +123,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     },
   };
 
-  const ahead = createAhead(context, baselines, reduced);
+  const ahead = createAhead(context, known);
 
   /** One request to the runtime of each process, as the result of a save. */
   const request = async (
@@ -194,7 +194,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     check: (files, target) => checkFiles(context, files, target, baselines),
     patch: (patchRequest) => {
       ahead.stop();
-      return patchProcesses(context, patchRequest, { baselines, reduced });
+      return patchProcesses(context, patchRequest, known);
     },
     ahead: (aheadRequest) => ahead.prepare(aheadRequest),
     attach: (pids) => attachToPids(pids),

@@ -12,17 +12,10 @@ import { concludeFirstLight } from './save/confirm';
 import { deliver } from './save/deliver';
 import { type Edit, findEdit } from './save/edited_units';
 import { findTargets } from './save/find';
-import { type FirstLight, takeFirstLight } from './save/first_light';
+import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
-import type { ReducedUnits } from './save/reduced_units';
 import { readTexts, remember, statesOf } from './save/remember';
-
-/** What is known of the texts that the running code comes from, and was compiled of them. */
-export interface Known {
-  baselines: Baselines;
-  reduced: ReducedUnits;
-}
 
 /** @param known without, the save is exact only */
 export async function patchProcesses(
@@ -45,23 +38,23 @@ export async function patchProcesses(
 async function patchWithFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
-  { baselines, reduced }: Known,
+  known: Known,
 ): Promise<PatchResult> {
   let light: Promise<FirstLight | undefined>;
   let before: Map<number, string>;
   try {
     before = await statesOf(save, targets);
-    const edit = findEdit(save, targets, baselines, before);
+    const edit = findEdit(save, targets, known.baselines, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
-    light = startFirstLight(save, targets, edit, reduced);
+    light = startFirstLight(save, targets, edit, known);
   } catch (thrown) {
     return save.fail(thrown);
   }
-  const exact = await patchExactly(save, targets, { light, baselines });
+  const exact = await patchExactly(save, targets, { light, baselines: known.baselines });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
   for (const [pid, state] of await statesOf(save, targets).catch(() => []))
-    baselines.processChanged(pid, before.get(pid) ?? '', state);
+    known.baselines.processChanged(pid, before.get(pid) ?? '', state);
   return result;
 }
 
@@ -70,9 +63,9 @@ async function startFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   edit: Exclude<Edit, { kind: 'none' }>,
-  reduced: ReducedUnits,
+  known: Known,
 ): Promise<FirstLight | undefined> {
-  const light = edit.kind === 'bodies' ? await takeFirstLight(save, targets, edit.units, reduced) : edit;
+  const light = edit.kind === 'other' ? edit : await takeFirstLight(save, targets, edit, known);
   if (!('reason' in light)) {
     const functions = light.result.changed.map(({ name }) => name);
     save.request.onProgress?.({ step: 'confirm', live: { milliseconds: light.live, functions } });

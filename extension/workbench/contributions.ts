@@ -62,6 +62,7 @@ export type Command = (typeof Command)[keyof typeof Command];
 export const Setting = {
   onSave: 'hotPatch.onSave',
   firstLight: 'hotPatch.firstLight',
+  compileAhead: 'hotPatch.compileAhead',
   preambleCache: 'hotPatch.preambleCache',
   attach: 'hotPatch.attach',
   attachPrograms: 'hotPatch.attachPrograms',
@@ -80,6 +81,7 @@ export type Setting = (typeof Setting)[keyof typeof Setting];
 export interface SettingValues {
   [Setting.onSave]: 'never' | 'manual' | 'manualIfDirty' | 'all' | 'allIfDirty';
   [Setting.firstLight]: 'on' | 'exactOnly';
+  [Setting.compileAhead]: 'always' | 'onMains' | 'never';
   /** MiB. */
   [Setting.preambleCache]: number;
   [Setting.attach]: 'ask' | 'always' | 'never';

@@ -42,6 +42,7 @@ import { prepareTerminals } from './session/terminals';
 import type { Session } from './session/session';
 import { setting } from './settings';
 import { Store } from './state/store';
+import { compileAhead } from './session/compile_ahead';
 import { showCodeLens } from './views/code_lens';
 import { setContextKeys } from './views/context_keys';
 import { showDecorations } from './views/decorations';
@@ -206,6 +207,7 @@ function startSession(
       );
       if (isConcerned) lookForDatabases();
     }),
+    compileAhead(current, store, (message) => log.debug(message)),
     showCodeLens(store, documents),
     showDecorations(store, documents, context.extensionUri),
     showProblems(store),

@@ -74,15 +74,26 @@ describe('saving a file of the sample service', () => {
     await isGone(workbench.page.locator('.monaco-diff-editor'));
   });
 
+  it('compiles what is typed when one pauses, and the save has it live', async () => {
+    const { workbench } = world;
+    await workbench.select('each = 9.5');
+    await shows(workbench.lens('Compiled: live at the save'));
+    await workbench.screenshot('compiled-ahead');
+    await workbench.save();
+    await shows(workbench.lens(/Version 2 live in \d+ ms/));
+    await isGone(workbench.lens('Compiled: live at the save'));
+    assert.match(await client.ask('order Ann 2'), /2 for 19, Ann has 6/);
+  });
+
   it('after undo puts the original code back', async () => {
     const { workbench } = world;
     await workbench.select('each = 9.5');
     await workbench.undoTo('each = 2.5');
     await workbench.save();
     await workbench.status(/original in \d+ ms/);
-    assert.match(await client.ask('order Ann 2'), /2 for 5, Ann has 6/);
+    assert.match(await client.ask('order Ann 2'), /2 for 5, Ann has 8/);
     await shows(workbench.lens('⚡ Hot Patch'));
-    await isGone(workbench.lens('Version 1'));
+    await isGone(workbench.lens(/Version \d/));
     await workbench.marks('live', 0);
     await workbench.row(/shop::price_of.*original/s);
     await workbench.screenshot('reverted');

@@ -1,6 +1,7 @@
 // What the reports come to in the one state: problems that are replaced, versions whose source is known, a history
 // that can be gone back to.
 import { strict as assert } from 'node:assert';
+import type { AheadReport } from '../../extension/engine/model/result';
 import type { Event } from '../../extension/workbench/state/events';
 import { knownText, pendingOf } from '../../extension/workbench/state/queries';
 import { processKey } from '../../extension/workbench/state/state';
@@ -53,6 +54,20 @@ describe('problems', () => {
       [11, { ours: 'layout-changed' }, 'error'],
     );
     assert.deepEqual(problemItems(after([...refused, { type: 'processes', processes: [] }])), []);
+  });
+
+  it('of a save that would be refused are warnings before it, as long as the text is the same', () => {
+    const refusals = [{ code: 'layout-changed', message: 'moved', file, line: 12 } as const];
+    const foreseen: Event = {
+      type: 'compiled-ahead',
+      file,
+      report: { outcome: 'refused', changed: [], refusals: [...refusals] },
+    };
+    const [item] = problemItems(after([...running, foreseen]));
+    assert.deepEqual([item!.start.line, item!.severity], [11, 'warning']);
+    assert.match(item!.message, /^A save would be refused: moved/);
+    const typed: Event = { type: 'compiled-ahead', file, report: undefined };
+    assert.deepEqual(problemItems(after([...running, foreseen, typed])), []);
   });
 
   it('are not made of what the status bar says: that there is no process', () => {
@@ -137,6 +152,25 @@ describe('lenses', () => {
       '2 threads in old code',
       'Revert',
       'Compare',
+    ]);
+  });
+
+  it('say that an edit is compiled, until the text is another or is saved', () => {
+    const ahead = (report: AheadReport | undefined): Event => ({ type: 'compiled-ahead', file, report });
+    const changed = [
+      { name: 'shop::price_of(long)', symbol: '_ZN4shop8price_ofEl', file, kind: 'changed' },
+    ] as const;
+    const ready = ahead({ outcome: 'ready', changed: [...changed], refusals: [] });
+    const compiled = 'Compiled: live at the save';
+    assert.deepEqual(titles(...running, ready), ['⚡ Hot Patch', compiled]);
+    assert.deepEqual(titles(...running, ...patched(), ready).slice(0, 2), [
+      '⚡ Version 1 live in 84 ms',
+      compiled,
+    ]);
+    assert.deepEqual(titles(...running, ready, ahead(undefined)), ['⚡ Hot Patch']);
+    assert.ok(!titles(...running, ready, ...patched()).includes(compiled));
+    assert.deepEqual(titles(...running, ahead({ outcome: 'ready', changed: [], refusals: [] })), [
+      '⚡ Hot Patch',
     ]);
   });
 

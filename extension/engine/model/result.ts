@@ -202,8 +202,10 @@ export interface ChangedFunction {
 /** What a save of a text that is not saved yet would find. */
 export interface AheadReport {
   /** `ready`: the functions that a save makes live are compiled. `unknown`: only the save will tell. */
-  outcome: 'ready' | 'unchanged' | 'unknown';
+  outcome: 'ready' | 'refused' | 'unchanged' | 'unknown';
   changed: ChangedFunction[];
+  /** Of `refused`. */
+  refusals: Problem[];
   /** Of `unknown`. */
   reason?: string;
 }

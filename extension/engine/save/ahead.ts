@@ -1,51 +1,92 @@
 // Ahead of a save: what its first light needs is compiled, compared and linked from the text in the editor, and nothing of
 // it delivered. The save does the same with the text that was written, and finds the compiled units there when it is the
-// same text. One at a time: a newer text, and every save, stops what is under way.
-import type { EngineContext } from '../context';
+// same text. Where no part of the unit will do, the whole of it is compiled. One at a time: a newer text, and every save,
+// stops what is under way.
+import type { EngineContext, LiveTarget } from '../context';
 import type { AheadRequest } from '../engine';
-import type { Baselines } from '../fast/baselines';
 import { realPathOrSelf } from '../host';
 import { toProblem } from '../model/errors';
 import type { AheadReport } from '../model/result';
-import { findEdit } from './edited_units';
+import { findEdit, type NewText } from './edited_units';
 import { findTargets } from './find';
-import { planFirstLight } from './first_light';
+import { type Known, planFirstLight, planWholeLight } from './first_light';
+import { isEmpty } from './link';
 import { Save } from './progress';
-import type { ReducedUnits } from './reduced_units';
+import { compileWhole } from './reduced_units';
 import { statesOf } from './remember';
+import type { FreshUnit, ModulePlan } from './unit';
+
+/** Milliseconds that the whole unit may have taken to compile: whoever types on will hardly wait for longer. */
+const LONGEST = 10_000;
 
 export interface Ahead {
   prepare: (request: AheadRequest) => Promise<AheadReport>;
   stop: () => void;
 }
 
-export function createAhead(context: EngineContext, baselines: Baselines, known: ReducedUnits): Ahead {
+const unknown = (reason: string): AheadReport => ({ outcome: 'unknown', changed: [], refusals: [], reason });
+const UNCHANGED: AheadReport = { outcome: 'unchanged', changed: [], refusals: [] };
+
+export function createAhead(context: EngineContext, known: Known): Ahead {
   let current: AbortController | undefined;
 
-  const prepare = async ({ file, text, target }: AheadRequest): Promise<AheadReport> => {
-    current?.abort();
-    const mine = (current = new AbortController());
+  const report = async (save: Save, { file, text }: AheadRequest): Promise<AheadReport> => {
     const path = realPathOrSelf(file);
-    const save = new Save(context, { files: [file], target, signal: mine.signal });
-    const unknown = (reason: string): AheadReport => ({ outcome: 'unknown', changed: [], reason });
-    try {
-      const targets = await findTargets(save, save.request);
-      const states = await statesOf(save, targets);
-      const edit = findEdit(save, targets, baselines, states, (source) =>
-        source === path ? text : undefined,
-      );
-      if (edit.kind === 'none') return { outcome: 'unchanged', changed: [] };
-      if (edit.kind === 'other') return unknown(edit.reason);
-      const light = await planFirstLight(save, targets, edit.units, { known, isAhead: true });
-      if ('reason' in light) return unknown(light.reason);
-      return { outcome: 'ready', changed: await save.changedFunctions(light.plans) };
-    } catch (thrown) {
-      // A text that does not compile yet is no news, and a newer one is on its way.
-      return unknown(mine.signal.aborted ? 'a newer text took its place' : toProblem(thrown).message);
-    } finally {
-      if (current === mine) current = undefined;
+    const targets = await findTargets(save, save.request);
+    const states = await statesOf(save, targets);
+    const edit = findEdit(save, targets, known.baselines, states, (source) =>
+      source === path ? text : undefined,
+    );
+    if (edit.kind === 'none') return UNCHANGED;
+    if (edit.kind === 'other') return unknown(edit.reason);
+    if (edit.kind === 'bodies') {
+      const part = new Save(context, save.request);
+      const light = await planFirstLight(part, targets, edit.units, { known: known.compiled, isAhead: true });
+      if (!('reason' in light)) return ready(part, light.plans);
+      context.log('debug', `no part of ${file} will do: ${light.reason}`);
     }
+    return whole(save, targets, edit.units);
   };
 
-  return { prepare, stop: () => current?.abort() };
+  const whole = async (
+    save: Save,
+    targets: readonly LiveTarget[],
+    texts: readonly NewText[],
+  ): Promise<AheadReport> => {
+    const units = new Map<string, FreshUnit>();
+    for (const text of texts) {
+      if (text.baseline.compiled.milliseconds > LONGEST)
+        return unknown(`${text.source} takes too long to compile`);
+      const unit = await compileWhole(save, text, known.compiled);
+      if ('reason' in unit) return unknown(unit.reason);
+      units.set(text.source, unit);
+    }
+    const light = await planWholeLight(save, targets, units);
+    if (!('reason' in light)) return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light.plans);
+    const { reason, refusals } = light;
+    return refusals.length > 0 ? { outcome: 'refused', changed: [], refusals } : unknown(reason);
+  };
+
+  const ready = async (save: Save, plans: readonly ModulePlan[]): Promise<AheadReport> => ({
+    outcome: 'ready',
+    changed: await save.changedFunctions(plans),
+    refusals: [],
+  });
+
+  return {
+    prepare: async (request) => {
+      current?.abort();
+      const mine = (current = new AbortController());
+      const { file, target } = request;
+      try {
+        return await report(new Save(context, { files: [file], target, signal: mine.signal }), request);
+      } catch (thrown) {
+        // A text that does not compile yet is no news, and a newer one is on its way.
+        return unknown(mine.signal.aborted ? 'a newer text took its place' : toProblem(thrown).message);
+      } finally {
+        if (current === mine) current = undefined;
+      }
+    },
+    stop: () => current?.abort(),
+  };
 }

@@ -8,10 +8,15 @@ import { readTextIfThere, stampOf } from '../host';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 
-/** A unit of a save, and what of it was edited. */
-export interface EditedUnit {
+/** A unit of a save, whose text is not the one that the running code comes from. */
+export interface NewText {
   source: string;
   baseline: Baseline;
+  text: string;
+}
+
+/** One of which only bodies of functions differ. */
+export interface EditedUnit extends NewText {
   now: ScannedText;
   /** Functions by their place in `now`. */
   edited: ReadonlySet<number>;
@@ -21,6 +26,8 @@ export type Edit =
   /** All tokens are what and where they were: there is nothing to do. */
   | { kind: 'none' }
   | { kind: 'bodies'; units: EditedUnit[] }
+  /** Only whole units will do. */
+  | { kind: 'texts'; units: NewText[]; reason: string }
   /** Only the exact way will do. */
   | { kind: 'other'; reason: string };
 
@@ -53,19 +60,26 @@ export function findEdit(
       known.set(source, baseline);
     }
   if (known.size === 0 || known.size < new Set(files).size) return other('a file is no unit of the process');
+  const texts: NewText[] = [];
   const units: EditedUnit[] = [];
+  let reason: string | undefined;
   for (const [source, baseline] of known) {
     const text = textOf(source);
     if (text === undefined) return other(`${source} cannot be read`);
     if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
+    texts.push({ source, baseline, text });
     const now = scan(text, baseline.language);
     const edited = baseline.scanned && now && editedFunctions(baseline.scanned, now);
-    if (!edited) return other(`the edit of ${source} is not only of bodies of plain functions`);
+    if (!edited) {
+      reason ??= `the edit of ${source} is not only of bodies of plain functions`;
+      continue;
+    }
     for (const index of now.functions.keys())
       if (baseline.unconfirmed.size > 0 && baseline.unconfirmed.has(declarationOf(now, index)))
         edited.add(index);
-    if (edited.size === 0) return other(`tokens of ${source} moved`);
-    units.push({ source, baseline, now, edited });
+    if (edited.size === 0) reason ??= `tokens of ${source} moved`;
+    units.push({ source, baseline, text, now, edited });
   }
-  return units.length === 0 ? { kind: 'none' } : { kind: 'bodies', units };
+  if (texts.length === 0) return { kind: 'none' };
+  return reason === undefined ? { kind: 'bodies', units } : { kind: 'texts', units: texts, reason };
 }

@@ -2,17 +2,24 @@
 // compiled. Taken only where the reduced unit gives what the whole one would mean, which the comparison shows: whatever
 // is in it and was not edited must be as it runs. What the whole unit says has the last word (confirm.ts).
 import type { LiveTarget } from '../context';
+import type { Baselines } from '../fast/baselines';
 import { declarationOf, type ScannedText } from '../fast/edit';
 import { isInitialiser } from '../compare/start_code';
 import { HotPatchError } from '../model/errors';
-import type { PatchResult } from '../model/result';
+import type { PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
-import type { EditedUnit } from './edited_units';
+import type { Edit, EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { compiledTogether } from './optimised_light';
 import { Save } from './progress';
-import { compileReduced, isOptimised, objection, type ReducedUnit, type ReducedUnits } from './reduced_units';
+import {
+  compileReduced,
+  isOptimised,
+  objection,
+  type ReducedUnit,
+  type CompiledUnits,
+} from './reduced_units';
 import type { FreshUnit, ModulePlan, PatchFile } from './unit';
 
 /** What was delivered. */
@@ -27,10 +34,22 @@ export interface FirstLight {
 /** Patches of reduced units one after the other: the types of each are compared with those of all before. */
 const MOST_REDUCED = 16;
 
+const NOTHING_NEW = 'the edited functions are as they run';
+
+/** What is known of the texts that the running code comes from, and was compiled of newer ones. */
+export interface Known {
+  baselines: Baselines;
+  compiled: CompiledUnits;
+}
+
+type Edited = Extract<Edit, { units: unknown }>;
+
 /** What can be delivered. */
 interface PlannedLight {
   plans: ModulePlan[];
   patches: PatchFile[];
+  /** Of whole units: more than the edited functions may differ. */
+  isWhole: boolean;
 }
 
 /** Everything but the delivery. Writes into no process.
@@ -41,7 +60,7 @@ export async function planFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   units: readonly EditedUnit[],
-  how: { known: ReducedUnits; isAhead: boolean },
+  how: { known: CompiledUnits; isAhead: boolean },
 ): Promise<PlannedLight | { reason: string }> {
   const fresh = new Map<string, ReducedUnit>();
   const proofs = new Map<string, ReducedUnit>();
@@ -58,23 +77,16 @@ export async function planFirstLight(
     fresh.set(source, compiled);
     if (proof) proofs.set(source, proof);
   }
-  const concerned = targets.map(({ process, modules }) => ({
-    process,
-    modules: modules.map(({ module, units: all }) => ({
-      module,
-      units: all.filter(({ source }) => fresh.has(source)),
-    })),
-  }));
+  const concerned = targetsWith(targets, fresh);
   const plans = await comparePlans(save, concerned, unitsOf(fresh));
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message };
   const different = await differenceBefore(save, concerned, proofs);
   if (different !== undefined) return { reason: `${different} depends on what was left out` };
-  for (const { comparison, start } of plans.flatMap((plan) => plan.units)) {
-    if (start.length > 0) return { reason: 'there is something to construct' };
+  const notYet = reasonToWait(plans);
+  if (notYet !== undefined) return { reason: notYet };
+  for (const { comparison } of plans.flatMap((plan) => plan.units)) {
     const { object } = comparison;
-    if (patchesSinceWhole(comparison.live, object).length >= MOST_REDUCED)
-      return { reason: 'it is time for a patch with the debug information of the whole unit' };
     const { edited, callees } = fresh.get(object.source)!;
     for (const { fn, status } of comparison.functions) {
       if (status === 'same' || status === 'new' || isInitialiser(fn) || edited.includes(fn)) continue;
@@ -84,8 +96,64 @@ export async function planFirstLight(
     }
   }
   const patches = await linkPatches(save, plans);
-  if (patches.every(isEmpty)) return { reason: 'the edited functions are as they run' };
-  return { plans, patches };
+  if (patches.every(isEmpty)) return { reason: NOTHING_NEW };
+  return { plans, patches, isWhole: false };
+}
+
+/** The same of whole units that were compiled ahead of their save: whatever was edited, and however it was compiled, they
+ * are what the exact way will find.
+ * @returns why nothing can be delivered, with the refusals that the save will meet */
+export async function planWholeLight(
+  save: Save,
+  targets: readonly LiveTarget[],
+  units: ReadonlyMap<string, FreshUnit>,
+): Promise<PlannedLight | { reason: string; refusals: Problem[] }> {
+  const plans = await comparePlans(save, targetsWith(targets, units), units);
+  const [refusal] = save.refusals;
+  if (refusal) return { reason: refusal.message, refusals: save.refusals };
+  const notYet = reasonToWait(plans);
+  if (notYet !== undefined) return { reason: notYet, refusals: [] };
+  return { plans, patches: await linkPatches(save, plans), isWhole: true };
+}
+
+function reasonToWait(plans: readonly ModulePlan[]): string | undefined {
+  for (const { comparison, start } of plans.flatMap((plan) => plan.units)) {
+    if (start.length > 0) return 'there is something to construct';
+    if (patchesSinceWhole(comparison.live, comparison.object).length >= MOST_REDUCED)
+      return 'it is time for a patch with the debug information of the whole unit';
+  }
+  return undefined;
+}
+
+/** Only the units that were compiled. */
+function targetsWith(targets: readonly LiveTarget[], units: ReadonlyMap<string, unknown>): LiveTarget[] {
+  return targets.map(({ process, modules }) => ({
+    process,
+    modules: modules.map(({ module, units: all }) => ({
+      module,
+      units: all.filter(({ source }) => units.has(source)),
+    })),
+  }));
+}
+
+/** What was compiled whole ahead of the save goes first: it says all. */
+async function planLight(
+  save: Save,
+  targets: readonly LiveTarget[],
+  edit: Edited,
+  known: CompiledUnits,
+): Promise<PlannedLight | { reason: string }> {
+  const whole = new Map<string, FreshUnit>();
+  for (const unit of edit.units) {
+    const compiled = known.wholeOf(unit);
+    if (compiled) whole.set(unit.source, compiled);
+  }
+  if (whole.size < edit.units.length)
+    return edit.kind === 'texts'
+      ? edit
+      : planFirstLight(save, targets, edit.units, { known, isAhead: false });
+  const planned = await planWholeLight(save, targets, whole);
+  return !('reason' in planned) && planned.patches.every(isEmpty) ? { reason: NOTHING_NEW } : planned;
 }
 
 /** @returns what was delivered, or why nothing was. Throws the signal's reason, and HotPatchError where the process
@@ -93,8 +161,8 @@ export async function planFirstLight(
 export async function takeFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
-  units: readonly EditedUnit[],
-  known: ReducedUnits,
+  edit: Edited,
+  known: Known,
 ): Promise<FirstLight | { reason: string }> {
   // Of its steps only the last can take long: where the process is held.
   const inner = new Save(save.context, {
@@ -106,12 +174,14 @@ export async function takeFirstLight(
     },
   });
   try {
-    const planned = await planFirstLight(inner, targets, units, { known, isAhead: false });
+    const planned = await planLight(inner, targets, edit, known.compiled);
     if ('reason' in planned) return planned;
-    const { plans, patches } = planned;
+    const { plans, patches, isWhole } = planned;
     // Whatever comes of it: until the whole unit was compared, these may differ from the text.
-    for (const { baseline, now, edited } of units)
-      for (const index of edited) baseline.unconfirmed.add(declarationOf(now, index));
+    if (isWhole) for (const { source } of edit.units) known.baselines.forget(source);
+    else if (edit.kind === 'bodies')
+      for (const { baseline, now, edited } of edit.units)
+        for (const index of edited) baseline.unconfirmed.add(declarationOf(now, index));
     const before = new Map<number, Map<string, number>>();
     for (const target of targets) {
       const { functions } = await inner.client(target).readStatus();
@@ -141,14 +211,8 @@ async function differenceBefore(
   targets: readonly LiveTarget[],
   proofs: ReadonlyMap<string, ReducedUnit>,
 ): Promise<string | undefined> {
-  const concerned = targets.map(({ process, modules }) => ({
-    process,
-    modules: modules.map(({ module, units }) => ({
-      module,
-      units: units.filter(({ source }) => proofs.has(source)),
-    })),
-  }));
   if (proofs.size === 0) return undefined;
+  const concerned = targetsWith(targets, proofs);
   const plans = await comparePlans(new Save(save.context, save.request), concerned, unitsOf(proofs));
   for (const { comparison } of plans.flatMap((plan) => plan.units)) {
     const { object } = comparison;

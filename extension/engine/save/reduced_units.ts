@@ -13,7 +13,7 @@ import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
 import { readUnit } from './compile';
 import { EditedCode, WrittenCode } from './edited_code';
-import type { EditedUnit } from './edited_units';
+import type { EditedUnit, NewText } from './edited_units';
 import type { Together } from './optimised_light';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
@@ -34,9 +34,10 @@ export interface ReducedUnit {
 /** Of a unit the text as it is and the text as it was. */
 const KEPT = 2;
 
-/** What was compiled for a baseline last. */
-export class ReducedUnits {
+/** What was compiled for a baseline last: reduced units, and a whole one ahead of its save. */
+export class CompiledUnits {
   private readonly units = new WeakMap<Baseline, Map<string, ReducedUnit>>();
+  private readonly whole = new WeakMap<Baseline, { text: string; unit: FreshUnit }>();
 
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
     return this.units.get(baseline)?.get(key);
@@ -47,6 +48,15 @@ export class ReducedUnits {
     this.units.set(baseline, kept);
     kept.set(key, unit);
     for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
+  }
+
+  wholeOf({ baseline, text }: NewText): FreshUnit | undefined {
+    const compiled = this.whole.get(baseline);
+    return compiled?.text === text ? compiled.unit : undefined;
+  }
+
+  setWhole({ baseline, text }: NewText, unit: FreshUnit): void {
+    this.whole.set(baseline, { text, unit });
   }
 }
 
@@ -83,7 +93,7 @@ export async function compileReduced(
   baseline: Baseline,
   scanned: ScannedText,
   { kept, present, variables }: Together,
-  { known, isAhead }: { known: ReducedUnits; isAhead: boolean },
+  { known, isAhead }: { known: CompiledUnits; isAhead: boolean },
 ): Promise<ReducedUnit | { reason: string }> {
   const key = JSON.stringify([scanned.text, [...kept].sort(), [...present].sort(), variables]);
   const compiled = known.of(baseline, key);
@@ -100,6 +110,25 @@ export async function compileReduced(
   const found = { unit: { ...unit, isWanted: edited.includes.bind(edited) }, edited, callees };
   known.set(baseline, key, found);
   return found;
+}
+
+/** The whole text, as a reduced unit that lacks nothing, because the source still holds another. At the lowest priority. */
+export async function compileWhole(
+  { context, request: { signal } }: Save,
+  newText: NewText,
+  known: CompiledUnits,
+): Promise<FreshUnit | { reason: string }> {
+  const compiled = known.wholeOf(newText);
+  if (compiled) return compiled;
+  const { baseline, text: whole } = newText;
+  const reduced = reduceUnit(baseline, { text: whole, functions: [] }, new Set(), undefined);
+  if ('reason' in reduced) return reduced;
+  const { text, flags: extraFlags } = reduced;
+  const unit = readUnit(
+    await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead: true }),
+  );
+  known.setWhole(newText, unit);
+  return unit;
 }
 
 /** Why code cannot be taken from a reduced unit. */

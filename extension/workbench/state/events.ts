@@ -1,6 +1,7 @@
 // Everything that can happen, as data: what the engine reported, what the user chose, what VS Code told. The
 // reducer (reduce.ts) is the only place that gives an event its meaning.
 import type {
+  AheadReport,
   AttachResult,
   CheckReport,
   PatchableProcess,
@@ -58,6 +59,8 @@ export type Event =
     }
   /** A file was written, not by a save that is reported; `at` as the file system has it, Unix milliseconds. */
   | { readonly type: 'source-changed'; readonly file: string; readonly at: number }
+  /** What a save of the unsaved text would make live; undefined once the text is another. */
+  | { readonly type: 'compiled-ahead'; readonly file: string; readonly report: AheadReport | undefined }
   | { readonly type: 'lost-dismissed' }
   | {
       readonly type: 'operation-started';

@@ -1,6 +1,6 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
-import type { PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
+import type { AheadReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
 import { qualifiedName, readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
@@ -73,12 +73,15 @@ export function reduce(state: State, event: Event): State {
           (report) => report.since >= event.at || !filesOf(report).includes(event.file),
         ),
       };
+    case 'compiled-ahead':
+      return { ...state, ahead: withAhead(state, event.file, event.report) };
     case 'lost-dismissed':
       return { ...state, lost: [] };
     case 'operation-started':
       return {
         ...state,
         lost: [],
+        ahead: filterKeys(state.ahead, (file) => !event.files.includes(file)),
         operation: { id: event.id, action: event.action, files: event.files, step: undefined },
       };
     case 'operation-step':
@@ -95,6 +98,13 @@ export function reduce(state: State, event: Event): State {
     case 'operation-finished':
       return operationFinished(state, event);
   }
+}
+
+function withAhead(state: State, file: string, report: AheadReport | undefined): State['ahead'] {
+  const ahead = new Map(state.ahead);
+  if (report) ahead.set(file, report);
+  else ahead.delete(file);
+  return ahead;
 }
 
 function checked(

@@ -1,6 +1,7 @@
 // The one immutable state of the extension: what the engine and VS Code have reported so far. Events become a new
 // state in reduce.ts; views render it and decide nothing. Plain data: no vscode, no effects.
 import type {
+  AheadReport,
   AttachResult,
   CheckReport,
   CompilerDiagnostic,
@@ -23,6 +24,8 @@ export interface State {
   /** Processes built from each file that was looked at and is open, those without the runtime included. */
   readonly matches: ReadonlyMap<string, readonly PatchableProcess[]>;
   readonly checks: ReadonlyMap<string, Check>;
+  /** What was compiled of unsaved texts, and is live at their save. */
+  readonly ahead: ReadonlyMap<string, AheadReport>;
   /** Files of the workspace that were written since a process that runs was built from them. */
   readonly written: ReadonlyMap<string, WrittenFile>;
   /** The C or C++ file in the active editor. */
@@ -184,6 +187,7 @@ export const initialState: State = {
   statuses: new Map(),
   matches: new Map(),
   checks: new Map(),
+  ahead: new Map(),
   written: new Map(),
   activeFile: undefined,
   operation: undefined,

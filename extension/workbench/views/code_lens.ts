@@ -49,6 +49,7 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
             'matches',
             'checks',
             'delivered',
+            'ahead',
           ] as const),
         ])
       )

@@ -83,7 +83,7 @@ function trouble(state: State): Indicator | undefined {
   const refusals = reports.flatMap((report) => report.refusals).filter(isShown);
   const failing = reports.filter((report) => report.refusals.some(({ code }) => code === 'compile-failed'));
   // As they are listed: units that include the same header report its errors once each.
-  const errors = problemItems({ reports: failing }).filter(
+  const errors = problemItems({ reports: failing, ahead: new Map() }).filter(
     ({ severity, code }) => severity === 'error' && !(code && 'ours' in code),
   );
   const failed = refusals.find((problem) => problem.code === 'compile-failed');

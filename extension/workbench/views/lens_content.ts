@@ -1,5 +1,5 @@
 // What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
-// `Compare` once it is patched; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
+// `Compare` once it is patched, and that its edit is compiled already; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {
@@ -12,7 +12,7 @@ import {
   unpreparedOf,
   type RunningFunction,
 } from '../state/queries';
-import { cloneSuffix, qualifiedName } from '../state/function_names';
+import { cloneSuffix, isSameFunction, qualifiedName } from '../state/function_names';
 import { versionKey, type State } from '../state/state';
 
 export interface Lens {
@@ -59,6 +59,15 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
     command,
     parameters: [target],
   });
+  const ahead = state.ahead.get(file)?.changed.some(({ name }) => isSameFunction(name, source.name))
+    ? [
+        lens(
+          'Compiled: live at the save',
+          `Save, and ${source.name} runs at once as it reads now`,
+          Command.save,
+        ),
+      ]
+    : [];
   const running = runningFunctions(state, file, source);
   const patched = running.filter((one) => one.function.version > 0);
   if (patched.length === 0) {
@@ -70,6 +79,7 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
         `Compile ${source.name} and redirect it in the running process`,
         Command.patchFunction,
       ),
+      ...ahead,
     ];
   }
   const threads = patched.reduce((sum, one) => sum + one.function.activeThreads, 0);
@@ -79,6 +89,7 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
       'Show the trampoline, its pages and versions',
       Command.showTrampolines,
     ),
+    ...ahead,
     ...(threads > 0
       ? [
           lens(

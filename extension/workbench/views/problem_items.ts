@@ -1,4 +1,5 @@
-// The Problems entries of the state: compiler messages, refusals at the line that causes them, warnings. Pure;
+// The Problems entries of the state: compiler messages, refusals at the line that causes them, also
+// those that a save of the unsaved text would meet, warnings. Pure;
 // problems.ts hands them to VS Code.
 import type { CompilerDiagnostic, Problem } from '../../engine/model/result';
 import { ERROR_TABLE, type ErrorCode } from '../../engine/model/errors';
@@ -16,14 +17,21 @@ export interface ProblemItem {
   readonly notes: readonly Omit<ProblemItem, 'notes' | 'severity' | 'code'>[];
 }
 
-export function problemItems(state: Pick<State, 'reports'>): ProblemItem[] {
-  const items = state.reports.flatMap((report) => [
+export function problemItems(state: Pick<State, 'reports' | 'ahead'>): ProblemItem[] {
+  const reported = state.reports.flatMap((report) => [
     ...compilerItems(report.diagnostics),
     ...report.refusals
       .filter((problem) => isShown(problem, report))
-      .map((problem) => ownItem(problem, report, 'error')),
-    ...report.warnings.map((problem) => ownItem(problem, report, 'warning')),
+      .map((problem) => ownItem(problem, report.files, 'error')),
+    ...report.warnings.map((problem) => ownItem(problem, report.files, 'warning')),
   ]);
+  const foreseen = [...state.ahead].flatMap(([file, { refusals }]) =>
+    refusals
+      .filter(({ code }) => ERROR_TABLE[code].shown === 'problems')
+      .map((problem) => ({ ...problem, message: `A save would be refused: ${problem.message}` }))
+      .map((problem) => ownItem(problem, [file], 'warning')),
+  );
+  const items = [...reported, ...foreseen];
   // The same header is compiled into several units, and its messages come once for each.
   const seen = new Set<string>();
   return items.filter((item) => {
@@ -60,9 +68,9 @@ function compilerItems(diagnostics: readonly CompilerDiagnostic[]): ProblemItem[
   return items;
 }
 
-function ownItem(problem: Problem, report: Report, severity: 'error' | 'warning'): ProblemItem {
+function ownItem(problem: Problem, files: readonly string[], severity: 'error' | 'warning'): ProblemItem {
   return {
-    file: problem.file ?? report.files[0] ?? '',
+    file: problem.file ?? files[0] ?? '',
     start: position(problem.line, problem.column),
     end: range(problem.endLine, problem.endColumn),
     severity,

@@ -16,7 +16,7 @@ export function showProblems(store: Store): vscode.Disposable {
   return vscode.Disposable.from(
     collection,
     store.subscribe((state, previous) => {
-      if (state.reports === previous.reports) return;
+      if (state.reports === previous.reports && state.ahead === previous.ahead) return;
       const byFile = new Map<string, ProblemItem[]>();
       for (const item of problemItems(state)) {
         byFile.set(item.file, [...(byFile.get(item.file) ?? []), item]);
