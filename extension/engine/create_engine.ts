@@ -19,6 +19,7 @@ import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
 import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
 import { checkFiles } from './check';
+import { readCrash } from './crash';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
 import { attachTo } from './process/attach_targets';
@@ -228,6 +229,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withPlaces(answer.status);
     },
+    crash: (process) => readCrash(process, demangle, (message) => log('warn', message)),
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
     dispose: async () => {
       ahead.stop();

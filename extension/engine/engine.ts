@@ -6,6 +6,7 @@ import type {
   AttachResult,
   ChangedSource,
   CheckReport,
+  CrashReport,
   PatchableProcess,
   PatchResult,
   ProcessStatus,
@@ -83,6 +84,11 @@ export interface Engine {
   revert(request: RevertRequest): Promise<PatchResult>;
   /** `refresh`: have the runtime count the threads in old code again; otherwise what it last wrote. */
   status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
+  /** How a process ended whose runtime is known from before; undefined when it left no word of it: it ended normally, was
+   * killed, or has another handler for what ended it. */
+  crash(
+    process: Pick<PatchableProcess, 'pid' | 'startTime' | 'exe' | 'runtime'>,
+  ): Promise<CrashReport | undefined>;
   /** Environment with which a program gets the runtime (LD_PRELOAD and so on), on top of `base`. */
   runEnvironment(base: NodeJS.ProcessEnv, program: string): NodeJS.ProcessEnv;
   /** Removes temporary files. Running processes keep their patches. */

@@ -97,6 +97,10 @@ inline void set_program_counter(ucontext_t *context, std::uintptr_t address) {
   context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(address);
 }
 
+inline std::uintptr_t stack_pointer(const ucontext_t *context) {
+  return static_cast<std::uintptr_t>(context->uc_mcontext.gregs[REG_RSP]);
+}
+
 /** Sends an interrupted thread to the end of the guarded call that it is in (guarded_call.cc). */
 inline void leave_call(ucontext_t *context, std::uintptr_t end, std::uintptr_t frame, int result) {
   context->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(end);
@@ -223,6 +227,13 @@ inline bool ends_with_call(const std::uint8_t (&bytes)[longest_call]) {
     if (length == 7 && has_index && form == 0 && (call[2] & 7) == 5) return true;
   }
   return false;
+}
+
+/** What an interrupted thread has in the register of that number; in the last one, where it is. */
+inline std::uint64_t dwarf_register(const ucontext_t *context, unsigned number) {
+  constexpr int in_context[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+                                REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
+  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[in_context[number]]);
 }
 
 inline void relax() { __builtin_ia32_pause(); }

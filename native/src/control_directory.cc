@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -142,6 +143,15 @@ bool number_of(const char *json, const char *key, std::uint64_t &number) {
   return true;
 }
 
+/** Whether the process has left a last word, which is kept for those who want to read it. */
+bool has_recent_crash(int directory) {
+  constexpr long kept = 600; // seconds
+  struct stat status {};
+  timespec now{};
+  return fstatat(directory, "crash.json", &status, AT_SYMLINK_NOFOLLOW) == 0 && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+         now.tv_sec - status.st_mtim.tv_sec < kept;
+}
+
 /** Whether the directory was left behind by a process that has ended. */
 bool is_stale(int user_directory, const char *name, const char *own_namespace) {
   const int pid = std::atoi(name);
@@ -155,6 +165,7 @@ bool is_stale(int user_directory, const char *name, const char *own_namespace) {
   // In a container that shares the directory, pids mean other processes.
   if (std::strstr(json.begin(), own_namespace) == nullptr) return false;
   std::uint64_t started = 0;
+  if (live == 0 && has_recent_crash(directory)) return false;
   return live == 0 || (number_of(json.begin(), "\"startTime\":", started) && started != live);
 }
 

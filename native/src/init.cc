@@ -3,6 +3,7 @@
 #include "hot_fix.h"
 
 #include "control_directory.h"
+#include "crash_report.h"
 #include "credentials.h"
 #include "doorbell.h"
 #include "fork.h"
@@ -89,6 +90,7 @@ void stay_loaded() {
 void start_in_child() {
   reset_doorbell();
   forget_follower();
+  reset_crash_report();
   worker_options.delay = child_delay;
   start_worker(worker_options);
 }
@@ -136,6 +138,7 @@ bool start_runtime(const StartOptions &wanted) {
     started.store(false);
     return false;
   }
+  arm_crash_report();
   static bool is_watching;
   if (!is_watching) is_watching = watch_forks(start_in_child);
   return is_ready;

@@ -3,6 +3,7 @@
 // two functions of libc that block signals are defined here in its place, the same but for that.
 #include "signal_mask.h"
 
+#include "crash_report.h"
 #include "kernel_signals.h"
 
 #include <atomic>
@@ -34,8 +35,10 @@ int change_mask(int how, const sigset_t *set, sigset_t *previous) {
   return error_number;
 }
 
+using SetSignal = sighandler_t (*)(int, sighandler_t);
 using SetAction = int (*)(int, const struct sigaction *, struct sigaction *);
 std::atomic<SetAction> next_set_action; // libc's, or that of a sanitizer, which stands between
+std::atomic<SetSignal> next_set_signal;
 
 SetAction set_action() {
   SetAction found = next_set_action.load();
@@ -48,7 +51,10 @@ SetAction set_action() {
 
 } // namespace
 
-void hot_fix::link_signal_mask() { set_action(); }
+void hot_fix::link_signal_mask() {
+  set_action();
+  next_set_signal.store(reinterpret_cast<SetSignal>(dlsym(RTLD_NEXT, "signal")));
+}
 
 bool hot_fix::is_interposed(const char *name) {
   void *const first = dlsym(RTLD_DEFAULT, name);
@@ -65,10 +71,26 @@ __attribute__((visibility("default"))) int pthread_sigmask(int how, const sigset
 // Weak, so that a sanitizer's, or the program's own, takes its place.
 __attribute__((visibility("default"), weak)) int sigaction(int signal, const struct sigaction *action,
                                                            struct sigaction *previous) {
-  if (action == nullptr) return set_action()(signal, action, previous);
-  struct sigaction filtered = *action;
-  sigdelset(&filtered.sa_mask, SIGTRAP);
-  return set_action()(signal, &filtered, previous);
+  struct sigaction filtered {};
+  if (action != nullptr) {
+    filtered = *action;
+    sigdelset(&filtered.sa_mask, SIGTRAP);
+    stand_in_for_default(signal, filtered);
+  }
+  const int result = set_action()(signal, action != nullptr ? &filtered : nullptr, previous);
+  if (result == 0 && previous != nullptr) hide_crash_handler(*previous);
+  return result;
+}
+
+// A handler that has said what it wanted often goes on with signal(SIGSEGV, SIG_DFL) and raises the signal again.
+__attribute__((visibility("default"), weak)) sighandler_t signal(int signal, sighandler_t handler) {
+  const SetSignal next = next_set_signal.load();
+  if (next != nullptr && (!is_crash_signal(signal) || handler == SIG_ERR)) return next(signal, handler);
+  struct sigaction action {}, previous {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigaddset(&action.sa_mask, signal); // as the BSD form of signal(2) in glibc does
+  return sigaction(signal, &action, &previous) == 0 ? previous.sa_handler : SIG_ERR;
 }
 
 __attribute__((visibility("default"))) int sigprocmask(int how, const sigset_t *set, sigset_t *previous) {

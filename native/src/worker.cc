@@ -5,6 +5,7 @@
 #include "breakpoint_trap.h"
 #include "commands.h"
 #include "control_directory.h"
+#include "crash_report.h"
 #include "credentials.h"
 #include "doorbell.h"
 #include "kernel_signals.h"
@@ -44,6 +45,7 @@ bool is_asleep; // detached from; children of fork are as well
 std::atomic<bool> is_announced;
 std::atomic<int> announce_error; // errno of the last attempt
 sem_t attempted;                 // posted after each attempt to announce it
+std::atomic<int> worker_tid;
 std::atomic<int> owner_pid; // the process whose worker this is: a child of a raw fork has none
 
 /** False when memory is short, also at a second try: what is in the buffer is no document then. */
@@ -85,6 +87,11 @@ bool set_asleep(bool asleep, Failure &failure) {
     return fail(failure, Code::internal, errno, nullptr, "process.json could not be written (errno %d)", errno);
   }
   is_asleep = asleep;
+  if (asleep) {
+    disarm_crash_report();
+  } else {
+    arm_crash_report();
+  }
   return true;
 }
 
@@ -190,6 +197,7 @@ void *run(void *) {
   begin_following();
   allow_doorbell_only();
   exempt_thread(own_tid());
+  worker_tid.store(own_tid());
   if (options.delay != 0) wait_for_ring(options.delay);
   busy.store(true);
   Buffer status;
@@ -198,6 +206,7 @@ void *run(void *) {
   Failure failure;
   prepare_synchronization(failure); // asked again, and answered for, by each transaction
   for (;;) {
+    write_crash_report();
     if (!is_announced.load() && was_asked_again.exchange(false)) announce(status);
     const bool any = drain_requests();
     if (is_forked_off(pid)) return nullptr;
@@ -269,6 +278,10 @@ bool start_worker(const WorkerOptions &wanted) {
 }
 
 bool has_worker() { return owner_pid.load() == getpid(); }
+
+bool is_attended(int tid) {
+  return has_worker() && is_announced.load() && !stopping.load() && worker_tid.load() != tid;
+}
 
 bool hurry_worker() {
   if (is_announced.load()) return true;

@@ -20,6 +20,9 @@ bool start_worker(const WorkerOptions &options);
 /** Whether this process has a worker. */
 bool has_worker();
 
+/** Whether the worker of this process has a control directory and is not that thread. Async-signal-safe. */
+bool is_attended(int tid);
+
 /** Ends the delay with which the worker was started, or has it try again, and waits until it has announced itself.
  * False with errno set when it did not. */
 bool hurry_worker();

@@ -124,6 +124,7 @@ describe('the runtime in a build', () => {
       'prctl',
       'pthread_sigmask',
       'sigaction',
+      'signal',
       'sigprocmask',
     ]);
     const used = execFileSync('nm', ['-D', '-u', '--format=just-symbols', runtimeLibrary], {

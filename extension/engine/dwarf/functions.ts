@@ -160,7 +160,8 @@ export function codeLines(
   };
 }
 
-function lineTableOf(elf: ElfFile, unit: Unit): ReturnType<typeof readLineTable> {
+/** Undefined for a unit without lines. */
+export function lineTableOf(elf: ElfFile, unit: Unit): ReturnType<typeof readLineTable> {
   const dwarf = Dwarf.of(elf);
   const offset = dwarf.root(headerOf(elf, unit)).number(dw.DW_AT_stmt_list);
   return offset === undefined ? undefined : readLineTable(dwarf, offset, unit.compDir);

@@ -128,6 +128,35 @@ export interface RuntimeAddress {
   passedOver?: string;
 }
 
+/** How a process crashed. */
+export interface CrashReport {
+  pid: number;
+  exe: string;
+  /** Unix milliseconds. */
+  at: number;
+  /** e.g. `SIGSEGV`. */
+  signal: string;
+  /** What that means here, in words: `null pointer (address 0x8)`. */
+  cause: string;
+  thread: string;
+  tid: number;
+  /** The innermost first. */
+  frames: CrashFrame[];
+}
+
+export interface CrashFrame {
+  address: string;
+  /** Path of its module, or of its patch file. */
+  module?: string;
+  /** Demangled. */
+  function?: string;
+  file?: string;
+  line?: number;
+  /** Of code that a patch brought: which version of the function, and when it came, Unix milliseconds. */
+  version?: number;
+  patchedAt?: number;
+}
+
 /** What came of attaching to one process. */
 export interface AttachResult {
   pid: number;

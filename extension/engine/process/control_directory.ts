@@ -7,6 +7,12 @@ import type { RuntimeAddress } from '../model/result';
 
 export const PROTOCOL_VERSION = 1;
 
+/** What a process that crashed said last (section 5). */
+export const CRASH_FILE = 'crash.json';
+
+/** Milliseconds for which that is kept, for the engines of other windows. */
+const CRASH_KEPT = 600_000;
+
 /** Bytes of process.json; a path may be 4096 long. */
 const LARGEST_IDENTITY = 64 * 1024;
 
@@ -96,7 +102,7 @@ export function findRuntimes(
       const identity = runtimes.has(pid) ? undefined : readIdentity(controlDirectory, uid);
       // Containers may share the base directory: their processes cannot be seen from here, and are not ours to judge.
       if (identity?.pid !== pid || !isOwnNamespace(identity.pidNamespace)) continue;
-      if (startTime === undefined) remove(controlDirectory, uid);
+      if (startTime === undefined && !hasRecentCrash(controlDirectory)) remove(controlDirectory, uid);
       if (identity.startTime !== startTime) continue;
       const { version, protocol, signal, workerTid, passedOver, asleep } = identity;
       if (!hasWorker(pid, workerTid)) continue;
@@ -126,6 +132,11 @@ function readIdentity(directory: string, uid: number): RuntimeIdentity | undefin
   // Not there when the runtime is just starting, or ended meanwhile.
   const text = readTextIfThere(join(directory, 'process.json'), LARGEST_IDENTITY);
   return text === undefined ? undefined : parseIdentity(text);
+}
+
+function hasRecentCrash(directory: string): boolean {
+  const stats = lookAt(join(directory, CRASH_FILE));
+  return stats !== undefined && Date.now() - stats.mtimeMs < CRASH_KEPT;
 }
 
 function remove(directory: string, uid: number): void {

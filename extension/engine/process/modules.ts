@@ -52,7 +52,7 @@ export function mappedFiles(mappings: readonly Mapping[]): MappedFile[] {
 }
 
 /** Load bias and range of a file mapped with its first PT_LOAD at `first`; undefined when they do not agree. */
-function placement(
+export function placement(
   elf: Pick<ElfFile, 'segments'>,
   first: Pick<Mapping, 'start' | 'offset'>,
 ): { bias: number; start: number; end: number } | undefined {

@@ -14,7 +14,7 @@ import type {
 } from '../model/result';
 
 /** One JSON value of a document, with its path for the message. */
-class Field {
+export class Field {
   constructor(
     private readonly value: unknown,
     private readonly path: string,
@@ -76,7 +76,8 @@ class Field {
   }
 }
 
-function parse(text: string, what: string): Field {
+/** Throws HotPatchError protocol-mismatch when it is not JSON. */
+export function parseDocument(text: string, what: string): Field {
   try {
     return new Field(JSON.parse(text), what);
   } catch {
@@ -149,12 +150,12 @@ const status = (field: Field): Omit<ProcessStatus, 'exe'> => ({
 /** status.json. Names are the symbols still, and nothing is verified from memory yet.
  * Throws HotPatchError protocol-mismatch. */
 export function parseStatus(text: string, exe: string): ProcessStatus {
-  return { exe, ...status(parse(text, 'status')) };
+  return { exe, ...status(parseDocument(text, 'status')) };
 }
 
 /** answers/ID.json; times become milliseconds. Throws HotPatchError protocol-mismatch. */
 export function parseAnswer(text: string, exe: string): Answer {
-  const answer = parse(text, 'answer');
+  const answer = parseDocument(text, 'answer');
   const timings = answer.get('timings');
   const milliseconds = (step: string): number => timings.get(step).number() / 1000;
   return {

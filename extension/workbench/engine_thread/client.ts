@@ -149,6 +149,7 @@ export function startEngine(
     load: (pid, file) => ask('load', [pid, file]),
     revert: (request) => ask('revert', [request]),
     status: (pid, options) => ask('status', [pid, options]),
+    crash: (process) => ask('crash', [process]),
     runEnvironment: (base, program) => ask('runEnvironment', [base, program]),
     restart: (reason) => thread.abandon(reason),
     async dispose() {

@@ -1,0 +1,97 @@
+// The last word of a process that crashed (docs/PROTOCOL.md, section 5), checked field by field: it was written by another
+// program. And what its signal means, in words.
+import { join } from 'node:path';
+import type { Mapping } from '../context';
+import { readTextIfThere } from '../host';
+import { CRASH_FILE } from './control_directory';
+import { parseMaps } from './maps';
+import { parseDocument } from './status';
+
+/** Bytes: the memory map, and twice the stack. */
+const LARGEST = 16 * 1024 * 1024;
+
+export interface CrashDocument {
+  startTime: number;
+  at: number;
+  signal: number;
+  /** si_code of sigaction(2). */
+  code: number;
+  address: number;
+  thread: string;
+  tid: number;
+  registers: number[];
+  stack: { address: number; bytes: Buffer };
+  mappings: Mapping[];
+}
+
+/** Undefined when the process left none. Throws HotPatchError protocol-mismatch. */
+export function readCrashDocument(controlDirectory: string): CrashDocument | undefined {
+  const text = readTextIfThere(join(controlDirectory, CRASH_FILE), LARGEST);
+  if (text === undefined) return undefined;
+  const crash = parseDocument(text, 'last word');
+  const stack = crash.get('stack');
+  return {
+    startTime: crash.get('startTime').number(),
+    at: crash.get('time').number(),
+    signal: crash.get('signal').number(),
+    code: crash.get('code').number(),
+    address: Number(crash.get('address').text()),
+    thread: crash.get('thread').text(),
+    tid: crash.get('tid').number(),
+    registers: crash.get('registers').list((register) => Number(register.text())),
+    stack: {
+      address: Number(stack.get('address').text()),
+      bytes: Buffer.from(stack.get('bytes').bytes(), 'hex'),
+    },
+    mappings: parseMaps(crash.get('maps').orNull((maps) => maps.text()) ?? ''),
+  };
+}
+
+/** signal(7), for x86-64. */
+const NAMES: Readonly<Record<number, string>> = {
+  4: 'SIGILL',
+  6: 'SIGABRT',
+  7: 'SIGBUS',
+  8: 'SIGFPE',
+  11: 'SIGSEGV',
+  31: 'SIGSYS',
+};
+
+const NULL_PAGE = 0x1000;
+/** A frame may be that large, when it is what does not fit onto the stack any more. */
+const BEYOND_STACK = 0x10_0000;
+
+export function signalName(signal: number): string {
+  return NAMES[signal] ?? `signal ${signal}`;
+}
+
+/** What raised the signal; the codes are those of sigaction(2).
+ * @param stackPointer of the thread */
+export function causeOf(
+  { signal, code, address }: Pick<CrashDocument, 'signal' | 'code' | 'address'>,
+  stackPointer: number,
+): string {
+  const at = `address 0x${address.toString(16)}`;
+  switch (signalName(signal)) {
+    case 'SIGABRT':
+      return 'abort()';
+    case 'SIGSEGV':
+      if (code <= 0) return 'sent by a program';
+      // A general protection fault: the address is not told.
+      if (code === 0x80) return 'an address that no memory can have';
+      if (Math.abs(address - stackPointer) < BEYOND_STACK && address < stackPointer + NULL_PAGE)
+        return 'stack overflow';
+      if (address < NULL_PAGE) return `null pointer (${at})`;
+      return code === 2 ? `access denied to ${at}` : `no memory at ${at}`;
+    case 'SIGBUS':
+      return code <= 0 ? 'sent by a program' : `${at} cannot be read or written`;
+    case 'SIGFPE':
+      return code === 1 ? 'integer division by zero' : 'arithmetic error';
+    case 'SIGILL':
+      return code <= 0 ? 'sent by a program' : 'illegal instruction';
+    case 'SIGSYS':
+      return 'a system call that its sandbox forbids';
+    default:
+      return '';
+  }
+}

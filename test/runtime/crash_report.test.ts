@@ -1,0 +1,207 @@
+// The last word of a process that crashes: what it says, and that the process ends as it would have without it, by the
+// same signal and with the same core, after its own handlers.
+import { strict as assert } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { program } from '../support/guest_program';
+import { inRuntimeSession, type ProgramOptions, type RuntimeProcess } from '../support/runtime_process';
+
+const source = program(
+  '',
+  `line[strcspn(line, "\\n")] = 0;
+   perform(line);`,
+  `#include <setjmp.h>
+   #include <sys/resource.h>
+   static volatile int zero;
+   static sigjmp_buf back;
+   __attribute__((noipa)) void crash(void) { *(volatile int *)8 = 1; }
+   __attribute__((noipa)) int recurse(int n) { volatile char room[200]; room[0] = n; return recurse(n + 1) + room[0]; }
+   static void last(int number) { write(1, "own handler\\n", 12); signal(number, SIG_DFL); raise(number); }
+   static void survives(int number) { siglongjmp(back, number); }
+   static void *crashing(void *barrier) { pthread_barrier_wait(barrier); crash(); return 0; }
+   static void perform(const char *what) {
+     pthread_t thread; pthread_barrier_t barrier; struct sigaction action; int status; pid_t child;
+     if (!strcmp(what, "null")) crash();
+     if (!strcmp(what, "abort")) abort();
+     if (!strcmp(what, "divide")) zero = 1000 / zero;
+     if (!strcmp(what, "heap")) { volatile size_t *block = malloc(3000); block[375] = 1; *(volatile char *)malloc(1 << 15) = 0; }
+     if (!strcmp(what, "threads")) {
+       pthread_barrier_init(&barrier, 0, 4);
+       for (int i = 0; i < 4; i++) pthread_create(&thread, 0, crashing, &barrier);
+       pthread_join(thread, 0);
+     }
+     if (!strcmp(what, "own")) { signal(SIGSEGV, last); crash(); }
+     if (!strcmp(what, "survive")) {
+       memset(&action, 0, sizeof action); action.sa_handler = survives;
+       sigaction(SIGSEGV, &action, 0);
+       if (!sigsetjmp(back, 1)) crash();
+     }
+     if (!strcmp(what, "query")) {
+       sigaction(SIGSEGV, 0, &action);
+       void (*before)(int) = signal(SIGBUS, SIG_DFL);
+       printf("%s %s\\n", action.sa_handler == SIG_DFL ? "default" : "taken", before == SIG_DFL ? "default" : "taken");
+     }
+     if (!strcmp(what, "child")) {
+       if (!(child = fork())) crash();
+       waitpid(child, &status, 0); printf("signal %d\\n", WTERMSIG(status));
+       if (!(child = vfork())) { crash(); }
+       waitpid(child, &status, 0); printf("signal %d\\n", WTERMSIG(status));
+     }
+     if (!strcmp(what, "overflow")) {
+       static char room[65536]; stack_t own = {room, 0, sizeof room};
+       sigaltstack(&own, 0);
+       recurse(0);
+     }
+   }`,
+);
+
+interface Report {
+  signal: number;
+  tid: number;
+  address: string;
+  registers: string[];
+  stack: { address: string; bytes: string };
+  maps: string;
+}
+
+const SIGILL = 4;
+const SIGABRT = 6;
+const SIGFPE = 8;
+const SIGSEGV = 11;
+
+const reportOf = (process: RuntimeProcess): Report | undefined => {
+  const file = join(process.controlDirectory, 'crash.json');
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined;
+};
+
+/** Where the instruction is that crashed, from the start of a function. */
+const offsetIn = (report: Report, start: bigint) => Number(BigInt(report.registers[16]!) - start);
+
+describe('a process that crashes', () => {
+  const start = inRuntimeSession;
+  const ended = async (process: RuntimeProcess, command: string): Promise<number | string> => {
+    process.program.send(command);
+    return process.program.exit();
+  };
+
+  it(
+    'says by which signal and where, and ends by that signal',
+    start(async (session) => {
+      const executable = session.compile('program', source);
+      for (const [command, signal, name] of [
+        ['null', SIGSEGV, 'SIGSEGV'],
+        ['abort', SIGABRT, 'SIGABRT'],
+        ['divide', SIGFPE, 'SIGFPE'],
+        // In malloc, whose lock the thread holds.
+        ['heap', SIGABRT, 'SIGABRT'],
+        ['threads', SIGSEGV, 'SIGSEGV'],
+      ] as const) {
+        const process = await session.start(executable);
+        const [crash, size] = [process.address('crash'), process.size('crash')];
+        assert.equal(await ended(process, command), name, command);
+        const report = reportOf(process);
+        assert.equal(report?.signal, signal, command);
+        assert.match(report.maps, /program/);
+        assert.ok(report.stack.bytes.length > 100, command);
+        if (signal !== SIGSEGV) continue;
+        assert.equal(report.address, '0x8');
+        const offset = offsetIn(report, crash);
+        assert.ok(offset >= 0 && offset < size, `${command}: ${offset} in crash`);
+      }
+      const process = await session.start(executable);
+      process.signal('SIGILL');
+      assert.equal(await process.program.exit(), 'SIGILL');
+      assert.equal(reportOf(process)?.signal, SIGILL);
+    }),
+  );
+
+  it(
+    'comes last: handlers of the program see what they would see, and are not told of it',
+    start(async (session) => {
+      const executable = session.compile('program', source);
+      const own = await session.start(executable);
+      assert.equal(await own.ask('query'), 'default default');
+      assert.equal(await own.program.line(), '1');
+      assert.equal(await ended(own, 'own'), 'SIGSEGV');
+      assert.ok(own.program.lines.includes('own handler'));
+      assert.equal(reportOf(own)?.signal, SIGSEGV);
+
+      const survivor = await session.start(executable);
+      assert.equal(await survivor.ask('survive'), '1');
+      assert.equal(reportOf(survivor), undefined);
+    }),
+  );
+
+  it(
+    'says nothing of a child that has no runtime yet, and nothing where it is told not to',
+    start(async (session) => {
+      const executable = session.compile('program', source);
+      const parent = await session.start(executable);
+      assert.equal(await parent.ask('child'), `signal ${SIGSEGV}`);
+      assert.equal(await parent.program.line(), `signal ${SIGSEGV}`);
+      assert.equal(reportOf(parent), undefined);
+
+      const silent = await session.start(executable, { env: { HOT_FIX_CRASH_REPORT: '0' } });
+      assert.equal(await ended(silent, 'null'), 'SIGSEGV');
+      assert.equal(reportOf(silent), undefined);
+
+      const left = await session.start(executable);
+      await left.done('detach');
+      assert.equal(await ended(left, 'null'), 'SIGSEGV');
+      assert.equal(reportOf(left), undefined);
+    }),
+  );
+
+  it(
+    'tells of a stack that overflowed, where the thread has another for its handlers',
+    start(async (session) => {
+      const process = await session.run(source);
+      const recurse = process.address('recurse');
+      assert.equal(await ended(process, 'overflow'), 'SIGSEGV');
+      const report = reportOf(process)!;
+      assert.ok(offsetIn(report, recurse) < process.size('recurse'));
+      assert.ok(report.stack.bytes.length > 1000);
+    }),
+  );
+
+  it(
+    'leaves the core that it would have left',
+    start(async (session) => {
+      const executable = session.compile('program', source);
+      const cores: string[] = [];
+      for (const setting of ['1', '0']) {
+        const options: ProgramOptions = { env: { HOT_FIX_CRASH_REPORT: setting } };
+        const before = new Set(readdirSync(session.directory));
+        const process = await session.start(executable, options);
+        execFileSync('prlimit', ['--core=unlimited', '--pid', String(process.pid)]);
+        assert.equal(await ended(process, 'null'), 'SIGSEGV');
+        const core = readdirSync(session.directory).find((name) => /^core/.test(name) && !before.has(name));
+        // Where cores go to a program of the system, there is none here.
+        if (core === undefined) return;
+        const script = [
+          '-ex',
+          'info registers rip',
+          '-ex',
+          'p $_siginfo.si_signo',
+          '-ex',
+          'p $_siginfo.si_code',
+        ];
+        const said = execFileSync('gdb', ['-batch', ...script, executable, session.path(core)], {
+          encoding: 'utf8',
+          stdio: 'pipe',
+        });
+        cores.push(
+          said
+            .split('\n')
+            .filter((line) => /crash \(|^\$|^rip/.test(line))
+            .join('\n')
+            .replace(/0x\w+/g, ''),
+        );
+        execFileSync('rm', [session.path(core)]);
+      }
+      assert.match(cores[0]!, /crash/);
+      assert.equal(cores[0], cores[1]);
+    }),
+  );
+});
