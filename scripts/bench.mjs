@@ -8,6 +8,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { saveAhead } from './bench_ahead.mjs';
 import { benchTerminals } from './bench_terminals.mjs';
 import { benchWorkbench } from './bench_workbench.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
@@ -308,6 +309,14 @@ async function measure(name, unit, rounds) {
     );
   }
   await stopProgram(watch);
+  const file = join(patched.directory, patched.unit);
+  const texts = Array.from({ length: rounds }, (_, i) =>
+    source.replace('n * 1000 + 0', `n * 1000 + ${rounds + 2 + i}`),
+  );
+  const typed = await saveAhead({ file, pid: live.child.pid, env, texts }, (index) =>
+    expectAnswer(live, rounds + 2 + index),
+  );
+  console.error(`${name} compiled ahead: live ${typed.map((time) => Math.round(time)).join(', ')} ms`);
   await stopProgram(live);
   await stopProgram(restarted);
   const [first, ...later] = samples;
@@ -323,6 +332,7 @@ async function measure(name, unit, rounds) {
     first: first.confirmed,
     bare: middle((sample) => sample.bare),
     live: middle((sample) => sample.live),
+    typed: median(typed),
     confirmed: middle((sample) => sample.confirmed),
     rebuild: middle((sample) => sample.rebuild),
     lights: later.filter(({ light }) => light === 'confirmed').length,
@@ -352,7 +362,7 @@ function report(results) {
   const steps = [...new Set(results.flatMap((result) => Object.keys(result.steps)))];
   return `# Performance
 
-Measured by \`npm run bench\`, which writes this file. Milliseconds, medians of the rounds of one run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until first light is live, and until the whole unit has confirmed it; the same text is compiled bare (\`g++ -c\`, or \`gcc -c\`, with the unit's own options); and in a second copy it is compiled, linked and the program restarted. After each, the process was asked and answered with the new code.
+Measured by \`npm run bench\`, which writes this file. Milliseconds, medians of the rounds of one run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until first light is live, and until the whole unit has confirmed it; the same text is compiled bare (\`g++ -c\`, or \`gcc -c\`, with the unit's own options); and in a second copy it is compiled, linked and the program restarted. After each, the process was asked and answered with the new code. *Compiled ahead* is the time from a save to live in the editor's engine when the text had been compiled while it was typed.
 
 Machine: ${machine()}
 
@@ -361,6 +371,7 @@ ${table(
     'unit',
     '`g++ -c`',
     'live',
+    'live, compiled ahead',
     'confirmed',
     'rebuild, relink, restart',
     'live / `g++ -c`',
@@ -373,6 +384,7 @@ ${table(
     title(result),
     ms(result.bare),
     ms(result.live),
+    ms(result.typed),
     ms(result.confirmed),
     ms(result.rebuild),
     ratio(result.live, result.bare),
