@@ -47,6 +47,8 @@ async function patchWithFirstLight(
     const edit = findEdit(save, targets, known.baselines, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
     light = startFirstLight(save, targets, edit, known);
+    // No compiler is needed for it, and none takes time from it.
+    if (edit.kind !== 'other' && known.compiled.areReady(edit.units)) await light;
   } catch (thrown) {
     return save.fail(thrown);
   }

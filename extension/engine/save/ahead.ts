@@ -42,7 +42,7 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
     if (edit.kind === 'bodies') {
       const part = new Save(context, save.request);
       const light = await planFirstLight(part, targets, edit.units, { known: known.compiled, isAhead: true });
-      if (!('reason' in light)) return ready(part, light.plans);
+      if (!('reason' in light)) return ready(part, light.plans, edit.units);
       context.log('debug', `no part of ${file} will do: ${light.reason}`);
     }
     return whole(save, targets, edit.units);
@@ -62,16 +62,20 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
       units.set(text.source, unit);
     }
     const light = await planWholeLight(save, targets, units);
-    if (!('reason' in light)) return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light.plans);
+    if (!('reason' in light))
+      return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light.plans, texts);
     const { reason, refusals } = light;
     return refusals.length > 0 ? { outcome: 'refused', changed: [], refusals } : unknown(reason);
   };
 
-  const ready = async (save: Save, plans: readonly ModulePlan[]): Promise<AheadReport> => ({
-    outcome: 'ready',
-    changed: await save.changedFunctions(plans),
-    refusals: [],
-  });
+  const ready = async (
+    save: Save,
+    plans: readonly ModulePlan[],
+    texts: readonly NewText[],
+  ): Promise<AheadReport> => {
+    known.compiled.setReady(texts);
+    return { outcome: 'ready', changed: await save.changedFunctions(plans), refusals: [] };
+  };
 
   return {
     prepare: async (request) => {

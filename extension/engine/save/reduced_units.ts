@@ -38,6 +38,7 @@ const KEPT = 2;
 export class CompiledUnits {
   private readonly units = new WeakMap<Baseline, Map<string, ReducedUnit>>();
   private readonly whole = new WeakMap<Baseline, { text: string; unit: FreshUnit }>();
+  private readonly ready = new WeakMap<Baseline, string>();
 
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
     return this.units.get(baseline)?.get(key);
@@ -53,6 +54,15 @@ export class CompiledUnits {
   wholeOf({ baseline, text }: NewText): FreshUnit | undefined {
     const compiled = this.whole.get(baseline);
     return compiled?.text === text ? compiled.unit : undefined;
+  }
+
+  /** Everything that the first light of a save of these texts needs is here. */
+  setReady(texts: readonly NewText[]): void {
+    for (const { baseline, text } of texts) this.ready.set(baseline, text);
+  }
+
+  areReady(texts: readonly NewText[]): boolean {
+    return texts.every(({ baseline, text }) => this.ready.get(baseline) === text);
   }
 
   setWhole({ baseline, text }: NewText, unit: FreshUnit): void {
