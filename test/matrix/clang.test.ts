@@ -1,5 +1,7 @@
 import { FAMILIES } from './constructs';
-import { describeMatrix } from './part';
+import { describeMatrix, few } from './part';
 
 describeMatrix('clang-O2', FAMILIES, 'brief');
 describeMatrix('clang-O0');
+// Counters without a name.
+describeMatrix('clang-O2-profile', few('static-counter'));

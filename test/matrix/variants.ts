@@ -55,6 +55,14 @@ const builds: Variant[] = others.flatMap(([name, flags, more = {}]) =>
   ).map(([compiler, level]) => ({ id: `${compiler}${level}-${name}`, compiler, level, flags, ...more })),
 );
 
+/** What only clang knows. */
+const clangOnly: Variant[] = ['-O0', '-O2'].map((level) => ({
+  id: `clang${level}-profile`,
+  compiler: 'clang',
+  level,
+  flags: ['-fprofile-instr-generate', '-fcoverage-mapping'],
+}));
+
 const versions: Variant[] = (
   [
     ['gcc', '-11'],
@@ -72,7 +80,7 @@ const versions: Variant[] = (
   })),
 );
 
-export const VARIANTS: readonly Variant[] = [...levels, ...versions, ...builds];
+export const VARIANTS: readonly Variant[] = [...levels, ...versions, ...builds, ...clangOnly];
 
 export function variant(id: string): Variant {
   const found = VARIANTS.find((candidate) => candidate.id === id);

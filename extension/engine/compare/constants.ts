@@ -91,17 +91,14 @@ export class ConstantComparison {
       known = { same: true, expectations: [], circle: undefined };
       this.constants.set(key, known);
       this.open.push(known);
-      const same =
-        section.type === abi.SHT_NOBITS
-          ? (this.live.bytes(address, symbol.size)?.every((byte) => byte === 0) ?? false)
-          : this.sameContent(
-              section,
-              symbol.value,
-              symbol.value + symbol.size,
-              address,
-              false,
-              known.expectations,
-            );
+      const same = this.sameContent(
+        section,
+        symbol.value,
+        symbol.value + symbol.size,
+        address,
+        false,
+        known.expectations,
+      );
       this.open.pop();
       // What was found the same meanwhile may have been so only because this one was taken for it.
       if (!same)
@@ -134,6 +131,8 @@ export class ConstantComparison {
     const image = this.live.imageAt(address);
     const live = image?.bytes(address, end - start);
     if (!image || !live) return false;
+    // Zeros, which have no bytes in the file.
+    if (section.type === abi.SHT_NOBITS) return live.every((byte) => byte === 0);
     let at = start;
     for (const relocation of this.object.relocationsIn(section, start, end)) {
       const { width } = this.references.arch.meaning(relocation.type);

@@ -52,7 +52,9 @@ export class ObjectReferences {
     const found = new Set<number>();
     const add = ({ symbol: index, addend }: Relocation, beyond: number): void => {
       const symbol = this.object.symbol(index);
-      if (symbol.section === section.index) found.add(symbol.value + addend + beyond);
+      if (symbol.section !== section.index) return;
+      // What counts from its own place, as in clang's tables of counters, may name a place far behind the section.
+      found.add(Math.min(symbol.value + addend + beyond, section.size));
     };
     for (const fn of this.object.functions)
       for (const reference of this.of(fn)) add(reference, reference.beyond);

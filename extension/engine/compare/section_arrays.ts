@@ -13,8 +13,9 @@ export function missingEntries(comparison: UnitComparison): { symbol: ElfSymbol;
   return object.symbols.flatMap((symbol) => {
     if (symbol.type !== abi.STT_OBJECT || symbol.size === 0) return [];
     const section = object.sectionOf(symbol);
-    // Only of names that are identifiers in C does the linker make such symbols.
-    if (!section || !/^[A-Za-z_]\w*$/.test(section.name)) return [];
+    // Only of names that are identifiers in C does the linker make such symbols. What clang counts for a profile is no
+    // part of the program.
+    if (!section || !/^(?!__llvm_)[A-Za-z_]\w*$/.test(section.name)) return [];
     const start = module.global(`__start_${section.name}`);
     const stop = module.global(`__stop_${section.name}`);
     if (!start || !stop) return [];
