@@ -8,6 +8,7 @@ import { ElfFile, type OpenElfFile } from './elf/file';
 import { number64 } from './elf/integers';
 import { look, readTextIfThere } from './host';
 import type { CrashFrame, CrashReport, PatchableProcess, ProcessStatus } from './model/result';
+import { baseDirectories, crashDirectory } from './process/control_directory';
 import { causeOf, readCrashDocument, signalName, type CrashDocument } from './process/crash_document';
 import { isPatchFile } from './process/maps';
 import { mappedFiles, placement } from './process/modules';
@@ -34,9 +35,11 @@ export async function readCrash(
   demangle: EngineContext['demangle'],
   log: (message: string) => void,
 ): Promise<CrashReport | undefined> {
-  const crash = runtime && readCrashDocument(runtime.controlDirectory);
-  if (!crash || crash.startTime !== startTime) return undefined;
-  const statusText = readTextIfThere(join(runtime.controlDirectory, 'status.json'), LARGEST_STATUS);
+  const uid = process.getuid!();
+  const directory = runtime?.controlDirectory ?? crashDirectory(pid, uid, baseDirectories(uid, []));
+  const crash = directory === undefined ? undefined : readCrashDocument(directory);
+  if (directory === undefined || crash?.startTime !== startTime) return undefined;
+  const statusText = readTextIfThere(join(directory, 'status.json'), LARGEST_STATUS);
   const status = statusText === undefined ? undefined : parseStatus(statusText, exe);
   const open: OpenElfFile[] = [];
   try {

@@ -20,6 +20,10 @@ export const Command = {
   startProgram: 'hotPatch.startProgram',
   /** Tree, palette, status bar once a program has ended, Quick Fix of a refusal. */
   restartProgram: 'hotPatch.restartProgram',
+  /** After a crash: notification, tree. The files of the last patch run their original code; other patches come along. */
+  restartWithoutLastPatch: 'hotPatch.restartWithoutLastPatch',
+  /** After a crash: notification, status bar, palette. */
+  showBacktrace: 'hotPatch.showBacktrace',
   /** Tree, picker, status bar: brings the runtime into a running process. */
   attach: 'hotPatch.attach',
   /** Tree: context menu. Takes all patches back; the process is then as if it had not been attached to. */
@@ -113,6 +117,8 @@ export const ContextKey = {
   hasHistory: 'hotPatch.hasHistory',
   /** Some file is not what runs. */
   hasPending: 'hotPatch.hasPending',
+  /** Some process has crashed. */
+  hasCrash: 'hotPatch.hasCrash',
   /** Something is under way that can be cancelled. */
   hasOperation: 'hotPatch.hasOperation',
 } as const;
@@ -123,6 +129,8 @@ export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'process' | '
 
 /** `contextValue`s of tree items, as the `viewItem` clauses of package.json spell them. */
 export const TreeItemKind = {
+  crash: 'crash',
+  frame: 'frame',
   pending: 'pending',
   pendingFile: 'pending.file',
   process: 'process',

@@ -11,7 +11,7 @@ import { loadPatch } from './commands/load_patch';
 import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
 import { patchPending } from './commands/patch_pending';
 import { restartEngine } from './commands/restart_engine';
-import { restartProgram } from './commands/restart_program';
+import { restartProgram, restartWithoutLastPatch } from './commands/restart_program';
 import { restore, revertAll, revertFunction, useVersion } from './commands/revert';
 import { selectProcess } from './commands/select_process';
 import { chooseBuildDirectory, copyCMakeLines } from './commands/set_up';
@@ -27,6 +27,7 @@ import type { ThreadOptions } from './engine_thread/messages';
 import { consentTo } from './session/attach_consent';
 import { offerToBringOver } from './session/bring_over';
 import { watchCompileDatabases } from './session/compile_database';
+import { watchCrashes } from './session/crash_watch';
 import { watchFiles } from './session/file_watch';
 import { watchEditedFunctions } from './session/edited_functions';
 import { offerToAttach } from './session/offer_to_attach';
@@ -47,6 +48,7 @@ import { showCodeLens } from './views/code_lens';
 import { setContextKeys } from './views/context_keys';
 import { showDecorations } from './views/decorations';
 import { showHistory } from './views/history';
+import { crashText } from './views/crash_text';
 import type { FunctionTarget } from './views/lens_content';
 import { showProblems } from './views/problems';
 import { provideQuickFixes } from './views/quick_fixes';
@@ -90,6 +92,8 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.cancel]: ({ operations }) => operations.cancel(),
   [Command.restartEngine]: restartEngine,
   [Command.restartProgram]: restartProgram,
+  [Command.restartWithoutLastPatch]: restartWithoutLastPatch,
+  [Command.showBacktrace]: (session) => show.showBacktrace(session, tree),
 });
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
@@ -156,8 +160,21 @@ function startSession(
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
   const launches = watchLaunches(store);
+  const bringOver = offerToBringOver(store, operations, (pid) => debugging.isOf(pid));
   const session: Session = {
-    ...{ context, log, store, operations, documents, saves, processes, files, databases, launches },
+    ...{
+      context,
+      log,
+      store,
+      operations,
+      documents,
+      saves,
+      processes,
+      files,
+      databases,
+      launches,
+      bringOver,
+    },
     get engine() {
       return engine;
     },
@@ -220,7 +237,8 @@ function startSession(
       void operations.between(() => Promise.resolve(files.checkAgain(changed)));
     }),
     offerToAttach(store, operations),
-    offerToBringOver(store, operations, (pid) => debugging.isOf(pid)),
+    bringOver,
+    watchCrashes(current, store, ({ crash }) => (crash ? crashText(crash, crash.report) : ''), warn),
     debugging,
   );
   ending = async () => {

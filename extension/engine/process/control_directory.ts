@@ -134,6 +134,14 @@ function readIdentity(directory: string, uid: number): RuntimeIdentity | undefin
   return text === undefined ? undefined : parseIdentity(text);
 }
 
+/** Where a process has left its last word that ended before its runtime was known; undefined when it left none. */
+export function crashDirectory(pid: number, uid: number, bases: readonly string[]): string | undefined {
+  return bases
+    .flatMap((base) => userDirectories(base, uid))
+    .map((parent) => join(parent, String(pid)))
+    .find((directory) => own(directory, uid) && hasRecentCrash(directory));
+}
+
 function hasRecentCrash(directory: string): boolean {
   const stats = lookAt(join(directory, CRASH_FILE));
   return stats !== undefined && Date.now() - stats.mtimeMs < CRASH_KEPT;

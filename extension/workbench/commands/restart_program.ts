@@ -1,5 +1,5 @@
-// Command hotPatch.restartProgram (tree, palette, status bar once a program has ended, Quick Fix of a refusal): ends a
-// process and starts its program again as it was started: the same task, debug session or terminal, else a task with the
+// Command hotPatch.restartProgram (tree, palette, status bar once a program has ended, Quick Fix of a refusal) and
+// hotPatch.restartWithoutLastPatch (after a crash): ends a process and starts its program again as it was started: the same task, debug session or terminal, else a task with the
 // same arguments, environment and folder. Live patches come along by setting hotPatch.bringOver.
 import { readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -25,6 +25,24 @@ export async function restartProgram(session: Session, node?: TreeNode): Promise
     return;
   }
   if (launch.debugSession && (await isRunning(launch.key))) return restartDebugging(launch.debugSession);
+  if (!(await end(launch))) return;
+  await startAgain(session, launch);
+  await session.processes.look();
+}
+
+/** The program that crashed, started again with the original code of what was patched last; other live patches come along
+ * as with Restart Program. */
+export async function restartWithoutLastPatch(session: Session): Promise<void> {
+  const { crash, history } = session.store.state;
+  const launch = crash && session.launches.of(crash.key);
+  if (!launch) {
+    void vscode.window.showInformationMessage('Hot Patch: no program of this workspace has crashed.');
+    return;
+  }
+  const last = history.find(
+    ({ outcome, processes }) => outcome === 'patched' && processes.some(({ key }) => key === crash.key),
+  );
+  session.bringOver.leaveOut(launch.program, last?.files ?? []);
   if (!(await end(launch))) return;
   await startAgain(session, launch);
   await session.processes.look();

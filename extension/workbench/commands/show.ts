@@ -1,9 +1,10 @@
-// Commands that only show: hotPatch.showTrampolines, hotPatch.showCause, hotPatch.goToSource, hotPatch.copyAddress,
+// Commands that only show: hotPatch.showTrampolines, hotPatch.showCause, hotPatch.showBacktrace, hotPatch.goToSource, hotPatch.copyAddress,
 // hotPatch.troubleshoot, hotPatch.refresh, hotPatch.checkFile. They change nothing in any process.
 import * as vscode from 'vscode';
 import { TreeItemKind } from '../contributions';
 import type { Session } from '../session/session';
 import { isSameFunction } from '../state/function_names';
+import { ownFrame } from '../views/crash_text';
 import { problemItems } from '../views/problem_items';
 import type { FunctionTarget } from '../views/lens_content';
 import type { Tree } from '../views/tree';
@@ -27,6 +28,23 @@ export async function showCause(session: Session): Promise<void> {
   await vscode.window.showTextDocument(vscode.Uri.file(first.file), { selection: new vscode.Range(at, at) });
 }
 
+/** How the process came to where it crashed: the place itself, and the backtrace in the tree. */
+export async function showBacktrace({ store }: Session, tree: Tree): Promise<void> {
+  const { crash } = store.state;
+  if (!crash) {
+    void vscode.window.showInformationMessage('Hot Patch: no process of this workspace has crashed.');
+    return;
+  }
+  const place = ownFrame(crash.report);
+  if (place?.file !== undefined) await showPlace(place.file, place.line ?? 1);
+  await tree.reveal((node) => node.kind === TreeItemKind.crash);
+}
+
+async function showPlace(file: string, line: number): Promise<void> {
+  const at = new vscode.Position(line - 1, 0);
+  await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(at, at) });
+}
+
 export async function goToSource(_session: Session, node: TreeNode): Promise<void> {
   const { file, line = 1, name } = node.target ?? {};
   if (file === undefined) {
@@ -35,8 +53,7 @@ export async function goToSource(_session: Session, node: TreeNode): Promise<voi
     );
     return;
   }
-  const at = new vscode.Position(line - 1, 0);
-  await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(at, at) });
+  await showPlace(file, line);
 }
 
 export async function copyAddress(_session: Session, node: TreeNode): Promise<void> {

@@ -24,19 +24,27 @@ export interface Debugging extends vscode.Disposable {
   isOf(pid: number): boolean;
 }
 
+interface AdapterMessage {
+  event?: string;
+  body?: { systemProcessId?: number; startMethod?: string; exitCode?: number };
+}
+
 export function registerDebugging(session: Session): Debugging {
   const started = new Set<number>();
   const watchStarts: vscode.DebugAdapterTrackerFactory = {
-    createDebugAdapterTracker: (debugSession) => ({
-      onDidSendMessage: (message: {
-        event?: string;
-        body?: { systemProcessId?: number; startMethod?: string };
-      }) => {
-        if (message.event !== 'process' || message.body?.startMethod !== 'launch') return;
-        started.add(message.body.systemProcessId!);
-        session.launches.debugged(message.body.systemProcessId!, debugSession);
-      },
-    }),
+    createDebugAdapterTracker: (debugSession) => {
+      let pid: number | undefined;
+      return {
+        onDidSendMessage: ({ event, body }: AdapterMessage) => {
+          if (event === 'exited' && pid !== undefined && body?.exitCode !== undefined)
+            session.launches.exited(pid, body.exitCode);
+          if (event !== 'process' || body?.startMethod !== 'launch') return;
+          pid = body.systemProcessId!;
+          started.add(pid);
+          session.launches.debugged(pid, debugSession);
+        },
+      };
+    },
   };
   const { Initial, Dynamic } = vscode.DebugConfigurationProviderTriggerKind;
   const provider = configurations(session);

@@ -17,29 +17,39 @@ interface Left {
   readonly functions: number;
 }
 
+export interface BringOver extends vscode.Disposable {
+  /** The next process of that program runs the code of its binary, as far as these files go. */
+  leaveOut(program: string, files: readonly string[]): void;
+}
+
 /** @param isTakenCareOf whether a debug session that started the process brings its patches over by itself */
 export function offerToBringOver(
   store: Store,
   operations: Operations,
   isTakenCareOf: (pid: number) => boolean,
-): vscode.Disposable {
+): BringOver {
   const builds = new Map<ProcessKey, Promise<string | undefined>>();
   /** By build: what ran patched when a process of it ended. */
   const left = new Map<string, Left>();
+  /** By program: files whose patches stay behind at its next start. */
+  const leftOut = new Map<string, readonly string[]>();
 
   const started = async (process: PatchableProcess) => {
     const build = await buildOf(process, builds);
     const patches = build === undefined ? undefined : left.get(build);
     const isPlain = process.state === 'no-runtime';
+    const without = leftOut.get(process.exe) ?? [];
+    leftOut.delete(process.exe);
     if (!build || !patches || (process.state !== 'ready' && !isPlain)) return;
     // Once it is attached to, it is a process that starts, and asked about.
     if (isPlain && consentTo(process) === 'no') return;
     left.delete(build);
-    if (isTakenCareOf(process.pid)) return;
-    if (await isWanted(process, patches)) {
+    const files = patches.files.filter((file) => !without.includes(file));
+    if (isTakenCareOf(process.pid) || files.length === 0) return;
+    if (await isWanted(process, files)) {
       const pids = [process.pid];
       const attachTo = isPlain ? { attachTo: pids } : {};
-      await operations.patch({ action: 'bring-over', files: patches.files, pids, ...attachTo });
+      await operations.patch({ action: 'bring-over', files, pids, ...attachTo });
     }
   };
   const ended = async (key: ProcessKey, patches: Left) => {
@@ -48,7 +58,7 @@ export function offerToBringOver(
     if (build !== undefined && patches.files.length > 0) left.set(build, patches);
   };
 
-  return store.subscribe((state, previous) => {
+  const subscription = store.subscribe((state, previous) => {
     if (state.processes === previous.processes && state.unprepared === previous.unprepared) return;
     const before = new Set(all(previous).map(processKey));
     const now = new Set(all(state).map(processKey));
@@ -62,6 +72,10 @@ export function offerToBringOver(
       }
     });
   });
+  return {
+    leaveOut: (program, files) => void leftOut.set(program, files),
+    dispose: () => subscription.dispose(),
+  };
 }
 
 function all({ processes = [], unprepared }: State): readonly PatchableProcess[] {
@@ -93,11 +107,11 @@ function liveIn(state: State, key: ProcessKey): Left {
   return { files: [...new Set(live.flatMap((f) => f.file ?? []))], functions: live.length };
 }
 
-async function isWanted(process: PatchableProcess, patches: Left): Promise<boolean> {
+async function isWanted(process: PatchableProcess, patched: readonly string[]): Promise<boolean> {
   const wanted = setting(Setting.bringOver);
   const isReady = process.state === 'ready' || consentTo(process) === 'yes';
   if (wanted === 'never' || (wanted === 'always' && isReady)) return wanted === 'always';
-  const files = patches.files.map((file) => basename(file)).join(', ');
+  const files = patched.map((file) => basename(file)).join(', ');
   const answer = await vscode.window.showInformationMessage(
     `${process.name} was started again from the same binary. ${isReady ? 'Bring' : 'Attach to it and bring'} the live patches of ${files} over to it?`,
     'Bring Over',

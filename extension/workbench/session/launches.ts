@@ -30,6 +30,8 @@ export interface Launches extends vscode.Disposable {
   /** The newest first. */
   all(): readonly Launch[];
   of(key: ProcessKey): Launch | undefined;
+  /** How it ended: the status that a shell would give. */
+  exited(pid: number, status: number): void;
   /** A debug session says which process it has started. */
   debugged(pid: number, session: vscode.DebugSession): void;
 }
@@ -60,7 +62,15 @@ export function watchLaunches(store: Store): Launches {
     for (const key of ended.slice(0, Math.max(0, ended.length - REMEMBERED))) launches.delete(key);
   }
 
+  const exited = (pid: number, status: number) => {
+    const key = [...launches.values()].findLast((launch) => launch.pid === pid)?.key;
+    if (key !== undefined) store.dispatch({ type: 'exited', key, status });
+  };
   const subscription = vscode.Disposable.from(
+    vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
+      const pid = [...tasks].findLast(([, started]) => started === execution)?.[0];
+      if (pid !== undefined && exitCode !== undefined) exited(pid, exitCode);
+    }),
     vscode.tasks.onDidStartTaskProcess(({ execution, processId }) => {
       sessions.delete(processId);
       tasks.set(processId, execution);
@@ -81,6 +91,7 @@ export function watchLaunches(store: Store): Launches {
       const launch = launches.get(key);
       return launch && complete(launch);
     },
+    exited,
     debugged(pid, session) {
       tasks.delete(pid);
       sessions.set(pid, session);

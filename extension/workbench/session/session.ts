@@ -3,6 +3,7 @@ import type * as vscode from 'vscode';
 import type { Documents } from '../documents/documents';
 import type { EngineThread } from '../engine_thread/client';
 import type { Store } from '../state/store';
+import type { BringOver } from './bring_over';
 import type { CompileDatabases } from './compile_database';
 import type { FileWatch } from './file_watch';
 import type { Launches } from './launches';
@@ -22,4 +23,5 @@ export interface Session {
   readonly files: FileWatch;
   readonly databases: CompileDatabases;
   readonly launches: Launches;
+  readonly bringOver: BringOver;
 }

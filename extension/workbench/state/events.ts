@@ -4,6 +4,7 @@ import type {
   AheadReport,
   AttachResult,
   CheckReport,
+  CrashReport,
   PatchableProcess,
   PatchResult,
   ProcessStatus,
@@ -61,6 +62,10 @@ export type Event =
   | { readonly type: 'source-changed'; readonly file: string; readonly at: number }
   /** What a save of the unsaved text would make live; undefined once the text is another. */
   | { readonly type: 'compiled-ahead'; readonly file: string; readonly report: AheadReport | undefined }
+  /** A process has ended that left a last word. */
+  | { readonly type: 'crashed'; readonly process: PatchableProcess; readonly report: CrashReport }
+  /** A process that this window started has ended. */
+  | { readonly type: 'exited'; readonly key: ProcessKey; readonly status: number }
   | { readonly type: 'lost-dismissed' }
   | {
       readonly type: 'operation-started';

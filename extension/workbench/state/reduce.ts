@@ -25,6 +25,7 @@ import {
 import { sourcesWritten, whatRuns, writtenAfter, writtenChecked, writtenSince } from './written_files';
 
 const HISTORY_LENGTH = 200;
+const EXITS_KEPT = 20;
 
 export function reduce(state: State, event: Event): State {
   switch (event.type) {
@@ -75,6 +76,16 @@ export function reduce(state: State, event: Event): State {
       };
     case 'compiled-ahead':
       return { ...state, ahead: withAhead(state, event.file, event.report) };
+    case 'crashed':
+      return crashed(state, event);
+    case 'exited':
+      return {
+        ...state,
+        exits: new Map([...[...state.exits].slice(-EXITS_KEPT), [event.key, event.status]]),
+        lost: state.lost.map((lost) =>
+          lost.key === event.key ? { ...lost, exitStatus: event.status } : lost,
+        ),
+      };
     case 'lost-dismissed':
       return { ...state, lost: [] };
     case 'operation-started':
@@ -236,7 +247,10 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
         .map(([key, status]) => [key, new Map(status.functions.map((f) => [f.address, f.version]))]),
     ),
   };
-  const done = { ...state, operation: undefined, last: finished, statuses };
+  const isMended =
+    (finished.action === 'save' || finished.action === 'patch') && finished.outcome === 'patched';
+  const crash = isMended ? undefined : state.crash;
+  const done = { ...state, operation: undefined, last: finished, statuses, crash };
   return {
     ...done,
     checks: checksAfter(done, operation.files, event),
@@ -423,7 +437,24 @@ function lostOf(state: State, key: ProcessKey, reason: LostProcess['reason']): L
   const functions = (status?.functions ?? []).filter((f) => f.version > 0).length;
   const process = state.processes?.find((candidate) => processKey(candidate) === key);
   if (!process || (reason === 'ended' && functions === 0)) return undefined;
-  return { key, pid: process.pid, name: process.name, reason, functions };
+  const exitStatus = state.exits.get(key);
+  return {
+    ...{ key, pid: process.pid, name: process.name, reason, functions },
+    ...(exitStatus !== undefined && { exitStatus }),
+  };
+}
+
+/** Also one that ran no patched code, and one that was started again already is not forgotten for it. */
+function crashed(state: State, { process, report }: Extract<Event, { type: 'crashed' }>): State {
+  const key = processKey(process);
+  const known = state.lost.find((lost) => lost.key === key);
+  const exitStatus = state.exits.get(key);
+  const lost: LostProcess = known ?? {
+    ...{ key, pid: process.pid, name: process.name, reason: 'ended', functions: 0 },
+    ...(exitStatus !== undefined && { exitStatus }),
+  };
+  const crash = { key, pid: process.pid, name: process.name, report };
+  return { ...state, crash, lost: withLost(state, { ...lost, crash: report }) };
 }
 
 function withLost(state: State, lost: LostProcess | undefined): readonly LostProcess[] {

@@ -5,6 +5,7 @@ import type {
   AttachResult,
   CheckReport,
   CompilerDiagnostic,
+  CrashReport,
   Outcome,
   PatchableProcess,
   Problem,
@@ -35,6 +36,10 @@ export interface State {
   readonly last: Finished | undefined;
   /** Processes that ended, or stopped answering, while they ran patched code. */
   readonly lost: readonly LostProcess[];
+  /** The last process that crashed; until a save is live that may have mended it. */
+  readonly crash: CrashedProcess | undefined;
+  /** Exit statuses of processes that this window started, the last ones. */
+  readonly exits: ReadonlyMap<ProcessKey, number>;
   readonly reports: readonly Report[];
   readonly history: readonly HistoryEntry[];
   /** The source of every version that was delivered from this workspace. */
@@ -124,6 +129,17 @@ export interface LostProcess {
   readonly reason: 'ended' | 'silent';
   /** How many functions were redirected in it. */
   readonly functions: number;
+  /** What it said last. */
+  readonly crash?: CrashReport;
+  /** Of one that this window started: as a shell has it, 128 and the signal's number for a signal. */
+  readonly exitStatus?: number;
+}
+
+export interface CrashedProcess {
+  readonly key: ProcessKey;
+  readonly pid: number;
+  readonly name: string;
+  readonly report: CrashReport;
 }
 
 /** What one run said about its files, until a later run of those files replaces it. */
@@ -193,6 +209,8 @@ export const initialState: State = {
   operation: undefined,
   last: undefined,
   lost: [],
+  crash: undefined,
+  exits: new Map(),
   reports: [],
   history: [],
   delivered: new Map(),

@@ -11,6 +11,7 @@ export function contextOf(state: State): Record<ContextKey, string | boolean> {
     [ContextKey.fileIsLive]: state.activeFile !== undefined && isLive(state, state.activeFile),
     [ContextKey.hasPending]: pendingOf(state).length > 0,
     [ContextKey.hasHistory]: state.history.length > 0,
+    [ContextKey.hasCrash]: state.crash !== undefined,
     [ContextKey.hasOperation]: state.operation !== undefined,
   };
 }

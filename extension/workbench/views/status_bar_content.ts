@@ -5,6 +5,7 @@ import { ERROR_TABLE } from '../../engine/model/errors';
 import { Command } from '../contributions';
 import { plural, shortList } from '../state/queries';
 import type { Finished } from '../state/state';
+import { crashShort, crashText, exitText } from './crash_text';
 import { confirmedText, confirmingText } from './first_light_text';
 import type { Indicator } from './indicator';
 import { describe } from './process_text';
@@ -62,13 +63,18 @@ function contentOf(indicator: Indicator): StatusBarContent {
       return content('loading~spin', `${what}…`, `${files}\n\nClick to cancel.`, Command.cancel);
     }
     case 'lost': {
-      const { name, pid, reason, functions } = indicator.lost;
+      const { name, pid, reason, functions, crash } = indicator.lost;
+      if (crash) {
+        const tooltip = `${crashText(indicator.lost, crash)}\n\nClick to see how it came there.`;
+        const text = `${name} crashed: ${crashShort(crash)}`;
+        return content('bug', text, tooltip, Command.showBacktrace, 'error');
+      }
       const what = reason === 'ended' ? 'has ended' : 'does not answer';
       const gone = reason === 'ended' ? ` Its ${plural(functions, 'patched function')} ended with it.` : '';
       return content(
         'debug-disconnect',
         `${name} ${what}`,
-        `${name} (${pid}) ${what}.${gone}${reason === 'ended' ? '\n\nClick to start it again.' : ''}`,
+        `${name} (${pid}) ${what}${exitText(indicator.lost)}.${gone}${reason === 'ended' ? '\n\nClick to start it again.' : ''}`,
         reason === 'ended' ? Command.restartProgram : Command.selectProcess,
         'warning',
       );

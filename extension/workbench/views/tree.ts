@@ -12,6 +12,8 @@ const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
   live: new vscode.ThemeColor('charts.yellow'),
 };
 
+const TREE_PARTS = ['processes', 'unprepared', 'selection', 'statuses', 'lost', 'crash', 'written'] as const;
+
 export interface Tree extends vscode.Disposable {
   readonly visible: boolean;
   /** Opens the view and selects the first node that the predicate accepts. */
@@ -47,8 +49,7 @@ export function showTree(store: Store): Tree {
     showCollapseAll: true,
   });
   const subscription = store.subscribe((state, previous) => {
-    if (!isChanged(state, previous, ['processes', 'unprepared', 'selection', 'statuses', 'lost', 'written']))
-      return;
+    if (!isChanged(state, previous, TREE_PARTS)) return;
     view.badge = badgeOf(state);
     roots = undefined;
     changed.fire(undefined);
@@ -81,7 +82,9 @@ function itemOf(node: TreeNode): vscode.TreeItem {
   item.accessibilityInformation = { label: [node.label, node.description].filter(Boolean).join(', ') };
   if (node.file !== undefined) {
     item.resourceUri = vscode.Uri.file(node.file);
-    item.command = { title: 'Open', command: 'vscode.open', arguments: [item.resourceUri] };
+    const start = node.line === undefined ? undefined : new vscode.Position(node.line - 1, 0);
+    const options = start && { selection: new vscode.Range(start, start) };
+    item.command = { title: 'Open', command: 'vscode.open', arguments: [item.resourceUri, options] };
   }
   if (node.icon) item.iconPath = new vscode.ThemeIcon(node.icon, node.color && COLORS[node.color]);
   return item;

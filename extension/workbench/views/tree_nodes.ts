@@ -15,6 +15,7 @@ import { pendingOf, plural, shortList, targetProcesses, type PendingFile } from 
 import { cloneSuffix, qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
+import { crashNode } from './crash_nodes';
 import { escapeMarkdown } from './markdown';
 import { argumentsOf } from './process_text';
 
@@ -31,8 +32,9 @@ export interface TreeNode {
   readonly expanded?: boolean;
   readonly children: readonly TreeNode[];
   readonly target?: NodeTarget;
-  /** The file that it stands for; a click opens it. */
+  /** The file that it stands for; a click opens it, at the line (1-based) where there is one. */
   readonly file?: string;
+  readonly line?: number;
 }
 
 /** What an action on a node is about. */
@@ -52,6 +54,7 @@ export function treeOf(state: State): TreeNode[] {
   const targets = new Set(targetProcesses(state).map(processKey));
   const isAll = state.selection.kind === 'all';
   return [
+    ...(state.crash ? [crashNode(state.crash)] : []),
     ...pendingSection(pendingOf(state)),
     ...(state.processes ?? []).map((process) =>
       processNode(state, process, isAll ? undefined : targets.has(processKey(process))),

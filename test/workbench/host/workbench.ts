@@ -293,6 +293,13 @@ export class Workbench {
     return item.first();
   }
 
+  /** Clears the notifications, so that they hide nothing. */
+  async closeNotifications(): Promise<void> {
+    const clear = this.page.locator('.notifications-center.visible [aria-label^="Clear All Notifications"]');
+    if ((await clear.count()) > 0) await clear.first().click();
+    await this.page.locator('.notifications-center.visible').waitFor({ state: 'hidden' });
+  }
+
   async answer(notification: string | RegExp, button: string): Promise<void> {
     const item = await this.notified(notification);
     await item.hover();
