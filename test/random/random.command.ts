@@ -3,15 +3,14 @@
 import { parseArgs } from 'node:util';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { PatchResult } from '../../extension/engine/model/result';
 import { EngineWorld } from '../support/live_program';
 import { caseOf, type Made } from './cases';
 import { csmithCase } from './csmith';
 import { reduce } from './reduce';
-import { type Case, type Failure, runCase } from './run';
+import { type OnSave, type Case, type Failure, runCase } from './run';
 
 /** Runs one case in a world of its own. */
-async function runAlone(one: Case, onSave?: (result: PatchResult) => void): Promise<Failure | undefined> {
+async function runAlone(one: Case, onSave?: OnSave): Promise<Failure | undefined> {
   const world = new EngineWorld();
   try {
     return await runCase(world, one, onSave);
@@ -61,8 +60,8 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
     counts.set(what, (counts.get(what) ?? 0) + 1);
   for (let seed = first; seed < first + count; seed++) {
     const made: Made = values.csmith ? { case: csmithCase(seed), models: [] } : caseOf(seed);
-    const failure = await runAlone(made.case, ({ firstLight }) =>
-      countOne(saves, firstLight?.outcome ?? 'exact'),
+    const failure = await runAlone(made.case, ({ firstLight }, ahead) =>
+      countOne(saves, `${firstLight?.outcome ?? 'exact'}${ahead?.outcome === 'ready' ? ' ahead' : ''}`),
     );
     countOne(tally, failure?.kind ?? 'right');
     if (!failure) continue;

@@ -3,7 +3,7 @@
 // variables, down to the values it leaves behind; and after the undo every original function must run again.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PatchResult } from '../../extension/engine/model/result';
+import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
 import {
   build,
   type Built,
@@ -61,7 +61,7 @@ const shown = (values: Values) => [...values].map(([number, value]) => `${number
 export async function runCase(
   world: EngineWorld,
   { versions, ...plan }: Case,
-  onSave: (result: PatchResult) => void = () => undefined,
+  onSave: OnSave = () => undefined,
 ): Promise<Failure | undefined> {
   const state = readFileSync(join(samples, 'driver', 'state.c'), 'utf8');
   const programPlan: ProgramPlan = {
@@ -82,12 +82,15 @@ export async function runCase(
   }
 }
 
+/** @param ahead what was compiled before the save, where anything was to be */
+export type OnSave = (result: PatchResult, ahead?: AheadReport) => void;
+
 async function runVersions(
   world: EngineWorld,
   built: readonly Built[],
   live: Observed,
   versions: readonly Texts[],
-  onSave: (result: PatchResult) => void,
+  onSave: OnSave,
 ): Promise<Failure | undefined> {
   const values: Values = new Map();
   let texts = versions[0]!;
@@ -122,12 +125,18 @@ async function runVersions(
     const next = versions[version]!;
     const edited = Object.keys(next).filter((name) => next[name] !== texts[name]);
     texts = next;
+    const [file] = edited;
+    // Every other one was typed slowly.
+    const ahead =
+      version % 2 === 1 && edited.length === 1
+        ? await world.type(built[0]!, live, file!, next[file!]!)
+        : undefined;
     const result = await save(next, edited);
     if (result.outcome === 'refused' || result.outcome === 'failed')
       return { kind: 'refused', version, detail: told(result) };
     const found = await compare(version, result);
     if (found) return found;
-    onSave(result);
+    onSave(result, ahead);
   }
   const left = await notOriginal(world, live);
   if (left.length === 0) return undefined;

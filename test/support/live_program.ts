@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
-import type { PatchResult } from '../../extension/engine/model/result';
+import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
 import { runtimeEnvironment } from './hot_patch';
 import { Program } from './program';
 import { dist, samples } from './paths';
@@ -250,6 +250,12 @@ export class EngineWorld {
     writeTexts(directory, texts);
     const files = Object.keys(texts).map((name) => join(directory, name));
     return this.engine.patch({ files, target: { kind: 'pid', pids: [live.pid] }, firstLight });
+  }
+
+  /** Has a text compiled ahead of its save, as while somebody types it. */
+  type({ directory }: Built, live: Observed, file: string, text: string): Promise<AheadReport> {
+    const target = { kind: 'pid' as const, pids: [live.pid] };
+    return this.engine.ahead({ file: join(directory, file), text, target });
   }
 
   /** Writes the texts without saving them into a process. */
