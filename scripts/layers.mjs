@@ -21,7 +21,7 @@ const state = ['workbench/ids', 'workbench/state', ...facts];
 export const ROOMS = [
   ['engine/model', /^engine\/model\//, ['engine/shared'], []],
   ['engine/shared', /^engine\/shared\//, [], []],
-  ['engine/host', /^engine\/host\.ts$/, ['engine/model', 'engine/shared'], []],
+  ['engine/host', /^engine\/(host|guarded_directory)\.ts$/, ['engine/model', 'engine/shared'], []],
   ['engine/elf', /^engine\/elf\//, ['engine/model', 'engine/shared', 'engine/host'], []],
   // Nobody but the two files that choose an architecture imports one.
   ['engine/arch/interface', /^engine\/arch\/architecture\.ts$/, facts, []],

@@ -6,6 +6,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  fchownSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -66,7 +67,8 @@ const MEANING: Readonly<Record<string, string>> = {
   EIO: 'the disk reported an error',
 };
 
-function failed(doing: 'read' | 'write', path: string, thrown: unknown): HostError {
+/** What the system said, as an error that names the path as others know it. */
+export function failed(doing: 'read' | 'write', path: string, thrown: unknown): HostError {
   if (thrown instanceof HostError) return thrown;
   const errno = errorCode(thrown);
   if (errno === 'ENOENT')
@@ -237,16 +239,20 @@ export function readTextIfThere(path: string, limit?: number): string | undefine
 // --- writing files ---------------------------------------------------------------------------------------------
 
 /** Writes a file that appears under its name only when it is whole, and leaves nothing when it cannot.
- * @param options.unfinished its name until then, in the same file system
+ * @param options.unfinished its name until then, in the same file system; what has that name is removed
+ * @param options.owner whose the file is, if not the engine's
  * Throws HostError cannot-write. */
 export function writeWhole(
   path: string,
   bytes: Buffer | string,
-  { unfinished = `${path}.part` }: { unfinished?: string } = {},
+  { unfinished = `${path}.part`, owner }: { unfinished?: string; owner?: { uid: number; gid: number } } = {},
 ): void {
   try {
-    const descriptor = openSync(unfinished, 'w', 0o600);
+    // Left behind by a killed engine. Exclusive, so that nothing planted there is written through.
+    rmSync(unfinished, { force: true });
+    const descriptor = openSync(unfinished, 'wx', 0o600);
     try {
+      if (owner) fchownSync(descriptor, owner.uid, owner.gid);
       const content = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
       for (let done = 0; done < content.length;)
         done += writeSync(descriptor, content, done, content.length - done);

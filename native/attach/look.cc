@@ -120,6 +120,17 @@ bool is_unfiltered(int pid, const List<int> &threads, Failure &failure) {
   return true;
 }
 
+/** The runtime finds its threads and memory under /proc: one must be mounted where the process sees it, and be that of
+ * its process numbers. */
+bool sees_itself(int pid, const StatusFile &status, Failure &failure) {
+  char path[80], own[64] = "", seen[64] = "";
+  std::snprintf(path, sizeof path, "/proc/%d/ns/pid", pid);
+  if (readlink(path, own, sizeof own - 1) <= 0) return true; // what denies it is told by name elsewhere
+  std::snprintf(path, sizeof path, "/proc/%d/root/proc/%ld/ns/pid", pid, status.last_number("NSpid"));
+  if (readlink(path, seen, sizeof seen - 1) > 0 && std::strcmp(own, seen) == 0) return true;
+  return fail(failure, Code::no_proc, 0, nullptr, "Process %d sees no /proc with its own process numbers", pid);
+}
+
 bool has_worker(int pid, const List<int> &threads) {
   for (const int tid : threads) {
     StatFile stat{};
@@ -157,7 +168,8 @@ bool look(int pid, Look &look, Modules &modules, Failure &failure) {
   if (!belongs_to_caller(pid, status, failure)) return false;
   look.has_runtime = has_worker(pid, threads);
   if (look.has_runtime) return true;
-  if (!runs(pid, status, failure) || !is_of_known_kind(pid, failure) || !is_unfiltered(pid, threads, failure)) {
+  if (!runs(pid, status, failure) || !is_of_known_kind(pid, failure) || !is_unfiltered(pid, threads, failure) ||
+      !sees_itself(pid, status, failure)) {
     return false;
   }
   // Shadow stacks: returns into prepared frames would be taken for an attack.

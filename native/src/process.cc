@@ -93,6 +93,11 @@ std::uint64_t start_time(int pid) {
   return at != nullptr ? std::strtoull(at, nullptr, 10) : 0;
 }
 
+bool has_own_proc() {
+  char number[16] = "";
+  return readlink("/proc/self", number, sizeof number - 1) > 0 && std::atoi(number) == getpid();
+}
+
 void pid_namespace(char (&name)[64]) {
   const ssize_t length = readlink("/proc/self/ns/pid", name, sizeof name - 1);
   name[length > 0 ? length : 0] = '\0';

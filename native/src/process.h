@@ -33,6 +33,10 @@ int tracer();
 /** Whether that debugger is lldb (or its server, which is what traces), by its name. */
 bool is_lldb(int tracer);
 
+/** Whether /proc counts processes and threads as this one does. That of another PID namespace does not: under the numbers
+ * of its own threads the process would find others. */
+bool has_own_proc();
+
 /** Start time in clock ticks since boot (field 22 of /proc/PID/stat), or 0 when there is no such process. */
 std::uint64_t start_time(int pid);
 

@@ -162,7 +162,8 @@ void load_default_patch() {
 /** Makes the control directory with what belongs in it. */
 void announce(Buffer &status) {
   Failure failure;
-  if (create_control_directory(failure) && write_identity(is_asleep)) {
+  errno = ESRCH;
+  if (has_own_proc() && create_control_directory(failure) && write_identity(is_asleep)) {
     write_status(status);
     is_announced.store(true);
   } else {

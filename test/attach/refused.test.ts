@@ -222,7 +222,7 @@ describe('attaching with other rights', () => {
 
   it('works for a process that sees other files, and other process numbers', async () => {
     const hidden = `mount -t tmpfs none ${dirname(runtimeLibrary)} && exec "$0"`;
-    const { pid } = await startAs(['unshare', '--mount', '--pid', '--fork', 'sh', '-c', hidden]);
+    const { pid } = await startAs(['unshare', '--mount-proc', '--pid', '--fork', 'sh', '-c', hidden]);
     const inner = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     await attach(Number(inner));
     assert.match(readFileSync(`/proc/${inner}/maps`, 'utf8'), /memfd:hot_fix_attach/);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { PatchableProcess } from '../../extension/engine/model/result';
 import { Gdb, Lldb } from '../support/debuggers';
 import { hotPatch } from '../support/hot_patch';
-import { cli, dist } from '../support/paths';
+import { dist } from '../support/paths';
 import type { Program } from '../support/program';
 import { useSession } from '../support/session';
 import { until } from '../support/until';
@@ -192,43 +192,5 @@ describe("another user's program", () => {
     assert.equal(await theirs.exit(), 0, [...theirs.lines, ...theirs.errorLines].join('\n'));
     assert.equal(await program.ask('7'), '21');
     await program.stop();
-  });
-});
-
-describe('a program in a container, seen from outside', () => {
-  const enter = ['--mount', '--pid', '--user', '--preserve-credentials'];
-
-  it('gets the runtime, which is for an engine inside to reach; outside it is said why', async () => {
-    const { session } = use;
-    const container = ['--user', '--map-root-user', '--mount', '--pid', '--fork', '--mount-proc'];
-    const outer = await session.startCommand('unshare', [...container, session.path('program')]);
-    await outer.line('ready');
-    const pid = (await session.run('cat', [`/proc/${outer.pid}/task/${outer.pid}/children`])).trim();
-    const attached = await session.hotPatch('attach', pid);
-    assert.equal(attached.status, 3, attached.stdout);
-    assert.match(attached.stderr, /cannot be reached: it runs in a container .* \[runtime-unreachable\]/);
-    const process = await listed(Number(pid));
-    assert.deepEqual([process?.attachable, process?.problem?.code], [false, 'runtime-unreachable']);
-    session.write('unit.c', VALUE.replace('n * 2', 'n * 3'));
-    const inside = await session.startCommand('nsenter', [
-      ...['--target', pid, ...enter, globalThis.process.execPath, cli],
-      ...['patch', session.path('unit.c'), '--pid', '1'],
-    ]);
-    assert.equal(await inside.exit(), 0, [...inside.lines, ...inside.errorLines].join('\n'));
-    assert.equal(await outer.ask('7'), '21');
-    outer.endInput();
-    assert.equal(await outer.exit(), 0);
-  });
-
-  it('gets it also where /proc is not that of its process numbers', async () => {
-    const { session } = use;
-    const container = ['--user', '--map-root-user', '--mount', '--pid', '--fork'];
-    const outer = await session.startCommand('unshare', [...container, session.path('program')]);
-    await outer.line('ready');
-    const pid = (await session.run('cat', [`/proc/${outer.pid}/task/${outer.pid}/children`])).trim();
-    const attached = await session.hotPatch('attach', pid);
-    assert.match(attached.stderr, /\[runtime-unreachable\]/);
-    assert.equal(await outer.ask('7'), '14');
-    await outer.stop();
   });
 });

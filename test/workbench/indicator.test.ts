@@ -8,7 +8,6 @@ import { chmodSync, rmSync } from 'node:fs';
 import { gdbSignalName } from '../../extension/debug/signal_pass';
 import { Gdb } from '../support/debuggers';
 import type { Program } from '../support/program';
-import { includeDirectory, staticLibrary } from '../support/runtime_process';
 import type { Session } from '../support/session';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
@@ -161,7 +160,6 @@ async function attach(session: Session, program: Program): Promise<Gdb> {
 describe('the status bar, for a program that cannot be patched', () => {
   const library = ['-g', '-O0', '-fPIC'];
   let program: Program;
-  let daemon: Program | undefined;
   const buildLibrary = async (session: Session) => {
     await session.run('gcc', [...library, '-c', 'part.c', '-o', 'part.o']);
     await session.run('gcc', ['-shared', 'part.o', '-o', 'libpart.new']);
@@ -176,11 +174,6 @@ describe('the status bar, for a program that cannot be patched', () => {
     const { directory } = session;
     session.writeDatabase([{ directory, file: 'part.c', arguments: ['gcc', ...library, '-c', 'part.c'] }]);
     program = await session.start();
-    if (process.getuid?.() !== 0) return;
-    session.write('daemon.c', DAEMON);
-    const made = ['-g', '-O0', 'daemon.c', `-I${includeDirectory}`, staticLibrary, '-ldl', '-o', 'daemon'];
-    await session.run('gcc', made);
-    daemon = await session.startPlain('daemon');
   });
 
   it('says that its library is of another build, until it is started again', async () => {
@@ -196,27 +189,4 @@ describe('the status bar, for a program that cannot be patched', () => {
     await workbench.status(`program (${program.pid})`);
     await isGone(workbench.lens('of another build'));
   });
-
-  it("says that it is another user's, until it ends", async function () {
-    if (!daemon) this.skip(); // only root can have one
-    const { workbench } = world;
-    await workbench.openFile('daemon.c');
-    await workbench.status("another user's process");
-    await workbench.screenshot('other-user');
-    await daemon.stop();
-    await workbench.status('no process');
-  });
 });
-
-/** Begins as the user it was started by, and becomes another, as daemons do. */
-const DAEMON = `#include <hot_fix.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <unistd.h>
-int main(void) {
-  if (init_hot_fix_signal() != 0 || setuid(65534) != 0 || prctl(PR_SET_DUMPABLE, 1) != 0) return 1;
-  puts("ready");
-  fflush(stdout);
-  for (;;) pause();
-}
-`;

@@ -107,6 +107,14 @@ describe('the status bar', () => {
       /2 × service/,
     );
   });
+  it('says that the process is of another user', () => {
+    const processes = [{ ...process(1), state: 'other-user' as const }];
+    const seen: Event = { type: 'matches', file, processes };
+    assert.match(
+      said({ type: 'processes', processes: [] }, { type: 'active-file', file }, seen),
+      /another user's process/,
+    );
+  });
   it('says that it is checking, and what the check found', () => {
     assert.match(said(...running, { type: 'check-started', file }), /checking/);
     assert.match(said(...running, checked('ready')), /service/);

@@ -40,6 +40,7 @@ export const ERROR_TABLE = {
   'no-memory': { kind: 'environment', exit: 3, shown: 'status', title: 'The process gets no more memory', hint: 'Raise its limit (`prlimit --as`), or start it with `hot-patch run`.' },
   'no-thread': { kind: 'environment', exit: 3, shown: 'status', title: 'The process cannot start a thread', hint: 'Raise its limit (`prlimit --nproc`, or the pids limit of its container).' },
   'no-exec': { kind: 'environment', exit: 3, shown: 'status', title: 'The process may not make memory executable', hint: 'Relax the rule that forbids it (SELinux execmem, MemoryDenyWriteExecute).' },
+  'no-proc': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has no /proc of its own', hint: 'Mount one in its root and PID namespace: `mount -t proc proc /proc`.' },
   'not-loaded': { kind: 'environment', exit: 3, shown: 'status', title: 'The loader of the process refuses the runtime', hint: 'The message has its own words. Build the runtime on that system (`make -C native`) when its C library is older.' },
   'late': { kind: 'environment', exit: 3, shown: 'status', title: 'The runtime was not there in two seconds', hint: 'The process is unharmed. It is very busy, or its loader is; attach again.' },
   'ended': { kind: 'environment', exit: 3, shown: 'status', title: 'The process ended', hint: 'Start it again.' },

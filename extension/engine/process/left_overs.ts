@@ -2,7 +2,8 @@
 // surprise when the process continues, answers that nobody fetches, patch files that were never loaded. Removes those
 // whose engine is gone; what the process uses stays.
 import { basename, join } from 'node:path';
-import { namesIn, linkTarget, lookAt, readTextIfThere, remove } from '../host';
+import { inDirectory } from '../guarded_directory';
+import { linkTarget, lookAt, namesIn, readTextIfThere, remove } from '../host';
 import { ownerIsGone } from './file_owner';
 import { readAddressSpace } from './maps';
 import { readStat } from './process_list';
@@ -18,21 +19,20 @@ async function sweepLeftOvers(pid: number, controlDirectory: string, now = Date.
     if (gone === undefined || !stats?.isFile()) return false;
     return gone === 'yes' || now - stats.mtimeMs > ABANDONED_AFTER;
   };
-  const left = (name: string): string[] =>
-    namesIn(join(controlDirectory, name))
-      .map((entry) => join(controlDirectory, name, entry))
-      .filter(isLeft);
-  for (const path of [...left('requests'), ...left('answers')]) remove(path);
-  const patches = left('patches');
-  if (patches.length === 0) return;
+  /** Names of what is left in a subdirectory; removes those that `isUnused`. */
+  const sweep = (directory: string, isUnused: (name: string) => boolean): string[] =>
+    inDirectory(join(controlDirectory, directory), (path) => {
+      const left = namesIn(path).filter((name) => isLeft(join(path, name)));
+      for (const name of left.filter(isUnused)) remove(join(path, name));
+      return left;
+    });
+  for (const directory of ['requests', 'answers']) sweep(directory, () => true);
+  if (sweep('patches', (name) => name.endsWith('.part')).length === 0) return;
   // A patch that is listed may be read by debuggers and by later saves; one that is mapped is listed soon.
   const status = readTextIfThere(join(controlDirectory, 'status.json')) ?? '';
   const { mappings } = await readAddressSpace(pid);
   const mapped = new Set(mappings.map(({ path }) => basename(path)));
-  for (const path of patches) {
-    const name = basename(path);
-    if (name.endsWith('.part') || (!status.includes(`/${name}"`) && !mapped.has(name))) remove(path);
-  }
+  sweep('patches', (name) => !status.includes(`/${name}"`) && !mapped.has(name));
 }
 
 /** Once for each process that an engine speaks to. */

@@ -2,7 +2,7 @@
 // Reading is one function at the edge; parsing and choosing are pure.
 import type { AddressLimits, Range } from '../arch/architecture';
 import type { AddressSpace, LiveModule, Mapping } from '../context';
-import { readProcess } from '../host';
+import { linkTarget, readProcess } from '../host';
 import { processAccessError } from './memory';
 
 const PAGE = 0x1000;
@@ -56,15 +56,22 @@ export function isGeneratedName(name: string): boolean {
   return /^[0-9a-z]+-[\d.]+-\d+-.+\.so$/.test(name);
 }
 
-/** Throws HotPatchError process-gone, other-user, unreadable-file (the process hangs in the kernel). */
+/** A path that /proc shows of a process, as the process itself has it: behind chroot it is shown with the root before it. */
+export function pathInRoot(path: string, root: string | undefined): string {
+  return root !== undefined && root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
+}
+
+/** Paths are those that the process itself has for the files.
+ * Throws HotPatchError process-gone, other-user, unreadable-file (the process hangs in the kernel). */
 export async function readAddressSpace(pid: number): Promise<AddressSpace> {
+  const root = linkTarget(`/proc/${pid}/root`);
   let text: string;
   try {
     text = (await readProcess(pid, 'maps')).toString('utf8');
   } catch (error) {
     throw processAccessError(pid, error, 'the memory map');
   }
-  const mappings = parseMaps(text);
+  const mappings = parseMaps(text).map((mapping) => ({ ...mapping, path: pathInRoot(mapping.path, root) }));
   return { mappings, heapEnd: mappings.findLast((mapping) => mapping.path === '[heap]')?.end ?? 0 };
 }
 

@@ -3,10 +3,11 @@
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { namesIn, linkTarget, lookAt, readProcess, readProcessText } from '../host';
+import { lookAt, readProcess, readProcessText } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories } from './control_directory';
+import { elsewhere, seesItself, workerOf } from './elsewhere';
 
 /** A runtime announces itself some 20 ms after the start; on a machine under load that takes longer. Milliseconds. */
 const PATIENCE = 5000;
@@ -38,7 +39,7 @@ export async function awaitAnnouncement(
 async function isComing({ pid, startTime, asleep }: PatchableProcess): Promise<boolean> {
   if (asleep) return false;
   if (uptime() - startTime / TICKS > YOUNG || whyUnreachable(pid) !== undefined) return false;
-  if (workerOf(pid) !== undefined) return true;
+  if (workerOf(pid)) return true;
   try {
     return (await readProcess(pid, 'maps')).includes('/libhot_fix.so');
   } catch {
@@ -46,17 +47,10 @@ async function isComing({ pid, startTime, asleep }: PatchableProcess): Promise<b
   }
 }
 
-/** Thread of the runtime; undefined when there is none. */
-function workerOf(pid: number): number | undefined {
-  const tasks = namesIn(`/proc/${pid}/task`);
-  const worker = tasks.find((tid) => readProcessText(pid, `task/${tid}/comm`) === 'hot_fix\n');
-  return worker === undefined ? undefined : Number(worker);
-}
-
 /** Why a process that has the runtime cannot be patched from here; undefined when nothing is known to be in the way. */
 export function unreachableRuntime({ pid, exe }: Pick<PatchableProcess, 'pid' | 'exe'>): Problem | undefined {
   const why = whyUnreachable(pid);
-  if (why === undefined || workerOf(pid) === undefined) return undefined;
+  if (why === undefined || !workerOf(pid)) return undefined;
   return { code: 'runtime-unreachable', message: unreachable(pid, exe, why), pid };
 }
 
@@ -67,21 +61,20 @@ function unreachable(pid: number, exe: string, why: string): string {
 /** no-runtime, or runtime-unreachable with the reason. */
 export function missingRuntime({ pid, exe, asleep }: PatchableProcess): HotPatchError {
   if (asleep) return new HotPatchError('no-runtime', `${exe} (process ${pid}) was detached from`, { pid });
-  if (workerOf(pid) === undefined)
+  if (!workerOf(pid))
     return new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
   const why = whyUnreachable(pid) ?? 'it has no control directory; is the disk full, or read-only?';
   return new HotPatchError('runtime-unreachable', unreachable(pid, exe, why), { pid });
 }
 
 function whyUnreachable(pid: number): string | undefined {
-  const root = linkTarget(`/proc/${pid}/root`);
-  if (root !== undefined && root !== '/') return `its root directory is ${root}, so it sees other files`;
-  const status = readProcessText(pid, 'status') ?? '';
-  const field = (name: string): string[] =>
-    new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.split(/\s+/) ?? [];
-  if (field('NSpid').length > 1) return 'it runs in a container (another PID namespace)';
+  const place = elsewhere(pid);
   const uid = process.getuid?.() ?? 0;
-  if (field('Uid').some((id) => Number(id) !== uid)) return 'it runs with other user ids than this engine';
+  const status = readProcessText(pid, 'status') ?? '';
+  const users = /^Uid:\s*(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? [];
+  if (uid !== 0 && users.some((id) => Number(id) !== uid))
+    return 'it runs with other user ids than this engine';
+  if (place) return seesItself(place) ? undefined : 'it sees no /proc with its own process numbers';
   const own = process.env['XDG_RUNTIME_DIR'];
   for (const base of baseDirectories(uid, own === undefined ? [] : [own])) {
     const directory = join(base, `hot_fix-${uid}`);

@@ -7,7 +7,7 @@ import { ET_EXEC, PT_LOAD } from '../elf/constants';
 import { ElfFile, type OpenElfFile } from '../elf/file';
 import { linkTarget, look } from '../host';
 import { HotPatchError } from '../model/errors';
-import { isPatchFile, readAddressSpace } from './maps';
+import { isPatchFile, pathInRoot, readAddressSpace } from './maps';
 import { processAccessError } from './memory';
 
 const PAGE = 0x1000;
@@ -129,9 +129,10 @@ export function createModuleCache(caches: Caches): ModuleCache {
   const executable = (pid: number): { file: OpenFile; path: string; rebuilt: boolean; stats: Stats } => {
     const link = `/proc/${pid}/exe`;
     try {
-      const path = linkTarget(link)?.replace(/ \(deleted\)$/, '');
+      const target = linkTarget(link)?.replace(/ \(deleted\)$/, '');
       const stats = look(link);
-      if (path === undefined || !stats) throw notReadable(pid);
+      if (target === undefined || !stats) throw notReadable(pid);
+      const path = pathInRoot(target, linkTarget(`/proc/${pid}/root`));
       // Opened through the link: that is the mapped file even after it was replaced.
       const file = fileOf(link, stats);
       return { file, path, stats, rebuilt: isOtherBuild(`/proc/${pid}/root${path}`, stats, file.buildId) };

@@ -3,7 +3,8 @@
 import { basename } from 'node:path';
 import { namesIn, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
 import type { PatchableProcess, Problem } from '../model/result';
-import { baseDirectories, findRuntimes } from './control_directory';
+import { baseDirectories, findRuntimes, type FoundRuntime } from './control_directory';
+import { elsewhere, findElsewhere, isWithinReach } from './elsewhere';
 
 /** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
 export function parseStat(
@@ -69,7 +70,7 @@ export function createProcessList(
     const commandLine = (words ?? '').replace(/\0$/, '').split('\0');
     // Kernel threads have neither executable nor command line.
     if (uid === undefined || (exe === '' && commandLine.join('') === '')) return undefined;
-    const environment = uid === ownUid ? await tryRead(pid, 'environ') : undefined;
+    const environment = isWithinReach({ uid }) ? await tryRead(pid, 'environ') : undefined;
     const runtimeDirectory = environment
       ?.split('\0')
       .find((variable) => variable.startsWith('XDG_RUNTIME_DIR='))
@@ -102,9 +103,9 @@ export function createProcessList(
     );
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
-      const found = runtimes.get(pid);
+      const found = runtimes.get(pid) ?? runtimeElsewhere(pid, stat.startTime, about);
       const runtime = found?.asleep === false ? found.address : undefined;
-      const isOurs = about.uid === ownUid;
+      const isOurs = isWithinReach(about);
       const program = isOurs && runtime ? lookAtProgram(pid) : undefined;
       const state = !isOurs ? 'other-user' : !program ? 'no-runtime' : program.rebuilt ? 'rebuilt' : 'ready';
       return {
@@ -114,7 +115,7 @@ export function createProcessList(
         exe: about.exe,
         name: about.exe ? basename(about.exe) : stat.name,
         commandLine: about.commandLine,
-        cwd: (about.uid === ownUid && linkTarget(`/proc/${pid}/cwd`)) || '',
+        cwd: (isOurs && linkTarget(`/proc/${pid}/cwd`)) || '',
         state,
         ...(runtime && { runtime }),
         ...(found?.asleep && { asleep: found.address }),
@@ -123,6 +124,16 @@ export function createProcessList(
     });
     return processes.sort((a, b) => Number(!a.runtime) - Number(!b.runtime) || a.pid - b.pid);
   };
+}
+
+/** In a container, in another root, or of another user. */
+function runtimeElsewhere(
+  pid: number,
+  startTime: number,
+  { runtimeDirectory }: Known,
+): FoundRuntime | undefined {
+  const place = elsewhere(pid);
+  return place && findElsewhere(place, startTime, runtimeDirectory);
 }
 
 function uidOf(pid: number): number | undefined {

@@ -3,10 +3,12 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Answer, EngineContext, RequestOptions, RuntimeClient } from '../context';
-import { errorCode, isThere, readFile, remove, takeBack, writeWhole } from '../host';
+import { inDirectory, writeInto } from '../guarded_directory';
+import { errorCode, isThere, readFile, remove, takeBack } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess, PatchedFunction, ProcessStatus } from '../model/result';
 import { PROTOCOL_VERSION } from './control_directory';
+import { fromProcess, inProcess } from './elsewhere';
 import { fileOwner } from './file_owner';
 import { isGeneratedName, isPatchFile, readAddressSpace } from './maps';
 import { missingRuntime } from './missing_runtime';
@@ -75,8 +77,16 @@ export function createRuntimeClient(
   const directory = runtime.controlDirectory;
   const patchDirectory = join(directory, 'patches');
 
+  /** With the number and the paths that the engine has for what the process tells of. */
+  const fromHere = (status: ProcessStatus): ProcessStatus => ({
+    ...status,
+    pid,
+    patches: status.patches.map((patch) => ({ ...patch, file: fromProcess(patch.file, directory) })),
+  });
+
   /** Names for people, and each trampoline compared with the process's memory. */
-  const complete = async (status: ProcessStatus): Promise<ProcessStatus> => {
+  const complete = async (told: ProcessStatus): Promise<ProcessStatus> => {
+    const status = fromHere(told);
     const names = await demangle(status.functions.map(({ symbol }) => symbol));
     const functions = await Promise.all(
       status.functions.map(async (entry, index) => ({
@@ -86,6 +96,13 @@ export function createRuntimeClient(
       })),
     );
     return { ...status, functions };
+  };
+
+  /** A process that sees other files finds a copy where its patches are; the runtime makes its own of that. */
+  const handOver = (file: string): string => {
+    const name = `handed-over-${newRequestId()}.so`;
+    writeInto(patchDirectory, name, readFile(file, LARGEST_DOCUMENT));
+    return join(patchDirectory, name);
   };
 
   const gone = (): HotPatchError =>
@@ -134,14 +151,11 @@ export function createRuntimeClient(
   ): Promise<Answer> => {
     options.signal?.throwIfAborted();
     const id = newRequestId();
-    const request = join(directory, 'requests', id);
-    const answerFile = join(directory, 'answers', `${id}.json`);
-    const waiting = waitForFile(join(directory, 'answers'), answerFile);
+    const requests = join(directory, 'requests');
+    const waiting = waitForFile(join(directory, 'answers'), `${id}.json`);
     try {
       try {
-        writeWhole(request, requestText(command, lines), {
-          unfinished: join(directory, 'requests', `.${id}`),
-        });
+        writeInto(requests, id, requestText(command, lines), `.${id}`);
       } catch (error) {
         if (errorCode(error) === 'ENOENT') throw gone();
         throw error;
@@ -149,11 +163,11 @@ export function createRuntimeClient(
       try {
         await ring();
       } catch (error) {
-        remove(request);
+        takeRequestBack(id);
         throw error;
       }
-      const text = await awaitAnswer(waiting.next, request, options);
-      remove(answerFile);
+      const text = await awaitAnswer(waiting.next, id, options);
+      inDirectory(join(directory, 'answers'), (path) => remove(join(path, `${id}.json`)));
       const answer = parseAnswer(text, exe);
       return { ...answer, status: await complete(answer.status) };
     } finally {
@@ -161,11 +175,15 @@ export function createRuntimeClient(
     }
   };
 
+  /** False: the runtime has it already. */
+  const takeRequestBack = (id: string): boolean =>
+    inDirectory(join(directory, 'requests'), (path) => takeBack(join(path, id)));
+
   /** Waits while the process lives. To cancel, first tries to withdraw the request file. If the runtime has taken it,
    * waits for the answer: reporting "nothing happened" about an applied patch would be worse than waiting. */
   const awaitAnswer = async (
     next: () => Promise<string | undefined>,
-    request: string,
+    id: string,
     options: RequestOptions,
   ): Promise<string> => {
     const timeout = options.timeout ?? DEFAULT_TIMEOUT;
@@ -188,7 +206,7 @@ export function createRuntimeClient(
       if (!aborted && waited < timeout) continue;
       if (taken && waited < 2 * timeout) continue;
       if (!taken) {
-        taken = !takeBack(request);
+        taken = !takeRequestBack(id);
         if (taken) continue;
       }
       throw await unanswered(taken, stopped, waited, options.signal);
@@ -226,7 +244,8 @@ export function createRuntimeClient(
   /** The status on disk; an empty one when the runtime never wrote it. */
   const statusOnDisk = (): ProcessStatus => {
     try {
-      return parseStatus(readFile(join(directory, 'status.json'), LARGEST_DOCUMENT).toString('utf8'), exe);
+      const read = (path: string): Buffer => readFile(join(path, 'status.json'), LARGEST_DOCUMENT);
+      return parseStatus(inDirectory(directory, read).toString('utf8'), exe);
     } catch (error) {
       if (isGone()) throw gone();
       if (errorCode(error) !== 'ENOENT') throw error;
@@ -251,7 +270,7 @@ export function createRuntimeClient(
       ask(
         'patch',
         [
-          ...files.map((file): RequestLine => ['file', file]),
+          ...files.map((file): RequestLine => ['file', inProcess(file)]),
           ...reverts.map((address): RequestLine => ['revert', hexadecimal(address)]),
         ],
         options,
@@ -264,7 +283,14 @@ export function createRuntimeClient(
           : functions.map(({ address, version }) => ['function', `${hexadecimal(address)} ${version}`]),
         options,
       ),
-    load: (file, options) => ask('load', [['file', file]], options),
+    load: async (file, options) => {
+      const path = inProcess(directory) === directory ? file : handOver(file);
+      try {
+        return await ask('load', [['file', inProcess(path)]], options);
+      } finally {
+        if (path !== file) inDirectory(patchDirectory, (patches) => remove(join(patches, basename(path))));
+      }
+    },
     symbols: (patchId, file, options) =>
       ask(
         'symbols',
@@ -317,23 +343,25 @@ async function verifyFromMemory(pid: number, { trampoline }: PatchedFunction): P
  * (some network and container file systems), the interval alone finds it. */
 function waitForFile(
   directory: string,
-  file: string,
+  name: string,
 ): { next: () => Promise<string | undefined>; close: () => void } {
   let wake: (() => void) | undefined;
   let changed = false;
   let watcher: FSWatcher | undefined;
   try {
-    watcher = watch(directory, { persistent: false }, () => {
-      changed = true;
-      wake?.();
-    });
+    watcher = inDirectory(directory, (path) =>
+      watch(path, { persistent: false }, () => {
+        changed = true;
+        wake?.();
+      }),
+    );
     watcher.on('error', () => watcher?.close());
   } catch {
     watcher = undefined; // no inotify watches left: polling does it
   }
   const read = (): string | undefined => {
     try {
-      return readFile(file, LARGEST_DOCUMENT).toString('utf8');
+      return inDirectory(directory, (path) => readFile(join(path, name), LARGEST_DOCUMENT).toString('utf8'));
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       throw error;

@@ -5,7 +5,8 @@ import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
 import type { Answer, LiveTarget, RuntimeClient } from '../context';
-import { errorCode, makeDirectory, remove, writeWhole } from '../host';
+import { writeInto } from '../guarded_directory';
+import { errorCode, makeDirectory, remove } from '../host';
 import { type ErrorCode, HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
 import { fileOwner } from '../process/file_owner';
@@ -288,8 +289,7 @@ function writePatch(client: RuntimeClient, plan: ModulePlan, bytes: Buffer): str
   }
   const unit = plan.units.find(isLinked)!.comparison.object.source;
   const name = `${Date.now().toString(36)}-${fileOwner()}-${++patchCount}-${basename(unit)}.so`;
-  const file = join(client.patchDirectory, name);
   // The process must never map a file that is still being written.
-  writeWhole(file, bytes);
-  return file;
+  writeInto(client.patchDirectory, name, bytes);
+  return join(client.patchDirectory, name);
 }
