@@ -33,7 +33,8 @@ export function compileAhead(
     const { version } = document;
     const wish = setting(Setting.compileAhead, document);
     if (wish === 'never' || (wish === 'onMains' && (await isOnBattery()))) return;
-    if (setting(Setting.firstLight) !== 'on' || document.version !== version) return;
+    if (setting(Setting.firstLight) !== 'on' || setting(Setting.onSave, document) === 'never') return;
+    if (document.version !== version) return;
     const text = document.getText();
     try {
       const report = await engine().ahead({ file, text, target: { kind: 'pid', pids } });
