@@ -152,6 +152,16 @@ bool has_recent_crash(int directory) {
          now.tv_sec - status.st_mtim.tv_sec < kept;
 }
 
+/** Whether the directory is that of a process in another container, which shares the base. Without process.json that cannot
+ * be told, and is not so. */
+bool is_of_other_namespace(int directory) {
+  char own_namespace[64] = "";
+  pid_namespace(own_namespace);
+  const Descriptor file(openat(directory, "process.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  Buffer json;
+  return file >= 0 && read_all(file, json, 64 << 10) && std::strstr(json.begin(), own_namespace) == nullptr;
+}
+
 /** Whether the directory was left behind by a process that has ended. */
 bool is_stale(int user_directory, const char *name, const char *own_namespace) {
   const int pid = std::atoi(name);
@@ -303,10 +313,29 @@ bool create_control_directory(Failure &failure) {
 
 const char *passed_over_directory() { return passed_over; }
 
+namespace {
+
+/** Removes what an earlier program of this process has left: exec ends its worker wherever that is. */
+void remove_predecessor(const char *name) {
+  const char *const places[] = {wanted_base, common_base};
+  for (const char *place : places) {
+    if (place[0] == '\0') continue;
+    base = place;
+    std::snprintf(user_name, sizeof user_name, "hot_fix-%u", geteuid());
+    const Descriptor user_directory = open_user_directory();
+    const Descriptor directory = open_own(user_directory, name);
+    if (directory < 0 || is_of_other_namespace(directory)) continue;
+    remove_process_directory(user_directory, name);
+    unlinkat(open_base(), user_name, AT_REMOVEDIR);
+  }
+}
+
+} // namespace
+
 void remove_control_directory() {
-  if (created_for_pid != getpid()) return;
   char name[32];
-  std::snprintf(name, sizeof name, "%d", created_for_pid);
+  std::snprintf(name, sizeof name, "%d", getpid());
+  if (created_for_pid != getpid()) return remove_predecessor(name);
   const Descriptor user_directory = open_user_directory();
   if (user_directory >= 0) remove_process_directory(user_directory, name);
   unlinkat(open_base(), user_name, AT_REMOVEDIR); // unless others have theirs in it

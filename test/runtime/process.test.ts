@@ -32,6 +32,25 @@ describe('a program with the runtime', () => {
   }
 
   it(
+    'leaves no directory when it runs another in its place that ends at once',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(`
+        #include <stdio.h>
+        #include <unistd.h>
+        int main(void) {
+          puts("ready");
+          fflush(stdout);
+          getchar();
+          execl("/bin/true", "true", (char *)0);
+          return 1;
+        }`);
+      process.program.send('');
+      assert.equal(await process.program.exit(), 0);
+      assert.equal(existsSync(process.controlDirectory), false);
+    }),
+  );
+
+  it(
     'removes its directory when it ends, and prints nothing',
     inRuntimeSession(async (session) => {
       const process = await session.run(program(''));
