@@ -32,8 +32,10 @@ const MIB = 1024 * 1024;
 export const LARGEST_TEXT = 256 * MIB;
 /** Memory maps of the largest programs are a few MiB. */
 const LARGEST_PROC_FILE = 64 * MIB;
-/** Milliseconds after which a read of /proc counts as held back. A healthy one takes microseconds. */
-const PROC_TIMEOUT = 2000;
+/** After so many intervals (milliseconds) a read of /proc counts as held back. A healthy one takes microseconds. One after
+ * the other: time in which this thread computed, or got no processor, is no time in which an answer could come. */
+const PROC_INTERVALS = 20;
+const PROC_INTERVAL = 100;
 
 /** A file operation that failed. `errno` is its name (ENOENT…), or empty when a rule of this file refused it. */
 export class HostError extends HotPatchError {
@@ -352,11 +354,13 @@ export async function readProcess(
   const reading = range ? readRange(path, range.offset, range.length) : readToEnd(path);
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    let left = PROC_INTERVALS;
+    timer = setInterval(() => {
+      if (--left > 0) return;
       heldBack.add(path);
       reading.catch(() => undefined).finally(() => heldBack.delete(path));
       reject(late());
-    }, PROC_TIMEOUT);
+    }, PROC_INTERVAL);
   });
   try {
     return await Promise.race([reading, timeout]);
@@ -365,7 +369,7 @@ export async function readProcess(
       ? new HostError('file-not-found', `${path} does not exist`, 'ENOENT', path)
       : failed('read', path, error);
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
 

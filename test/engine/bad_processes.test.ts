@@ -8,6 +8,7 @@ import { PT_NOTE } from '../../extension/engine/elf/constants';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Target } from '../../extension/engine/engine';
+import { readProcess } from '../../extension/engine/host';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
 
@@ -134,4 +135,13 @@ describe('nothing to choose from', () => {
       }
     }),
   );
+});
+
+describe('a read of /proc', () => {
+  it('is not taken for one that the kernel holds back while the engine computes', async () => {
+    const reading = readProcess(process.pid, 'maps');
+    const end = performance.now() + 2_100; // longer than a read may take
+    while (performance.now() < end);
+    assert.ok((await reading).includes('[stack]'));
+  });
 });
