@@ -1,6 +1,7 @@
 // What an ordinary link would supply and the program did not need until the edit: helpers of the compiler's library, the
 // static part of the C library, and the name of a library that is not loaded.
 import { strict as assert } from 'node:assert';
+import { utimesSync } from 'node:fs';
 import { inSession, Unit } from '../support/session';
 
 const builds = [
@@ -80,6 +81,35 @@ long value(long n) { return n + 1; }
       assert.equal(await unit.program.exit(), 0);
     }),
   );
+
+  for (const [compiler, optimise] of [builds[0], builds[3]])
+    it(
+      `gets it from a static library of the build, unless that is older than its source (${compiler} ${optimise})`,
+      inSession(async (session) => {
+        session.write('used.c', 'long used(long n) { return n + 1; }\n');
+        session.write(
+          'twice.c',
+          'static long calls;\nlong twice(long n) { calls++; return n * 2 + calls; }\n',
+        );
+        session.write('newer.c', 'long newer(long n) { return n; }\n');
+        for (const name of ['used', 'twice', 'newer'])
+          await session.run(compiler, [optimise, '-g', '-c', `${name}.c`, '-o', `${name}.o`]);
+        await session.run('ar', ['rcs', 'libparts.a', 'used.o', 'twice.o', 'newer.o']);
+        const unit = await Unit.start(
+          session,
+          'long used(long n), twice(long n), newer(long n);\nlong value(long n) { return used(n); }\n',
+          { language: 'c', compiler, flags: [optimise, '-g'], linkFlags: ['libparts.a'] },
+        );
+        assert.equal(await unit.value(4), 5);
+        await unit.editAndPatch('return used(n)', 'return twice(n)');
+        assert.equal(await unit.value(4), 9);
+        await unit.editAndPatch('return twice(n)', 'return twice(n) + 10');
+        assert.equal(await unit.value(4), 20);
+        await unit.editAndPatch('return twice(n) + 10', 'return used(n)', 'reverted');
+        utimesSync(session.path('newer.c'), 4e9, 4e9);
+        await unit.editAndBeRefused('return used(n)', 'return newer(n)', 'unresolved-symbol');
+      }),
+    );
 
   it(
     'is told the library that has it, when the process has not loaded it',

@@ -1,5 +1,6 @@
-// What an ordinary link would supply: functions of the compiler's and the C library's static parts, which the program did
-// not need until this edit (`__divti3` of libgcc.a, `atexit` of libc_nonshared.a). A member becomes a unit of the patch.
+// What an ordinary link would supply: functions of the compiler's and the C library's static parts (`__divti3` of
+// libgcc.a, `atexit` of libc_nonshared.a), and of static libraries of the build, which the program did not need until this
+// edit. A member becomes a unit of the patch.
 import { NO_DECLARATIONS } from '../compare/static_variables';
 import { UnitComparison } from '../compare/unit';
 import type { CompileEntry } from '../context';
@@ -10,6 +11,7 @@ import { ObjectFile } from '../elf/object';
 import { readExports } from '../elf/symbol_versions';
 import { isThere } from '../host';
 import { HotPatchError } from '../model/errors';
+import { builtMember } from './built_archives';
 import type { Save } from './progress';
 import type { ModulePlan, UnitPlan } from './unit';
 
@@ -55,27 +57,32 @@ async function unitDefining(
     if (path === undefined || !isThere(path)) continue;
     const member = new Archive(path).defining(symbol);
     const object = member && objectOf(path, member);
-    if (!object) continue;
-    save.context.log('info', `${symbol} is taken from ${object.source}`);
-    return {
-      comparison: new UnitComparison(object, plan.live.image, plan.live.bodies, {
-        entries: () => undefined,
-        decides: () => false,
-        closures: { fresh: () => undefined, of: () => undefined },
-        declarations: NO_DECLARATIONS,
-      }),
-      roles: new Map(),
-      start: [],
-      fixes: [],
-      guards: [],
-      conventions: undefined,
-      mayUseIpaRa: false,
-      reverts: [],
-      problems: [],
-      warnings: [],
-    };
+    if (object) return unitOf(save, plan, symbol, object);
   }
-  return undefined;
+  const built = builtMember(entry.database, symbol);
+  const object = built && objectOf(built.path, built.member);
+  return object && unitOf(save, plan, symbol, object);
+}
+
+function unitOf(save: Save, plan: ModulePlan, symbol: string, object: ObjectFile): UnitPlan {
+  save.context.log('info', `${symbol} is taken from ${object.source}`);
+  return {
+    comparison: new UnitComparison(object, plan.live.image, plan.live.bodies, {
+      entries: () => undefined,
+      decides: () => false,
+      closures: { fresh: () => undefined, of: () => undefined },
+      declarations: NO_DECLARATIONS,
+    }),
+    roles: new Map(),
+    start: [],
+    fixes: [],
+    guards: [],
+    conventions: undefined,
+    mayUseIpaRa: false,
+    reverts: [],
+    problems: [],
+    warnings: [],
+  };
 }
 
 /** Undefined for a member whose own initialisation would have to run, or that has variables of each thread. */
