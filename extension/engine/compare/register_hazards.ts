@@ -232,7 +232,7 @@ function withCallees<K>(uses: ReadonlyMap<K, Use<K>>, unknown: RegisterSet): Map
 class LiveRegisters {
   private readonly decoded = new Map<number, RegisterEffects[] | undefined>();
   private readonly entries: { start: number; end: number; fn: ObjectFunction; live: LiveFunction }[];
-  private readonly originals: ReadonlyMap<LiveFunction, number>;
+  private usedByOriginals: ReadonlyMap<LiveFunction, number> | undefined;
   private readonly always = new Map<LiveFunction, number>();
   readonly arch: Architecture;
   private readonly callerSaved: RegisterSet;
@@ -243,7 +243,11 @@ class LiveRegisters {
     this.entries = comparison.functions
       .flatMap(({ fn, live }) => (live ? [{ start: live.entry, end: live.entry + live.size, fn, live }] : []))
       .sort((a, b) => a.start - b.start);
-    this.originals = withCallees(
+  }
+
+  usedByOriginal(fn: LiveFunction): number {
+    // All of them are decoded for it: only when somebody relies on one.
+    this.usedByOriginals ??= withCallees(
       new Map(
         this.entries.map(({ live }) => [
           live,
@@ -252,10 +256,7 @@ class LiveRegisters {
       ),
       this.callerSaved,
     );
-  }
-
-  usedByOriginal(fn: LiveFunction): number {
-    return this.originals.get(fn) ?? this.callerSaved;
+    return this.usedByOriginals.get(fn) ?? this.callerSaved;
   }
 
   /** What its original and every version of it use. */
