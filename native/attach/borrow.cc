@@ -246,8 +246,9 @@ Borrowing Borrower::run() {
     return Borrowing::unsafe;
   }
   reached(Step::seized, errand_.pid);
-  const std::uint64_t begin = monotonic_microseconds();
   if (!stop()) return Borrowing::failed;
+  // Until then it ran, or waited for its turn on a processor as it would have without us.
+  const std::uint64_t begin = monotonic_microseconds();
   reached(Step::stopped, errand_.pid);
   if (!get_context(tid_, context_)) {
     lost("before it was borrowed");
