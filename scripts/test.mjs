@@ -1,6 +1,6 @@
 // `npm test [SUITE…] [-- --grep TEXT]`: sets everything up, then runs mocha over dist/test and ends with one line
-// `N passed, N failed`. A suite is a folder or file under test/, e.g. `engine` or `engine/state`; without one, all
-// run but those that have a command of their own (test:programs, soak).
+// `N passed, N failed`, `, N skipped` behind it where tests do not run here. A suite is a folder or file under test/, e.g.
+// `engine` or `engine/state`; without one, all run but those that have a command of their own (test:programs, soak).
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { createRequire } from 'node:module';
@@ -53,14 +53,19 @@ for (const file of files) mocha.addFile(join(built, file));
 
 /** Tests that passed only at the second try: more than two of them are no stalled machine any more. */
 const retried = [];
+/** Tests that do not run here; the title says for want of what. */
+const skipped = [];
 const runner = mocha.run((failures) => {
+  for (const title of skipped) console.log(`SKIPPED ${title}`);
   for (const { title, error } of retried) console.log(`RETRIED ${title}\n  ${error?.stack ?? error}`);
   const tooMany = retried.length > 2;
   if (tooMany) console.log(`${retried.length} tests had to be retried, more than two`);
   const passes = runner.stats.passes;
-  if (runner.stats.pending > 0) console.log(`${runner.stats.pending} skipped`);
-  console.log(`${passes} passed, ${failures} failed`);
+  console.log(
+    `${passes} passed, ${failures} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`,
+  );
   process.exitCode = failures > 0 || passes === 0 || tooMany ? 1 : 0;
 });
 // The second try may fail for what the first one left behind: the error of the first is what tells the cause.
+runner.on('pending', (test) => skipped.push(test.fullTitle()));
 runner.on('retry', (test, error) => retried.push({ title: test.fullTitle(), error }));

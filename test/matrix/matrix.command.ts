@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { EngineWorld } from '../support/live_program';
 import { FAMILIES } from './constructs';
 import { type Cell, runConstructs } from './run';
-import { VARIANTS } from './variants';
+import { missing, VARIANTS } from './variants';
 
 const SIGNS: Record<Cell['outcome'], string> = {
   pass: '·',
@@ -49,7 +49,9 @@ export async function runMatrix(argv: readonly string[]): Promise<number> {
       }
     }
     const seconds = ((performance.now() - begin) / 1000).toFixed(0);
-    console.log(`${variant.id}: ${summary(cells.slice(count))} (${seconds} s)`);
+    const absent = missing(variant);
+    const told = absent === undefined ? summary(cells.slice(count)) : `not run: ${absent}`;
+    console.log(`${variant.id}: ${told} (${seconds} s)`);
   }
   console.log(`\n${variants.map(({ id }, index) => `${String(index + 1).padStart(3)} ${id}`).join('\n')}\n`);
   for (const [construct, row] of rows) console.log(`${construct.padEnd(36)}${row}`);

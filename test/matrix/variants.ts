@@ -10,7 +10,7 @@ export interface Variant {
   flags?: readonly string[];
   linkFlags?: readonly string[];
   module?: 'executable' | 'linked' | 'loaded';
-  /** Program without which the variant cannot be built. */
+  /** A program besides the compiler without which the variant cannot be built. */
   needs?: string;
   /** Every edit is meant to be refused with one of these. */
   refused?: readonly string[];
@@ -76,7 +76,6 @@ const versions: Variant[] = (
     compiler,
     version,
     level,
-    needs: `${compiler}${version}`,
   })),
 );
 
@@ -88,13 +87,16 @@ export function variant(id: string): Variant {
   return found;
 }
 
-/** Why a variant cannot be built here. */
-export function missing({ needs }: Variant): string | undefined {
-  if (needs === undefined || spawnSync('which', [needs]).status === 0) return undefined;
-  return `${needs} is not installed`;
-}
-
 export const compilersOf = ({ compiler, version = '' }: Variant): { c: string; cxx: string } => ({
   c: `${compiler}${version}`,
   cxx: `${compiler === 'gcc' ? 'g++' : 'clang++'}${version}`,
 });
+
+/** Why a variant cannot be built here: the programs that are missing, by name. */
+export function missing(variant: Variant): string | undefined {
+  const { c, cxx } = compilersOf(variant);
+  const absent = [c, cxx, ...(variant.needs === undefined ? [] : [variant.needs])].filter(
+    (program) => spawnSync('which', [program]).status !== 0,
+  );
+  return absent.length > 0 ? `${absent.join(', ')} not installed` : undefined;
+}

@@ -1,0 +1,10 @@
+// Other versions of the compilers than those that `gcc` and `clang` are here: each writes its own debug information, cold
+// parts and constants.
+import { describeMatrix } from './part';
+
+describeMatrix('gcc-11-O0', undefined, 'brief');
+describeMatrix('gcc-11-O2', undefined, 'brief');
+describeMatrix('gcc-12-O2', undefined, 'brief');
+describeMatrix('clang-14-O2', undefined, 'brief');
+describeMatrix('clang-19-O0', undefined, 'brief');
+describeMatrix('clang-19-O2', undefined, 'brief');
