@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { Caches } from '../../extension/engine/caches';
 import { createEngine } from '../../extension/engine/create_engine';
+import { createDemangler } from '../../extension/engine/process/demangle';
 import { inSession, Unit } from '../support/session';
 import { until } from '../support/until';
 
@@ -125,4 +126,18 @@ describe('two engines in one process', () => {
       }
     }),
   );
+});
+
+describe('the names of C++ functions', () => {
+  it('are asked for again after c++filt could not be run', async () => {
+    const demangle = createDemangler(new Caches(), () => undefined);
+    const path = process.env['PATH'];
+    process.env['PATH'] = '/nowhere';
+    try {
+      assert.deepEqual(await demangle(['_Z5valuei', 'main']), ['_Z5valuei', 'main']);
+    } finally {
+      process.env['PATH'] = path;
+    }
+    assert.deepEqual(await demangle(['_Z5valuei', 'main']), ['value(int)', 'main']);
+  });
 });

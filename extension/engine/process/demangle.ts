@@ -1,5 +1,6 @@
 // Display names of C++ symbols, by the `c++filt` of binutils (the assembler and linker every compile needs come with
-// it). One run for all names that are new; names are for people, so failure leaves them mangled and is no error.
+// it). One run for all names that are new; names are for people, so failure leaves them mangled this time and is no
+// error.
 import { spawn } from 'node:child_process';
 import type { Caches } from '../caches';
 import type { EngineContext } from '../context';
@@ -21,7 +22,6 @@ export function createDemangler(caches: Caches, log: EngineContext['log']): Engi
         unknown.forEach((symbol, index) => known.get(symbol, () => names[index] ?? symbol));
       } catch (error) {
         log('debug', `c++filt: ${String(error)}`);
-        for (const symbol of unknown) known.get(symbol, () => symbol);
       }
     }
     return symbols.map((symbol) => known.find(symbol) ?? symbol);
