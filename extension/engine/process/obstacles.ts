@@ -20,11 +20,12 @@ function noDescriptorFree(pid: number): string | undefined {
 /** The worker has begun with something and waits for a lock. Whose it is, the address tells: the loader's own data, or
  * the program's heap and the C library. */
 async function lockWaitedFor(pid: number, workerTid: number): Promise<string | undefined> {
-  const [call, address] = (readProcessText(pid, `task/${workerTid}/syscall`) ?? '').split(' ');
-  if (Number(call) !== hostArchitecture().futexCall || address === undefined) return undefined;
-  const at = Number(address);
   let path = '';
   try {
+    const waiting = await readProcess(pid, `task/${workerTid}/syscall`);
+    const [call, address] = waiting.toString('utf8').split(' ');
+    if (Number(call) !== hostArchitecture().futexCall || address === undefined) return undefined;
+    const at = Number(address);
     const mappings = parseMaps((await readProcess(pid, 'maps')).toString('utf8'));
     path = mappings.find(({ start, end }) => at >= start && at < end)?.path ?? '';
   } catch {

@@ -1,7 +1,6 @@
 // The programs that were built here, for the commands and debug configurations that start one: ELF executables below
 // the build directories and the workspace folders. Reads only.
-import { closeSync, openSync, readSync } from 'node:fs';
-import { access, constants, readdir, stat } from 'node:fs/promises';
+import { access, constants, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { CompileDatabases } from './compile_database';
@@ -40,11 +39,11 @@ async function isProgram(path: string): Promise<boolean> {
     return false;
   }
   const head = Buffer.alloc(18);
-  const file = openSync(path, 'r');
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    readSync(file, head, 0, head.length, 0);
+    await file.read(head, 0, head.length, 0);
   } finally {
-    closeSync(file);
+    await file.close();
   }
   // e_type ET_EXEC or ET_DYN; an object file (ET_REL) is no program.
   return (
