@@ -14,32 +14,31 @@ bool search_writable_memory(const MemoryMap &map, std::size_t limit,
                             void (*visit)(void *context, std::uintptr_t at, const std::uintptr_t *words,
                                           std::size_t count),
                             void *context) {
-  constexpr std::size_t chunk_pages = 64, page_words = arch::page_size / sizeof(std::uintptr_t);
+  constexpr std::size_t chunk = 64 * arch::page_size;
   List<std::uintptr_t> words;
-  if (!words.reserve(chunk_pages * page_words)) return false;
+  if (!words.reserve(chunk / sizeof(std::uintptr_t))) return false;
+  const PagesInUse pages;
   std::size_t searched = 0;
   for (const Mapping &mapping : map.mappings()) {
     if ((mapping.protection & PROT_READ) == 0 || (mapping.protection & PROT_WRITE) == 0) continue;
+    if (!pages.can_walk(mapping.end - mapping.start)) return false;
     for (std::uintptr_t at = mapping.start; at < mapping.end;) {
-      const std::size_t pages = std::min(chunk_pages, (mapping.end - at) / arch::page_size);
-      bool used[chunk_pages];
-      used_pages(at, pages, used);
-      for (std::size_t i = 0; i < pages;) {
+      const PagesInUse::Run run = pages.next(at, mapping.end);
+      for (at = run.start; at < run.end;) {
         // Page by page where the kernel has joined our own memory with that of others into one mapping.
-        std::size_t run = 0;
-        while (i + run < pages && used[i + run] && !is_own_memory(at + (i + run) * arch::page_size)) run++;
-        if (run == 0) {
-          i++;
+        std::size_t length = 0;
+        const std::size_t most = std::min(chunk, run.end - at);
+        while (length < most && !is_own_memory(at + length)) length += arch::page_size;
+        if (length == 0) {
+          at += arch::page_size;
           continue;
         }
-        const std::size_t length = run * arch::page_size;
-        const std::size_t read = read_memory(at + i * arch::page_size, words.begin(), length);
-        visit(context, at + i * arch::page_size, words.begin(), read / sizeof(std::uintptr_t));
+        const std::size_t read = read_memory(at, words.begin(), length);
+        visit(context, at, words.begin(), read / sizeof(std::uintptr_t));
         searched += length;
         if (searched > limit) return false;
-        i += run;
+        at += length;
       }
-      at += pages * arch::page_size;
     }
   }
   return true;

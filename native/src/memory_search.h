@@ -10,8 +10,8 @@
 
 namespace hot_fix {
 
-/** Gives `visit` the words, and their address, of the pages of writable memory in use, but the runtime's own, as far as they can be read.
- * False when the memory map cannot be read, memory is short or there are more than `limit` bytes. */
+/** Gives `visit` the words, and their address, of the pages of writable memory in use, but the runtime's own, as far as
+ * they can be read. False when memory is short, there are more than `limit` bytes, or too many pages to be walked in time. */
 bool search_writable_memory(const MemoryMap &map, std::size_t limit,
                             void (*visit)(void *context, std::uintptr_t at, const std::uintptr_t *words,
                                           std::size_t count),

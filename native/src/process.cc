@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <ctime>
@@ -120,21 +121,66 @@ void pause_microseconds(unsigned microseconds) {
   nanosleep(&time, nullptr);
 }
 
-void used_pages(std::uintptr_t start, std::size_t count, bool *used) {
-  for (std::size_t i = 0; i < count; i++) used[i] = true;
-  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  if (pagemap < 0) return;
-  // Documentation/admin-guide/mm/pagemap.rst: one word a page; bit 63 present, bit 62 swapped.
-  std::uint64_t entries[256];
-  for (std::size_t done = 0; done < count;) {
-    const std::size_t wanted = count - done < 256 ? count - done : 256;
-    const auto offset = static_cast<off_t>((start / arch::page_size + done) * sizeof *entries);
-    const ssize_t length = pread(pagemap, entries, wanted * sizeof *entries, offset);
-    if (length != static_cast<ssize_t>(wanted * sizeof *entries)) break;
-    for (std::size_t i = 0; i < wanted; i++) used[done + i] = (entries[i] >> 62) != 0;
-    done += wanted;
+namespace {
+
+// <linux/fs.h> since Linux 6.7 (Documentation/admin-guide/mm/pagemap.rst): which pages of a range are of some kind.
+struct PageRegion {
+  std::uint64_t start, end, categories;
+};
+struct PageScan {
+  std::uint64_t size, flags, start, end, walk_end, regions, region_count, max_pages;
+  std::uint64_t inverted, all_of, any_of, returned;
+};
+constexpr std::uint64_t is_present = 1 << 3, is_swapped = 1 << 4;
+
+/** How many regions were found, one at most; below 0 when the kernel cannot tell. */
+int scan_pages(int pagemap, std::uintptr_t start, std::uintptr_t end, PageRegion &region) {
+  PageScan scan{};
+  scan.size = sizeof scan;
+  scan.start = start;
+  scan.end = end;
+  scan.regions = reinterpret_cast<std::uintptr_t>(&region);
+  scan.region_count = 1;
+  scan.any_of = is_present | is_swapped;
+  scan.returned = is_present;
+  return ioctl(pagemap, _IOWR('f', 16, PageScan), &scan);
+}
+
+} // namespace
+
+PagesInUse::PagesInUse() : pagemap_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {
+  PageRegion region{};
+  scans_ = pagemap_ >= 0 && scan_pages(pagemap_, arch::page_size, 2 * arch::page_size, region) >= 0;
+}
+
+PagesInUse::~PagesInUse() {
+  if (pagemap_ >= 0) close(pagemap_);
+}
+
+PagesInUse::Run PagesInUse::next(std::uintptr_t start, std::uintptr_t end) const {
+  if (pagemap_ < 0) return {start, end};
+  if (scans_) {
+    PageRegion region{};
+    const int found = scan_pages(pagemap_, start, end, region);
+    return found < 0 ? Run{start, end} : found == 0 ? Run{end, end} : Run{region.start, region.end};
   }
-  close(pagemap);
+  // One word a page; bit 63: present, bit 62: swapped.
+  std::uint64_t entries[256];
+  for (std::uintptr_t at = start; at < end;) {
+    const std::size_t wanted = std::min<std::size_t>((end - at) / arch::page_size, sizeof entries / sizeof *entries);
+    const auto offset = static_cast<off_t>(at / arch::page_size * sizeof *entries);
+    const auto bytes = static_cast<ssize_t>(wanted * sizeof *entries);
+    if (pread(pagemap_, entries, wanted * sizeof *entries, offset) != bytes) return {at, end};
+    const auto is_used = [](std::uint64_t entry) { return (entry >> 62) != 0; };
+    const std::uint64_t *first = std::find_if(entries, entries + wanted, is_used);
+    const std::uint64_t *last = std::find_if_not(first, const_cast<const std::uint64_t *>(entries + wanted), is_used);
+    const auto address = [&](const std::uint64_t *entry) {
+      return at + static_cast<std::uintptr_t>(entry - entries) * arch::page_size;
+    };
+    if (first != last) return {address(first), address(last)};
+    at = address(entries + wanted);
+  }
+  return {end, end};
 }
 
 std::size_t read_memory(std::uintptr_t address, void *to, std::size_t length) {

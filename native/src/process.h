@@ -52,11 +52,30 @@ std::uint64_t unix_milliseconds();
 /** Sleeps; signals do not shorten it below its purpose, which is only not to spin. */
 void pause_microseconds(unsigned microseconds);
 
-/** Tells for each of `count` pages whether it is in use: in memory, or swapped out. All are, where the system does
- * not say. */
-void used_pages(std::uintptr_t start, std::size_t count, bool *used);
-
 /** Copies from an address of this process that may not be mapped. Returns the bytes copied, 0 when there are none. */
 std::size_t read_memory(std::uintptr_t address, void *to, std::size_t length);
+
+/** Finds the pages of this process that are in use: in memory, or swapped out. All are, where the system does not say. */
+class PagesInUse {
+public:
+  struct Run {
+    std::uintptr_t start, end;
+  };
+  PagesInUse();
+  ~PagesInUse();
+  PagesInUse(const PagesInUse &) = delete;
+  PagesInUse &operator=(const PagesInUse &) = delete;
+
+  /** The first run of them in [start, end), which is made of whole pages; an empty one at `end` when there is none. */
+  Run next(std::uintptr_t start, std::uintptr_t end) const;
+
+  /** Whether so many bytes are walked in less than a second. The shadow of the address sanitizer has 14 TiB, which a
+   * kernel before 6.7 tells of page by page. */
+  bool can_walk(std::size_t length) const { return scans_ || length <= std::size_t{64} << 30; }
+
+private:
+  int pagemap_;
+  bool scans_; // the kernel passes over what was never touched
+};
 
 } // namespace hot_fix

@@ -122,43 +122,46 @@ bool is_inside(const List<CodeRange> &patches, const Mapping &mapping) {
   });
 }
 
-/** Whether the pages may hold pointers: memory that was never touched does not. */
-bool is_in_use(std::uintptr_t start, std::size_t length) {
-  bool used[search_pages];
-  used_pages(start, length / arch::page_size, used);
-  return std::any_of(used, used + length / arch::page_size, [](bool is_used) { return is_used; });
+/** Searches one mapping; adds the bytes that were read. False when they cannot be. */
+bool search_mapping(List<CodeRange> &patches, const PagesInUse &pages, const Mapping &mapping,
+                    List<std::uintptr_t> &words, std::size_t &searched) {
+  const bool is_code = (mapping.protection & PROT_EXEC) != 0 && (mapping.protection & PROT_WRITE) == 0;
+  if (!is_code && !pages.can_walk(mapping.end - mapping.start)) return false;
+  for (std::uintptr_t at = mapping.start; at < mapping.end && !patches.empty();) {
+    // Memory that was never touched holds no pointers.
+    const PagesInUse::Run run = is_code ? PagesInUse::Run{at, mapping.end} : pages.next(at, mapping.end);
+    for (at = run.start; at < run.end;) {
+      const std::size_t length = std::min<std::size_t>(search_pages * arch::page_size, run.end - at);
+      if (read_memory(at, words.begin(), length) != length) return false;
+      if (is_code) {
+        keep_unreferenced_by_code(patches, at, reinterpret_cast<const std::uint8_t *>(words.begin()), length);
+      } else {
+        // Page by page: the kernel joins our own memory with that of others into one mapping.
+        for (std::size_t page = 0; page < length; page += arch::page_size) {
+          if (is_own_memory(at + page)) continue;
+          keep_unreferenced(patches, words.begin() + page / sizeof(std::uintptr_t),
+                            arch::page_size / sizeof(std::uintptr_t));
+        }
+        searched += length;
+        if (searched > most_memory) return false;
+      }
+      at += length;
+    }
+  }
+  return true;
 }
 
 /** Searches once, leaving out the patches that are to go: false when that cannot be done completely. */
 bool search_memory(List<CodeRange> &patches) {
   MemoryMap map;
   List<std::uintptr_t> words;
-  constexpr std::size_t page_words = arch::page_size / sizeof(std::uintptr_t);
-  if (!map.read() || !words.reserve(search_pages * page_words)) return false;
+  if (!map.read() || !words.reserve(search_pages * arch::page_size / sizeof(std::uintptr_t))) return false;
+  const PagesInUse pages;
   std::size_t searched = 0;
-  for (const Mapping &mapping : map.mappings()) {
-    if (!is_searched(mapping) || is_inside(patches, mapping)) continue;
-    for (std::uintptr_t at = mapping.start; at < mapping.end && !patches.empty();) {
-      const std::size_t length = std::min<std::size_t>(search_pages * arch::page_size, mapping.end - at);
-      if ((mapping.protection & PROT_EXEC) != 0 && (mapping.protection & PROT_WRITE) == 0) {
-        const std::size_t count = read_memory(at, words.begin(), length);
-        if (count != length) return false;
-        keep_unreferenced_by_code(patches, at, reinterpret_cast<const std::uint8_t *>(words.begin()), count);
-      } else if (is_in_use(at, length)) {
-        if (read_memory(at, words.begin(), length) != length) return false;
-        const std::size_t count = length / sizeof(std::uintptr_t);
-        // Page by page: the kernel joins our own memory with that of others into one mapping.
-        for (std::size_t i = 0; i < count; i += page_words) {
-          if (is_own_memory(at + i * sizeof(std::uintptr_t))) continue;
-          keep_unreferenced(patches, words.begin() + i, std::min(page_words, count - i));
-        }
-        searched += length;
-      }
-      if (searched > most_memory) return false;
-      at += length;
-    }
-  }
-  return true;
+  return std::all_of(map.mappings().begin(), map.mappings().end(), [&](const Mapping &mapping) {
+    if (!is_searched(mapping) || is_inside(patches, mapping)) return true;
+    return search_mapping(patches, pages, mapping, words, searched);
+  });
 }
 
 /** Removes the ranges that anything refers to, among it patches that turned out to stay. */

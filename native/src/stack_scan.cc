@@ -73,6 +73,7 @@ namespace {
  * guard page, as far as it is in use. A running thread's stack is among them, and that of a blocked one whose handler
  * runs on another. Stacks in `known` were scanned already. */
 void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &known, Words which, Ranges &ranges) {
+  const PagesInUse pages;
   const Mapping *below = nullptr;
   int pseudo_tid = -1;
   for (const Mapping &mapping : map.mappings()) {
@@ -86,14 +87,10 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
     if (which == Words::frames && is_left_stack(mapping.start, mapping.end)) continue;
     pseudo_tid--;
     const std::uintptr_t start = mapping.end - std::min(mapping.end - mapping.start, most_stack);
-    for (std::uintptr_t page = start; page < mapping.end;) {
-      bool used[256];
-      const std::size_t length = std::min<std::size_t>(sizeof used * arch::page_size, mapping.end - page);
-      used_pages(page, length / arch::page_size, used);
-      for (std::size_t i = 0; i < length / arch::page_size; i++, page += arch::page_size) {
-        if (!used[i]) continue; // reading it would only give it memory
-        if (is_own_memory(page)) continue;
-        count_words(page, page + arch::page_size, pseudo_tid, which, ranges);
+    for (std::uintptr_t at = start; at < mapping.end;) {
+      const PagesInUse::Run run = pages.next(at, mapping.end); // reading others would only give them memory
+      for (at = run.start; at < run.end; at += arch::page_size) {
+        if (!is_own_memory(at)) count_words(at, at + arch::page_size, pseudo_tid, which, ranges);
       }
     }
   }

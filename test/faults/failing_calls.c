@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,7 +21,7 @@
 enum call {
   c_open, c_openat, c_read, c_pread, c_write, c_pwrite, c_close, c_fstat, c_fstatat, c_stat, c_mkdirat, c_fchmod,
   c_renameat, c_unlinkat, c_readlink, c_lseek, c_mmap, c_mprotect, c_munmap, c_process_vm_readv, c_membarrier,
-  c_getdents64, c_rt_sigaction, c_tgkill, call_count
+  c_getdents64, c_rt_sigaction, c_tgkill, c_ioctl, call_count
 };
 
 /** The shared file. */
@@ -82,6 +83,14 @@ int close(int descriptor) {
   const int result = REAL(close)(descriptor);
   if (failed) errno = plan->error;
   return failed ? -1 : result;
+}
+
+int ioctl(int descriptor, unsigned long request, ...) {
+  va_list rest;
+  va_start(rest, request);
+  void *argument = va_arg(rest, void *);
+  va_end(rest);
+  return fails(c_ioctl) ? -1 : REAL(ioctl)(descriptor, request, argument);
 }
 
 #define TRANSFER(name, pointer, parameters, arguments, half)                                                           \

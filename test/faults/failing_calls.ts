@@ -52,6 +52,7 @@ const CALLS: [string, number[]][] = [
   ['getdents64', [EIO]],
   ['rt_sigaction', [EINVAL]],
   ['tgkill', [EPERM]],
+  ['ioctl', [EINVAL]],
 ];
 
 const source = `

@@ -223,6 +223,24 @@ describe('code that is on a stack', () => {
   );
 
   it(
+    'is looked for in time in a program that has terabytes, as the address sanitizer has for its shadow',
+    inRuntimeSession(async (session) => {
+      const text = waiting.replace(
+        'puts("ready");',
+        `mmap(0, 14ul << 40, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED
+           ? puts("no memory") : puts("ready");`,
+      );
+      const process = await session.run(`#include <sys/mman.h>\n${text}`, { flags: ['-rdynamic'] });
+      assert.deepEqual(process.program.lines, ['ready']);
+      for (const n of [1, 2, 3]) {
+        await process.patch(newOuter.replace('+ 2', `+ ${n}`), { outer: 'new_outer' });
+        await process.ask('');
+      }
+      assert.equal((await process.done('status')).functions[0]!.version, 3);
+    }),
+  );
+
+  it(
     'is unmapped when nothing needs it, and in the end forgotten with its file',
     inRuntimeSession(async (session) => {
       const process = await session.run(waiting, { flags: ['-rdynamic'] });
