@@ -8,6 +8,10 @@
 #include <elf.h>
 #include <ucontext.h>
 
+/** Of functions that read or write code by single accesses: the thread sanitizer, which the tests use, keeps no record of
+ * code, and would fault where it looked for one. */
+#define HOT_FIX_ACCESSES_CODE __attribute__((no_sanitize("thread")))
+
 namespace hot_fix::arch {
 
 inline constexpr char name[] = "x86_64";
@@ -64,7 +68,7 @@ inline bool is_single_store(std::uintptr_t address, std::size_t length) { return
 
 /** Stores bytes of which is_single_store() holds, by a compare-and-exchange of their block: what others write beside
  * them at that moment, a debugger its breakpoints, is not lost. */
-inline void store_at_once(std::uintptr_t address, const std::uint8_t *bytes, std::size_t length) {
+HOT_FIX_ACCESSES_CODE inline void store_at_once(std::uintptr_t address, const std::uint8_t *bytes, std::size_t length) {
   const std::uintptr_t offset = address & 15;
   if ((address & 7) + length <= 8) {
     auto *word = reinterpret_cast<std::uint64_t *>(address & ~std::uintptr_t{7});

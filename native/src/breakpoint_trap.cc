@@ -66,6 +66,10 @@ void pass_on(int signal, siginfo_t *info, void *context) {
   }
 }
 
+HOT_FIX_ACCESSES_CODE bool holds_breakpoint(std::uintptr_t address) {
+  return __atomic_load_n(reinterpret_cast<const std::uint8_t *>(address), __ATOMIC_SEQ_CST) == arch::breakpoint;
+}
+
 void handle_trap(int signal, siginfo_t *info, void *context) {
   const int saved = errno;
   auto *interrupted = static_cast<ucontext_t *>(context);
@@ -84,9 +88,7 @@ void handle_trap(int signal, siginfo_t *info, void *context) {
   wait_while_held();
   // Once the int3 is gone, whatever stands there now is to be executed; else the entry is being changed, and the
   // thread goes where it will lead.
-  const bool is_gone =
-      __atomic_load_n(reinterpret_cast<const std::uint8_t *>(address), __ATOMIC_SEQ_CST) != arch::breakpoint;
-  if (!is_gone) arch::set_program_counter(interrupted, function->divert_to.load(std::memory_order_acquire));
+  if (holds_breakpoint(address)) arch::set_program_counter(interrupted, function->divert_to.load(std::memory_order_acquire));
   errno = saved;
 }
 

@@ -8,10 +8,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "poison.h"
 
 namespace hot_fix {
 namespace {
+
+// Under the address sanitizer nobody may touch what lies behind the bytes that were asked for.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t red_zone = 16;
+void forbid(void *start, std::size_t size) { ASAN_POISON_MEMORY_REGION(start, size); }
+void allow(void *start, std::size_t size) { ASAN_UNPOISON_MEMORY_REGION(start, size); }
+#else
+constexpr std::size_t red_zone = 0;
+void forbid(void *, std::size_t) {}
+void allow(void *, std::size_t) {}
+#endif
 
 struct Range {
   std::uintptr_t start;
@@ -31,13 +46,14 @@ constexpr std::size_t round_to_pages(std::size_t size) { return (size + arch::pa
 
 } // namespace
 
-void *map_pages(std::size_t size) {
-  size = round_to_pages(size);
+void *map_pages(std::size_t wanted) {
+  const std::size_t size = round_to_pages(wanted);
   void *pages = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) return nullptr;
   if (own_range_count < sizeof own_ranges / sizeof *own_ranges) {
     own_ranges[own_range_count++] = {reinterpret_cast<std::uintptr_t>(pages), size};
   }
+  forbid(static_cast<char *>(pages) + wanted, size - wanted);
   return pages;
 }
 
@@ -47,6 +63,7 @@ void unmap_pages(void *pages, std::size_t size) {
   for (std::size_t i = 0; i < own_range_count; i++) {
     if (own_ranges[i].start == start) own_ranges[i] = own_ranges[--own_range_count];
   }
+  allow(pages, round_to_pages(size));
   munmap(pages, round_to_pages(size));
 }
 
@@ -57,17 +74,19 @@ bool is_own_memory(std::uintptr_t address) {
   return false;
 }
 
-void *allocate_record(std::size_t size) {
-  size = (size + 15) & ~static_cast<std::size_t>(15);
-  if (size > record_chunk) return map_pages(size);
+void *allocate_record(std::size_t wanted) {
+  const std::size_t size = ((wanted + 15) & ~static_cast<std::size_t>(15)) + red_zone;
+  if (size > record_chunk) return map_pages(wanted);
   if (static_cast<std::size_t>(record_end - record_next) < size) {
     void *chunk = map_pages(record_chunk);
     if (chunk == nullptr) return nullptr;
     record_next = static_cast<char *>(chunk);
     record_end = record_next + record_chunk;
+    forbid(chunk, record_chunk);
   }
   void *record = record_next;
   record_next += size;
+  allow(record, wanted);
   return record;
 }
 

@@ -11,6 +11,15 @@
 #include "poison.h"
 
 namespace hot_fix {
+namespace {
+
+HOT_FIX_ACCESSES_CODE void store_one_by_one(std::uintptr_t address, const std::uint8_t *bytes, std::size_t length) {
+  for (std::size_t i = 0; i < length; i++) {
+    __atomic_store_n(reinterpret_cast<std::uint8_t *>(address) + i, bytes[i], __ATOMIC_SEQ_CST);
+  }
+}
+
+} // namespace
 
 PageProtection::~PageProtection() { close(); }
 
@@ -86,9 +95,7 @@ bool PageProtection::write(std::uintptr_t address, const std::uint8_t *bytes, st
     arch::store_at_once(address, bytes, length);
     return true;
   }
-  for (std::size_t i = 0; i < length; i++) {
-    __atomic_store_n(reinterpret_cast<std::uint8_t *>(address) + i, bytes[i], __ATOMIC_SEQ_CST);
-  }
+  store_one_by_one(address, bytes, length);
   return true;
 }
 

@@ -21,6 +21,7 @@ import {
   type RuntimeSession,
   runtimeLibrary,
 } from '../support/runtime_process';
+import { preloadedBefore } from '../support/sanitizers';
 
 const { EACCES, EDQUOT, EINVAL, EIO, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno;
 /** Half of the bytes are transferred. */
@@ -259,7 +260,7 @@ async function startWorld(session: RuntimeSession, name: string, flags: string[]
   const control = session.path(`${name}.plan`);
   const plan = new Plan(control);
   const process = await session.start(session.compile(name, source, { flags }), {
-    env: { LD_PRELOAD: `${library} ${runtimeLibrary}`, FAILING_CALLS: control },
+    env: { LD_PRELOAD: [...preloadedBefore, library, runtimeLibrary].join(' '), FAILING_CALLS: control },
   });
   return new World(process, plan);
 }

@@ -4,6 +4,10 @@ import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { mappings } from '../support/memory';
 import { inRuntimeSession, type Status } from '../support/runtime_process';
+import { notUnderSanitizers } from '../support/sanitizers';
+
+/** The heap of a sanitizer lies above guard pages, as a stack does, and the unwinder's records of a patch are in it. */
+const heapLikeStacks = 'patches stay, as their heap is taken for stacks';
 
 /** The bytes behind the first one lead to a negative address: entries have to be closed. */
 const lowAddresses = '-no-pie';
@@ -198,6 +202,7 @@ describe('code that is on a stack', () => {
   it(
     'keeps its patch in memory; a patch that nothing needs is unmapped, and comes back for a revert',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers(heapLikeStacks);
       const process = await session.run(waiting, { flags: ['-rdynamic'] });
       // Constants may be pointed to from anywhere: this one stays.
       const text =
@@ -225,6 +230,7 @@ describe('code that is on a stack', () => {
   it(
     'is looked for in time in a program that has terabytes, as the address sanitizer has for its shadow',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers('it gives programs no such places in memory', 'thread');
       const text = waiting.replace(
         'puts("ready");',
         `mmap(0, 14ul << 40, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED
@@ -243,6 +249,7 @@ describe('code that is on a stack', () => {
   it(
     'is unmapped when nothing needs it, and in the end forgotten with its file',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers(heapLikeStacks);
       const process = await session.run(waiting, { flags: ['-rdynamic'] });
       const files = [1, 2].map((n) => {
         const built = process.patchFile(newOuter.replace('+ 2', `+ ${n}`), { outer: 'new_outer' });

@@ -22,7 +22,7 @@ describe('a system call of the runtime that fails', () => {
 describe('a disk that is full when the program starts', () => {
   it('has the runtime announce itself once there is room again', async function () {
     if (process.getuid!() !== 0) this.skip(); // mounting takes root
-    await inRuntimeSession(async (session) => {
+    const test = inRuntimeSession(async (session) => {
       const disk = session.path('run');
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'hot_patch_test', disk]);
       try {
@@ -51,6 +51,7 @@ describe('a disk that is full when the program starts', () => {
       } finally {
         execFileSync('umount', ['-l', disk]);
       }
-    })();
+    });
+    await test.call(this);
   });
 });

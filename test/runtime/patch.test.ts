@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readMemory } from '../support/memory';
 import { inRuntimeSession, type RuntimeProcess, type RuntimeSession } from '../support/runtime_process';
+import { notUnderSanitizers } from '../support/sanitizers';
 
 const source = `
 #include <stdio.h>
@@ -128,6 +129,7 @@ describe('a generated patch', () => {
   it(
     'reaches a target beyond 2 GiB over an island',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers('it gives programs no such places in memory', 'thread');
       const process = await start(session);
       const far = { address: 0x7000_0000_0000n };
       const [patched] = (await process.patch(returning(5), { value: 'new_value' }, far)).functions;

@@ -21,7 +21,7 @@ import type { Program } from '../support/program';
 import {
   includeDirectory,
   inRuntimeSession,
-  runtimeLibrary,
+  preload,
   RuntimeProcess,
   type RuntimeSession,
 } from '../support/runtime_process';
@@ -226,10 +226,10 @@ describe('a program that gives up its rights', () => {
         mkdirSync(session.path(`run-${USER}`), { mode: 0o700 });
         chownSync(session.path(`run-${USER}`), USER, USER);
         const rights = [`--reuid=${USER}`, `--regid=${USER}`, ...words];
-        const env = { ...process.env, LD_PRELOAD: runtimeLibrary };
+        const env = { ...process.env, LD_PRELOAD: preload };
         for (let round = 0; round < 20; round++) execFileSync('setpriv', [...rights, 'true'], { env });
         const program = await session.startCommand('env', [
-          `LD_PRELOAD=${runtimeLibrary}`,
+          `LD_PRELOAD=${preload}`,
           `XDG_RUNTIME_DIR=${session.path(`run-${USER}`)}`,
           ...['setpriv', ...rights, silent],
         ]);

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { inRuntimeSession, RuntimeProcess, type RuntimeSession } from '../support/runtime_process';
 import { addTo, embedded, init, program, returning, workers } from '../support/guest_program';
+import { notUnderSanitizers } from '../support/sanitizers';
 
 describe('a program with the runtime', () => {
   for (const runtime of ['embedded', 'preloaded', 'both'] as const) {
@@ -139,6 +140,7 @@ describe('a program with the runtime', () => {
   it(
     'keeps its signals when no thread can be started',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers('they need memory themselves at that moment');
       const again = `
         struct rlimit all, none;
         getrlimit(RLIMIT_AS, &all);
@@ -243,6 +245,7 @@ describe('a program that owns signals', () => {
   it(
     'loses none of the handlers that it installs while an entry is closed',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers('their sigaction stands before that of the runtime, which parks the threads then');
       const process = await session.run(
         program(
           'pthread_t t; pthread_create(&t, 0, install, 0);',

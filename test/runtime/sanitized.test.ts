@@ -1,7 +1,7 @@
-// What the runtime reads from files, compiled with the address and undefined-behaviour sanitizers and fed with mutations
-// of what engines write: the start of `npm run fuzz native`, the same inputs in every run.
+// The runtime's code under sanitizers: parts of `npm run test:sanitized`, and the start of `npm run fuzz native`, in which
+// what it reads from files is mutated, the same in every run.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from '../support/paths';
 
@@ -13,4 +13,18 @@ describe('the code of the runtime that reads files', () => {
     assert.match(output, /^native patch_file: 20000 executions, 0 findings$/m);
     assert.match(output, /^native unwind_records: 20000 executions, 0 findings$/m);
   });
+});
+
+describe('the runtime in a process', () => {
+  for (const [name, sanitizers] of [
+    ['address', 'the address and undefined-behaviour sanitizers'],
+    ['thread', 'the thread sanitizer'],
+  ] as const) {
+    it(`passes a part of its tests under ${sanitizers}`, () => {
+      const args = [join(root, 'scripts', 'sanitized.mjs'), name, '--part'];
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.equal(status, 0, `${stdout}\n${stderr}`);
+      assert.match(stdout, /^ +\d+ passing/m);
+    });
+  }
 });

@@ -15,13 +15,25 @@ import {
 import { dirname, join } from 'node:path';
 import { mappings, readMemory } from './memory';
 import { type PatchContent, type PatchedFunction, type PatchedModule, writePatchFile } from './patch_file';
-import { dist } from './paths';
 import { Program } from './program';
+import {
+  failOnFindings,
+  linkedBefore,
+  nativeDirectory,
+  NotUnderSanitizers,
+  notUnderSanitizers,
+  preloadedBefore,
+  sanitizerEnvironment,
+} from './sanitizers';
 import { removeTemporaryDirectory, temporaryDirectory } from './temporary';
 
-export const runtimeLibrary = join(dist, 'native', 'lib', 'libhot_fix.so');
-export const staticLibrary = join(dist, 'native', 'lib', 'libhot_fix.a');
-export const includeDirectory = join(dist, 'native', 'include');
+export const runtimeLibrary = join(nativeDirectory, 'lib', 'libhot_fix.so');
+export const staticLibrary = join(nativeDirectory, 'lib', 'libhot_fix.a');
+/** LD_PRELOAD of a program that gets the runtime by it. */
+export const preload = [...preloadedBefore, runtimeLibrary].join(' ');
+/** Arguments of the link of a program that has the runtime in it, before its objects and behind them. */
+export const embed = { before: linkedBefore, behind: [staticLibrary, '-ldl'] };
+export const includeDirectory = join(nativeDirectory, 'include');
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
 const patience = 60_000;
@@ -133,7 +145,7 @@ export class RuntimeSession {
   }
 
   get environment(): NodeJS.ProcessEnv {
-    return { ...process.env, XDG_RUNTIME_DIR: this.path('run') };
+    return { ...process.env, XDG_RUNTIME_DIR: this.path('run'), ...sanitizerEnvironment(this.directory) };
   }
 
   compile(
@@ -141,9 +153,11 @@ export class RuntimeSession {
     source: string,
     { language = 'c', flags = [], runtime }: ProgramOptions = {},
   ): string {
+    if (flags.some((flag) => flag.startsWith('-static')))
+      notUnderSanitizers('their libraries cannot be in a static program');
     const file = this.path(`${name}.${language === 'c' ? 'c' : 'cc'}`);
     writeFileSync(file, source);
-    const embedded = runtime === 'embedded' || runtime === 'both' ? [staticLibrary] : [];
+    const isEmbedded = runtime === 'embedded' || runtime === 'both';
     const compiler = language === 'c' ? 'gcc' : 'g++';
     const fixed = [
       '-O1',
@@ -153,7 +167,9 @@ export class RuntimeSession {
       '-Wl,--build-id',
       `-I${includeDirectory}`,
     ];
-    const args = [...fixed, ...flags, file, '-o', this.path(name), ...embedded, '-ldl'];
+    const before = isEmbedded ? embed.before : [];
+    const behind = isEmbedded ? embed.behind : ['-ldl'];
+    const args = [...before, ...fixed, ...flags, file, '-o', this.path(name), ...behind];
     execFileSync(compiler, args, { stdio: 'pipe' });
     return this.path(name);
   }
@@ -161,10 +177,10 @@ export class RuntimeSession {
   /** Starts a compiled program and waits for its first line, and for its runtime unless it has none. */
   async start(executable: string, options: ProgramOptions = {}): Promise<RuntimeProcess> {
     const { runtime = 'preloaded', env = {}, args = [], cwd = this.directory } = options;
-    const preload = runtime === 'preloaded' || runtime === 'both' ? { LD_PRELOAD: runtimeLibrary } : {};
+    const isPreloaded = runtime === 'preloaded' || runtime === 'both';
     const program = await Program.start(executable, args, {
       cwd,
-      env: { ...this.environment, ...preload, ...env },
+      env: { ...this.environment, ...(isPreloaded ? { LD_PRELOAD: preload } : {}), ...env },
     });
     this.programs.push(program);
     await program.line();
@@ -191,16 +207,26 @@ export class RuntimeSession {
 
   async dispose(): Promise<void> {
     await Promise.all(this.programs.map((program) => program.stop()));
-    removeTemporaryDirectory(this.directory);
+    try {
+      failOnFindings(this.directory);
+    } finally {
+      removeTemporaryDirectory(this.directory);
+    }
   }
 }
 
 /** Wraps the body of a test: its session lives as long as the test does. */
-export function inRuntimeSession(test: (session: RuntimeSession) => Promise<void>): () => Promise<void> {
-  return async () => {
+export function inRuntimeSession(
+  test: (session: RuntimeSession) => Promise<void>,
+): (this: Mocha.Context) => Promise<void> {
+  return async function () {
     const session = new RuntimeSession();
     try {
       await test(session);
+    } catch (error) {
+      if (!(error instanceof NotUnderSanitizers)) throw error;
+      console.log(`    not run under sanitizers: ${error.message}`);
+      this.skip();
     } finally {
       await session.dispose();
     }
