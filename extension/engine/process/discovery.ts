@@ -10,6 +10,16 @@ import { awaitAnnouncement, missingRuntime } from './missing_runtime';
 import type { ModuleCache } from './modules';
 import type { ProcessList } from './process_list';
 
+/** What is to be said of a program of which nothing tells what it was built from. */
+function strippedOf({ path, elf }: LiveModule): string | undefined {
+  if (elf.section('.debug_info') || elf.section('.symtab')) return undefined;
+  const link = elf.section('.gnu_debuglink');
+  // A name that ends with a NUL, and a checksum (GDB, "Separate Debug Files").
+  const name = link && elf.data(link).toString('utf8').split('\0')[0];
+  const where = name ? `: they are in ${name}, which is not read` : '';
+  return `${path} was stripped of its symbols and debug information${where}; start the one that has them`;
+}
+
 /** How sure it is that a unit was built from a file, best first. */
 type Rank = 0 | 1 | 2;
 export interface RankedUnit extends LiveUnit {
@@ -138,6 +148,8 @@ export function createDiscovery(
   unitsOf: UnitFinder,
   log: (message: string) => void = () => undefined,
 ): Discovery {
+  const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
+
   const skip = (skipped: Skipped[], pid: number, what: string, thrown: unknown): void => {
     const message = `${what} cannot be looked at: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
     skipped.push({ pid, message });
@@ -181,7 +193,12 @@ export function createDiscovery(
     const found = live
       .map((module) => ({ module, units: unitsIn(module, files, pid, skipped) }))
       .filter(({ units }) => units.length > 0);
-    if (found.length === 0) return undefined;
+    if (found.length === 0) {
+      const program = live.find(({ path }) => path === process.exe);
+      const message = withRuntime(process) && program && strippedOf(program);
+      if (message) skipped.push({ pid, message });
+      return undefined;
+    }
     const rank = Math.min(...found.flatMap(({ units }) => units.map((unit) => unit.rank))) as Rank;
     const modules = found
       .map(({ module, units }) => ({
@@ -201,7 +218,6 @@ export function createDiscovery(
     return matches.filter((found) => found !== undefined);
   };
 
-  const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
   /** Only to say that the runtime is missing, so programs of the system are not even opened. */
   const withoutRuntime = ({ state, exe }: PatchableProcess): boolean =>
     state === 'no-runtime' && !SYSTEM.test(exe);
