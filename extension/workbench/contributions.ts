@@ -34,6 +34,8 @@ export const Command = {
   showLog: 'hotPatch.showLog',
   copyDiagnostics: 'hotPatch.copyDiagnostics',
   loadPatch: 'hotPatch.loadPatch',
+  /** Quick Fix of a refusal: the type as it is in the process, and as it would be. */
+  showLayouts: 'hotPatch.showLayouts',
   /** Code lens. */
   compare: 'hotPatch.compare',
   /** Does the compile command of the file reproduce the running code? */

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import type { PatchResult } from '../engine/model/result';
 import { attach } from './commands/attach';
 import { detach } from './commands/detach';
-import { compare, provideVersions } from './commands/compare';
+import { compare, provideVersions, showLayouts, type TypeLayouts } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
 import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
@@ -78,6 +78,7 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.copyDiagnostics]: copyDiagnostics,
   [Command.loadPatch]: loadPatch,
   [Command.compare]: (session, target?: FunctionTarget) => compare(session, comparedTexts, target),
+  [Command.showLayouts]: (_session, layouts: TypeLayouts) => showLayouts(comparedTexts, layouts),
   [Command.checkFile]: show.checkFile,
   [Command.refresh]: show.refresh,
   [Command.goToSource]: show.goToSource,

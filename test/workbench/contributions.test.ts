@@ -145,10 +145,13 @@ describe('the manifest', () => {
     assert.ok(!manifest.activationEvents.includes('*'));
   });
 
-  it('takes Ctrl+S only where an auto-save may be written at that moment, and no other key', () => {
+  it('takes Ctrl+S only where an auto-save may be written at that moment, and one chord of its own', () => {
     assert.deepEqual(
       contributes.keybindings.map(({ command, key }) => [command, key]),
-      [[ids.Command.save, 'ctrl+s']],
+      [
+        [ids.Command.save, 'ctrl+s'],
+        [ids.Command.patchFunction, 'ctrl+k h'],
+      ],
     );
     assert.match(contributes.keybindings[0]!.when, /fileIsLive && config\.files\.autoSave != off/);
   });

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Program } from '../support/program';
 import { until } from '../support/until';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { isGone, shows } from './host/workbench';
 
 const UNIT = `struct Account {
   long balance;
@@ -64,7 +64,17 @@ describe('Restart Program', () => {
     const list = await workbench.quickFixes('Explain layout-changed');
     await shows(list.getByText('Restart the program'));
     await workbench.screenshot('quick-fixes');
-    await list.getByText('Undo this edit').click();
+    await list.getByText('Show both layouts').click();
+    const diff = workbench.page.locator('.monaco-diff-editor');
+    await shows(diff.locator('.original .view-line', { hasText: /8\sbytes/ }));
+    await shows(diff.locator('.modified .view-line', { hasText: /8\s+8\s+long\sint\sfee/ }));
+    await workbench.screenshot('layouts');
+    await workbench.page.keyboard.press('Control+W');
+    await isGone(diff);
+    await workbench.openFile('unit.c');
+    await workbench.select('balance, fee');
+    const again = await workbench.quickFixes('Undo this edit');
+    await again.getByText('Undo this edit').click();
     await workbench.save();
     await workbench.status('unchanged');
     assert.equal(session.read('unit.c'), live);

@@ -11,7 +11,8 @@ import { marksOf } from '../../extension/workbench/views/function_marks';
 import { historyOf, stepsBackTo } from '../../extension/workbench/views/history_nodes';
 import { lensesOf } from '../../extension/workbench/views/lens_content';
 import { problemItems } from '../../extension/workbench/views/problem_items';
-import { treeOf, type TreeNode } from '../../extension/workbench/views/tree_nodes';
+import type { TreeNode } from '../../extension/workbench/views/tree_node';
+import { treeOf } from '../../extension/workbench/views/tree_nodes';
 import { after, file, patched, patchedFunction, process, result, running, save, status } from './fixtures';
 
 const price = {

@@ -18,6 +18,8 @@ export interface Problem {
   symbol?: string;
   /** The process it concerns, when it concerns one. */
   pid?: number;
+  /** Of a type that is laid out otherwise than in the process: how it is there and how it would be, a line for each part. */
+  layouts?: { type: string; before: string; after: string };
 }
 
 /** One `mprotect` call as the runtime made it. `protection` is spelled as in C, e.g. `PROT_READ|PROT_EXEC`. */

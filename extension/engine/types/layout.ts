@@ -11,6 +11,7 @@ import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
 import { type Difference, listed, typeDifferences, typeText } from './differences';
+import { layoutText } from './layout_text';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
 import { UnitTypes } from './types';
 
@@ -165,6 +166,7 @@ function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
 
 interface ChangedType {
   name: string;
+  before: TypeEntry;
   now: TypeEntry;
   differences: Difference[];
 }
@@ -191,12 +193,13 @@ function compareTypes(older: Side, fresher: Side, names?: ReadonlySet<string>): 
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
     for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
       differences = typeDifferences(then, twin, now, entry);
-    if (differences.length > 0) changed.set(name, { name, now: entry, differences });
+    if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
   }
-  return rootCauses(now, changed).map(({ name, now: entry, differences }) => ({
+  return rootCauses(now, changed).map(({ name, before, now: entry, differences }) => ({
     code: 'layout-changed',
     message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
     ...place(entry.unit, entry.file, differences[0]?.line || entry.line),
+    layouts: { type: name, before: layoutText(then, before), after: layoutText(now, entry) },
   }));
 }
 

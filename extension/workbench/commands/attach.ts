@@ -5,7 +5,7 @@ import type { Session } from '../session/session';
 import { unpreparedOf } from '../state/queries';
 import type { UnpreparedProcess } from '../state/state';
 import { argumentsOf } from '../views/process_text';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { showProblem } from './tell';
 
 export async function attach(session: Session, node?: TreeNode): Promise<void> {

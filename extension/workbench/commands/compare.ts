@@ -1,14 +1,16 @@
-// Command hotPatch.compare (code lens, versions in the tree): a diff of the source of a version against the file. The
+// Commands hotPatch.compare (code lens, versions in the tree): a diff of the source of a version against the file; and
+// hotPatch.showLayouts (Quick Fix of a refusal): a diff of two layouts of a type. The
 // left side is a virtual document of scheme `hot-patch-version` with the text of that version.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import type { Problem } from '../../engine/model/result';
 import type { Session } from '../session/session';
 import type { SourceFunction } from '../state/source_function';
 import { isSameFunction } from '../state/function_names';
 import { inlinedInto, originalSource, runningFunctions, runningSource } from '../state/queries';
 import { versionKey, type Delivered } from '../state/state';
 import type { FunctionTarget } from '../views/lens_content';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { documentOf, functionAtCursor } from './patch_function';
 
 const SCHEME = 'hot-patch-version';
@@ -86,6 +88,27 @@ async function compareVersion(session: Session, texts: Map<string, string>, node
   const process = (session.store.state.processes ?? []).find(({ pid }) => pid === node.target!.pid);
   const side = { key: key!, address: address!, version: version!, process: process?.name ?? '', source };
   await show(texts, side, document, found ?? { name: name ?? '', startLine: 0 });
+}
+
+export type TypeLayouts = NonNullable<Problem['layouts']>;
+
+/** How a type is laid out in the process, beside how it would be. */
+export async function showLayouts(
+  texts: Map<string, string>,
+  { type, before, after }: TypeLayouts,
+): Promise<void> {
+  const sideOf = (side: string, text: string): vscode.Uri => {
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${type}`, query: `${side} ${text}` });
+    texts.set(uri.toString(), text);
+    return uri;
+  };
+  const title = `${type}: in the running process ↔ after the edit`;
+  await vscode.commands.executeCommand(
+    'vscode.diff',
+    sideOf('before', before),
+    sideOf('after', after),
+    title,
+  );
 }
 
 function sayUnknown(): void {

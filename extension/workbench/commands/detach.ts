@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import type { Session } from '../session/session';
 import { argumentsOf } from '../views/process_text';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { tellFailure } from './tell';
 
 export async function detach(session: Session, node?: TreeNode): Promise<void> {

@@ -6,7 +6,7 @@ import type { Session } from '../session/session';
 import type { SourceFunction } from '../state/source_function';
 import { isSource } from '../documents/source_files';
 import type { FunctionTarget } from '../views/lens_content';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { tellFailure } from './tell';
 
 export async function patchFunction(session: Session, target?: FunctionTarget): Promise<void> {

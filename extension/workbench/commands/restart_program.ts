@@ -10,7 +10,7 @@ import type { Launch } from '../session/launches';
 import type { Session } from '../session/session';
 import { targetsOf } from '../state/queries';
 import { processKey } from '../state/state';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 
 /** Milliseconds that a program has to end after SIGTERM before the user is asked. */
 const PATIENCE_MS = 5000;

@@ -12,7 +12,7 @@ import {
 } from '../state/queries';
 import { stepsBackTo, type HistoryNode } from '../views/history_nodes';
 import type { FunctionTarget } from '../views/lens_content';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { documentOf, functionAtCursor } from './patch_function';
 import { tellFailure } from './tell';
 

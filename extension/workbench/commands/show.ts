@@ -8,7 +8,7 @@ import { ownFrame } from '../views/crash_text';
 import { problemItems } from '../views/problem_items';
 import type { FunctionTarget } from '../views/lens_content';
 import type { Tree } from '../views/tree';
-import type { TreeNode } from '../views/tree_nodes';
+import type { TreeNode } from '../views/tree_node';
 import { documentOf } from './patch_function';
 
 export async function showTrampolines(tree: Tree, target?: FunctionTarget): Promise<void> {

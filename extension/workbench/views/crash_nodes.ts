@@ -6,7 +6,7 @@ import { qualifiedName } from '../state/function_names';
 import type { CrashedProcess } from '../state/state';
 import { crashShort, crashText, placeText } from './crash_text';
 import { escapeMarkdown } from './markdown';
-import type { TreeNode } from './tree_nodes';
+import type { TreeNode } from './tree_node';
 
 export function crashNode(crash: CrashedProcess): TreeNode {
   const { key, pid, name, report } = crash;

@@ -13,9 +13,11 @@ export function showDecorations(
   documents: Documents,
   extensionUri: vscode.Uri,
 ): vscode.Disposable {
+  const icon = (name: string) => vscode.Uri.joinPath(extensionUri, 'media', name);
   const typeOf = (kind: FunctionMark['kind'], color: string) =>
     vscode.window.createTextEditorDecorationType({
-      gutterIconPath: vscode.Uri.joinPath(extensionUri, 'media', `gutter-${kind}.svg`),
+      light: { gutterIconPath: icon(`gutter-${kind}.svg`) },
+      dark: { gutterIconPath: icon(`gutter-${kind}-dark.svg`) },
       gutterIconSize: 'contain',
       overviewRulerColor: new vscode.ThemeColor(color),
       overviewRulerLane: vscode.OverviewRulerLane.Left,

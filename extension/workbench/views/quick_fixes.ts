@@ -2,8 +2,10 @@
 // Decides nothing about the refusal: the text that runs is known from the state.
 import * as vscode from 'vscode';
 import { ERROR_TABLE, type ErrorCode } from '../../engine/model/errors';
+import type { Problem } from '../../engine/model/result';
 import { Command, languages } from '../contributions';
 import { knownText } from '../state/queries';
+import type { State } from '../state/state';
 import type { Store } from '../state/store';
 
 export function provideQuickFixes(store: Store): vscode.Disposable {
@@ -44,14 +46,22 @@ function fixesOf(
   const running = (title: string, command: Command, ...parameters: unknown[]) =>
     action(title, { command: { title, command, arguments: parameters } });
   const before = knownText(store.state, document.uri.fsPath);
+  const layouts = layoutsOf(store.state, diagnostic);
   const isRefusal = ERROR_TABLE[code].kind === 'refused';
   return [
     running(`Explain ${code}`, Command.troubleshoot, code),
+    ...(layouts ? [running('Show both layouts', Command.showLayouts, layouts)] : []),
     ...(isRefusal && before !== undefined && before !== document.getText()
       ? [action('Undo this edit: the text that runs', { edit: replaced(document, before) })]
       : []),
     ...(isRefusal ? [running('Restart the program', Command.restartProgram)] : []),
   ];
+}
+
+/** Of the problem that the entry was made from. */
+function layoutsOf({ reports, ahead }: State, { message }: vscode.Diagnostic): Problem['layouts'] {
+  const problems = [...reports, ...ahead.values()].flatMap(({ refusals }) => refusals);
+  return problems.find((problem) => problem.layouts && message.includes(problem.message))?.layouts;
 }
 
 /** The lines that differ, and no others: the cursor and what was folded stay where they are. */

@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 import { View } from '../contributions';
 import type { State } from '../state/state';
 import { isChanged, type Store } from '../state/store';
-import { treeOf, type TreeNode } from './tree_nodes';
+import type { TreeNode } from './tree_node';
+import { treeOf } from './tree_nodes';
 
 const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
   error: new vscode.ThemeColor('list.errorForeground'),

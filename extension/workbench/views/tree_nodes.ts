@@ -18,37 +18,7 @@ import { ERROR_TABLE } from '../../engine/model/errors';
 import { crashNode } from './crash_nodes';
 import { escapeMarkdown } from './markdown';
 import { argumentsOf } from './process_text';
-
-export interface TreeNode {
-  /** The same thing has the same id in every state, so that the tree keeps its expansion and selection. */
-  readonly id: string;
-  readonly kind: TreeItemKind;
-  readonly label: string;
-  readonly description?: string;
-  /** Markdown. */
-  readonly tooltip?: string;
-  readonly icon?: string;
-  readonly color?: 'error' | 'warning' | 'live';
-  readonly expanded?: boolean;
-  readonly children: readonly TreeNode[];
-  readonly target?: NodeTarget;
-  /** The file that it stands for; a click opens it, at the line (1-based) where there is one. */
-  readonly file?: string;
-  readonly line?: number;
-}
-
-/** What an action on a node is about. */
-export interface NodeTarget {
-  readonly key: ProcessKey;
-  readonly pid: number;
-  readonly name?: string;
-  readonly address?: string;
-  readonly version?: number;
-  readonly file?: string;
-  readonly line?: number;
-  /** Bytes to show as instructions, with the address they are at. */
-  readonly code?: readonly { readonly title: string; readonly address: string; readonly bytes: string }[];
-}
+import type { NodeTarget, TreeNode } from './tree_node';
 
 export function treeOf(state: State): TreeNode[] {
   const targets = new Set(targetProcesses(state).map(processKey));
@@ -339,6 +309,8 @@ function versionsNode(id: string, target: NodeTarget, f: PatchedFunction): TreeN
     kind: TreeItemKind.versions,
     label: 'Versions',
     description: `${f.versions.length}`,
+    tooltip:
+      'Every version of this function that the process has had, the original first. *Use This Version* goes to another one, *Compare* shows its source beside the file.',
     icon: 'versions',
     expanded: false,
     target,

@@ -184,6 +184,16 @@ describe('the extension', () => {
     );
   });
 
+  it('takes no key that VS Code has a use for', async () => {
+    const keys = await vscode.workspace.openTextDocument(
+      vscode.Uri.parse('vscode://defaultsettings/keybindings.json'),
+    );
+    const uses = [...keys.getText().matchAll(/"key": "ctrl\+k h",\s*"command": "(.*?)"/g)].map(
+      (use) => use[1],
+    );
+    assert.deepEqual(uses, ['hotPatch.patchFunction']);
+  });
+
   it('has lenses on the functions of unsaved text', async () => {
     await until(
       'asked',
