@@ -4,6 +4,7 @@ import type { AheadReport, PatchableProcess, PatchedFunction, PatchResult } from
 import { qualifiedName, readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
+import { crashed, lostOf, silentAfter, withLost } from './lost_processes';
 import { isNotAttached, saysNotAttached } from './not_attached';
 import { filesOf, originalSource, targetsOf } from './queries';
 import {
@@ -16,7 +17,6 @@ import {
   type EditedFunction,
   type Finished,
   type HistoryEntry,
-  type LostProcess,
   type ProcessKey,
   type Report,
   type State,
@@ -293,16 +293,6 @@ function checksAfter(
   ]);
 }
 
-function silentAfter(state: State, result: PatchResult): State['lost'] {
-  const silent = result.refusals.filter((problem) => problem.code === 'runtime-timeout').map((p) => p.pid);
-  return (state.processes ?? [])
-    .filter((process) => silent.includes(process.pid))
-    .reduce(
-      (lost, process) => withLost({ ...state, lost }, lostOf(state, processKey(process), 'silent')),
-      state.lost,
-    );
-}
-
 /** Nothing changed and nothing went wrong, or there was nothing to patch: no line in the log of patches. */
 function worthRemembering(finished: Finished): boolean {
   return (
@@ -430,35 +420,6 @@ function replaceReports(reports: readonly Report[], files: readonly string[], re
 
 function saysSomething(report: Report): boolean {
   return report.diagnostics.length + report.refusals.length + report.warnings.length > 0;
-}
-
-function lostOf(state: State, key: ProcessKey, reason: LostProcess['reason']): LostProcess | undefined {
-  const status = state.statuses.get(key);
-  const functions = (status?.functions ?? []).filter((f) => f.version > 0).length;
-  const process = state.processes?.find((candidate) => processKey(candidate) === key);
-  if (!process || (reason === 'ended' && functions === 0)) return undefined;
-  const exitStatus = state.exits.get(key);
-  return {
-    ...{ key, pid: process.pid, name: process.name, reason, functions },
-    ...(exitStatus !== undefined && { exitStatus }),
-  };
-}
-
-/** Also one that ran no patched code, and one that was started again already is not forgotten for it. */
-function crashed(state: State, { process, report }: Extract<Event, { type: 'crashed' }>): State {
-  const key = processKey(process);
-  const known = state.lost.find((lost) => lost.key === key);
-  const exitStatus = state.exits.get(key);
-  const lost: LostProcess = known ?? {
-    ...{ key, pid: process.pid, name: process.name, reason: 'ended', functions: 0 },
-    ...(exitStatus !== undefined && { exitStatus }),
-  };
-  const crash = { key, pid: process.pid, name: process.name, report };
-  return { ...state, crash, lost: withLost(state, { ...lost, crash: report }) };
-}
-
-function withLost(state: State, lost: LostProcess | undefined): readonly LostProcess[] {
-  return lost ? [...state.lost.filter((old) => old.key !== lost.key), lost] : state.lost;
 }
 
 function runningVersions(state: State): Map<string, number> {
