@@ -15,7 +15,8 @@ describe('the code of the runtime that reads files', () => {
   });
 });
 
-describe('the runtime in a process', () => {
+describe('the runtime in a process', function () {
+  this.timeout(0); // its tests have limits of their own
   for (const [name, sanitizers] of [
     ['address', 'the address and undefined-behaviour sanitizers'],
     ['thread', 'the thread sanitizer'],
