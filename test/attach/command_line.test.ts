@@ -1,6 +1,7 @@
 // `hot-patch attach`, `--attach` and `ps` as a user meets them: programs that were started in a plain shell.
 import { strict as assert } from 'node:assert';
-import type { AttachResult, PatchResult } from '../../extension/engine/model/result';
+import type { AttachResult, PatchableProcess, PatchResult } from '../../extension/engine/model/result';
+import { attachTo } from '../../extension/engine/process/attach_targets';
 import type { Program } from '../support/program';
 import { useSession } from '../support/session';
 
@@ -119,5 +120,25 @@ describe('a program that was started without preparation', () => {
     const { status } = await use.session.hotPatch('attach', String(program.pid));
     assert.equal(status, 0);
     await program.stop();
+  });
+});
+
+describe('attaching to a process that is named', () => {
+  it('does not look at the debug information of others', async () => {
+    const named = { pid: 7, state: 'no-runtime' } as PatchableProcess;
+    const looked: string[] = [];
+    const [result] = await attachTo(
+      ['unit.c'],
+      { kind: 'pid', pids: [7] },
+      () => Promise.resolve([{ ...named, pid: 8 }, named]),
+      { matching: (file) => (looked.push(file), Promise.resolve([])) },
+      {
+        attach: ({ pid }) =>
+          Promise.resolve({ pid, exe: '', outcome: 'attached', pause: 0, milliseconds: 0 }),
+        look: () => Promise.resolve([]),
+      },
+    );
+    assert.equal(result?.pid, 7);
+    assert.deepEqual(looked, []);
   });
 });

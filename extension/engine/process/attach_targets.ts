@@ -32,14 +32,16 @@ export async function attachTo(
 ): Promise<AttachResult[]> {
   const processes = await list();
   const found = new Map<number, PatchableProcess>();
-  for (const file of files)
-    for (const { process } of await discovery.matching(file))
-      if (process.state === 'no-runtime') found.set(process.pid, process);
-  // A process that was named is meant, even when less speaks for it than for another.
-  if (target.kind === 'pid')
+  if (target.kind === 'pid') {
+    // A process that was named is meant, whatever speaks for it; the debug information of all others is not looked at.
     for (const process of processes)
       if (target.pids.includes(process.pid) && process.state === 'no-runtime')
         found.set(process.pid, process);
+  } else {
+    for (const file of files)
+      for (const { process } of await discovery.matching(file))
+        if (process.state === 'no-runtime') found.set(process.pid, process);
+  }
   const parents = new Map(processes.map(({ pid, parentPid }) => [pid, parentPid]));
   const chosen = chooseUnprepared([...found.values()], target, (pid) => parents.get(pid));
   const results: AttachResult[] = [];
