@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { saveAhead } from './bench_ahead.mjs';
+import { benchAttach } from './bench_attach.mjs';
 import { benchTerminals } from './bench_terminals.mjs';
 import { benchWorkbench } from './bench_workbench.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
@@ -419,7 +420,9 @@ const results = [];
 for (const name of chosen) results.push(await measure(name, units[name], Number(options.rounds ?? ROUNDS)));
 const text =
   report(results) +
-  (options.units === undefined ? `\n${await benchWorkbench()}\n${await benchTerminals()}` : '');
+  (options.units === undefined
+    ? `\n${await benchWorkbench()}\n${await benchAttach()}\n${await benchTerminals()}`
+    : '');
 console.log(text);
 if (!options.dry && options.units === undefined) writeFileSync(join(root, 'docs', 'PERFORMANCE.md'), text);
 process.exit(0);
