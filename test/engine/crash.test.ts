@@ -1,8 +1,9 @@
 // A process that crashed, as the engine tells of it: signal, function, line, version, and how it came there.
 import { strict as assert } from 'node:assert';
 import { createEngine } from '../../extension/engine/create_engine';
-import type { CrashReport } from '../../extension/engine/model/result';
+import type { CrashReport, PatchableProcess } from '../../extension/engine/model/result';
 import { inSession, type Session, Unit } from '../support/session';
+import { until } from '../support/until';
 
 const source = `#include <csignal>
 #include <cstdlib>
@@ -28,7 +29,12 @@ async function crashBy(session: Session, unit: Unit, n: number): Promise<CrashRe
   const before = process.env['XDG_RUNTIME_DIR'];
   process.env['XDG_RUNTIME_DIR'] = session.path('run');
   try {
-    const known = (await engines[0]!.processes()).find(({ pid }) => pid === unit.program.pid)!;
+    const hasRuntime = ({ pid, runtime }: PatchableProcess) =>
+      pid === unit.program.pid && runtime !== undefined;
+    const known = (await until(
+      () => engines[0]!.processes(),
+      (processes) => processes.some(hasRuntime),
+    ))!.find(hasRuntime)!;
     unit.program.send(String(n));
     await unit.program.exit();
     const reports = [];
