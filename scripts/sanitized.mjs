@@ -1,16 +1,16 @@
 // `npm run test:sanitized [address|thread…] [-- --part --grep TEXT --suite FILE]`: the tests of the runtime with its code
-// built under the address and undefined-behaviour sanitizers, then under the thread sanitizer. `--part` is what `npm test`
-// has of it; the build of everything else is there then.
+// built under the address and undefined-behaviour sanitizers, then under the thread sanitizer. `--part` runs a small part of
+// each, where the build of everything else is there; `npm test` does so for the address sanitizer.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, root, setUp, TEST_COMMANDS } from './setup.mjs';
 
 /**
- * The sanitizers of each build, the files under test/runtime that are run with it, and those of them that are part of
- * `npm test`. Not run: package (what is looked at is the library that is shipped) and seed_sample (built by a makefile of its
- * own), crash_report and guarded_code (not tried out yet); with the thread sanitizer, which holds back the signals of programs and gives them few places in memory, all that
- * is about signals and starts.
+ * The sanitizers of each build, the files under test/runtime that are run with it, and those of them that `--part` runs.
+ * Not run: package (what is looked at is the library that is shipped) and seed_sample (built by a makefile of its
+ * own), crash_report and guarded_code (not tried out yet); with the thread sanitizer, which holds back the signals of
+ * programs and gives them few places in memory, all that is about signals and starts.
  */
 const BUILDS = {
   address: {
