@@ -1,6 +1,7 @@
 // Keeps SIGTRAP deliverable: a thread that blocks it and meets an int3 is killed by the kernel, and with it the
 // process. Programs block "all signals" in threads that do not want to handle any; they do not mean this one. The
-// two functions of libc that block signals are defined here in its place, the same but for that.
+// functions of libc that block signals are defined here in its place, the same but for that. `sigaction` and `signal`
+// also let the crash report stand where the program has the default action (crash_report.h).
 #include "signal_mask.h"
 
 #include "crash_report.h"

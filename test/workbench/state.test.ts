@@ -20,8 +20,6 @@ const price = {
   startLine: 33,
   endLine: 36,
   nameLine: 33,
-  nameColumn: 7,
-  nameLength: 8,
   parameters: 1,
   hash: 1,
 };

@@ -16,8 +16,8 @@ const SOURCE_EXTENSIONS = new Set(['.c', '.cc', '.cpp', '.cxx', '.c++', '.C', '.
 /** A path that leads nowhere here (moved sources, a prefix map) matches by its end: a name alone says too little. */
 const SUFFIX_COMPONENTS = 2;
 
-/** Rank 0: the very file. 1: the same by the end of its path. 2: only the name of a FILE symbol. */
-/** @param entriesNear the sources of all compile databases that apply to a file. */
+/** Rank 0: the very file. 1: the same by the end of its path. 2: only the name of a FILE symbol.
+ * @param entriesNear the sources of all compile databases that apply to a file. */
 export function createUnitFinder(
   entriesNear: CompileDatabases['entriesNear'],
   including: IncludeSearch,
@@ -116,7 +116,7 @@ function remember<K, T>(
 }
 
 /** How many path components two paths have in common at their ends. */
-export function commonEnd(one: string, other: string): number {
+function commonEnd(one: string, other: string): number {
   const a = one.split('/').reverse();
   const b = other.split('/').reverse();
   const different = a.findIndex((part, index) => part === '' || part !== b[index]);

@@ -30,7 +30,6 @@ export const SHF_TLS = 0x400;
 export const SHF_COMPRESSED = 0x800;
 
 export const SHN_UNDEF = 0;
-export const SHN_LORESERVE = 0xff00;
 export const SHN_ABS = 0xfff1;
 export const SHN_COMMON = 0xfff2;
 export const SHN_XINDEX = 0xffff;

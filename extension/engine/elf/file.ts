@@ -260,7 +260,7 @@ export class ElfFile {
   private readSections(offset: number, entrySize: number, header: Buffer): Section[] {
     if (offset === 0) return [];
     if (entrySize < 64) throw this.malformed('has section headers of a wrong size');
-    // gABI: with SHN_LORESERVE sections or more, the count and the string index are in section 0.
+    // gABI: with SHN_LORESERVE (0xff00) sections or more, the count and the string index are in section 0.
     const first = this.read(offset, entrySize);
     const count = header.readUInt16LE(60) || number64(first, 32);
     const named = header.readUInt16LE(62);

@@ -1,9 +1,10 @@
 // Files in control directories say in their names which engine made them: `TIME-NAMESPACE.PID-COUNT…`, with a dot before
-// it while they are unfinished. NAMESPACE is the number of the PID namespace: the same PID is somebody else in another.
+// it for an unfinished request, and `handed-over-` for the copy of a hand-written patch. NAMESPACE is the number of the PID
+// namespace: the same PID is somebody else in another.
 import { linkTarget } from '../host';
 import { readStat } from './process_list';
 
-const MADE_BY = /^\.?[0-9a-z]+-(\d+)\.(\d+)-\d+/;
+const MADE_BY = /^(?:\.|handed-over-)?[0-9a-z]+-(\d+)\.(\d+)-\d+/;
 
 /** Number of the PID namespace of this process (namespaces(7)), 0 when it cannot be known. */
 const namespace = (): string => /\d+/.exec(linkTarget('/proc/self/ns/pid') ?? '')?.[0] ?? '0';

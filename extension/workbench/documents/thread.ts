@@ -114,8 +114,6 @@ function functionsIn(tree: Tree, text: string): SourceFunction[] {
         startLine: node.startPosition.row,
         endLine: node.endPosition.row,
         nameLine: name.startPosition.row,
-        nameColumn: name.startPosition.column,
-        nameLength: name.endPosition.row === name.startPosition.row ? name.text.length : 1,
         parameters: declarator.childForFieldName('parameters')?.namedChildCount ?? 0,
         hash: hashOf(text, node.startIndex, node.endIndex),
       },

@@ -9,8 +9,6 @@ export interface SourceFunction {
   readonly endLine: number;
   /** Where the name stands. */
   readonly nameLine: number;
-  readonly nameColumn: number;
-  readonly nameLength: number;
   readonly parameters: number;
   /** Of the text from its first to its last character. */
   readonly hash: number;

@@ -18,6 +18,6 @@ export function describe(processes: readonly PatchableProcess[]): string {
 }
 
 /** The kernel cuts a name after 15 bytes. */
-export function nameOf({ name, exe }: Pick<PatchableProcess, 'name' | 'exe'>): string {
+function nameOf({ name, exe }: Pick<PatchableProcess, 'name' | 'exe'>): string {
   return name.length === 15 && basename(exe).startsWith(name) ? basename(exe) : name;
 }
