@@ -62,7 +62,7 @@ bool write_entries(List<EntryWrite> &writes, PageProtection &pages, const List<G
                    Failure &failure) {
   const std::uint64_t start = monotonic_microseconds();
   const bool stores = can_store_entries(writes, pages);
-  for (std::uint64_t hold = first_hold;; hold = std::min(2 * hold, longest_hold)) {
+  for (std::uint64_t hold = first_hold;;) {
     // Asked first with the entries open, so that nobody is held while a caller is known to be active.
     bool retry = !guards_are_clear(guards, Meanwhile::open, failure);
     if (!retry) {
@@ -71,6 +71,7 @@ bool write_entries(List<EntryWrite> &writes, PageProtection &pages, const List<G
         return true;
       }
       retry = retry || stores;
+      hold = std::min(2 * hold, longest_hold);
     }
     const std::uint64_t patience = failure.code == Code::caller_active ? guard_wait : thread_wait;
     if (!retry || monotonic_microseconds() - start >= patience) return false;

@@ -87,12 +87,13 @@ describe('what a killed engine left with a process', () => {
         put(`answers/00018d-${elsewhere}-000001.json`, 25 * 3600),
         put(`patches/lx0-${dead}-1-unit.cc.so`, 0),
         put(`patches/lx0-${dead}-2-unit.cc.so.part`, 0),
+        put(`patches/handed-over-00018d-${dead}-000001.so`, 0),
       ];
       const kept = [
         put(`patches/lx0-${namespace}.${process.pid}-1-unit.cc.so`, 90),
         put(`answers/00018d-${elsewhere}-000002.json`, 90),
         ...readdirSync(join(directory, 'patches'))
-          .filter((name) => !name.startsWith('lx0'))
+          .filter((name) => !/^(lx0|handed)/.test(name))
           .map((name) => join(directory, 'patches', name)),
       ];
       assert.equal(kept.length, 3);
