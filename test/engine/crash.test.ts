@@ -31,10 +31,12 @@ async function crashBy(session: Session, unit: Unit, n: number): Promise<CrashRe
   try {
     const hasRuntime = ({ pid, runtime }: PatchableProcess) =>
       pid === unit.program.pid && runtime !== undefined;
-    const known = (await until(
-      () => engines[0]!.processes(),
-      (processes) => processes.some(hasRuntime),
-    ))!.find(hasRuntime)!;
+    const known = (
+      await until(
+        () => engines[0]!.processes(),
+        (processes) => processes.some(hasRuntime),
+      )
+    ).find(hasRuntime)!;
     unit.program.send(String(n));
     await unit.program.exit();
     const reports = [];
