@@ -66,6 +66,8 @@ const runner = mocha.run((failures) => {
   );
   process.exitCode = failures > 0 || passes === 0 || tooMany ? 1 : 0;
 });
+// At once, for a run that is cut off, or looked at while it goes on.
+runner.on('fail', (test, error) => console.log(`FAILED ${test.fullTitle()}\n  ${error?.stack ?? error}`));
 // The second try may fail for what the first one left behind: the error of the first is what tells the cause.
 runner.on('pending', (test) => skipped.push(test.fullTitle()));
 runner.on('retry', (test, error) => retried.push({ title: test.fullTitle(), error }));
