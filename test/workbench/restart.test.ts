@@ -1,9 +1,10 @@
 // A program is started again the way it was started: in its terminal, as its task, from its debug session, or, where
 // something else started it, with the same arguments, environment and folder.
 import { strict as assert } from 'node:assert';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import type { Program } from '../support/program';
 import { until } from '../support/until';
+import { processesOf } from './host/processes_of';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
 
@@ -17,20 +18,6 @@ long value(long n) {
   return account.balance * n;
 }
 `;
-
-/** Processes that run this program. */
-function processesOf(program: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readlinkSync(`/proc/${pid}/exe`) === program;
-      } catch {
-        return false;
-      }
-    });
-}
 
 describe('Restart Program', () => {
   let program: Program;
