@@ -215,6 +215,28 @@ describe('a text of which no part will do', () => {
   );
 
   it(
+    'is compiled anew at the save when a header that it includes for the first time was written since',
+    inEditor(kind, async (editor) => {
+      writeFileSync(editor.path('more.h'), '#define MORE 5\n');
+      const edited = `#include "more.h"\n${kind.text.replace(/ \+ 1;/, ' + MORE;')}`;
+      const report = await editor.type(edited);
+      assert.equal(report.outcome, 'ready', report.reason);
+      writeFileSync(editor.path('more.h'), '#define MORE 50 \n');
+      writeFileSync(editor.path(kind.file), edited);
+      let wasLive = false;
+      const result = await editor.world.engine.patch({
+        files: [editor.path(kind.file)],
+        target: { kind: 'pid', pids: [editor.live.pid] },
+        firstLight: true,
+        onProgress: ({ live }) => (wasLive ||= live !== undefined),
+      });
+      assert.equal(wasLive, false, 'nothing of the header as it was may run');
+      assert.equal(result.firstLight, undefined);
+      assert.equal(await editor.value(2), 70 + 101);
+    }),
+  );
+
+  it(
     'is said to be refused before the save, which is refused for the same reason',
     inEditor(cases[0]!, async (editor) => {
       const text = C.replace('static long calls = 100;', 'static char calls = 100;');

@@ -1,5 +1,6 @@
 // Reduced units: the text of a unit without the bodies that nobody needs, compiled for first light, and whether code may be
 // taken from that. Remembers the last ones, because the same text comes twice: before the save, and with it.
+import { dirname } from 'node:path';
 import type { EngineContext } from '../context';
 import type { Baseline } from '../fast/baselines';
 import type { ScannedText } from '../fast/edit';
@@ -8,7 +9,7 @@ import { reduce, type Reduced } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import * as abi from '../elf/constants';
-import { isThere } from '../host';
+import { isThere, look, stampOf } from '../host';
 import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
 import { readUnit } from './compile';
@@ -34,10 +35,18 @@ export interface ReducedUnit {
 /** Of a unit the text as it is and the text as it was. */
 const KEPT = 2;
 
+/** A unit as a text that is not written yet makes it. */
+interface WholeUnit {
+  text: string;
+  unit: FreshUnit;
+  /** Files that the compiler read, with what tells a version of them from another. */
+  files: ReadonlyMap<string, string | undefined>;
+}
+
 /** What was compiled for a baseline last: reduced units, and a whole one ahead of its save. */
 export class CompiledUnits {
   private readonly units = new WeakMap<Baseline, Map<string, ReducedUnit>>();
-  private readonly whole = new WeakMap<Baseline, { text: string; unit: FreshUnit }>();
+  private readonly whole = new WeakMap<Baseline, WholeUnit>();
   private readonly ready = new WeakMap<Baseline, string>();
 
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
@@ -51,9 +60,11 @@ export class CompiledUnits {
     for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
   }
 
+  /** Undefined also when a file that it was compiled from was written since: the text may include others than before. */
   wholeOf({ baseline, text }: NewText): FreshUnit | undefined {
     const compiled = this.whole.get(baseline);
-    return compiled?.text === text ? compiled.unit : undefined;
+    if (compiled?.text !== text) return undefined;
+    return [...compiled.files].every(([file, stamp]) => stampOf(file) === stamp) ? compiled.unit : undefined;
   }
 
   /** Everything that the first light of a save of these texts needs is here. */
@@ -65,8 +76,8 @@ export class CompiledUnits {
     return texts.every(({ baseline, text }) => this.ready.get(baseline) === text);
   }
 
-  setWhole({ baseline, text }: NewText, unit: FreshUnit): void {
-    this.whole.set(baseline, { text, unit });
+  setWhole({ baseline }: NewText, unit: WholeUnit): void {
+    this.whole.set(baseline, unit);
   }
 }
 
@@ -134,10 +145,17 @@ export async function compileWhole(
   const reduced = reduceUnit(baseline, { text: whole, functions: [] }, new Set(), undefined);
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
-  const unit = readUnit(
-    await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead: true }),
-  );
-  known.setWhole(newText, unit);
+  const request = { text, extraFlags, signal, isAhead: true, listFiles: true };
+  const started = Date.now();
+  const unit = readUnit(await context.compile.compileUnit(baseline.entry, request));
+  // The text itself lies beside the object.
+  const beside = `${dirname(unit.compiled.object)}/`;
+  const read = unit.compiled.files?.filter((file) => !file.startsWith(beside));
+  if (!read) return { reason: 'the compiler does not say which files it read' };
+  const late = read.find((file) => (look(file)?.mtimeMs ?? started) >= started);
+  if (late !== undefined) return { reason: `${late} was written meanwhile` };
+  const files = new Map(read.map((file) => [file, stampOf(file)]));
+  known.setWhole(newText, { text: whole, unit, files });
   return unit;
 }
 
