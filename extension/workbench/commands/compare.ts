@@ -1,6 +1,6 @@
 // Commands hotPatch.compare (code lens, versions in the tree): a diff of the source of a version against the file; and
-// hotPatch.showLayouts (Quick Fix of a refusal): a diff of two layouts of a type. The
-// left side is a virtual document of scheme `hot-patch-version` with the text of that version.
+// hotPatch.showLayouts (Quick Fix of a refusal): a diff of two layouts of a type. What is no file is a virtual document
+// of scheme `hot-patch-version`.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { Problem } from '../../engine/model/result';

@@ -1,6 +1,7 @@
-// Command hotPatch.restartProgram (tree, palette, status bar once a program has ended, Quick Fix of a refusal) and
-// hotPatch.restartWithoutLastPatch (after a crash): ends a process and starts its program again as it was started: the same task, debug session or terminal, else a task with the
-// same arguments, environment and folder. Live patches come along by setting hotPatch.bringOver.
+// Commands hotPatch.restartProgram (tree, palette, status bar once a program has ended, Quick Fix of a refusal) and
+// hotPatch.restartWithoutLastPatch (after a crash): end a process and start its program again as it was started: in the
+// same task, debug session or terminal, else in a task with the same arguments, environment and folder. Live patches come
+// along by setting hotPatch.bringOver.
 import { readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { quote } from 'shlex';

@@ -1,5 +1,5 @@
-// Commands that only show: hotPatch.showTrampolines, hotPatch.showCause, hotPatch.showBacktrace, hotPatch.goToSource, hotPatch.copyAddress,
-// hotPatch.troubleshoot, hotPatch.refresh, hotPatch.checkFile. They change nothing in any process.
+// Commands that only show: hotPatch.showTrampolines, hotPatch.showCause, hotPatch.showBacktrace, hotPatch.goToSource,
+// hotPatch.copyAddress, hotPatch.troubleshoot, hotPatch.refresh, hotPatch.checkFile. They change nothing in any process.
 import * as vscode from 'vscode';
 import { TreeItemKind } from '../contributions';
 import type { Session } from '../session/session';

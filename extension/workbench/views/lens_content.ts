@@ -1,5 +1,6 @@
 // What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
-// `Compare` once it is patched, and that its edit is compiled already; above the file, why it cannot be patched. Pure; code_lens.ts shows it.
+// `Compare` once it is patched; that its edit is compiled already; above the file, why it cannot be patched. Pure;
+// code_lens.ts shows it.
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {

@@ -1,6 +1,5 @@
-// The Problems entries of the state: compiler messages, refusals at the line that causes them, also
-// those that a save of the unsaved text would meet, warnings. Pure;
-// problems.ts hands them to VS Code.
+// The Problems entries of the state: compiler messages, warnings, refusals at the line that causes them, also those that a
+// save of the unsaved text would meet. Pure; problems.ts hands them to VS Code.
 import type { CompilerDiagnostic, Problem } from '../../engine/model/result';
 import { ERROR_TABLE, type ErrorCode } from '../../engine/model/errors';
 import type { Report, State } from '../state/state';
