@@ -3,8 +3,11 @@
 import { strict as assert } from 'node:assert';
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createEngine } from '../../extension/engine/create_engine';
+import type { Engine } from '../../extension/engine/engine';
 import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
 import { type Built, build, EngineWorld, type Observed, type ProgramPlan } from '../support/live_program';
+import { dist } from '../support/paths';
 
 const HEADER = 'static inline long scaled(long n) { return n * 10; }\n';
 const C = `#include "scale.h"
@@ -103,6 +106,24 @@ class Editor {
     });
     await seen;
     return result;
+  }
+
+  /** Another process of the same program. */
+  again(): Promise<Observed> {
+    return this.world.startLive(this.built);
+  }
+
+  /** What another window does. */
+  async elsewhere<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const engine = createEngine({
+      temporaryDirectory: this.world.newDirectory(),
+      runtimeDirectory: join(dist, 'native', 'lib'),
+    });
+    try {
+      return await work(engine);
+    } finally {
+      await engine.dispose();
+    }
   }
 
   async value(n: number): Promise<number> {
@@ -257,6 +278,32 @@ describe('a text of which no part will do', () => {
         report.refusals.map(({ code, line, message }) => ({ code, line, message })),
       );
       assert.equal(await editor.value(2), 21 + 101);
+    }),
+  );
+});
+
+describe('a text that is compiled ahead for two processes', () => {
+  it(
+    'is live in both at the save, and in one of them that was patched by itself meanwhile',
+    inEditor(cases[0]!, async (editor) => {
+      const other = await editor.again();
+      const both = { kind: 'pid' as const, pids: [editor.live.pid, other.pid] };
+      const file = editor.path('unit.c');
+      const { engine } = editor.world;
+      await engine.check([file], both);
+      const edited = C.replace(/ \+ 1;/, ' + 5;');
+      assert.equal((await engine.ahead({ file, text: edited, target: both })).outcome, 'ready');
+      // Somebody else patches one of them before the save.
+      writeFileSync(file, C.replace(/ \+ 1;/, ' + 9;'));
+      const others = await editor.elsewhere((second) =>
+        second.patch({ files: [file], target: { kind: 'pid', pids: [other.pid] } }),
+      );
+      assert.equal(others.outcome, 'patched', JSON.stringify(others));
+      writeFileSync(file, edited);
+      const result = await engine.patch({ files: [file], target: both, firstLight: true });
+      assert.equal(result.outcome, 'patched', JSON.stringify(result));
+      assert.equal(await editor.value(2), 25 + 101);
+      assert.equal(parseInt(await other.observe('value', [2])), 25 + 101);
     }),
   );
 });
