@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { createSweeper } from '../../extension/engine/process/left_overs';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
 
@@ -107,6 +108,25 @@ describe('what a killed engine left with a process', () => {
         kept.map(() => true),
       );
       assert.equal(await unit.value(1), 4);
+    }),
+  );
+
+  it(
+    'is nothing that an engine brings into use, and ends, while another looks',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      await unit.editAndPatch('n * 2', 'n * 3');
+      const { pid } = unit.program;
+      const directory = directoryOf(session, pid);
+      const patch = (count: number) =>
+        join(directory, 'patches', `lx0-${ownNamespace()}.${spawnSync('true').pid}-${count}-unit.cc.so`);
+      const [left, live] = [patch(1), patch(2)];
+      writeFileSync(left, 'left');
+      const swept = createSweeper()(pid, directory);
+      // The look at what is there has been taken; the process is yet to be asked what it uses of it.
+      writeFileSync(live, 'live');
+      await swept;
+      assert.deepEqual([left, live].map(existsSync), [false, true]);
     }),
   );
 
