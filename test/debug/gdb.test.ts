@@ -132,7 +132,7 @@ for (const flags of [
         try {
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
-          await requestWaits(unit);
+          await requestWaits(unit, saved);
           await gdb.resume();
           await saved;
           assert.equal(await unit.value(2), 12);

@@ -134,7 +134,7 @@ for (const options of [
         try {
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
-          await requestWaits(unit);
+          await requestWaits(unit, saved);
           await lldb.resume();
           await saved;
           assert.equal(await unit.value(2), 12);

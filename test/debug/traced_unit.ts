@@ -1,7 +1,8 @@
 // The unit that is patched while a debugger traces its process: one function that the edit changes, a caller that it
 // does not, locals in both; and what a test has to know about the process.
 import { strict as assert } from 'node:assert';
-import { readdir, watch } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { PatchedFunction, PatchResult } from '../../extension/engine/model/result';
 import { controlDirectory } from '../support/memory';
@@ -55,10 +56,16 @@ export function entryOf({ processes }: PatchResult): string {
   return address;
 }
 
-/** Resolves when the engine's request lies in the control directory: it is taken from there when the process runs. */
-export async function requestWaits({ session, program }: Unit): Promise<void> {
+/** Resolves when the request of a save lies in the control directory: it is taken from there when the process runs.
+ * Throws when the save ends before: nobody is stopped for it then. */
+export async function requestWaits(unit: Unit, save: Promise<unknown>): Promise<void> {
+  await Promise.race([requestLies(unit), save.then(() => assert.fail('the save has not waited'))]);
+}
+
+async function requestLies({ session, program }: Unit): Promise<void> {
   const requests = join(controlDirectory(session.path('run'), program.pid)!, 'requests');
-  const changes = watch(requests)[Symbol.asyncIterator]();
-  while (!(await readdir(requests)).some((name) => !name.startsWith('.'))) await changes.next();
-  await changes.return?.();
+  // What happens between a look and the wait for the next change must not be missed: nothing is awaited there.
+  const changes = watch(requests);
+  while (!readdirSync(requests).some((name) => !name.startsWith('.'))) await once(changes, 'change');
+  changes.close();
 }

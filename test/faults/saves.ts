@@ -55,15 +55,18 @@ class World {
     return existsSync(this.session.path('run', name, String(this.program.pid), 'status.json'));
   }
 
-  /** Edits the unit, and starts to save it. */
-  save(): { engine: ChildProcess; ended: Promise<number | null> } {
+  /** Edits the unit, and starts to save it. `said` grows to all that the engine prints. */
+  save(): { engine: ChildProcess; ended: Promise<number | null>; said: string[] } {
     this.value++;
     this.session.write('unit.c', unit(this.value));
     const engine = spawn(process.execPath, [cli, 'patch', this.session.path('unit.c')], {
       ...this.session.options,
-      stdio: 'ignore',
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    return { engine, ended: once(engine, 'exit').then(([status]) => status as number | null) };
+    const said: string[] = [];
+    for (const stream of [engine.stdout, engine.stderr])
+      stream.on('data', (text: Buffer) => said.push(String(text)));
+    return { engine, ended: once(engine, 'close').then(([status]) => status as number | null), said };
   }
 
   /** Both functions are old or both new. */
@@ -75,8 +78,8 @@ class World {
   /** The save of the text as it is succeeds, and leaves nothing. */
   async isFine(): Promise<void> {
     await this.isWhole();
-    const { ended } = this.save();
-    assert.equal(await ended, 0);
+    const { ended, said } = this.save();
+    assert.equal(await ended, 0, said.join(''));
     assert.equal(await this.program.ask(''), `${this.value} ${this.value}`);
     assert.deepEqual(readdirSync(this.session.path('tmp')), []);
     const control = readdirSync(this.session.path('run')).map((name) => this.session.path('run', name));
