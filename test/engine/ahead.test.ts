@@ -282,6 +282,26 @@ describe('a text of which no part will do', () => {
   );
 });
 
+describe('texts that are compiled ahead one after the other', () => {
+  // A patch with a string literal stays mapped: its address may be kept anywhere.
+  const text = (n: number) =>
+    `long value(long n) { const char *unit = "m"; return *unit - 'm' + n * ${n}; }\n`;
+  const kind: Case = { title: 'gcc -O0', file: 'unit.c', text: text(1), compiler: 'gcc', flags: ['-O0'] };
+
+  it(
+    'are live at each save, also when it is time for a patch of the whole unit',
+    inEditor(kind, async (editor) => {
+      for (let n = 2; n < 20; n++) {
+        const report = await editor.type(text(n));
+        assert.equal(report.outcome, 'ready', `${n}: ${report.reason}`);
+        const isLive = async () => assert.equal(await editor.value(2), 2 * n);
+        const result = await editor.save(text(n), isLive);
+        assert.equal(result.firstLight?.outcome, 'confirmed', JSON.stringify(result));
+      }
+    }),
+  );
+});
+
 describe('a text that is compiled ahead for two processes', () => {
   it(
     'is live in both at the save, and in one of them that was patched by itself meanwhile',

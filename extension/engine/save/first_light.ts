@@ -34,6 +34,7 @@ export interface FirstLight {
 /** Patches of reduced units one after the other: the types of each are compared with those of all before. */
 const MOST_REDUCED = 16;
 
+const TO_CONSTRUCT = 'there is something to construct';
 const NOTHING_NEW = 'the edited functions are as they run';
 
 /** What is known of the texts that the running code comes from, and was compiled of newer ones. */
@@ -83,8 +84,10 @@ export async function planFirstLight(
   if (refusal) return { reason: refusal.message };
   const different = await differenceBefore(save, concerned, proofs);
   if (different !== undefined) return { reason: `${different} depends on what was left out` };
-  const notYet = reasonToWait(plans);
-  if (notYet !== undefined) return { reason: notYet };
+  if (hasStartCode(plans)) return { reason: TO_CONSTRUCT };
+  for (const { comparison } of plans.flatMap((plan) => plan.units))
+    if (patchesSinceWhole(comparison.live, comparison.object).length >= MOST_REDUCED)
+      return { reason: 'it is time for a patch with the debug information of the whole unit' };
   for (const { comparison } of plans.flatMap((plan) => plan.units)) {
     const { object } = comparison;
     const { edited, callees } = fresh.get(object.source)!;
@@ -111,19 +114,12 @@ export async function planWholeLight(
   const plans = await comparePlans(save, targetsWith(targets, units), units);
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message, refusals: save.refusals };
-  const notYet = reasonToWait(plans);
-  if (notYet !== undefined) return { reason: notYet, refusals: [] };
+  if (hasStartCode(plans)) return { reason: TO_CONSTRUCT, refusals: [] };
   return { plans, patches: await linkPatches(save, plans), isWhole: true };
 }
 
-function reasonToWait(plans: readonly ModulePlan[]): string | undefined {
-  for (const { comparison, start } of plans.flatMap((plan) => plan.units)) {
-    if (start.length > 0) return 'there is something to construct';
-    if (patchesSinceWhole(comparison.live, comparison.object).length >= MOST_REDUCED)
-      return 'it is time for a patch with the debug information of the whole unit';
-  }
-  return undefined;
-}
+const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
+  plans.some(({ units }) => units.some(({ start }) => start.length > 0));
 
 /** Only the units that were compiled. */
 function targetsWith(targets: readonly LiveTarget[], units: ReadonlyMap<string, unknown>): LiveTarget[] {
