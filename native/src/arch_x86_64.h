@@ -130,6 +130,16 @@ inline bool is_interrupted_counter(const std::uintptr_t *words, std::size_t coun
   return (words[1] & 2) != 0 && words[1] < 1 << 22 && (words[2] & 0xffff) == 0x33;
 }
 
+/** Whether the first of `count` words is the program counter in the signal frame of a breakpoint (int3): seventeen words
+ * on, behind the rest of its struct ucontext, its siginfo says SIGTRAP and SI_KERNEL (struct rt_sigframe,
+ * arch/x86/include/asm/sigframe.h). */
+inline bool is_breakpoint_frame(const std::uintptr_t *words, std::size_t count) {
+  constexpr std::size_t information = 17;
+  constexpr std::uint32_t trap = 5, from_kernel = 0x80;
+  return count > information + 1 && static_cast<std::uint32_t>(words[information]) == trap &&
+         static_cast<std::uint32_t>(words[information + 1]) == from_kernel;
+}
+
 /** Whether a call among the first bytes of a function may return into them: one through a register or memory. */
 inline bool may_hold_short_call(const std::uint8_t *code, std::size_t length) {
   return std::memchr(code, 0xff, length) != nullptr;

@@ -42,14 +42,14 @@ void Ranges::count_inside(std::uintptr_t address, int tid) {
 
 void Ranges::count_interrupted(const std::uintptr_t *words, std::size_t count, int tid) {
   for (std::size_t i = 0; i < count; i++) {
-    if (words[i] < lowest_ || words[i] >= highest_) continue;
+    if (!may_hold(words[i])) continue;
     if (arch::is_interrupted_counter(words + i, count - i)) count_inside(words[i], tid);
   }
 }
 
 void Ranges::count_returns(const std::uintptr_t *words, std::size_t count, int tid) {
   for (std::size_t i = 0; i < count; i++) {
-    if (words[i] < lowest_ || words[i] >= highest_) continue;
+    if (!may_hold(words[i])) continue;
     if (follows_call(words[i]) || arch::is_interrupted_counter(words + i, count - i)) count_inside(words[i], tid);
   }
 }

@@ -29,9 +29,12 @@ public:
   /** False when memory was short: nothing can be counted. */
   bool complete() const { return furthest_.size() == ranges_.size(); }
 
+  /** False for most of the addresses that no range holds. */
+  bool may_hold(std::uintptr_t address) const { return address >= lowest_ && address < highest_; }
+
   /** Counts the thread for the ranges that hold the address. */
   void count(std::uintptr_t address, int tid) {
-    if (address >= lowest_ && address < highest_) count_inside(address, tid);
+    if (may_hold(address)) count_inside(address, tid);
   }
 
   /** Counts those of the words that may be the counters of interrupted code (arch::is_interrupted_counter). */

@@ -6,6 +6,10 @@
 // address lies somewhere in memory: on its stack, on an alternate one, on that of a coroutine. So all that the
 // process has written is searched, before that millisecond and after it. A thread that is inside both times without
 // a trace would have to return from a handler at both of these moments.
+//
+// A thread that has just met the int3 of a closed entry has an address inside in its signal frame too, until our
+// handler takes it back to the entry. Threads that get no processor can stay at that point for long, so such a frame is
+// told from that of an interruption.
 #include "quiescence.h"
 
 #include "function_table.h"
@@ -112,15 +116,22 @@ private:
     return false;
   }
 
+  /** Whether the words are the frame of a thread that has come to a closed entry: our handler takes it back. */
+  bool has_met_trap(const std::uintptr_t *words, std::size_t count) const {
+    if (!arch::is_breakpoint_frame(words, count)) return false;
+    const Function *function = find_trampoline(words[0] - 1);
+    return function != nullptr && function->original[function->jump_offset] != arch::breakpoint;
+  }
+
   bool is_memory_clean() {
     constexpr int nobody = -1;
     const unsigned before = ranges_.total();
     const auto visit = [](void *context, std::uintptr_t, const std::uintptr_t *words, std::size_t count) {
       auto *watch = static_cast<Watch *>(context);
-      if (watch->words_ == Words::interrupted) {
-        watch->ranges_.count_interrupted(words, count, nobody);
-      } else {
-        for (std::size_t i = 0; i < count; i++) watch->ranges_.count(words[i], nobody);
+      Ranges &ranges = watch->ranges_;
+      for (std::size_t i = 0; i < count; i++) {
+        if (!ranges.may_hold(words[i]) || watch->has_met_trap(words + i, count - i)) continue;
+        if (watch->words_ == Words::any || arch::is_interrupted_counter(words + i, count - i)) ranges.count(words[i], nobody);
       }
     };
     const bool is_complete = search_writable_memory(map_, most_memory, visit, this);

@@ -110,6 +110,52 @@ describe('a running thread in a signal handler that interrupted the first bytes 
   );
 });
 
+/** Beside a thread that never sleeps, memory holds what the signal frame of another one is: at the second instruction of
+ * value(), of a breakpoint or of an interruption. */
+const late = `
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+__attribute__((naked, noipa)) int value(int n) {
+  __asm__("push %rbp; mov %rsp,%rbp; mov %edi,%eax; pop %rbp; ret");
+}
+static volatile unsigned long frame[32];
+static void *turn(void *unused) { for (;;) ; return unused; }
+int main(void) {
+  char line[64];
+  pthread_t thread;
+  setvbuf(stdout, 0, _IOLBF, 0);
+  pthread_create(&thread, 0, turn, 0);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    frame[0] = (unsigned long)value + 1;
+    frame[1] = 0x202;
+    frame[2] = 0x33;
+    frame[17] = !strncmp(line, "trap", 4) ? 5 : 14;
+    frame[18] = 0x80;
+    printf("%d\\n", value(1));
+  }
+  return 0;
+}`;
+
+describe('a thread that was not on a processor since a signal', () => {
+  it(
+    "is in nobody's way when that was the trap of a closed entry, and is when it was another",
+    inRuntimeSession(async (session) => {
+      const process = await session.run(late, { flags: [lowAddresses] });
+      const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
+      const newValue = 'int new_value(int n) { return n + 1; }';
+      assert.equal(await process.ask('interruption'), '1');
+      const early = process.patchFile(newValue, {}, { functions });
+      await process.refused('thread-unresponsive', 'patch', `file ${early}`);
+      assert.equal(await process.ask('trap'), '1');
+      const [patched] = (await process.patch(newValue, {}, { functions })).functions;
+      assert.equal(patched!.trampoline.method, 'int3');
+      assert.equal(await process.ask('trap'), '2');
+    }),
+  );
+});
+
 /** main() waits inside outer(), which is on the stack until a line comes. */
 const waiting = `
 #include <stdio.h>
