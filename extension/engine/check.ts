@@ -3,32 +3,32 @@
 import { basename } from 'node:path';
 import type { EngineContext } from './context';
 import type { Target } from './engine';
-import type { Baselines } from './fast/baselines';
 import { toProblem } from './model/errors';
 import type { CheckReport, Problem } from './model/result';
 import { comparePlans } from './save/compare';
 import { compileUnits } from './save/compile';
+import type { Known } from './save/first_light';
 import { Save } from './save/progress';
 import { readTexts, remember } from './save/remember';
 
 /** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing.
- * @param baselines where the texts that it does so for are remembered, for the first light of their next save */
+ * @param known where the texts that it does so for are remembered, for the first light of their next save */
 export async function checkFiles(
   context: EngineContext,
   files: string[],
   target: Target,
-  baselines?: Baselines,
+  known?: Known,
 ): Promise<CheckReport[]> {
-  return Promise.all(files.map((file) => checkFile(context, file, target, baselines)));
+  return Promise.all(files.map((file) => checkFile(context, file, target, known)));
 }
 
 async function checkFile(
   context: EngineContext,
   file: string,
   target: Target,
-  baselines: Baselines | undefined,
+  known: Known | undefined,
 ): Promise<CheckReport> {
-  const save = new Save(context, { files: [file], target, firstLight: baselines !== undefined });
+  const save = new Save(context, { files: [file], target, firstLight: known !== undefined });
   const report = (
     verdict: CheckReport['verdict'],
     message: string,
@@ -47,8 +47,8 @@ async function checkFile(
     const units = await compileUnits(save, targets);
     const plans = await comparePlans(save, targets, units);
     const compared = plans.flatMap((plan) => plan.units.flatMap((unit) => unit.comparison.functions));
-    const known = compared.filter(({ live }) => live !== undefined);
-    const unchanged = known.filter(({ status }) => status === 'same').length;
+    const running = compared.filter(({ live }) => live !== undefined);
+    const unchanged = running.filter(({ status }) => status === 'same').length;
     const { process } = targets[0]!;
     const fresh = units.values().next().value!;
     const more: Partial<CheckReport> = {
@@ -56,7 +56,7 @@ async function checkFile(
       exe: process.exe,
       command: fresh.compiled.argv,
       directory: fresh.compiled.directory,
-      functions: { compared: known.length, unchanged, changed: known.length - unchanged },
+      functions: { compared: running.length, unchanged, changed: running.length - unchanged },
       changed: await save.changedFunctions(plans),
       problems: [...save.refusals, ...save.warnings],
     };
@@ -64,18 +64,18 @@ async function checkFile(
     if (differs) return report('flags-differ', differs.message, more);
     const [refusal] = save.refusals;
     // An edit of data alone changes no function: what would be refused is not what runs.
-    if (refusal && unchanged === known.length) return report('edited', refusal.message, more);
-    if (unchanged === known.length) {
-      if (baselines) await remember(save, targets, plans, texts, baselines);
+    if (refusal && unchanged === running.length) return report('edited', refusal.message, more);
+    if (unchanged === running.length) {
+      if (known) await remember(save, targets, plans, texts, known);
       return report(
         'ready',
-        `All ${known.length} functions of ${basename(file)} are as they run in process ${process.pid}.`,
+        `All ${running.length} functions of ${basename(file)} are as they run in process ${process.pid}.`,
         more,
       );
     }
     return report(
       'edited',
-      `${known.length - unchanged} of ${known.length} functions of ${basename(file)} differ from what runs in process ${process.pid}.`,
+      `${running.length - unchanged} of ${running.length} functions of ${basename(file)} differ from what runs in process ${process.pid}.`,
       more,
     );
   } catch (thrown) {

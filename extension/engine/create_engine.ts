@@ -192,7 +192,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     changedSources: (pid) => changedSources(pid),
-    check: (files, target) => checkFiles(context, files, target, baselines),
+    check: (files, target) => checkFiles(context, files, target, known),
     patch: (patchRequest) => {
       ahead.stop();
       return patchProcesses(context, patchRequest, known);

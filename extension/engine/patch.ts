@@ -4,7 +4,6 @@
 // were edited, these go ahead (first light), and the way behind it has the last word.
 import type { EngineContext, LiveTarget } from './context';
 import type { PatchRequest } from './engine';
-import type { Baselines } from './fast/baselines';
 import type { PatchResult } from './model/result';
 import { comparePlans } from './save/compare';
 import { compileUnits } from './save/compile';
@@ -52,7 +51,7 @@ async function patchWithFirstLight(
   } catch (thrown) {
     return save.fail(thrown);
   }
-  const exact = await patchExactly(save, targets, { light, baselines: known.baselines });
+  const exact = await patchExactly(save, targets, { light, known });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
   for (const [pid, state] of await statesOf(save, targets).catch(() => []))
@@ -80,7 +79,7 @@ async function startFirstLight(
 async function patchExactly(
   save: Save,
   targets: readonly LiveTarget[],
-  ahead?: { light: Promise<FirstLight | undefined>; baselines: Baselines },
+  ahead?: { light: Promise<FirstLight | undefined>; known: Known },
 ): Promise<PatchResult> {
   const { request } = save;
   try {
@@ -96,7 +95,7 @@ async function patchExactly(
     // Each process runs either all of the save or, after a failure, none of it.
     const result = await save.finish(isAnythingNew(patches), plans, request.dryRun);
     if (ahead && !request.dryRun && request.functionName === undefined)
-      await remember(save, targets, plans, texts, ahead.baselines);
+      await remember(save, targets, plans, texts, ahead.known);
     return result;
   } catch (thrown) {
     return save.fail(thrown);

@@ -282,6 +282,25 @@ describe('a text of which no part will do', () => {
   );
 });
 
+describe('a part of an optimised unit', () => {
+  it(
+    'is compiled once for the save that brings it, and not again as what the next save compares with',
+    inEditor(cases[1]!, async (editor) => {
+      const parts: number[] = [];
+      for (const n of [5, 7, 9]) {
+        const before = editor.compiledParts();
+        const text = CPLUSPLUS.replace(' + 1;', ` + ${n};`);
+        const result = await editor.save(text, async () => {
+          assert.equal(await editor.value(2), 20 + n + 101 + parts.length);
+          parts.push(editor.compiledParts() - before);
+        });
+        assert.equal(result.firstLight?.outcome, 'confirmed', JSON.stringify(result));
+      }
+      assert.deepEqual(parts, [2, 1, 1]);
+    }),
+  );
+});
+
 describe('texts that are compiled ahead one after the other', () => {
   // A patch with a string literal stays mapped: its address may be kept anywhere.
   const text = (n: number) =>

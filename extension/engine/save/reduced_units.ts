@@ -60,6 +60,12 @@ export class CompiledUnits {
     for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
   }
 
+  /** What was compiled of the text as it is, is what the next save compares with as the text that was. */
+  inherit(from: Baseline, to: Baseline): void {
+    const kept = this.units.get(from);
+    if (kept) this.units.set(to, kept);
+  }
+
   /** Undefined also when a file that it was compiled from was written since: the text may include others than before. */
   wholeOf({ baseline, text }: NewText): FreshUnit | undefined {
     const compiled = this.whole.get(baseline);

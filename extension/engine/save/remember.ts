@@ -1,10 +1,12 @@
 // Remembers from what texts the code of processes comes, when a save or a check has seen it: what the next save's first
 // light is compared with, and has what it needs prepared.
+import { isDeepStrictEqual } from 'node:util';
 import type { LiveTarget } from '../context';
 import { readUnits } from '../dwarf/units';
-import { type Baseline, type Baselines, stateOf } from '../fast/baselines';
+import { type Baseline, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
 import { readTextIfThere, stampOf } from '../host';
+import type { Known } from './first_light';
 import { prepareFirstLight } from './reduced_units';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
@@ -42,7 +44,7 @@ export async function remember(
   targets: readonly LiveTarget[],
   plans: readonly ModulePlan[],
   texts: Texts,
-  baselines: Baselines,
+  { baselines, compiled: made }: Known,
 ): Promise<void> {
   const states = await statesOf(save, targets);
   const units = new Map<string, FreshUnit[]>();
@@ -74,8 +76,16 @@ export async function remember(
       processes: states,
       unconfirmed: new Set(),
     };
+    const before = baselines.of(source);
+    if (before && isMadeAlike(before, baseline)) made.inherit(before, baseline);
     baselines.set(source, baseline);
     // The save is over first.
     setImmediate(() => prepareFirstLight(save.context, baseline));
   }
+}
+
+/** By the same command from the same headers: what a text comes to is the same. */
+function isMadeAlike(one: Baseline, other: Baseline): boolean {
+  const headers = ({ files, entry }: Baseline) => [...files].filter(([file]) => file !== entry.source).sort();
+  return isDeepStrictEqual([one.entry, headers(one)], [other.entry, headers(other)]);
 }
