@@ -12,6 +12,7 @@
 #include "turn.h"
 #include "wait.h"
 
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -48,6 +49,12 @@ bool prepare(int pid, Modules &modules, Errand &errand, Failure &failure) {
                 pid);
   }
   block.stack_size = stack_size + modules.thread_local_size();
+  if (block.entrances.create_thread == 0 || block.entrances.set_stack_size == 0) {
+    errand.surroundings.without_threads = true;
+    std::snprintf(block.threads_library, sizeof block.threads_library, "libpthread.so.0");
+    std::snprintf(block.create_thread_name, sizeof block.create_thread_name, "pthread_create");
+    std::snprintf(block.set_stack_size_name, sizeof block.set_stack_size_name, "pthread_attr_setstacksize");
+  }
   block.created = -1;
   block.descriptor = -1;
   block.mask = ~(std::uint64_t{1} << 31 | std::uint64_t{1} << 32); // but 32 and 33, which glibc needs
@@ -129,13 +136,15 @@ bool attach_to_living(int pid, const char *library, std::uint64_t longest, Attac
   attachment.pid = pid;
   Look seen;
   Modules modules;
-  Errand errand{pid, {modules, 0, 0}, 0, begin + longest, {}};
+  Errand errand{pid, {modules, 0, 0, false}, 0, begin + longest, {}};
   Loan loan;
   if (!look(pid, seen, modules, failure)) return false;
   attachment.was_ready = seen.has_runtime;
   if (seen.has_runtime) return true;
   if (!wait_for_loader(pid, modules, errand.deadline, failure)) return false;
   if (!prepare(pid, modules, errand, failure)) return false;
+  char path[PATH_MAX];
+  library = library_for(modules, errand.block.entrances, library, path);
   if (!choose_library_path(pid, library, errand.block, failure)) return false;
   reached(Step::looked, pid);
   // From here to the next line a thread of the process is stopped.

@@ -36,6 +36,9 @@ struct Block {
   char symbol[24];               // of the runtime's entrance
   char library[512];
   char error[BLOCK_ERROR_SIZE]; // the loader's words
+  char threads_library[24];     // to be loaded first, for the two functions that follow; "": it is loaded
+  char create_thread_name[24];
+  char set_stack_size_name[32];
 };
 
 static_assert(offsetof(Block, entrances.dlopen_flags) == BLOCK_DLOPEN_FLAGS);
@@ -48,6 +51,9 @@ static_assert(offsetof(Block, mask) == BLOCK_MASK);
 static_assert(offsetof(Block, name) == BLOCK_NAME);
 static_assert(offsetof(Block, library) == BLOCK_LIBRARY);
 static_assert(offsetof(Block, error) == BLOCK_ERROR);
+static_assert(offsetof(Block, threads_library) == BLOCK_THREADS_LIBRARY);
+static_assert(offsetof(Block, create_thread_name) == BLOCK_CREATE_THREAD_NAME);
+static_assert(offsetof(Block, set_stack_size_name) == BLOCK_SET_STACK_SIZE_NAME);
 static_assert(sizeof(Block) == BLOCK_SIZE);
 
 } // namespace hot_fix

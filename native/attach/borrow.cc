@@ -215,6 +215,10 @@ bool Borrower::settle() {
 bool Borrower::has_created_thread() {
   std::int32_t created = -1;
   if (read_remote(errand_.pid, mapping_ + offsetof(Block, created), created) && created == 0) return true;
+  if (created == ELIBACC) {
+    return fail(failure_, Code::old_libc, 0, nullptr, "The loader of process %d does not find libpthread.so.0",
+                errand_.pid);
+  }
   return fail(failure_, Code::no_thread, created, nullptr, "Process %d cannot start a thread (errno %d)", errand_.pid,
               created);
 }
@@ -258,7 +262,10 @@ Borrowing Borrower::run() {
   loan_.tid = tid_;
   loan_.reason = point.reason;
   loan_.activity = activity_name(point.activity);
-  if (point.activity == Activity::unfit || !prepare_call()) {
+  // Its own dlopen must not be called inside of another.
+  const bool loads = errand_.surroundings.without_threads && errand_.surroundings.modules.is_changing();
+  if (loads) loan_.reason = "the loader is at work";
+  if (loads || point.activity == Activity::unfit || !prepare_call()) {
     detach(tid_, 0);
     return Borrowing::unsafe;
   }

@@ -34,18 +34,23 @@ bool find_entrances(Modules &modules, Entrances &entrances, Failure &failure) {
     entrances.dlerror = 0;
     entrances.dlopen_flags = RTLD_NOW | internal_mode;
   }
-  if (entrances.create_thread == 0 || entrances.set_stack_size == 0) {
-    return fail(failure, Code::old_libc, 0, nullptr, "The process has not loaded the library for threads (libpthread)");
-  }
   if (entrances.attribute_init == 0 || entrances.set_detached == 0 || entrances.errno_location == 0 ||
       entrances.munmap == 0 || entrances.dlopen == 0 || entrances.dlsym == 0) {
     return fail(failure, Code::old_libc, 0, nullptr, "The C library of the process has no usable dlopen");
+  }
+  // Those of an old glibc can be loaded: by the borrowed thread, which is the only one then.
+  if ((entrances.create_thread == 0 || entrances.set_stack_size == 0) && !has_old_libc(modules, entrances)) {
+    return fail(failure, Code::old_libc, 0, nullptr, "The C library of the process has no usable pthread_create");
   }
   modules.mark_unsafe(libc->start);
   for (const char *symbol : {"malloc", "free", "pthread_create", "__tls_get_addr", "__vdso_clock_gettime"}) {
     modules.mark_unsafe(modules.find(symbol));
   }
   return true;
+}
+
+bool has_old_libc(const Modules &modules, const Entrances &entrances) {
+  return modules.find_in(*modules.at(entrances.munmap), "dlopen") == 0;
 }
 
 } // namespace hot_fix

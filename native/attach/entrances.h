@@ -16,7 +16,11 @@ struct Entrances {
 };
 
 /** Finds them, and marks the modules in which a thread must not be borrowed: libc, the loader, the vdso, whatever
- * else defines malloc or pthread_create. False: old-libc. */
+ * else defines malloc or pthread_create. Where a program without threads has not loaded the library that its glibc has
+ * for them, `create_thread` or `set_stack_size` is 0. False: old-libc. */
 bool find_entrances(Modules &modules, Entrances &entrances, Failure &failure);
+
+/** Is the process's glibc one before 2.34, with threads and dlopen in libraries of their own? */
+bool has_old_libc(const Modules &modules, const Entrances &entrances);
 
 } // namespace hot_fix

@@ -27,6 +27,14 @@ bool can_read(const char *path, unsigned user, unsigned group) {
 
 } // namespace
 
+const char *library_for(const Modules &modules, const Entrances &entrances, const char *library, char *buffer) {
+  if (!has_old_libc(modules, entrances)) return library;
+  const char *slash = std::strrchr(library, '/');
+  const char *name = slash != nullptr ? slash + 1 : library;
+  std::snprintf(buffer, PATH_MAX, "%.*sold_libc/%s", static_cast<int>(name - library), library, name);
+  return access(buffer, R_OK) == 0 ? buffer : library;
+}
+
 bool choose_library_path(int pid, const char *library, Block &block, Failure &failure) {
   char real[PATH_MAX], seen[PATH_MAX + 32], line[128];
   struct stat here {}, there {};

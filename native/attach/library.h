@@ -7,6 +7,10 @@
 
 namespace hot_fix {
 
+/** The library that the process's C library can load: with a glibc before 2.34 that in `old_libc/` beside the one
+ * given, if there is one. `buffer` has room for PATH_MAX bytes. */
+const char *library_for(const Modules &modules, const Entrances &entrances, const char *library, char *buffer);
+
 /** Writes the path, or the wish for a file in memory, into the block. */
 bool choose_library_path(int pid, const char *library, Block &block, Failure &failure);
 

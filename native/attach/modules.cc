@@ -101,6 +101,7 @@ bool Modules::read(int pid) {
   r_debug list;
   // The loader fills it in when everything is mapped; until then there is nothing to call.
   if (debug == 0 || !read_remote(pid, debug, list) || list.r_map == nullptr) return false;
+  list_ = debug;
   if (!add(bias, headers_at, count, bias + dynamic, "")) return false;
   link_map map;
   if (!read_remote(pid, reinterpret_cast<std::uint64_t>(list.r_map), map)) return false;
@@ -114,6 +115,11 @@ bool Modules::read(int pid) {
     add(map.l_addr, map.l_addr + header.e_phoff, header.e_phnum, reinterpret_cast<std::uint64_t>(map.l_ld), name);
   }
   return true;
+}
+
+bool Modules::is_changing() const {
+  r_debug list;
+  return !read_remote(pid_, list_, list) || list.r_state != r_debug::RT_CONSISTENT;
 }
 
 std::uint64_t Modules::find_in(const Module &module, const char *symbol) const {

@@ -29,6 +29,8 @@ public:
   std::uint64_t find_in(const Module &module, const char *symbol) const;
   /** The module that holds the address, or null. */
   const Module *at(std::uint64_t address) const;
+  /** Is the loader changing its list (RT_ADD, RT_DELETE) at this moment? */
+  bool is_changing() const;
   /** Bytes of all modules' thread-local variables: a new thread's stack must hold them. */
   std::uint64_t thread_local_size() const { return thread_local_size_; }
   /** Marks the module that holds the address as one whose code must not be interrupted. */
@@ -37,6 +39,7 @@ public:
 private:
   bool add(std::uint64_t bias, std::uint64_t program_headers, unsigned count, std::uint64_t dynamic, const char *name);
   int pid_ = 0;
+  std::uint64_t list_ = 0; // struct r_debug
   List<Module> modules_;
   std::uint64_t thread_local_size_ = 0;
 };

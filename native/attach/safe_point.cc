@@ -6,6 +6,7 @@
 #include "ptrace_calls.h"
 #include "remote_memory.h"
 
+#include <cstdio>
 #include <sys/syscall.h>
 
 namespace hot_fix {
@@ -16,14 +17,25 @@ constexpr std::size_t room_below = 8 * 1024;   // for a frame below the red zone
 
 constexpr SafePoint unfit(const char *reason) { return {Activity::unfit, reason}; }
 
+/** The only thread of its process, and not the child of a vfork: its parent would stand still (proc(5), state D). */
+bool is_alone(int pid, int tid) {
+  char directory[32];
+  std::snprintf(directory, sizeof directory, "/proc/%d/task", pid);
+  List<int> threads;
+  StatFile own{}, parent{};
+  return tid == pid && list_numbers(directory, threads) && threads.size() == 1 && read_stat(pid, 0, own) &&
+         (!read_stat(own.parent, 0, parent) || parent.state != 'D');
+}
+
 /** glibc's thread structure is this thread's own: not a raw clone's, not a child's that shares the memory. */
-bool is_thread_of_libc(int pid, int tid, const arch::Registers &registers) {
+bool is_thread_of_libc(int pid, int tid, const arch::Registers &registers, const Surroundings &surroundings) {
   StatusFile status;
   std::uint64_t self = 0;
   std::int32_t id = 0;
   const std::uint64_t pointer = arch::thread_pointer(registers);
   return status.read(pid, tid) && read_remote(pid, pointer + arch::thread_self_offset, self) && self == pointer &&
-         read_remote(pid, pointer + arch::thread_id_offset, id) && id == status.last_number("NSpid");
+         read_remote(pid, pointer + arch::thread_id_offset, id) &&
+         (id == status.last_number("NSpid") || (id == 0 && surroundings.without_threads && is_alone(pid, tid)));
 }
 
 bool is_unsafe_code(std::uint64_t address, const Surroundings &surroundings) {
@@ -98,7 +110,7 @@ bool has_pending_signal(int pid, int tid) {
 
 SafePoint examine(int pid, int tid, const arch::Registers &registers, const Surroundings &surroundings) {
   const std::uint64_t program_counter = arch::program_counter(registers);
-  if (!is_thread_of_libc(pid, tid, registers)) return unfit("it is not a thread of the C library");
+  if (!is_thread_of_libc(pid, tid, registers, surroundings)) return unfit("it is not a thread of the C library");
   Activity activity = Activity::running;
   bool allocates = false;
   switch (arch::interrupted_call(registers)) {

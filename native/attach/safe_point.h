@@ -13,6 +13,7 @@ struct Surroundings {
   const Modules &modules;
   std::uint64_t restorer;   // libc's return from signal handlers
   std::uint64_t allocator;  // malloc, where it is not libc's; else 0
+  bool without_threads;     // no library for threads is loaded: glibc's thread structure has no number yet
 };
 
 struct SafePoint {

@@ -1,5 +1,5 @@
 // The code that is copied into the process. Two threads run it, with %rbx at the block (block.h): the borrowed one,
-// which only calls pthread_create, and the new one, which loads the runtime. Position-independent; System V ABI.
+// which only calls pthread_create (and loads it before, where the C library is old and the program has no threads), and the new one, which loads the runtime. Position-independent; System V ABI.
 #include "block_layout.h"
 
 #include <sys/syscall.h>
@@ -8,6 +8,7 @@
 #define PR_SET_NAME 15
 #define SIGURG 23
 #define DETACHED 1
+#define ELIBACC 79
 #define MFD_CLOEXEC 1
 
     .section .rodata
@@ -22,6 +23,29 @@ hot_fix_stub_begin:
     movl (%rax), %ecx
     movl %ecx, BLOCK_ERRNO_SAVED(%rbx)
 
+    cmpb $0, BLOCK_THREADS_LIBRARY(%rbx)
+    je create
+    movl $ELIBACC, BLOCK_CREATED(%rbx)
+    leaq BLOCK_THREADS_LIBRARY(%rbx), %rdi
+    movq BLOCK_DLOPEN_FLAGS(%rbx), %rsi
+    call *BLOCK_DLOPEN(%rbx)
+    testq %rax, %rax
+    je created
+    movq %rax, %r12
+    movq %r12, %rdi
+    leaq BLOCK_CREATE_THREAD_NAME(%rbx), %rsi
+    call *BLOCK_DLSYM(%rbx)
+    movq %rax, BLOCK_CREATE_THREAD(%rbx)
+    testq %rax, %rax
+    je created
+    movq %r12, %rdi
+    leaq BLOCK_SET_STACK_SIZE_NAME(%rbx), %rsi
+    call *BLOCK_DLSYM(%rbx)
+    movq %rax, BLOCK_SET_STACK_SIZE(%rbx)
+    testq %rax, %rax
+    je created
+
+create:
     leaq BLOCK_ATTRIBUTES(%rbx), %rdi
     call *BLOCK_ATTRIBUTE_INIT(%rbx)
     leaq BLOCK_ATTRIBUTES(%rbx), %rdi
@@ -37,6 +61,7 @@ hot_fix_stub_begin:
     call *BLOCK_CREATE_THREAD(%rbx)
     movl %eax, BLOCK_CREATED(%rbx)
 
+created:
     movq BLOCK_ERRNO_ADDRESS(%rbx), %rax
     movl BLOCK_ERRNO_SAVED(%rbx), %ecx
     movl %ecx, (%rax)

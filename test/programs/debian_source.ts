@@ -1,4 +1,5 @@
-// Sources of real programs, from the distribution's own archive, fetched when the tests run and kept under .cache/.
+// Sources of real programs, and the C library of an older release, from the distribution's own archive, fetched when
+// the tests run and kept under .cache/.
 // apt runs with lists and configuration of its own there, for each program by itself, because the suites run side by
 // side and apt locks its lists; the system's sources are read and never changed.
 import { execFileSync } from 'node:child_process';
@@ -42,13 +43,14 @@ function line(text: string): Archive[] {
   return [{ uri: match[2]!, suites: [match[3]!], signedBy }];
 }
 
-function aptOptions(place: string): string[] {
+/** Writes what apt reads instead of the system's configuration. */
+function aptOptions(place: string, archives: readonly Archive[], type: 'deb' | 'deb-src'): string[] {
   const directory = join(place, 'apt');
   for (const folder of ['lists/partial', 'archives/partial'])
     mkdirSync(join(directory, folder), { recursive: true });
-  const sources = systemArchives().map(
+  const sources = archives.map(
     ({ uri, suites, signedBy }) =>
-      `Types: deb-src\nURIs: ${uri}\nSuites: ${suites.join(' ')}\nComponents: main\n` +
+      `Types: ${type}\nURIs: ${uri}\nSuites: ${suites.join(' ')}\nComponents: main\n` +
       (signedBy === '' ? '' : `Signed-By: ${signedBy}\n`),
   );
   writeFileSync(join(directory, 'archive.sources'), sources.join('\n'));
@@ -68,13 +70,36 @@ export function debianSource(name: string): string {
   const place = join(cache, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
-  const options = aptOptions(place);
+  const options = aptOptions(place, systemArchives(), 'deb-src');
   const run = (command: string, args: string[]) =>
     execFileSync(command, args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] });
   run('apt-get', [...options, '-qq', 'update']);
   run('apt-get', [...options, '-qq', '--download-only', 'source', name]);
   const description = readdirSync(place).find((file) => file.endsWith('.dsc'));
   run('dpkg-source', ['--no-check', '-x', description!, `${directory}.part`]);
+  renameSync(`${directory}.part`, directory);
+  return directory;
+}
+
+/** Directory with the files of binary packages of another release; throws where its archive has none. */
+export function debianPackages(suite: string, names: readonly string[]): string {
+  const directory = join(cache, suite, 'root');
+  if (existsSync(directory)) return directory;
+  const place = join(cache, suite);
+  rmSync(place, { recursive: true, force: true });
+  mkdirSync(place, { recursive: true });
+  const archives = systemArchives()
+    .filter(({ uri }) => /\/debian\/?$/.test(uri))
+    .map((archive) => ({ ...archive, suites: [suite] }));
+  const options = aptOptions(place, archives, 'deb');
+  const run = (command: string, args: string[]) =>
+    execFileSync(command, args, { cwd: place, stdio: ['ignore', 'ignore', 'pipe'] });
+  // The system's own packages are of no interest, and newer.
+  const download = [...options, '-o', 'Dir::State::status=/dev/null', '-qq', 'download', ...names];
+  run('apt-get', [...options, '-qq', '-o', 'APT::Update::Error-Mode=any', 'update']);
+  run('apt-get', download);
+  for (const file of readdirSync(place).filter((name) => name.endsWith('.deb')))
+    run('dpkg-deb', ['-x', file, `${directory}.part`]);
   renameSync(`${directory}.part`, directory);
   return directory;
 }

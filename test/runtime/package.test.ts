@@ -134,6 +134,17 @@ describe('the runtime in a build', () => {
     assert.doesNotMatch(used, /^(exit|_exit|abort|__assert_fail|malloc|printf|puts)(@|$)/m);
   });
 
+  it('has a variant that asks for nothing that came after glibc 2.17', () => {
+    const variant = join(dist, 'native', 'lib', 'old_libc', 'libhot_fix.so');
+    const used = execFileSync('nm', ['-D', '-u', variant], { encoding: 'utf8' });
+    const versions = [...used.matchAll(/@GLIBC_2\.(\d+)/g)].map((match) => Number(match[1]));
+    assert.ok(versions.length > 50);
+    assert.equal(Math.max(...versions), 17, used);
+    const exported = (library: string) =>
+      execFileSync('nm', ['-D', '--defined-only', '--format=just-symbols', library], { encoding: 'utf8' });
+    assert.equal(exported(variant), exported(runtimeLibrary));
+  });
+
   it(
     'is compiled with the same flags by make and by CMake, and every warning is an error',
     inRuntimeSession((session) => {
