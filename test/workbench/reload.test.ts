@@ -2,6 +2,8 @@
 // versions were compiled from is still known.
 import { strict as assert } from 'node:assert';
 import type { Program } from '../support/program';
+import { until } from '../support/until';
+import { processesOf } from './host/processes_of';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
 
@@ -22,6 +24,9 @@ describe('a reloaded window', () => {
     session.write('unit.c', UNIT);
     await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
     program = await session.start();
+  });
+  after(() => {
+    for (const pid of processesOf(world.session.path('program'))) process.kill(pid, 'SIGKILL');
   });
   const history = () =>
     world.workbench.page.locator('.pane', { hasText: 'History' }).locator('.monaco-list-row');
@@ -81,5 +86,34 @@ describe('a reloaded window', () => {
     await workbench.status(/went back in \d+ ms/);
     assert.equal(await program.ask('10'), '30');
     await shows(workbench.lens(/Version 1 live in \d+ ms/));
+  });
+
+  it('says that a task runs since before, shows its terminal, and starts another one when asked', async () => {
+    const { workbench, session } = world;
+    const tasks = () => processesOf(session.path('program')).filter((pid) => pid !== program.pid);
+    const start = async () => {
+      await workbench.command('Hot Patch: Start Program with Hot Patch');
+      await workbench.pick(/^program/);
+    };
+    await start();
+    const [pid] = await until(tasks, (pids) => pids.length === 1);
+    await workbench.row(new RegExp(`pid ${pid}`));
+    await workbench.reload();
+    await workbench.showView();
+    await workbench.row(new RegExp(`pid ${pid}`));
+    const panel = workbench.page.locator('.part.panel');
+    await workbench.page.keyboard.press('Control+J');
+    await isGone(panel);
+    await start();
+    const runs = `program (${pid}) runs already`;
+    await workbench.notified(runs);
+    await workbench.screenshot('runs-already');
+    await workbench.answer(runs, 'Show Terminal');
+    await shows(panel.locator('.terminal-wrapper.active'));
+    assert.deepEqual(tasks(), [pid]);
+    await start();
+    await workbench.answer(runs, 'Start Another');
+    const two = await until(tasks, (pids) => pids.length === 2);
+    await workbench.row(new RegExp(`pid ${two.find((one) => one !== pid)}`));
   });
 });

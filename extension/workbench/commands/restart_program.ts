@@ -25,6 +25,11 @@ export async function restartProgram(session: Session, node?: TreeNode): Promise
       );
     return;
   }
+  await restart(session, launch);
+}
+
+/** Ends it, if it still runs, and starts it again. */
+export async function restart(session: Session, launch: Launch): Promise<void> {
   if (launch.debugSession && (await isRunning(launch.key))) return restartDebugging(launch.debugSession);
   if (!(await end(launch))) return;
   await startAgain(session, launch);

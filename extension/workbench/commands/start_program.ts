@@ -1,17 +1,22 @@
 // Command hotPatch.startProgram (palette, welcome view, tooltip) and task type `hotPatch`: runs a program in a
-// terminal with the runtime preloaded, without any change to the program.
+// terminal with the runtime preloaded, without any change to the program. One that runs there already is shown.
+import { realpath } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { split } from 'shlex';
 import * as vscode from 'vscode';
 import { taskType } from '../contributions';
 import { builtPrograms } from '../session/built_programs';
 import type { Session } from '../session/session';
+import { restart } from './restart_program';
 
 interface ProgramTask extends vscode.TaskDefinition {
   readonly type: typeof taskType;
   readonly program: string;
   readonly args?: readonly string[];
   readonly cwd?: string;
+  /** Tells runs of a program apart: VS Code runs each task once at a time. */
+  readonly instance?: number;
 }
 
 interface Item extends vscode.QuickPickItem {
@@ -35,9 +40,43 @@ export async function startProgram(session: Session): Promise<void> {
       10,
     ),
   );
-  const task = await taskOf(session, { type: taskType, program, args }, vscode.TaskScope.Workspace);
-  await vscode.tasks.executeTask(task);
+  const definition: ProgramTask = { type: taskType, program, args };
+  const running = await runningTask(session, program, args);
+  if (!running) return start(session, definition);
+  const { terminal, pid } = running;
+  const answer = await vscode.window.showInformationMessage(
+    `Hot Patch: ${basename(program)} (${pid}) runs already, in the terminal "${terminal.name}".`,
+    ...(['Show Terminal', 'Restart', 'Start Another'] as const),
+  );
+  if (answer === 'Show Terminal') terminal.show();
+  const launch = session.launches.all().find((one) => one.pid === pid);
+  if (answer === 'Restart' && launch) await restart(session, launch);
+  if (answer === 'Start Another') await start(session, { ...definition, instance: Date.now() });
+}
+
+async function start(session: Session, definition: ProgramTask): Promise<void> {
+  await vscode.tasks.executeTask(await taskOf(session, definition, vscode.TaskScope.Workspace));
   await session.processes.look();
+}
+
+/** The same task that runs already, maybe since before a reload: VS Code reconnects a window to its tasks, and starts none
+ * for which that is so. */
+async function runningTask(
+  { processes, store }: Session,
+  program: string,
+  args: readonly string[],
+): Promise<{ terminal: vscode.Terminal; pid: number } | undefined> {
+  await processes.look();
+  const exe = await realpath(program).catch(() => program);
+  const pids = [...(store.state.processes ?? []), ...store.state.unprepared]
+    .filter((process) => process.exe === exe && isDeepStrictEqual(process.commandLine.slice(1), args))
+    .map(({ pid }) => pid);
+  for (const terminal of vscode.window.terminals) {
+    // A task of a program has no shell in its terminal.
+    const pid = await terminal.processId;
+    if (pid !== undefined && pids.includes(pid)) return { terminal, pid };
+  }
+  return undefined;
 }
 
 /** So that tasks.json can have `{ "type": "hotPatch", "program": "…" }`. */
