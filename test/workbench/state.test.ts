@@ -173,6 +173,18 @@ describe('lenses', () => {
     ]);
   });
 
+  it('say that a function is live before its file is confirmed, and those of other functions do not', () => {
+    const live = { milliseconds: 71.4, functions: ['shop::price_of(long)'] };
+    const saving = (functions: string[]): Event[] => [
+      { type: 'operation-started', id: 9, action: 'save', files: [file] },
+      { type: 'operation-step', id: 9, step: 'confirm', live: { ...live, functions } },
+    ];
+    const confirming = '⚡ live in 71 ms · confirming';
+    assert.deepEqual(titles(...running, ...saving(live.functions)), [confirming]);
+    assert.deepEqual(titles(...running, ...patched(), ...saving(live.functions)), [confirming]);
+    assert.deepEqual(titles(...running, ...saving(['shop::order(long)'])), ['⚡ Hot Patch']);
+  });
+
   it('of a function that is inlined say what it is live in, until its edit is taken back', () => {
     const host = { name: 'shop::order(long)', symbol: '_ZN4shop5orderEl', line: 50 };
     const edit = (before: number, hash: number, events: Event[]): Event[] => {
@@ -244,6 +256,19 @@ describe('marks in the margin', () => {
   it('show a patched function, and one that differs from what runs', () => {
     assert.deepEqual(kinds(1, ...running, ...patched()), ['live']);
     assert.deepEqual(kinds(2, ...running, ...patched()), ['differs']);
+  });
+
+  it('show what is live before its file is confirmed, until other text is typed', () => {
+    const live = { milliseconds: 71, functions: ['shop::price_of(long)'] };
+    const saving: Event[] = [
+      { type: 'operation-started', id: 9, action: 'save', files: [file] },
+      { type: 'operation-step', id: 9, step: 'confirm', live },
+    ];
+    const state = after([...running, ...patched(), ...saving]);
+    const kindsOf = (isDirty: boolean) =>
+      marksOf(state, file, [{ ...price, hash: 2 }], () => [price], isDirty).map(({ kind }) => kind);
+    assert.deepEqual(kindsOf(false), ['live']);
+    assert.deepEqual(kindsOf(true), ['differs']);
   });
 
   it('show an edit of a function that was never patched once the file was found to be what runs', () => {

@@ -26,7 +26,12 @@ describe('the status bar, of functions that are live ahead of their file,', () =
   const started = { type: 'operation-started', id: 1, action: 'save', files: [file] } as const;
   it('says when they are, while the file is still compiled', () => {
     assert.match(
-      said(started, { type: 'operation-step', id: 1, step: 'confirm', live: 118 }),
+      said(started, {
+        type: 'operation-step',
+        id: 1,
+        step: 'confirm',
+        live: { milliseconds: 118, functions: ['f'] },
+      }),
       /live in 118 ms · confirming/,
     );
   });

@@ -170,8 +170,7 @@ export class Operations {
         functionName: order.functionName,
         signal,
         firstLight: this.surroundings.firstLight(),
-        onProgress: ({ step, live }) =>
-          this.store.dispatch({ type: 'operation-step', id, step, live: live?.milliseconds }),
+        onProgress: ({ step, live }) => this.store.dispatch({ type: 'operation-step', id, step, live }),
       });
     };
     await attach(unpreparedOf(this.store.state, order.files));

@@ -16,6 +16,7 @@ import type {
   EditedFunction,
   Environment,
   HistoryEntry,
+  LiveAhead,
   ProcessKey,
   Selection,
   UnpreparedProcess,
@@ -77,7 +78,7 @@ export type Event =
       readonly type: 'operation-step';
       readonly id: number;
       readonly step: Step;
-      readonly live?: number | undefined;
+      readonly live?: LiveAhead | undefined;
     }
   /** The end of an operation that only attached. */
   | { readonly type: 'attach-finished'; readonly id: number; readonly results: readonly AttachResult[] }

@@ -1,6 +1,6 @@
 // Questions that several views ask of the state, answered in one place. Pure.
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
-import { cloneSuffix, sourceNames } from './function_names';
+import { cloneSuffix, isSameFunction, sourceNames } from './function_names';
 import type { SourceFunction } from './source_function';
 import {
   functionKey,
@@ -8,6 +8,7 @@ import {
   versionKey,
   type Delivered,
   type EditedFunction,
+  type LiveAhead,
   type ProcessKey,
   type Report,
   type State,
@@ -104,6 +105,13 @@ export function inlinedInto(
     const edit = delivered?.inlined.find((one) => one.file === file && one.name === source.name);
     return delivered && edit ? [{ ...running, edit, delivered }] : [];
   });
+}
+
+/** What became live of an edit of this function by a save that is still being confirmed. */
+export function liveAhead(state: State, file: string, source: SourceFunction): LiveAhead | undefined {
+  const { files = [], live } = state.operation ?? {};
+  const isIt = files.includes(file) && live?.functions.some((name) => isSameFunction(name, source.name));
+  return isIt ? live : undefined;
 }
 
 const indexes = new WeakMap<State, ReadonlyMap<string, RunningFunction[]>>();

@@ -99,8 +99,15 @@ export interface Operation {
   readonly action: Action;
   readonly files: readonly string[];
   readonly step: Step | undefined;
-  /** Milliseconds after which the edited functions were live, while their unit is still compiled whole. */
-  readonly live?: number | undefined;
+  readonly live?: LiveAhead | undefined;
+}
+
+/** Edited functions that are live while their unit is still compiled whole. */
+export interface LiveAhead {
+  /** From the begin of the save until they were. */
+  readonly milliseconds: number;
+  /** Demangled names. */
+  readonly functions: readonly string[];
 }
 
 export interface Finished {

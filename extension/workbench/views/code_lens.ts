@@ -8,6 +8,20 @@ import { isChanged, type Store } from '../state/store';
 import type { Documents } from '../documents/documents';
 import { lensesOf, type Lens } from './lens_content';
 
+const LENS_PARTS = [
+  'processes',
+  'unprepared',
+  'selection',
+  'statuses',
+  'matches',
+  'checks',
+  'delivered',
+  'ahead',
+] as const;
+
+/** An editor that loses the focus forgets what it was told; it is told again then. */
+const FORGOTTEN_MS = 2000;
+
 class ContentLens extends vscode.CodeLens {
   constructor(readonly content: Lens) {
     super(new vscode.Range(content.line, 0, content.line, 0));
@@ -16,14 +30,46 @@ class ContentLens extends vscode.CodeLens {
 
 export function showCodeLens(store: Store, documents: Documents): vscode.Disposable {
   const changed = new vscode.EventEmitter<void>();
+  /** What was given last for each document. */
+  const given = new WeakMap<vscode.TextDocument, string>();
+  /** Documents that VS Code was told about and has not asked for yet. It asks 250 ms after the last event and shows the
+   * answer after as long again: of the steps of a save, each would postpone what the one before it brought. */
+  const announced = new Map<vscode.TextDocument, NodeJS.Timeout>();
+  const isWanted = (document: vscode.TextDocument): boolean =>
+    store.state.matches.has(document.uri.fsPath) && setting(Setting.codeLens, document);
+  const isStale = (document: vscode.TextDocument): boolean => {
+    const last = given.get(document);
+    const functions = isWanted(document) ? documents.latest(document) : [];
+    // VS Code asks by itself for the first time. What was not parsed yet is not known to be the same.
+    return (
+      last !== undefined &&
+      (!functions || last !== JSON.stringify(lensesOf(store.state, document.uri.fsPath, functions)))
+    );
+  };
+  const announce = (): void => {
+    const stale = vscode.window.visibleTextEditors
+      .map(({ document }) => document)
+      .filter((document) => !announced.has(document) && isStale(document));
+    if (stale.length === 0) return;
+    for (const document of stale) {
+      const again = setTimeout(() => {
+        announced.delete(document);
+        announce();
+      }, FORGOTTEN_MS);
+      announced.set(document, again);
+    }
+    changed.fire();
+  };
   const provider: vscode.CodeLensProvider<ContentLens> = {
     onDidChangeCodeLenses: changed.event,
     async provideCodeLenses(document, token) {
-      const isMatched = store.state.matches.has(document.uri.fsPath);
-      if (!isMatched || !setting(Setting.codeLens, document)) return [];
-      const functions = (await documents.functions(document)) ?? [];
+      const functions = isWanted(document) ? await documents.functions(document) : [];
       if (token.isCancellationRequested) return [];
-      return lensesOf(store.state, document.uri.fsPath, functions).map((lens) => new ContentLens(lens));
+      clearTimeout(announced.get(document));
+      announced.delete(document);
+      const content = lensesOf(store.state, document.uri.fsPath, functions ?? []);
+      given.set(document, JSON.stringify(content));
+      return content.map((lens) => new ContentLens(lens));
     },
     resolveCodeLens(codeLens) {
       const { title, tooltip, command, parameters } = codeLens.content;
@@ -33,27 +79,14 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
   };
   return vscode.Disposable.from(
     changed,
+    { dispose: () => announced.forEach((again) => clearTimeout(again)) },
     vscode.languages.registerCodeLensProvider(
       languages.map((language) => ({ language, scheme: 'file' })),
       provider,
     ),
     store.subscribe((state, previous) => {
-      // VS Code asks by itself when the text changes.
-      if (
-        isChanged(state, previous, [
-          ...([
-            'processes',
-            'unprepared',
-            'selection',
-            'statuses',
-            'matches',
-            'checks',
-            'delivered',
-            'ahead',
-          ] as const),
-        ])
-      )
-        changed.fire();
+      if (isChanged(state, previous, LENS_PARTS) || state.operation?.live !== previous.operation?.live)
+        announce();
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration(Setting.codeLens)) changed.fire();

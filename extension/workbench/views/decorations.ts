@@ -33,8 +33,12 @@ export function showDecorations(
     if (wanted && documents.latest(document) === undefined) void documents.functions(document);
     const marks =
       wanted && setting(Setting.decorations, document)
-        ? marksOf(store.state, document.uri.fsPath, documents.latest(document) ?? [], (file, text) =>
-            documents.ofText(file, text),
+        ? marksOf(
+            store.state,
+            document.uri.fsPath,
+            documents.latest(document) ?? [],
+            (file, text) => documents.ofText(file, text),
+            document.isDirty,
           )
         : [];
     for (const kind of ['live', 'differs'] as const) {
@@ -55,7 +59,10 @@ export function showDecorations(
     ...Object.values(types),
     store.subscribe((state, previous) => {
       if (
-        isChanged(state, previous, ['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'])
+        isChanged(state, previous, [
+          ...(['processes', 'selection', 'statuses', 'matches', 'checks', 'delivered'] as const),
+        ]) ||
+        state.operation?.live !== previous.operation?.live
       )
         renderAll();
     }),

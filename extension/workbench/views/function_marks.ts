@@ -2,7 +2,7 @@
 // running version differs from the text. Pure; decorations.ts shows it.
 import { isSameFunction } from '../state/function_names';
 import type { SourceFunction } from '../state/source_function';
-import { inlinedInto, runningFunctions, runningSource, targetsOf } from '../state/queries';
+import { inlinedInto, liveAhead, runningFunctions, runningSource, targetsOf } from '../state/queries';
 import type { State } from '../state/state';
 
 export interface FunctionMark {
@@ -14,11 +14,15 @@ export interface FunctionMark {
 /** A text whose functions must be known to compare with: of a delivered version, or of the file when it was checked. */
 export type ParsedText = (file: string, text: string) => readonly SourceFunction[] | undefined;
 
+const LIVE = 'This version was patched into the running process.';
+
+/** @param isDirty the functions are those of a text that is not saved */
 export function marksOf(
   state: State,
   file: string,
   functions: readonly SourceFunction[],
   parsed: ParsedText,
+  isDirty = false,
 ): FunctionMark[] {
   if (targetsOf(state, file).length === 0) return [];
   return functions.flatMap((source): FunctionMark[] => {
@@ -26,6 +30,7 @@ export function marksOf(
     const hosts = running.length > 0 ? [] : inlinedInto(state, file, source);
     const isPatched = hosts.length > 0 || running.some((one) => one.function.version > 0);
     const mark = (kind: FunctionMark['kind'], message: string) => [{ kind, line: source.startLine, message }];
+    if (!isDirty && liveAhead(state, file, source)) return mark('live', LIVE);
     const differs =
       running.length > 0
         ? running.some((one) => {
@@ -38,7 +43,7 @@ export function marksOf(
           : differsFromOriginal(state, file, source, parsed);
     if (differs)
       return mark('differs', 'The running version differs from the file; save to bring it to life.');
-    return isPatched ? mark('live', 'This version was patched into the running process.') : [];
+    return isPatched ? mark('live', LIVE) : [];
   });
 }
 

@@ -44,7 +44,7 @@ export function indicatorOf(state: State): Indicator {
   if (!state.environment.trusted) return { kind: 'untrusted' };
   if (state.operation) {
     const { files, step, live } = state.operation;
-    return { kind: 'working', files, step, ...(live !== undefined && { live }) };
+    return { kind: 'working', files, step, ...(live && { live: live.milliseconds }) };
   }
   const lost = state.lost.at(-1);
   if (lost) return { kind: 'lost', lost };

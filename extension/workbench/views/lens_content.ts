@@ -1,10 +1,11 @@
 // What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
-// `Compare` once it is patched; that its edit is compiled already; above the file, why it cannot be patched. Pure;
-// code_lens.ts shows it.
+// `Compare` once it is patched; that its edit is compiled already, or live and still being confirmed; above the file,
+// why it cannot be patched. Pure; code_lens.ts shows it.
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {
   inlinedInto,
+  liveAhead,
   plural,
   runningFunctions,
   runningSource,
@@ -15,6 +16,7 @@ import {
 } from '../state/queries';
 import { cloneSuffix, isSameFunction, qualifiedName } from '../state/function_names';
 import { versionKey, type State } from '../state/state';
+import { confirmingText } from './first_light_text';
 
 export interface Lens {
   readonly line: number;
@@ -71,6 +73,11 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
     : [];
   const running = runningFunctions(state, file, source);
   const patched = running.filter((one) => one.function.version > 0);
+  const live = liveAhead(state, file, source);
+  if (live) {
+    const title = `⚡ ${confirmingText(live.milliseconds)}`;
+    return [lens(title, 'The whole file is still compiled and compared', Command.showTrampolines)];
+  }
   if (patched.length === 0) {
     const hosts = inlinedInto(state, file, source);
     if (hosts.length > 0) return inlinedLenses(hosts, lens);
