@@ -82,7 +82,8 @@ export async function fuzzReaders(argv) {
       minutes: { type: 'string', default: '2' },
     },
   });
-  const script = join(root, 'dist', 'fuzz', 'readers.js');
+  // Beside the files that packages load from where they are.
+  const script = join(root, 'dist', 'fuzz_readers.js');
   await build({
     entryPoints: [join(root, 'test', 'fuzz', 'readers.ts')],
     outfile: script,
