@@ -21,13 +21,14 @@
 namespace hot_fix {
 namespace {
 
-constexpr std::uint64_t longest_wait = 2000000;
+constexpr std::uint64_t longest_wait = 2000000, longest_look = 300000; // microseconds
 constexpr std::size_t most_threads = 4096;
 
 struct Slot {
   // A thread and the round in which it parked: a handler that runs late, in the next one, does not wait.
   std::atomic<std::uint64_t> who;
-  std::atomic<std::uintptr_t> program_counter, stack_pointer;
+  std::atomic<std::uintptr_t> program_counter, stack_pointer; // as it was interrupted
+  std::atomic<std::uintptr_t> handler_stack; // the frame with its registers is above; on an alternate stack, maybe
 };
 
 std::uint64_t who_in(std::uint32_t round, int tid) {
@@ -47,7 +48,8 @@ void handle_parking(int, siginfo_t *, void *context) {
     if (index < most_threads) {
       const auto *interrupted = static_cast<const ucontext_t *>(context);
       slots[index].program_counter.store(arch::program_counter(interrupted));
-      slots[index].stack_pointer.store(reinterpret_cast<std::uintptr_t>(&saved));
+      slots[index].stack_pointer.store(arch::stack_pointer(interrupted));
+      slots[index].handler_stack.store(reinterpret_cast<std::uintptr_t>(&saved));
       slots[index].who.store(who_in(round, static_cast<int>(syscall(SYS_gettid))));
     }
     for (int i = 0; i < 30 && parking.load() && round_number.load() == round; i++) {
@@ -80,12 +82,31 @@ int parking_signal() {
   return realtime;
 }
 
-bool is_parked(int tid) {
+/** Where the thread waits; null when it does not. */
+const Slot *slot_of(int tid) {
   const std::uint32_t count = parked.load();
   for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
-    if (slots[i].who.load() == who_in(round_number.load(), tid)) return true;
+    if (slots[i].who.load() == who_in(round_number.load(), tid)) return &slots[i];
   }
-  return false;
+  return nullptr;
+}
+
+bool have_slots() {
+  if (slots == nullptr) slots = static_cast<Slot *>(map_pages(most_threads * sizeof(Slot)));
+  return slots != nullptr;
+}
+
+void begin_round() {
+  const std::uint32_t used = std::min<std::uint32_t>(parked.load(), most_threads);
+  for (std::uint32_t i = 0; i < used; i++) slots[i].who.store(0);
+  parked.store(0);
+  parking.store(true);
+}
+
+void count_parked(const MemoryMap &map, const Slot &slot, int tid, Ranges &ranges) {
+  ranges.count(slot.program_counter.load(), tid);
+  count_stack(map, slot.handler_stack.load(), tid, Words::any, ranges);
+  count_stack(map, slot.stack_pointer.load(), tid, Words::any, ranges);
 }
 
 bool parked_outside(List<CodeRange> &tails) {
@@ -95,9 +116,7 @@ bool parked_outside(List<CodeRange> &tails) {
   const std::uint32_t count = parked.load();
   for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
     if (slots[i].who.load() == 0) continue;
-    const auto tid = static_cast<int>(slots[i].who.load());
-    ranges.count(slots[i].program_counter.load(), tid);
-    count_stack(map, slots[i].stack_pointer.load(), tid, Words::any, ranges);
+    count_parked(map, slots[i], static_cast<int>(slots[i].who.load()), ranges);
   }
   return ranges.total() == 0;
 }
@@ -106,23 +125,20 @@ bool parked_outside(List<CodeRange> &tails) {
 
 bool park_threads(List<CodeRange> &tails, Failure &failure) {
   const int signal = parking_signal();
-  if (slots == nullptr) slots = static_cast<Slot *>(map_pages(most_threads * sizeof(Slot)));
-  if (signal == 0 || slots == nullptr) {
+  if (signal == 0 || !have_slots()) {
     return fail(failure, Code::tracer_attached, 0, nullptr, "there is no free signal to park the threads with");
   }
   const std::uint64_t deadline = monotonic_microseconds() + longest_wait;
   int missing = 0;
   for (;;) {
-    for (std::uint32_t i = 0; i < most_threads; i++) slots[i].who.store(0);
-    parked.store(0);
-    parking.store(true);
+    begin_round();
     // New threads may appear until all are parked; then nobody is left who could make one.
     List<int> signalled;
     for (bool all = false; !all && monotonic_microseconds() < deadline;) {
       List<int> threads;
       all = list_threads(threads);
       for (const int tid : threads) {
-        if (is_parked(tid) || (blocks_signal(tid, signal) && !may_run_user_code(tid))) continue;
+        if (slot_of(tid) != nullptr || (blocks_signal(tid, signal) && !may_run_user_code(tid))) continue;
         all = false;
         missing = tid;
         const bool is_signalled = std::find(signalled.begin(), signalled.end(), tid) != signalled.end();
@@ -152,6 +168,25 @@ void unpark_threads() {
   parking.store(false);
   round_number.fetch_add(1);
   syscall(SYS_futex, &round_number, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0);
+}
+
+std::uintptr_t count_running(const MemoryMap &map, int tid, Ranges &ranges) {
+  const int signal = parking_signal();
+  if (signal == 0 || !have_slots() || blocks_signal(tid, signal)) return 0;
+  begin_round();
+  const std::uint64_t deadline = monotonic_microseconds() + longest_look;
+  const Slot *slot = nullptr;
+  // Last, so that it has hardly the time to begin a system call that the signal would end.
+  if (thread_state(tid).kind == ThreadState::running && syscall(SYS_tgkill, getpid(), tid, signal) == 0) {
+    while ((slot = slot_of(tid)) == nullptr && monotonic_microseconds() < deadline) pause_microseconds(100);
+  }
+  std::uintptr_t stack_pointer = 0;
+  if (slot != nullptr) {
+    count_parked(map, *slot, tid, ranges);
+    stack_pointer = slot->stack_pointer.load();
+  }
+  unpark_threads();
+  return stack_pointer;
 }
 
 } // namespace hot_fix

@@ -1,15 +1,21 @@
-// Stops all threads for the moment of a write, by signal. Only used where an int3 cannot be: when a debugger is
-// attached, which would take it for its own affair, or when a thread may block SIGTRAP. A system call of a parked
-// thread may end with EINTR where the kernel does not restart it.
+// Stops threads by signal: all of them for the moment of a write, where an int3 cannot be used (a debugger is attached,
+// which would take it for its own affair, or a thread may block SIGTRAP); or one that never sleeps, to see where it is.
+// A system call of a parked thread may end with EINTR where the kernel does not restart it.
 #pragma once
 
 #include "code_ranges.h"
 #include "failure.h"
+#include "process.h"
 
 namespace hot_fix {
 
 /** Parks all threads outside of the tails, or fails within two seconds with nobody parked. */
 bool park_threads(List<CodeRange> &tails, Failure &failure);
 void unpark_threads();
+
+/** Parks a thread that is running for as long as it takes to count what it holds: in its program counter, in its
+ * registers and on its stack. Returns its stack pointer; 0, and nothing is counted, when it is not running, does not let
+ * the signal in, or gets no processor for long. */
+std::uintptr_t count_running(const MemoryMap &map, int tid, Ranges &ranges);
 
 } // namespace hot_fix

@@ -5,10 +5,16 @@
 // no word of the process's writable memory points into it. Other patches may also refer to it from their code,
 // relative to the place of the reference. A patch with constants stays: the process may hold a pointer to a string
 // anywhere, also in a register that nobody can read.
+//
+// A thread that never sleeps shows nothing by itself. When several patches have piled up because of such threads, each of
+// them is parked for a moment (parking.h). That is rare, since the signal may end a system call that the thread has just
+// begun. It is not done under a debugger, which may stop at the signal, nor where a thread's sandbox may end it for
+// the handler's system calls.
 #include "reclaim.h"
 
 #include "debugger.h"
 #include "fork.h"
+#include "parking.h"
 #include "process.h"
 #include "stack_scan.h"
 
@@ -22,6 +28,8 @@ namespace {
 
 constexpr std::uint64_t scan_patience = 20000; // microseconds
 constexpr unsigned grace = 10000;
+constexpr std::size_t piled_up = 8; // patches, for which running threads are parked
+std::size_t left; // patches that stayed when they were last parked: others have to pile up before that is done again
 constexpr std::size_t search_pages = 64; // read at once
 constexpr std::size_t most_memory = std::size_t{256} << 20; // to search; in a larger process patches stay
 
@@ -46,8 +54,8 @@ template <class Condition> void keep_unless(List<CodeRange> &patches, Condition 
 }
 
 /** Removes the ranges of patches in which a thread is, or may be. */
-bool keep_quiet_ones(List<CodeRange> &patches) {
-  if (!scan_stacks(patches, scan_patience)) return false;
+bool keep_quiet_ones(List<CodeRange> &patches, LookAtRunning look_at_running) {
+  if (!scan_stacks(patches, scan_patience, Words::any, look_at_running)) return false;
   keep_unless(patches, [](const CodeRange &patch) { return patch.hits != 0 || patch.unsure || patch.mentioned; });
   return !patches.empty();
 }
@@ -181,10 +189,15 @@ bool reclaim_patches() {
     if (!is_candidate(*patch)) continue;
     if (!patches.add({patch->base, patch->base + patch->length, patch, 0, 0, false, false})) return false;
   }
-  if (patches.empty() || !keep_quiet_ones(patches)) return false;
+  if (patches.empty()) return false;
+  const bool parks = patches.size() >= left + piled_up && tracer() == 0 && find_sandboxed_thread() == 0;
+  const LookAtRunning look_at_running = parks ? count_running : nullptr;
+  if (parks) left = patches.size(); // unless they go
+  if (!keep_quiet_ones(patches, look_at_running)) return false;
   pause_microseconds(grace);
-  if (!keep_quiet_ones(patches) || !keep_unneeded_ones(patches)) return false;
+  if (!keep_quiet_ones(patches, look_at_running) || !keep_unneeded_ones(patches)) return false;
   const NoFork no_fork;
+  left = parks ? left - patches.size() : 0;
   for (const CodeRange &range : patches) {
     Patch &patch = *static_cast<Patch *>(range.owner);
     withdraw_from_debugger(patch);

@@ -96,31 +96,41 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
   }
 }
 
+template <class Condition> void remove_those(List<int> &threads, Condition condition) {
+  for (std::size_t i = 0; i < threads.size();) {
+    if (condition(threads[i])) {
+      threads.remove(i);
+    } else {
+      i++;
+    }
+  }
+}
+
 } // namespace
 
-bool scan_stacks(List<CodeRange> &code, std::uint64_t patience, Words which) {
+bool scan_stacks(List<CodeRange> &code, std::uint64_t patience, Words which, LookAtRunning look_at_running) {
   Ranges ranges(code);
   List<int> pending;
   List<std::uintptr_t> known;
   MemoryMap map;
   if (!ranges.complete() || !list_threads(pending) || !map.read()) return false;
   const std::uint64_t deadline = monotonic_microseconds() + patience;
+  const auto is_blocked = [&](int tid) {
+    const ThreadState state = thread_state(tid);
+    if (state.kind == ThreadState::gone) return true;
+    return state.stack_pointer != 0 && count_blocked(map, tid, state, which, ranges) && known.add(state.stack_pointer);
+  };
+  const auto has_shown = [&](int tid) {
+    if (is_blocked(tid)) return true;
+    const std::uintptr_t stack_pointer = look_at_running(map, tid, ranges);
+    return stack_pointer != 0 && known.add(stack_pointer);
+  };
   for (;;) {
-    for (std::size_t i = 0; i < pending.size();) {
-      const ThreadState state = thread_state(pending[i]);
-      bool done = state.kind == ThreadState::gone;
-      if (!done && state.stack_pointer != 0 && count_blocked(map, pending[i], state, which, ranges)) {
-        done = known.add(state.stack_pointer);
-      }
-      if (done) {
-        pending.remove(i);
-      } else {
-        i++;
-      }
-    }
+    remove_those(pending, is_blocked);
     if (pending.empty() || monotonic_microseconds() >= deadline) break;
     pause_microseconds(200);
   }
+  if (look_at_running != nullptr) remove_those(pending, has_shown);
 
   List<unsigned> exact;
   for (CodeRange &range : code) {

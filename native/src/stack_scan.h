@@ -16,9 +16,14 @@ namespace hot_fix {
  * frames that are proven (thread_frames.h), and where they are not, every word that may be a return address. */
 enum class Words { any, interrupted, frames };
 
+/** Counts what a thread holds that runs, and returns its stack pointer; 0, and nothing counted, when it does not show. */
+using LookAtRunning = std::uintptr_t (*)(const MemoryMap &map, int tid, Ranges &ranges);
+
 /** Counts threads in each range. Waits up to `patience` microseconds for running threads to block, which makes the
- * result exact. False when the threads cannot be listed. Sorts the ranges by start. */
-bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience, Words which = Words::any);
+ * result exact, and then has a look at those that do not, if there is a way. False when the threads cannot be listed.
+ * Sorts the ranges by start. */
+bool scan_stacks(List<CodeRange> &ranges, std::uint64_t patience, Words which = Words::any,
+                 LookAtRunning look_at_running = nullptr);
 
 /** Counts the words of a stack from its pointer up. */
 void count_stack(const MemoryMap &map, std::uintptr_t stack_pointer, int tid, Words which, Ranges &ranges);

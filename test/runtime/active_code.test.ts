@@ -171,6 +171,48 @@ int main(void) {
     printf("%d\\n", r);
   }
 }`;
+/** One thread turns in turn() from `in` to `out`, another calls value() without pause. */
+const turning = `
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+atomic_int inside, leave;
+__attribute__((noipa)) int turn(int n) { return n; }
+__attribute__((noipa)) int value(int n) { return n; }
+static atomic_int sink, enter;
+static void *call(void *unused) { for (;;) atomic_store(&sink, value(1)); return unused; }
+static void *go(void *unused) {
+  for (;;) {
+    while (!atomic_load(&enter)) ;
+    atomic_store(&enter, 0);
+    turn(0);
+  }
+  return unused;
+}
+int main(void) {
+  char line[64];
+  pthread_t thread;
+  setvbuf(stdout, 0, _IOLBF, 0);
+  pthread_create(&thread, 0, call, 0);
+  pthread_create(&thread, 0, go, 0);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    int was = atomic_load(&inside);
+    if (!strncmp(line, "in", 2)) { atomic_store(&enter, 1); while (atomic_load(&inside) == 0) ; printf("%d\\n", atomic_load(&inside)); }
+    else { atomic_store(&leave, 1); while (atomic_load(&inside) != 0) ; atomic_store(&leave, 0); printf("%d\\n", was); }
+  }
+  return 0;
+}`;
+const turn = (version: number) => `
+  extern int inside, leave;
+  int new_value(int n) { return n + ${version}; }
+  int new_turn(int n) {
+    __atomic_store_n(&inside, ${version}, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&leave, __ATOMIC_SEQ_CST)) ;
+    __atomic_store_n(&inside, 0, __ATOMIC_SEQ_CST);
+    return n;
+  }`;
 const newOuter =
   'extern int inner(int); int new_outer(int n) { int r = inner(n); return r < 0 ? r : r + 2; }';
 
@@ -270,6 +312,27 @@ describe('code that is on a stack', () => {
       await process.ask('');
       assert.equal(await process.ask(''), '12');
       assert.equal((await states())[1], 'live');
+    }),
+  );
+
+  it(
+    'keeps its patch in memory beside threads that never sleep; others go when some have piled up',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(turning, { flags: ['-rdynamic'] });
+      const [old, ...files] = Array.from({ length: 12 }, (_, n) =>
+        process.patchFile(turn(n + 1), { turn: 'new_turn', value: 'new_value' }),
+      );
+      await process.done('patch', `file ${old}`);
+      // One of two threads turns in the first version from now on, the other calls the newest again and again.
+      assert.equal(await process.ask('in'), '1');
+      for (const file of files) await process.done('patch', `file ${file}`);
+      let states: string[];
+      do states = (await process.done('status')).patches.map(({ state }) => state);
+      while (states.filter((state) => state === 'unmapped').length < 7);
+      assert.equal(states[0], 'superseded');
+      assert.equal(states.at(-1), 'live');
+      assert.equal(await process.ask('out'), '1');
+      assert.equal(await process.ask('in'), '12');
     }),
   );
 
