@@ -127,15 +127,22 @@ for (const options of [
     );
 
     it(
-      'that holds the process makes a save wait, and the save is applied when it lets go',
+      'that stands at a breakpoint in the edited function makes a save wait, which is applied when it goes on',
       inSession(async (session) => {
         const unit = await start(session, options);
         const lldb = await attach(unit);
         try {
+          await lldb.run('breakpoint set --file unit.cc --line 8');
+          await lldb.resume();
+          const answer = unit.value(2);
+          await lldb.stop();
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
           await requestWaits(unit, saved);
+          await lldb.run('breakpoint delete --force');
           await lldb.resume();
+          // What was called before runs the old code to its end.
+          assert.equal(await answer, 8);
           await saved;
           assert.equal(await unit.value(2), 12);
         } finally {
