@@ -16,9 +16,6 @@
  * itself. */
 extern void *dlopen(const char *, int) __attribute__((weak));
 extern void *__libc_dlopen_mode(const char *, int) __attribute__((weak));
-extern void *dlsym(void *, const char *) __attribute__((weak));
-extern void *__libc_dlsym(void *, const char *) __attribute__((weak));
-extern int *__errno_location(void) __attribute__((weak));
 
 static long system_call(long number, long first, long second, long third, long fourth, long fifth) {
   long result;
@@ -29,31 +26,6 @@ static long system_call(long number, long first, long second, long third, long f
                    : "a"(number), "D"(first), "S"(second), "d"(third), "r"(r10), "r"(r8)
                    : "rcx", "r11", "memory");
   return result;
-}
-
-/* --- what the runtime must see of the program -------------------------------------------------------------------- */
-
-/* The runtime's own prctl and capset, by which its thread follows changes of capabilities (src/credentials.cc); libc
- * ends a process in which a later setuid fails in one thread only. A library that is loaded by dlopen comes too late for
- * the program to find them in it, so the program finds these. */
-static int (*runtime_prctl)(int, ...);
-static int (*runtime_capset)(void *, const void *);
-
-/* The result of a system call as libc gives it. */
-static int with_errno(long result) {
-  if (result >= 0) return (int)result;
-  if (__errno_location != 0) *__errno_location() = (int)-result;
-  return -1;
-}
-
-__attribute__((visibility("default"))) int prctl(int option, long second, long third, long fourth, long fifth) {
-  if (runtime_prctl != 0) return runtime_prctl(option, second, third, fourth, fifth);
-  return with_errno(system_call(SYS_prctl, option, second, third, fourth, fifth));
-}
-
-__attribute__((visibility("default"))) int capset(void *header, const void *data) {
-  if (runtime_capset != 0) return runtime_capset(header, data);
-  return with_errno(system_call(SYS_capset, (long)header, (long)data, 0, 0, 0));
 }
 
 /* --- which programs get the runtime ------------------------------------------------------------------------------ */
@@ -104,11 +76,9 @@ __attribute__((constructor)) static void pass_or_stop(int count, char **argument
   long i = 0;
   for (; runtime + i + 1 < folders; i++) path[i] = runtime[i];
   path[i] = 0;
-  const int is_public = dlopen != 0 && dlsym != 0;
-  if (!is_public && (__libc_dlopen_mode == 0 || __libc_dlsym == 0)) return;
-  void *library = is_public ? dlopen(path, RTLD_NOW) : __libc_dlopen_mode(path, (int)(RTLD_NOW | RTLD_DLOPEN));
-  if (library == 0) return;
-  void *(*const find)(void *, const char *) = is_public ? dlsym : __libc_dlsym;
-  runtime_prctl = (int (*)(int, ...))find(library, "prctl");
-  runtime_capset = (int (*)(void *, const void *))find(library, "capset");
+  if (dlopen != 0) {
+    dlopen(path, RTLD_NOW);
+  } else if (__libc_dlopen_mode != 0) {
+    __libc_dlopen_mode(path, (int)(RTLD_NOW | RTLD_DLOPEN));
+  }
 }

@@ -1,129 +1,98 @@
-// The two functions of libc that change capabilities are defined here in its place. They are plain system calls; the
-// worker then makes the same one, in the handler of its doorbell.
+// libc has other threads make the call in the handler of a signal that is its own (SIGSETXID, 33). In front of that
+// stands the handler here, which knows nothing of how the program changed its capabilities, and needs not.
 #include "credentials.h"
 
 #include "doorbell.h"
+#include "kernel_signals.h"
 #include "process.h"
 
 #include <atomic>
 #include <cerrno>
-#include <climits>
-#include <cstdarg>
 #include <cstdint>
-#include <ctime>
+#include <cstring>
 #include <linux/capability.h>
-#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "poison.h"
 
+namespace hot_fix {
 namespace {
 
-using namespace hot_fix;
+constexpr int set_ids_signal = 33; // nptl's SIGSETXID, which it starts no second thread without having a handler for
+constexpr unsigned longest_call = 100; // milliseconds that the first thread is given to make its own call, the last
 
-// In microseconds; only reached when the program has taken the doorbell's signal for itself.
-constexpr std::uint64_t patience = 1000000;
+using Handler = void (*)(int, siginfo_t *, void *);
+std::atomic<std::uintptr_t> next_handler;
+std::atomic<const char *> stack_begin, stack_end; // the worker's; null: there is none
+std::atomic<bool> is_capable{true}; // there is nothing to follow when the worker has no capabilities; until it is known
+std::atomic<bool> is_ahead;   // it has made a call, which the first thread makes behind it
 
-struct Call {
-  long number;
-  unsigned long arguments[5];
+struct Capabilities {
+  __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3];
 };
 
-// One at a time: only the first thread asks, and it waits.
-Call call;
-__user_cap_header_struct header;
-__user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-enum : std::uint32_t { none, asked, done };
-std::atomic<std::uint32_t> state{none};
-std::atomic<int> follower; // the worker's tid; 0: it has not begun
-std::atomic<int> followed; // the process that it belongs to: children of vfork share this memory
-
-void futex(int operation, std::uint32_t value, const timespec *timeout) {
-  static_assert(sizeof state == sizeof(std::uint32_t));
-  syscall(SYS_futex, &state, operation | FUTEX_PRIVATE_FLAG, value, timeout);
+/** @param tid 0: the calling thread */
+bool read_capabilities(int tid, Capabilities &capabilities) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, tid};
+  return syscall(SYS_capget, &header, capabilities.words) == 0;
 }
 
-bool is_followed() { return followed.load() == getpid() && syscall(SYS_gettid) == getpid(); }
+/** Those of the first thread; the worker never has fewer that are permitted, so it may. */
+void adopt_capabilities() {
+  Capabilities wanted{}, own{};
+  if (!read_capabilities(getpid(), wanted) || !read_capabilities(0, own)) return;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  if (std::memcmp(&wanted, &own, sizeof own) != 0) syscall(SYS_capset, &header, wanted.words);
+  is_capable.store((wanted.words[0].permitted | wanted.words[1].permitted) != 0);
+}
 
-/** Has the worker make the call as well. What the call does to it is not our caller's affair. */
-void have_followed() {
+/** Runs in every thread that is to make the call. */
+void handle_set_ids(int signal, siginfo_t *info, void *context) {
   const int saved = errno;
-  state.store(asked);
-  const int tid = follower.load();
-  if (tid != 0) ring_thread(tid);
-  const std::uint64_t begin = monotonic_microseconds();
-  while (state.load() == asked && monotonic_microseconds() - begin < patience) {
-    constexpr timespec slice{0, 50000000};
-    futex(FUTEX_WAIT, asked, &slice);
+  const char here = 0;
+  if (is_capable.load() && &here >= stack_begin.load() && &here < stack_end.load()) {
+    adopt_capabilities();
+    // Whether the first thread keeps its capabilities cannot be asked. What was kept too long goes afterwards.
+    prctl(PR_SET_KEEPCAPS, 1);
+    is_ahead.store(true);
+    ring();
   }
-  state.store(none);
   errno = saved;
-}
-
-/** The options of prctl(2) that are a thread's own and decide what setuid and setgid may do and leave. */
-bool decides_capabilities(int option) {
-  switch (option) {
-  case PR_SET_KEEPCAPS:
-  case PR_SET_SECUREBITS:
-  case PR_CAPBSET_DROP:
-  case PR_CAP_AMBIENT:
-    return true;
-  default:
-    return false;
-  }
+  reinterpret_cast<Handler>(next_handler.load())(signal, info, context);
 }
 
 } // namespace
 
-void hot_fix::follow_process() { followed.store(getpid()); }
-
-void hot_fix::begin_following() {
-  follower.store(static_cast<int>(syscall(SYS_gettid)));
-  follow_credentials();
-}
-
-void hot_fix::forget_follower() {
-  follower.store(0);
-  state.store(none);
-}
-
-void hot_fix::follow_credentials() {
-  if (state.load() != asked || syscall(SYS_gettid) != follower.load()) return;
-  const auto &[first, second, third, fourth, fifth] = call.arguments;
-  syscall(call.number, first, second, third, fourth, fifth);
-  std::uint32_t expected = asked;
-  state.compare_exchange_strong(expected, done);
-  futex(FUTEX_WAKE, INT_MAX, nullptr);
-}
-
-extern "C" {
-
-__attribute__((visibility("default"))) int prctl(int option, ...) {
-  unsigned long arguments[4];
-  va_list list;
-  va_start(list, option);
-  for (unsigned long &argument : arguments) argument = va_arg(list, unsigned long);
-  va_end(list);
-  const auto &[first, second, third, fourth] = arguments;
-  const long result = syscall(SYS_prctl, option, first, second, third, fourth);
-  if (result == 0 && decides_capabilities(option) && is_followed()) {
-    call = {SYS_prctl, {static_cast<unsigned long>(option), first, second, third, fourth}};
-    have_followed();
+void begin_following(const char *stack, std::size_t size) {
+  stack_begin.store(stack);
+  stack_end.store(stack + size);
+  KernelAction action{};
+  if (!kernel_action(set_ids_signal, nullptr, &action)) return;
+  const auto own = reinterpret_cast<std::uintptr_t>(&handle_set_ids);
+  if (action.handler == own || action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL) ||
+      action.handler == reinterpret_cast<std::uintptr_t>(SIG_IGN)) {
+    return;
   }
-  return static_cast<int>(result);
+  next_handler.store(action.handler);
+  action.handler = own;
+  kernel_action(set_ids_signal, &action, nullptr);
 }
 
-__attribute__((visibility("default"))) int capset(cap_user_header_t to, const cap_user_data_t values) {
-  const long result = syscall(SYS_capset, to, values);
-  // pid 0 is the calling thread. An older version has half of the values, and is not used any more.
-  if (result == 0 && to->version == _LINUX_CAPABILITY_VERSION_3 && is_followed()) {
-    header = {to->version, 0};
-    for (std::size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) data[i] = values[i];
-    call = {SYS_capset, {reinterpret_cast<unsigned long>(&header), reinterpret_cast<unsigned long>(data), 0, 0, 0}};
-    have_followed();
+void forget_follower() {
+  stack_begin.store(nullptr);
+  stack_end.store(nullptr);
+}
+
+void follow_credentials() {
+  if (!is_capable.load()) return;
+  const bool was_ahead = is_ahead.exchange(false);
+  for (unsigned waited = 0; was_ahead && waited < longest_call; waited++) {
+    adopt_capabilities();
+    pause_microseconds(1000);
   }
-  return static_cast<int>(result);
+  adopt_capabilities();
 }
-}
+
+} // namespace hot_fix

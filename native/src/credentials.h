@@ -1,20 +1,22 @@
 // Keeps the worker's capabilities those of the program. Capabilities, and what becomes of them when the user changes
 // (PR_SET_KEEPCAPS), belong to each thread by itself. libc has every thread make the same setuid or setgid and ends the
-// process when one of them may not, so a program that has only its first thread and us must be able to count on us.
+// process when they do not all succeed or all fail, so a program that has only its first thread and us must be able to
+// count on us.
 #pragma once
+
+#include <cstddef>
 
 namespace hot_fix {
 
-/** From now on a change that the first thread of this process makes waits for its worker to make it too. */
-void follow_process();
-
-/** The worker says who it is, with its signals still blocked. */
-void begin_following();
+/** From now on each such call finds the worker, which is known by its stack, with the capabilities of the first thread.
+ * Before the worker is started, because libc's signals reach a thread before it can do anything; and behind that once
+ * more, because libc has no handler for its signal before the first thread that is created. */
+void begin_following(const char *stack, std::size_t size);
 
 /** A child of fork has no worker yet. */
 void forget_follower();
 
-/** Makes the change that the first thread made, if there is one. By the worker; async-signal-safe. */
+/** By the worker, when it is awake: gives up what the first thread no longer has. */
 void follow_credentials();
 
 } // namespace hot_fix

@@ -5,7 +5,6 @@
 // `kill -USR1 PID` of the published scheme works as long as they do not.
 #include "doorbell.h"
 
-#include "credentials.h"
 #include "kernel_signals.h"
 
 #include <atomic>
@@ -26,7 +25,6 @@ int engine_signal, plain_signal;
 
 void handle_doorbell(int, siginfo_t *info, void *) {
   const int saved = errno;
-  follow_credentials();
   // SI_TKILL is the engine (or the program's own pthread_kill); SI_USER and SI_QUEUE are kill(1) and sigqueue.
   if (info->si_code == SI_USER || info->si_code == SI_QUEUE) by_hand.store(true);
   sem_post(&rings);
@@ -92,8 +90,6 @@ void wait_for_ring(unsigned milliseconds) {
 }
 
 void ring() { sem_post(&rings); }
-
-void ring_thread(int tid) { syscall(SYS_tgkill, getpid(), tid, engine_signal); }
 
 bool was_rung_by_hand() { return by_hand.exchange(false); }
 

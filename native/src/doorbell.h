@@ -1,5 +1,4 @@
-// The signals that wake the worker. The handler does nothing but that, and what only a thread itself can do to its
-// capabilities (credentials.h): loading and patching are the worker's.
+// The signals that wake the worker. The handler does nothing but that: loading and patching are the worker's.
 #pragma once
 
 namespace hot_fix {
@@ -19,9 +18,6 @@ void wait_for_ring(unsigned milliseconds);
 
 /** Wakes the worker as a signal does. */
 void ring();
-
-/** Has the handler run in that thread. Async-signal-safe. */
-void ring_thread(int tid);
 
 /** Whether a plain `kill` rang since the last call. */
 bool was_rung_by_hand();

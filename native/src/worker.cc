@@ -195,11 +195,11 @@ void *run(void *) {
   const int pid = getpid();
   // Again: pthread_setname_np goes through /proc, which may be that of another PID namespace, or not there.
   prctl(PR_SET_NAME, worker_name);
-  begin_following();
   allow_doorbell_only();
   exempt_thread(own_tid());
   worker_tid.store(own_tid());
   if (options.delay != 0) wait_for_ring(options.delay);
+  follow_credentials(); // the control directory is that of the user that the program is to have
   busy.store(true);
   Buffer status;
   if (!stopping.load()) announce(status);
@@ -217,6 +217,7 @@ void *run(void *) {
     busy.store(false);
     const unsigned pause = until_next_attempt();
     wait_for_ring(pause);
+    follow_credentials();
     if (pause != 0) was_asked_again.store(true);
     busy.store(true);
     if (stopping.load()) break;
@@ -265,11 +266,12 @@ bool start_worker(const WorkerOptions &wanted) {
   pthread_attr_setstack(&attributes, stack, stack_size);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_t thread;
+  begin_following(stack, stack_size);
   const int error_number = pthread_create(&thread, &attributes, run, nullptr);
   const bool started = error_number == 0;
   if (started) {
+    begin_following(stack, stack_size);
     pthread_setname_np(thread, worker_name);
-    follow_process();
     owner_pid.store(getpid());
   }
   pthread_attr_destroy(&attributes);

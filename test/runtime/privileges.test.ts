@@ -18,10 +18,12 @@ import {
 import { join } from 'node:path';
 import { findRuntimes } from '../../extension/engine/process/control_directory';
 import type { Program } from '../support/program';
+import { until } from '../support/until';
 import {
   includeDirectory,
   inRuntimeSession,
   preload,
+  type ProgramOptions,
   RuntimeProcess,
   type RuntimeSession,
 } from '../support/runtime_process';
@@ -242,51 +244,78 @@ describe('a program that gives up its rights', () => {
     );
   }
 
-  asRoot(
-    'may do so step by step, in its own process and in a child',
-    inRuntimeSession(async (session) => {
-      const source = `
-        #define _GNU_SOURCE
-        #include <grp.h>
-        #include <linux/capability.h>
-        #include <stdio.h>
-        #include <stdlib.h>
-        #include <sys/prctl.h>
-        #include <sys/syscall.h>
-        #include <sys/wait.h>
-        #include <unistd.h>
-        #include "hot_fix.h"
-        int capset(cap_user_header_t, const cap_user_data_t);
-        static int give_up(void) {
-          struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-          struct __user_cap_data_struct all[2], few[2] = {{1 << CAP_SETGID, 1 << CAP_SETGID, 0}};
-          if (syscall(SYS_capget, &h, all) || prctl(PR_SET_KEEPCAPS, 1)) return 1;
-          if (setresuid(${USER}, ${USER}, ${USER})) return 2;
-          all[0].effective = all[0].permitted;
-          if (capset(&h, all) || setgroups(0, 0) || setresgid(${USER}, ${USER}, ${USER})) return 3;
-          if (capset(&h, few) || setgroups(0, 0)) return 4;
-          return setresuid(0, 0, 0) == 0 ? 5 : 0;
-        }
-        int main(void) {
-          int status = 0;
-          init_hot_fix_signal();
-          pid_t child = fork();
-          if (child == 0) exit(give_up()); // not _exit, which leaves the directory to be swept
-          waitpid(child, &status, 0);
-          printf("%d %d\\n", status, give_up());
-          return 0;
-        }`;
-      for (const flags of [[], ['-static']]) {
-        const executable = session.compile('steps', source, { runtime: 'embedded', flags });
+  const steps = `
+    #define _GNU_SOURCE
+    #include <grp.h>
+    #include <linux/capability.h>
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <sys/prctl.h>
+    #include <sys/syscall.h>
+    #include <sys/wait.h>
+    #include <unistd.h>
+    #include "hot_fix.h"
+    __attribute__((noipa)) int value(int n) { return n; }
+    static int give_up(void) {
+      struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+      struct __user_cap_data_struct all[2], few[2] = {{1 << CAP_SETGID, 1 << CAP_SETGID, 0}}, none[2] = {{0}};
+      if (syscall(SYS_capget, &h, all) || prctl(PR_SET_KEEPCAPS, 1)) return 1;
+      if (setresuid(${USER}, ${USER}, ${USER})) return 2;
+      all[0].effective = all[0].permitted;
+      if (syscall(SYS_capset, &h, all) || setgroups(0, 0) || setresgid(${USER}, ${USER}, ${USER})) return 3;
+      if (syscall(SYS_capset, &h, few) || setgroups(0, 0)) return 4;
+      if (setresuid(0, 0, 0) == 0) return 5;
+      if (syscall(SYS_capset, &h, none)) return 6;
+      return setgroups(0, 0) == 0 ? 7 : 0;
+    }
+    int main(void) {
+      char line[64];
+      int status = 0;
+      setvbuf(stdout, 0, _IOLBF, 0);
+      puts("ready");
+    #ifdef EMBEDDED
+      init_hot_fix_signal();
+    #endif
+      if (fgets(line, sizeof line, stdin) == NULL) return 1;
+      pid_t child = fork();
+      if (child == 0) exit(give_up()); // not _exit, which leaves the directory to be swept
+      waitpid(child, &status, 0);
+      printf("%d %d\\n", status, give_up());
+      while (fgets(line, sizeof line, stdin)) printf("%d\\n", value(1));
+      return 0;
+    }`;
+  const ownRuntime: Record<string, ProgramOptions> = {
+    preloaded: { runtime: 'preloaded' },
+    'in it': { runtime: 'embedded', flags: ['-DEMBEDDED'] },
+    'in it, linked statically': { runtime: 'embedded', flags: ['-DEMBEDDED', '-static'] },
+    'brought into it when it ran': { runtime: 'attached' },
+  };
+  for (const [how, options] of Object.entries(ownRuntime))
+    asRoot(
+      `may do so step by step, in its own process and in a child, with the runtime ${how}`,
+      inRuntimeSession(async (session) => {
+        const executable = session.compile('steps', steps, options);
         for (let round = 0; round < 10; round++) {
-          const program = await session.startCommand(executable, []);
-          assert.equal(await program.line(), '0 0');
-          assert.equal(await program.exit(), 0);
+          const process = await session.start(executable, options);
+          assert.equal(await process.ask('go'), '0 0');
+          assert.equal(await workerKeeps(process.pid), '0000000000000000');
+          process.program.endInput();
+          assert.equal(await process.program.exit(), 0);
         }
-      }
-    }),
-  );
+      }),
+    );
 });
+
+/** The capabilities that the runtime's thread could use, when it has seen that the program has none. */
+function workerKeeps(pid: number): Promise<string> {
+  const permitted = () => {
+    const tasks = readdirSync(`/proc/${pid}/task`).map((tid) =>
+      readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8'),
+    );
+    return /^CapPrm:\s*(\w+)/m.exec(tasks.find((text) => text.startsWith('Name:\thot_fix'))!)![1]!;
+  };
+  return until(permitted, (set) => /^0+$/.test(set));
+}
 
 describe('HOT_FIX_SIGNAL', () => {
   it(

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { attach } from './attach';
 import { mappings, readMemory } from './memory';
 import { type PatchContent, type PatchedFunction, type PatchedModule, writePatchFile } from './patch_file';
 import { Program } from './program';
@@ -28,6 +29,7 @@ import {
 import { removeTemporaryDirectory, temporaryDirectory } from './temporary';
 
 export const runtimeLibrary = join(nativeDirectory, 'lib', 'libhot_fix.so');
+const attachProgram = join(nativeDirectory, 'lib', 'hot_fix_attach');
 export const staticLibrary = join(nativeDirectory, 'lib', 'libhot_fix.a');
 /** LD_PRELOAD of a program that gets the runtime by it. */
 export const preload = [...preloadedBefore, runtimeLibrary].join(' ');
@@ -119,8 +121,8 @@ export interface ProgramOptions {
   env?: NodeJS.ProcessEnv;
   args?: string[];
   cwd?: string;
-  /** How the runtime comes in; by default it is preloaded. */
-  runtime?: 'preloaded' | 'embedded' | 'both' | 'none';
+  /** How the runtime comes in; by default it is preloaded. `attached`: behind the program's first line. */
+  runtime?: 'preloaded' | 'embedded' | 'both' | 'attached' | 'none';
 }
 
 /** One test's world: a directory, programs compiled and started in it, their control directories. */
@@ -185,6 +187,8 @@ export class RuntimeSession {
     this.programs.push(program);
     await program.line();
     const process = new RuntimeProcess(this, program, executable, program.pid);
+    if (runtime === 'attached')
+      await attach(program.pid, { program: attachProgram, library: runtimeLibrary });
     if (runtime !== 'none') await process.announced();
     return process;
   }
