@@ -9,7 +9,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <dlfcn.h>
+#include <link.h>
 
 #include "poison.h"
 
@@ -50,6 +52,22 @@ SetAction set_action() {
   return found;
 }
 
+bool contains(const dl_phdr_info &info, std::uintptr_t address) {
+  for (int i = 0; i < info.dlpi_phnum; i++) {
+    const ElfW(Phdr) &segment = info.dlpi_phdr[i];
+    if (segment.p_type == PT_LOAD && address - info.dlpi_addr - segment.p_vaddr < segment.p_memsz) return true;
+  }
+  return false;
+}
+
+/** Which comes first in the loader's list, which is the order of its search: the runtime, or libc? The address of a
+ * function that both have would not tell: it is that of the first, here as anywhere. */
+int find_first(dl_phdr_info *info, std::size_t, void *interposed) {
+  const bool is_own = contains(*info, reinterpret_cast<std::uintptr_t>(&change_mask));
+  *static_cast<bool *>(interposed) = is_own;
+  return is_own || contains(*info, reinterpret_cast<std::uintptr_t>(&__sigaction)) ? 1 : 0;
+}
+
 } // namespace
 
 void hot_fix::link_signal_mask() {
@@ -57,10 +75,10 @@ void hot_fix::link_signal_mask() {
   next_set_signal.store(reinterpret_cast<SetSignal>(dlsym(RTLD_NEXT, "signal")));
 }
 
-bool hot_fix::is_interposed(const char *name) {
-  void *const first = dlsym(RTLD_DEFAULT, name);
-  return first == reinterpret_cast<void *>(&pthread_sigmask) || first == reinterpret_cast<void *>(&sigprocmask) ||
-         first == reinterpret_cast<void *>(&sigaction);
+bool hot_fix::is_interposed() {
+  bool interposed = false;
+  dl_iterate_phdr(find_first, &interposed);
+  return interposed;
 }
 
 extern "C" {

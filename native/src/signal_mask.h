@@ -6,7 +6,8 @@ namespace hot_fix {
 /** Does nothing: a reference to it brings the interposed functions into a program that links the static library. */
 void link_signal_mask();
 
-/** Whether calls of one of them by that name come to the runtime first. They do not in a process that was attached to. */
-bool is_interposed(const char *name);
+/** Whether calls of them come to the runtime before libc. They do not where it was loaded after libc: in a process that
+ * was attached to, and in the programs of a terminal. */
+bool is_interposed();
 
 } // namespace hot_fix

@@ -25,7 +25,7 @@ constexpr const char *mask_setters[] = {"ppoll",      "__ppoll_chk",  "__ppoll64
                                         "swapcontext", "sigblock",     "sigsetmask",    "sighold",
                                         "sigset",      "sigpause",     "pthread_attr_setsigmask_np"};
 
-/** Interposed, unless the runtime was attached later: then the loader knows another definition first. */
+/** Interposed, unless the runtime was loaded after libc. */
 constexpr const char *interposed[] = {"pthread_sigmask", "sigprocmask", "sigaction"};
 
 template <std::size_t N> bool is_one_of(const char *const (&names)[N], const char *name) {
@@ -74,6 +74,7 @@ bool has_raw_call(const dl_phdr_info &info, bool imports_syscall) {
 }
 
 struct Search {
+  bool interposed;
   bool found;
   unsigned long long generation;
 };
@@ -95,7 +96,7 @@ int look_into(dl_phdr_info *info, std::size_t, void *data) {
     if (symbol.st_shndx != SHN_UNDEF) continue;
     const char *name = module.names + symbol.st_name;
     if (std::strcmp(name, "syscall") == 0) imports_syscall = true;
-    if (is_one_of(mask_setters, name) || (is_one_of(interposed, name) && !is_interposed(name))) search.found = true;
+    if (is_one_of(mask_setters, name) || (is_one_of(interposed, name) && !search.interposed)) search.found = true;
   }
   search.found = search.found || has_raw_call(*info, imports_syscall);
   return search.found ? 1 : 0;
@@ -109,11 +110,11 @@ int read_generation(dl_phdr_info *info, std::size_t, void *data) {
 } // namespace
 
 bool can_block_trap() {
-  static Search last{false, 0};
-  Search now{false, 0};
+  static Search last{false, false, 0};
+  Search now{false, false, 0};
   dl_iterate_phdr(read_generation, &now);
   if (now.generation == last.generation) return last.found;
-  last = {false, 0};
+  last = {is_interposed(), false, 0};
   dl_iterate_phdr(look_into, &last);
   last.generation = now.generation;
   return last.found;

@@ -81,7 +81,12 @@ static void *run(void *unused) {
 #endif
 #endif
   for (;;) {
-#if defined RAW
+#if defined LIBC
+    pthread_sigmask(SIG_SETMASK, &all, 0);
+    call();
+    sigprocmask(SIG_SETMASK, &none, 0);
+    call();
+#elif defined RAW
     raw(SIG_SETMASK, &all);
     call();
     raw(SIG_SETMASK, &none);
@@ -127,6 +132,7 @@ int main(void) {
 }`;
 
 const ways: Record<string, string[]> = {
+  'by the functions of libc': ['-DLIBC'],
   'by the system call': ['-DRAW'],
   'by the system call in its own code': ['-DRAW', '-DOWN_CALL'],
   'in a handler under the mask of ppoll': ['-DWAIT=ppoll(0,0,0,&but_one)'],
@@ -177,6 +183,22 @@ describe('a process in which all signals are blocked a part of the time', () => 
       }),
     );
   }
+});
+
+describe('a process in which all signals are blocked a part of the time, and the runtime came late', () => {
+  // Nothing stands before libc's own functions then. The other ways go past them anyhow.
+  for (const way of ['by the functions of libc', 'by handlers that are installed now and then'])
+    it(
+      `lives through changes of an entry of short instructions, which are refused at most: ${way}`,
+      inRuntimeSession(async (session) => {
+        for (const more of [[], ['-no-pie']]) {
+          const process = await session.run(source, { flags: [...ways[way]!, ...more], runtime: 'attached' });
+          for (const code of await changeOften(process, 60)) assert.equal(code, 'signals-blocked');
+          assert.equal(await process.ask(''), '0');
+          await process.program.stop();
+        }
+      }),
+    );
 });
 
 describe('a thread that blocks all signals', () => {
