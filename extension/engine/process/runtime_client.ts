@@ -3,6 +3,7 @@
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Answer, EngineContext, RequestOptions, RuntimeClient } from '../context';
+import { hostArchitecture } from '../arch/choose';
 import { inDirectory, writeInto } from '../guarded_directory';
 import { errorCode, isThere, readFile, remove, takeBack } from '../host';
 import { HotPatchError } from '../model/errors';
@@ -331,8 +332,13 @@ async function verifyFromMemory(pid: number, { trampoline }: PatchedFunction): P
   const expected = trampoline.bytesAfter || trampoline.bytesBefore;
   if (expected === '') return null;
   try {
-    const bytes = await readMemory(pid, Number(trampoline.address), expected.length / 2);
-    return bytes.toString('hex') === expected;
+    const address = Number(trampoline.address);
+    const bytes = await readMemory(pid, address, expected.length / 2);
+    if (bytes.toString('hex') === expected) return true;
+    // An entry that goes by its island is made to jump to the version itself as soon as nobody is inside any more, which
+    // may be since the status was written.
+    const target = hostArchitecture().jumpTarget(bytes, address);
+    return trampoline.kind === 'jmp-rel32+island' && target === Number(trampoline.target);
   } catch {
     return null; // no permission (Yama), or the process ended: unknown is what null says
   }
