@@ -46,12 +46,13 @@ function runThread(script, seeds, first, last, onFinding) {
   return new Promise((resolve, reject) => {
     const progress = new SharedArrayBuffer(8);
     const now = new Int32Array(progress);
+    now[0] = first - 1; // until the thread has begun
     const worker = new Worker(script, { workerData: { seeds, first, last, progress } });
     let seen = -1;
     let since = performance.now();
     const watch = setInterval(() => {
       const number = Atomics.load(now, 0);
-      if (number !== seen) [seen, since] = [number, performance.now()];
+      if (number !== seen || number < first) [seen, since] = [number, performance.now()];
       else if (performance.now() - since > LONGEST) {
         clearInterval(watch);
         onFinding({ number, seed: seeds[number % seeds.length], found: `took more than ${LONGEST} ms` });
