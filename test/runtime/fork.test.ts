@@ -41,19 +41,20 @@ describe('a process that forks', () => {
     }),
   );
 
-  it(
-    'from many threads, while it is patched, loses none of its children',
-    inRuntimeSession(async (session) => {
-      const process = await session.run(
-        program(
-          'for (int i = 0; i < 3; i++) { pthread_t t; pthread_create(&t, 0, breed, 0); }',
-          `if (!strncmp(line, "count", 5)) {
+  for (const runtime of ['preloaded', 'attached'] as const)
+    it(
+      `from many threads, while it is patched, loses none of its children (${runtime})`,
+      inRuntimeSession(async (session) => {
+        const process = await session.run(
+          program(
+            'for (int i = 0; i < 3; i++) { pthread_t t; pthread_create(&t, 0, breed, 0); }',
+            `if (!strncmp(line, "count", 5)) {
              int a = __atomic_load_n(&children, __ATOMIC_SEQ_CST);
              while (__atomic_load_n(&children, __ATOMIC_SEQ_CST) < a + 30) usleep(100);
              printf("%d\\n", __atomic_load_n(&lost, __ATOMIC_SEQ_CST));
              continue;
            }`,
-          `static int children, lost;
+            `static int children, lost;
            static void *breed(void *unused) {
              for (;;) {
                int status = 0;
@@ -65,13 +66,14 @@ describe('a process that forks', () => {
              }
              return unused;
            }`,
-        ),
-      );
-      await addTo(process, 1);
-      for (let round = 0; round < 40; round++) await process.revert('value', round % 2);
-      assert.equal(await process.ask('count'), '0');
-    }),
-  );
+          ),
+          { runtime },
+        );
+        await addTo(process, 1);
+        for (let round = 0; round < 40; round++) await process.revert('value', round % 2);
+        assert.equal(await process.ask('count'), '0');
+      }),
+    );
 
   it(
     'and its children that exec, by fork, vfork and posix_spawn, are undisturbed',
