@@ -128,6 +128,19 @@ describe('files that were written since their program was built', () => {
     assert.deepEqual(pending(written(5), ...patched(), ...reverted), [undefined]);
   });
 
+  it('are compared again when another window takes their patches back, or makes others live', () => {
+    const read = (version: number): Event => ({
+      type: 'status',
+      key: processKey(process()),
+      status: status([patchedFunction({ version })]),
+      answered: true,
+    });
+    const live = [written(5), ...patched()];
+    assert.deepEqual(pending(...live, read(1)), []);
+    assert.deepEqual(pending(...live, read(0)), [undefined]);
+    assert.deepEqual(pending(...live, read(2)), [undefined]);
+  });
+
   it('are compared again when another process runs them, and forgotten with the last', () => {
     const ready = [written(5), checked('ready', 6)];
     assert.deepEqual(pending(...ready, { type: 'processes', processes: [process(), process(4243)] }), [

@@ -63,10 +63,10 @@ export function watchFiles(
     return check(file);
   }
 
-  /** Processes that a save of the file would be for; it need not be in sight. */
+  /** Processes that a save of the file would be for. One that is not in sight does not follow those that start. */
   async function targetPids(file: string): Promise<number[]> {
+    const built = await engine().processesOf(file);
     const targets = new Set(targetProcesses(store.state).map(({ pid }) => pid));
-    const built = store.state.matches.get(file) ?? (await engine().processesOf(file));
     return built.filter(({ pid, state }) => state === 'ready' && targets.has(pid)).map(({ pid }) => pid);
   }
 

@@ -22,7 +22,14 @@ import {
   type State,
   type UnpreparedProcess,
 } from './state';
-import { sourcesWritten, whatRuns, writtenAfter, writtenChecked, writtenSince } from './written_files';
+import {
+  sourcesWritten,
+  whatRuns,
+  writtenAfter,
+  writtenChecked,
+  writtenSince,
+  writtenUnder,
+} from './written_files';
 
 const HISTORY_LENGTH = 200;
 const EXITS_KEPT = 20;
@@ -215,6 +222,7 @@ function statusRead(state: State, { key, status, answered }: Extract<Event, { ty
   return {
     ...state,
     statuses: new Map(state.statuses).set(key, status),
+    written: writtenUnder(state.written, state.statuses.get(key), status),
     lost: answered ? state.lost.filter((lost) => lost.key !== key) : state.lost,
   };
 }

@@ -1,6 +1,6 @@
 // Files that were written since the programs that run were built from them, and what is known of how their texts compare
 // with what runs. A part of the reducer (reduce.ts). Pure.
-import type { CheckReport, PatchableProcess } from '../../engine/model/result';
+import type { CheckReport, PatchableProcess, ProcessStatus } from '../../engine/model/result';
 import type { Event } from './events';
 import { processKey, type State, type WrittenFile } from './state';
 
@@ -40,6 +40,18 @@ export function writtenSince(state: State, processes: readonly PatchableProcess[
   const known = new Set((state.processes ?? []).map(processKey));
   const isOther = processes.some((process) => !known.has(processKey(process)));
   return isOther ? compareAgain(state.written, () => true) : state.written;
+}
+
+/** Another window, or the command line, may have made other versions live. */
+export function writtenUnder(
+  written: State['written'],
+  before: ProcessStatus | undefined,
+  now: ProcessStatus,
+): State['written'] {
+  if (!before) return written;
+  const known = new Map(before.functions.map((f) => [f.address, f.version]));
+  const moved = now.functions.filter((f) => f.version !== (known.get(f.address) ?? 0)).map((f) => f.file);
+  return moved.length === 0 ? written : compareAgain(written, (file) => moved.includes(file));
 }
 
 /** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
