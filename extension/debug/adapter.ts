@@ -331,7 +331,7 @@ export class HotPatchDebugSession extends ShownProcess {
       } finally {
         this.restarting = false;
       }
-      if (files.length === 0) return;
+      if (files.length === 0 || !this.access.bringsOver()) return;
       if (before !== buildOf(`/proc/${this.pid}/exe`)) {
         this.say(`The program was built again: it has the changes of ${files.join(', ')} by itself.\n`);
         return;

@@ -10,6 +10,8 @@ export interface PatchAccess {
   status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
   /** `base` with what brings the runtime into that program. */
   runEnvironment(base: NodeJS.ProcessEnv, program: string): Promise<NodeJS.ProcessEnv>;
+  /** Whether a program that is restarted has its live patches again. */
+  bringsOver(): boolean;
   /** `bring-over`: to a process that was started again. */
   patch(files: string[], pid: number, reason: 'patch' | 'bring-over'): Promise<PatchResult>;
   revert(pid: number, functions: FunctionVersions): Promise<PatchResult>;
@@ -28,6 +30,7 @@ export function directAccess(engine: Engine): PatchAccess {
     processes: () => engine.processes(),
     status: (pid, options) => engine.status(pid, options),
     runEnvironment: (base, program) => Promise.resolve(engine.runEnvironment(base, program)),
+    bringsOver: () => true,
     patch: async (files, pid) => told(await engine.patch({ files, target: { kind: 'pid', pids: [pid] } })),
     revert: async (pid, functions) => told(await engine.revert({ pids: [pid], functions })),
     onResult(listener) {

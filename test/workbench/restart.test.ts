@@ -80,7 +80,9 @@ describe('Restart Program', () => {
     );
     assert.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), /(^|\0)GREETING=hello\0/);
     assert.equal(readlinkSync(`/proc/${pid}/cwd`), session.directory);
-    await workbench.status(`program (${pid})`);
+    // A restart by hand brings the patches along without a question.
+    await workbench.status(/live in \d+ ms/);
+    await workbench.row(/Brought over value/);
   });
 
   it('starts its task again, which is ready for the next save', async () => {
@@ -89,10 +91,11 @@ describe('Restart Program', () => {
     await workbench.openFile('unit.c');
     await workbench.command('Hot Patch: Restart Program');
     const pid = await next(before!);
-    await workbench.status(`program (${pid})`);
+    await workbench.row(new RegExp(`program.*pid ${pid}`, 's'));
+    await workbench.row(/value.*version 1 · verified/s);
     await workbench.replace('balance * n + 1', 'balance * n + 2');
     await workbench.save();
-    await workbench.status(/live in \d+ ms/);
+    await workbench.row(/value.*version 2 · verified/s);
   });
 
   it('starts one that has ended, from the status bar', async () => {

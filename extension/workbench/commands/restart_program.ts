@@ -1,7 +1,7 @@
 // Commands hotPatch.restartProgram (tree, palette, status bar once a program has ended, Quick Fix of a refusal) and
 // hotPatch.restartWithoutLastPatch (after a crash): end a process and start its program again as it was started: in the
 // same task, debug session or terminal, else in a task with the same arguments, environment and folder. Live patches come
-// along by setting hotPatch.bringOver.
+// along, unless setting hotPatch.bringOver says never.
 import { readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { quote } from 'shlex';
@@ -31,7 +31,13 @@ export async function restartProgram(session: Session, node?: TreeNode): Promise
 /** Ends it, if it still runs, and starts it again. */
 export async function restart(session: Session, launch: Launch): Promise<void> {
   if (launch.debugSession && (await isRunning(launch.key))) return restartDebugging(launch.debugSession);
+  await endAndStart(session, launch, []);
+}
+
+/** @param without files whose patches stay behind */
+async function endAndStart(session: Session, launch: Launch, without: readonly string[]): Promise<void> {
   if (!(await end(launch))) return;
+  session.bringOver.restarted(launch.program, without);
   await startAgain(session, launch);
   await session.processes.look();
 }
@@ -48,10 +54,7 @@ export async function restartWithoutLastPatch(session: Session): Promise<void> {
   const last = history.find(
     ({ outcome, processes }) => outcome === 'patched' && processes.some(({ key }) => key === crash.key),
   );
-  session.bringOver.leaveOut(launch.program, last?.files ?? []);
-  if (!(await end(launch))) return;
-  await startAgain(session, launch);
-  await session.processes.look();
+  await endAndStart(session, launch, last?.files ?? []);
 }
 
 /** The one that ended last, that of the file in the editor, or a choice. */

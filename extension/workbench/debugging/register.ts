@@ -15,9 +15,10 @@ import {
   type Stopped,
 } from '../../debug/signal_pass';
 import type { PatchableProcess } from '../../engine/model/result';
-import { debugType } from '../contributions';
+import { debugType, Setting } from '../contributions';
 import { builtPrograms } from '../session/built_programs';
 import type { Session } from '../session/session';
+import { setting } from '../settings';
 
 export interface Debugging extends vscode.Disposable {
   /** Is the process one that a session of ours started? */
@@ -72,6 +73,7 @@ function accessOf(session: Session): PatchAccess {
     processes: () => session.engine.processes(),
     status: (pid, options) => session.engine.status(pid, options),
     runEnvironment: (base, program) => session.engine.runEnvironment(base, program),
+    bringsOver: () => setting(Setting.bringOver) !== 'never',
     patch: (files, pid, reason) => session.operations.patch({ action: reason, files, pids: [pid] }),
     revert: (pid, functions) => session.operations.revert('revert', [{ pid, functions }]),
     onResult: (listener) => session.operations.onResult(listener),

@@ -18,8 +18,9 @@ interface Left {
 }
 
 export interface BringOver extends vscode.Disposable {
-  /** The next process of that program runs the code of its binary, as far as these files go. */
-  leaveOut(program: string, files: readonly string[]): void;
+  /** The user had the program restarted: its live patches come along without a question, unless they never do.
+   * @param without files whose patches stay behind */
+  restarted(program: string, without: readonly string[]): void;
 }
 
 /** @param isTakenCareOf whether a debug session that started the process brings its patches over by itself */
@@ -31,22 +32,22 @@ export function offerToBringOver(
   const builds = new Map<ProcessKey, Promise<string | undefined>>();
   /** By build: what ran patched when a process of it ended. */
   const left = new Map<string, Left>();
-  /** By program: files whose patches stay behind at its next start. */
-  const leftOut = new Map<string, readonly string[]>();
+  /** By program that the user had restarted: files whose patches stay behind. */
+  const restarts = new Map<string, readonly string[]>();
 
   const started = async (process: PatchableProcess) => {
     const build = await buildOf(process, builds);
     const patches = build === undefined ? undefined : left.get(build);
     const isPlain = process.state === 'no-runtime';
-    const without = leftOut.get(process.exe) ?? [];
-    leftOut.delete(process.exe);
+    const without = restarts.get(process.exe);
+    restarts.delete(process.exe);
     if (!build || !patches || (process.state !== 'ready' && !isPlain)) return;
     // Once it is attached to, it is a process that starts, and asked about.
     if (isPlain && consentTo(process) === 'no') return;
     left.delete(build);
-    const files = patches.files.filter((file) => !without.includes(file));
+    const files = patches.files.filter((file) => !without?.includes(file));
     if (isTakenCareOf(process.pid) || files.length === 0) return;
-    if (await isWanted(process, files)) {
+    if (await isWanted(process, files, without !== undefined)) {
       const pids = [process.pid];
       const attachTo = isPlain ? { attachTo: pids } : {};
       await operations.patch({ action: 'bring-over', files, pids, ...attachTo });
@@ -73,7 +74,7 @@ export function offerToBringOver(
     });
   });
   return {
-    leaveOut: (program, files) => void leftOut.set(program, files),
+    restarted: (program, without) => void restarts.set(program, without),
     dispose: () => subscription.dispose(),
   };
 }
@@ -107,10 +108,16 @@ function liveIn(state: State, key: ProcessKey): Left {
   return { files: [...new Set(live.flatMap((f) => f.file ?? []))], functions: live.length };
 }
 
-async function isWanted(process: PatchableProcess, patched: readonly string[]): Promise<boolean> {
+/** @param isRestart the user had it started again */
+async function isWanted(
+  process: PatchableProcess,
+  patched: readonly string[],
+  isRestart: boolean,
+): Promise<boolean> {
   const wanted = setting(Setting.bringOver);
   const isReady = process.state === 'ready' || consentTo(process) === 'yes';
-  if (wanted === 'never' || (wanted === 'always' && isReady)) return wanted === 'always';
+  if (wanted === 'never') return false;
+  if ((wanted === 'always' || isRestart) && isReady) return true;
   const files = patched.map((file) => basename(file)).join(', ');
   const answer = await vscode.window.showInformationMessage(
     `${process.name} was started again from the same binary. ${isReady ? 'Bring' : 'Attach to it and bring'} the live patches of ${files} over to it?`,

@@ -76,7 +76,8 @@ export class CodeServer {
     if (code !== 0) throw new Error(`${vsix} was not installed: ${output}`);
   }
 
-  /** The page of a folder, with an extension from its source folder and, for tests in the extension host, their entry. */
+  /** The page of a folder, or of a workspace file, with an extension from its source folder and, for tests in the
+   * extension host, their entry. */
   url(folder: string, extension: string, tests?: string): string {
     const remote = (path: string) => `vscode-remote://127.0.0.1:${this.port}${path}`;
     const payload = [
@@ -84,7 +85,8 @@ export class CodeServer {
       ...(tests ? [['extensionTestsPath', remote(tests)]] : []),
       ['skipWelcome', 'true'],
     ];
-    const query = new URLSearchParams({ folder, payload: JSON.stringify(payload) });
+    const kind = folder.endsWith('.code-workspace') ? 'workspace' : 'folder';
+    const query = new URLSearchParams({ [kind]: folder, payload: JSON.stringify(payload) });
     return `http://127.0.0.1:${this.port}/?${query.toString()}`;
   }
 
@@ -146,6 +148,8 @@ function environment(directory: string, base: NodeJS.ProcessEnv): NodeJS.Process
     EXTENSIONS_GALLERY: '{}',
     HOME: directory,
     TMPDIR: directory,
+    // Shells of terminals end after VS Code, and would write theirs into a folder that is being removed.
+    HISTFILE: '',
     XDG_CONFIG_HOME: join(directory, 'config'),
     XDG_DATA_HOME: join(directory, 'share'),
     XDG_CACHE_HOME: join(directory, 'cache'),
