@@ -40,6 +40,7 @@ import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
 import { saveVersions } from './session/saved_versions';
 import { prepareTerminals } from './session/terminals';
+import { watchTwins } from './session/twins';
 import type { Session } from './session/session';
 import { setting } from './settings';
 import { Store } from './state/store';
@@ -239,6 +240,7 @@ function startSession(
     }),
     offerToAttach(store, operations),
     bringOver,
+    watchTwins(store, launches),
     watchCrashes(current, store, ({ crash }) => (crash ? crashText(crash, crash.report) : ''), warn),
     debugging,
   );

@@ -46,7 +46,7 @@ describe('a program that was started in a terminal, as always', () => {
     await workbench.widenSideBar(120);
     await workbench.runInTerminal('./build/service');
     await started();
-    await workbench.row(new RegExp(`service.*pid ${pid} · not attached`, 's'));
+    await workbench.row(new RegExp(`service.*not attached · pid ${pid}`, 's'));
     await workbench.select('double price_of');
     await shows(workbench.lens('⚡ Hot Patch'));
     await workbench.screenshot('attach-before');
@@ -108,7 +108,7 @@ describe('a program that was started in a terminal, as always', () => {
   it('runs its original code when it is detached from, and no save attaches to it', async () => {
     const { workbench } = world;
     await workbench.chooseInMenu(await workbench.row(`pid ${pid}`), 'Detach from Process');
-    await workbench.row(new RegExp(`service.*pid ${pid} · detached`, 's'));
+    await workbench.row(new RegExp(`service.*detached · pid ${pid}`, 's'));
     await workbench.status(`service (${pid}) · not attached`);
     assert.match(await client!.ask('order Ann 2'), /2 for 5, Ann has 4/);
     await workbench.replace('each = 5.5', 'each = 6.5');
@@ -122,7 +122,7 @@ describe('a program that was started in a terminal, as always', () => {
 
   it('is patched again after Attach', async () => {
     const { workbench } = world;
-    const row = await workbench.row(`pid ${pid} · detached`);
+    const row = await workbench.row(`detached · pid ${pid}`);
     await workbench.clickAction(row, 'Attach to Process');
     await workbench.status(new RegExp(`service \\(${pid}\\)\\s*$`));
     await workbench.save();
@@ -166,7 +166,7 @@ describe('a program that was started without the runtime, and a user who wants n
     await shows(workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: 'gdb' }));
     await workbench.screenshot('attach-picker-debugged');
     await workbench.page.keyboard.press('Escape');
-    await workbench.row(new RegExp(`pid ${program.pid} · cannot be attached to: .*gdb`, 's'));
+    await workbench.row(new RegExp(`cannot be attached to · pid ${program.pid} · .*gdb`, 's'));
     await workbench.replace('n * 3', 'n * 4');
     await workbench.save();
     await workbench.status('not attached');
@@ -175,12 +175,12 @@ describe('a program that was started without the runtime, and a user who wants n
     await workbench.unhover();
     await gdb.end();
     gdb = undefined;
-    await workbench.row(new RegExp(`pid ${program.pid} · not attached`));
+    await workbench.row(new RegExp(`not attached · pid ${program.pid}`));
   });
 
   it('is attached to from the tree, and the next save is live', async () => {
     const { workbench } = world;
-    const row = await workbench.row(new RegExp(`pid ${program.pid} · not attached`));
+    const row = await workbench.row(new RegExp(`not attached · pid ${program.pid}`));
     await workbench.clickAction(row, 'Attach to Process');
     await workbench.row('No patches yet');
     await workbench.status(new RegExp(`program \\(${program.pid}\\)\\s*$`));
@@ -194,7 +194,7 @@ describe('a program that was started without the runtime, and a user who wants n
   it('is attached to from the picker when it is chosen there', async () => {
     const { workbench, session } = world;
     const second = await session.startPlain();
-    await workbench.row(new RegExp(`pid ${second.pid} · not attached`));
+    await workbench.row(new RegExp(`not attached · pid ${second.pid}`));
     await workbench.command('Hot Patch: Select Process');
     await shows(
       workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: `pid ${second.pid}, attach` }),

@@ -116,6 +116,16 @@ describe('the manifest', () => {
     );
   });
 
+  it('offers what a row has under the mouse in its menu too, where the keyboard leads', () => {
+    const entries = contributes.menus['view/item/context']!;
+    const isInline = ({ group = '' }) => group.startsWith('inline');
+    const told = (of: typeof entries) => of.map(({ command, when }) => `${command} ${when}`).sort();
+    assert.deepEqual(
+      told(entries.filter(isInline)),
+      told(entries.filter((entry) => /^0_/.test(entry.group ?? ''))),
+    );
+  });
+
   it('gives inline and toolbar commands an icon', () => {
     const icons = new Map(contributes.commands.map((command) => [command.command, command.icon]));
     const items = Object.values(contributes.menus).flat();

@@ -107,7 +107,7 @@ describe('a program that runs another one in its place', () => {
     const { workbench, session } = world;
     assert.equal(await program.ask(`exec-plain ${session.path('first')}`), 'ready');
     await isGone(workbench.lens(/Version|Hot Patch/));
-    await workbench.row(new RegExp(`first.*pid ${program.pid} · not attached`, 's'));
+    await workbench.row(new RegExp(`first.*not attached · pid ${program.pid}`, 's'));
     await workbench.status('second has ended');
     await workbench.openFile('unit.c');
     await workbench.command('Hot Patch: Select Process');

@@ -139,7 +139,7 @@ describe('the status bar', () => {
     await workbench.command('Hot Patch: Count Threads in Old Code');
     await workbench.status('program does not answer');
     await workbench.showView();
-    await workbench.row(new RegExp(`pid ${program.pid} · does not answer`));
+    await workbench.row(new RegExp(`does not answer · pid ${program.pid}`));
     await workbench.screenshot('silent');
     process.kill(program.pid, 'SIGCONT');
     await workbench.status(/live in \d+ ms/);

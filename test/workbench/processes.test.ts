@@ -22,8 +22,8 @@ describe('two processes of one program', () => {
     session.write('unit.c', UNIT);
     session.write('other.c', 'long other(long n) { return n; }\n');
     await session.build({ sources: ['main.c', 'unit.c', 'other.c'], flags: ['-g', '-O0'] });
-    first = await session.start();
-    second = await session.start();
+    first = await session.start('program', ['north']);
+    second = await session.start('program', ['south']);
   });
   const values = async () => [await first.ask('10'), await second.ask('10')];
 
@@ -48,13 +48,16 @@ describe('two processes of one program', () => {
       workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: `pid ${second.pid}` }),
     );
     await workbench.screenshot('picker');
+    await shows(
+      workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: `south, pid ${second.pid}` }),
+    );
     await workbench.pick(`pid ${second.pid}`);
     await workbench.replace('return 3', 'return 4');
     await workbench.save();
     await shows(workbench.lens(/Version 1 and 2/));
     assert.deepEqual(await values(), ['30', '40']);
     await workbench.showView();
-    await workbench.row(new RegExp(`pid ${second.pid} · selected`));
+    await workbench.row(new RegExp(`selected · south · pid ${second.pid}`));
   });
 
   it('are all meant again when all are chosen', async () => {
@@ -67,11 +70,13 @@ describe('two processes of one program', () => {
     assert.deepEqual(await values(), ['50', '50']);
   });
 
-  it('go back to an earlier state from the history', async () => {
+  it('go back to an earlier state from the history, by the keyboard alone', async () => {
     const { workbench } = world;
     const entries = workbench.page.locator('.pane', { hasText: 'History' }).locator('.monaco-list-row');
-    await entries.nth(2).hover();
-    await entries.nth(2).locator('[aria-label*="Go Back to This State"]').click();
+    await workbench.command('Hot Patch: Focus on History View');
+    for (const key of ['Home', 'ArrowDown', 'ArrowDown']) await workbench.page.keyboard.press(key);
+    await workbench.page.locator('.pane .monaco-list-row.focused[aria-posinset="3"]').waitFor();
+    await workbench.chooseByKeyboard('Go Back to This State');
     await shows(entries.filter({ hasText: 'Went back' }));
     await workbench.status(/went back in \d+ ms/);
     await shows(workbench.lens(/Version 1 live/));
@@ -120,5 +125,82 @@ describe('two processes of one program', () => {
     await workbench.status(/live in \d+ ms/);
     assert.equal(await first.ask('10'), '70');
     await workbench.screenshot('brought-over');
+  });
+
+  it('are shown alike in two windows: what the one makes live, the other knows', async () => {
+    const { workbench, session } = world;
+    second = await session.start('program', ['south']);
+    await workbench.row(new RegExp(`south · pid ${second.pid}`));
+    const other = await workbench.openWindow(session.directory);
+    await other.openFile('unit.c');
+    await other.showView();
+    await other.status('2 × program');
+    await shows(other.lens(/Version 1 is live/));
+    await workbench.replace('return 7', 'return 8');
+    await workbench.save();
+    await shows(workbench.lens(/Version 1 and 2 live in \d+ ms/));
+    assert.deepEqual(await values(), ['80', '80']);
+    // It has the text from the disk, and what runs from the processes.
+    await shows(other.lens(/Version 1 and 2 is live in 2 processes/));
+    await shows(other.page.locator('.editor-instance .view-line', { hasText: /return\s8/ }));
+    await other.marks('live', 1);
+    await other.marks('differs', 0);
+    await other.replace('return 8', 'return 9');
+    await other.save();
+    await other.status(/live in \d+ ms/);
+    assert.deepEqual(await values(), ['90', '90']);
+    await shows(workbench.lens(/Version 2 and 3 is live in 2 processes/));
+    await workbench.command('Hot Patch: Revert All');
+    await isGone(workbench.lens(/Version/));
+    await isGone(other.lens(/Version/));
+    assert.deepEqual(await values(), ['20', '20']);
+    // The file is not what runs any more, in both.
+    for (const window of [workbench, other]) await window.marks('differs', 1);
+    await other.screenshot('second-window');
+    await other.page.close();
+  });
+
+  it('are those of one folder of a workspace with several, each of which has its own state', async () => {
+    const { session } = world;
+    await Promise.all([first.stop(), second.stop()]);
+    const started = async (name: string): Promise<Program> => {
+      const compile = ['gcc', '-g', '-O0', '-c', `${name}.c`, '-o', `${name}.o`];
+      session.write(`${name}/${name}.c`, UNIT);
+      session.writeDatabase(
+        [{ directory: session.path(name), file: `${name}.c`, arguments: compile, output: `${name}.o` }],
+        name,
+      );
+      await session.run('gcc', compile.slice(1), session.path(name));
+      await session.run('gcc', ['-g', '../main.c', `${name}.o`, '-o', name], session.path(name));
+      return session.start(`${name}/${name}`);
+    };
+    const [client, server] = [await started('client'), await started('server')];
+    const folders = ['client', 'server'].map((path) => ({ path }));
+    const window = await world.workbench.openWindow(
+      session.write('both.code-workspace', JSON.stringify({ folders })),
+    );
+    await window.openFile('client.c');
+    await window.showView();
+    await window.status(`client (${client.pid})`);
+    await window.row(new RegExp(`server.*pid ${server.pid}`, 's'));
+    await window.replace('return 2', 'return 3');
+    await window.save();
+    await window.status(/live in \d+ ms/);
+    await window.row(/factor.*version 1 · verified/s);
+    assert.deepEqual([await client.ask('10'), await server.ask('10')], ['30', '20']);
+    await window.openFile('server.c');
+    await shows(window.lens('⚡ Hot Patch'));
+    await isGone(window.lens(/Version/));
+    await window.replace('return 2', 'return 4');
+    await window.save();
+    await shows(window.lens(/Version 1 live in \d+ ms\s*$/));
+    assert.deepEqual([await client.ask('10'), await server.ask('10')], ['30', '40']);
+    const patched = window.page.locator('.sidebar .monaco-list-row', { hasText: /factor.*version 1/s });
+    await patched.nth(1).waitFor();
+    await window.screenshot('multi-root');
+    await server.stop();
+    await isGone(window.lens(/Version|Hot Patch/));
+    await window.openFile('client.c');
+    await shows(window.lens(/Version 1 live in \d+ ms\s*$/));
   });
 });

@@ -1,10 +1,10 @@
 // What the reports come to in the one state: problems that are replaced, versions whose source is known, a history
 // that can be gone back to.
 import { strict as assert } from 'node:assert';
-import type { AheadReport } from '../../extension/engine/model/result';
+import type { AheadReport, PatchableProcess } from '../../extension/engine/model/result';
 import type { Event } from '../../extension/workbench/state/events';
 import { knownText, pendingOf } from '../../extension/workbench/state/queries';
-import { processKey } from '../../extension/workbench/state/state';
+import { processKey, type State, type Twin } from '../../extension/workbench/state/state';
 import { Store } from '../../extension/workbench/state/store';
 import { contextOf } from '../../extension/workbench/views/context_values';
 import { marksOf } from '../../extension/workbench/views/function_marks';
@@ -317,8 +317,8 @@ describe('the tree', () => {
       'PROT_READ|PROT_WRITE|PROT_EXEC → 0|',
       'PROT_READ|PROT_EXEC → 0|',
       'Versions|2',
-      'Original|0x555555556160 · 120 bytes · 1 thread',
-      'Version 1|0x555500001000 · 130 bytes · runs now',
+      'Original|1 thread · 120 bytes · 0x555555556160',
+      'Version 1|runs now · 130 bytes · 0x555500001000',
       'No thread in old code|every call runs this version',
     ]);
   });
@@ -330,6 +330,56 @@ describe('the tree', () => {
     const call = nodes.find((node) => node.kind === 'call')!;
     assert.equal(call.description, 'EACCES: permission denied');
     assert.equal(call.color, 'error');
+  });
+
+  const rows = (twins: State['twins'], ...processes: PatchableProcess[]) => {
+    const state = after([
+      { type: 'processes', processes },
+      { type: 'twins', twins },
+    ]);
+    return treeOf(state).map(({ description }) => description);
+  };
+
+  it('tells processes of one program apart by what no other has: arguments, port, launch, folder', () => {
+    const [one, two] = [process(1), process(2)];
+    const other = process(2, { commandLine: ['./service', '9090'] });
+    assert.deepEqual(rows(new Map(), one), ['pid 1']);
+    assert.deepEqual(rows(new Map(), one, other), ['8080 · pid 1', '9090 · pid 2']);
+    const twins = (first: Twin, second: Twin) =>
+      new Map([
+        [processKey(one), first],
+        [processKey(two), second],
+      ]);
+    assert.deepEqual(rows(twins({ ports: [80] }, { ports: [81, 82] }), one, two), [
+      'port 80 · pid 1',
+      'port 81, port 82 · pid 2',
+    ]);
+    const named = twins({ ports: [80], name: 'east' }, { ports: [80], name: 'west' });
+    assert.deepEqual(rows(named, one, two), ['east · pid 1', 'west · pid 2']);
+    assert.deepEqual(rows(new Map(), one, process(2, { cwd: '/tmp' })), ['/project · pid 1', '/tmp · pid 2']);
+    assert.deepEqual(rows(new Map(), one, two), ['pid 1', 'pid 2']);
+    assert.deepEqual(rows(named, one, two, process(3, { commandLine: ['./service', '9090'] })), [
+      'east · pid 1',
+      'west · pid 2',
+      '9090 · pid 3',
+    ]);
+  });
+
+  it('says first what a narrow side bar must not cut off', () => {
+    const keys = [processKey(process(1))];
+    const chosen: Event = { type: 'selection', selection: { kind: 'processes', keys } };
+    const silent: Event = { type: 'silent', key: processKey(process(1)) };
+    const of = (...events: Event[]) =>
+      treeOf(after([{ type: 'processes', processes: [process(1)] }, ...events]))[0]!.description;
+    assert.equal(of(chosen), 'selected · pid 1');
+    assert.equal(of(silent), 'does not answer · pid 1');
+    const plain = { ...process(1, { runtime: undefined }), obstacle: undefined };
+    assert.equal(of({ type: 'processes', processes: [], unprepared: [plain] }), 'not attached · pid 1');
+    const refused = result({
+      outcome: 'refused',
+      refusals: [{ code: 'layout-changed', message: 'moved', file }],
+    });
+    assert.match(historyOf(after([...running, ...save(refused)]))[0]!.description, /^refused · /);
   });
 
   it('keeps its ids from state to state', () => {

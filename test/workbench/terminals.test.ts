@@ -117,7 +117,7 @@ describe('terminals of a workspace', () => {
     const text = await environment((env) => !/^HOT_FIX_GATE=/m.test(env));
     assert.doesNotMatch(text, /LD_PRELOAD/);
     await workbench.runInTerminal('./program');
-    const row = await workbench.row(/pid \d+ · not attached/);
+    const row = await workbench.row(/not attached · pid \d+/);
     process.kill(Number(/pid (\d+)/.exec(await row.innerText())![1]), 'SIGKILL');
     await isGone(row);
   });

@@ -36,7 +36,7 @@ describe('the Hot Patch view, before there is anything to show', () => {
   it('is replaced by a process that could be attached to, until it ends', async () => {
     const { workbench, session } = world;
     const program = await session.startPlain();
-    await workbench.row(`pid ${program.pid} · not attached`);
+    await workbench.row(`not attached · pid ${program.pid}`);
     await workbench.status(`program (${program.pid}) · not attached`);
     await program.stop();
     await shows(workbench.welcome('No process of this workspace is running'));

@@ -6,6 +6,7 @@ import type { PatchableProcess } from '../../engine/model/result';
 import { Command } from '../contributions';
 import type { Session } from '../session/session';
 import { processKey, type Selection, type UnpreparedProcess } from '../state/state';
+import { distinctionOf } from '../views/process_text';
 import { attachTo } from './attach';
 import { showProblem } from './tell';
 
@@ -78,14 +79,14 @@ function itemsOf(session: Session, processes: readonly PatchableProcess[]): Item
   return [
     ...(ready.length > 0 ? [separator('With the runtime'), all] : []),
     ...ready.map((process) => ({
-      ...itemOf(process, `${isChosen(process) ? '$(check) ' : ''}${process.name}`),
+      ...itemOf(session, process, `${isChosen(process) ? '$(check) ' : ''}${process.name}`),
       selection: { kind: 'processes', keys: [processKey(process)] } as const,
     })),
     ...(unprepared.length > 0 ? [separator('Not attached')] : []),
-    ...unprepared.map((process) => unpreparedItem(process)),
+    ...unprepared.map((process) => unpreparedItem(session, process)),
     ...(others.length > 0 ? [separator('Cannot be patched')] : []),
     ...others.map((process) => ({
-      ...itemOf(process, process.name),
+      ...itemOf(session, process, process.name),
       description: `pid ${process.pid}, ${WHY_NOT[process.state]}`,
     })),
     separator(''),
@@ -93,20 +94,23 @@ function itemsOf(session: Session, processes: readonly PatchableProcess[]): Item
   ];
 }
 
-function unpreparedItem(process: UnpreparedProcess): Item {
+function unpreparedItem(session: Session, process: UnpreparedProcess): Item {
   const { name, pid, obstacle } = process;
   return {
-    ...itemOf(process, `$(${obstacle ? 'circle-slash' : 'plug'}) ${name}`),
+    ...itemOf(session, process, `$(${obstacle ? 'circle-slash' : 'plug'}) ${name}`),
     description: `pid ${pid}, ${obstacle ? 'cannot be attached to' : 'attach'}`,
     ...(obstacle ? { detail: obstacle.message } : {}),
     unprepared: process,
   };
 }
 
-function itemOf(process: PatchableProcess, label: string): Item {
+function itemOf({ store }: Session, process: PatchableProcess, label: string): Item {
+  const { pid, parentPid } = process;
   return {
     label,
-    description: `pid ${process.pid}, parent ${process.parentPid}`,
+    description: [distinctionOf(store.state, process), `pid ${pid}`, `parent ${parentPid}`]
+      .filter(Boolean)
+      .join(', '),
     detail: process.commandLine.join(' ') || process.exe,
   };
 }

@@ -19,6 +19,7 @@ import type {
   LiveAhead,
   ProcessKey,
   Selection,
+  State,
   UnpreparedProcess,
 } from './state';
 
@@ -37,6 +38,7 @@ export type Event =
       readonly status: ProcessStatus;
       readonly answered: boolean;
     }
+  | { readonly type: 'twins'; readonly twins: State['twins'] }
   | { readonly type: 'silent'; readonly key: ProcessKey }
   | { readonly type: 'active-file'; readonly file: string | undefined }
   | { readonly type: 'open-files'; readonly files: readonly string[] }

@@ -38,6 +38,14 @@ export function unpreparedOf(state: State, files: readonly string[]): readonly U
   return state.unprepared.filter((process) => keys.has(processKey(process)));
 }
 
+/** Other processes of the same program. */
+export function twinsOf(
+  { processes = [], unprepared }: State,
+  { exe, pid }: PatchableProcess,
+): PatchableProcess[] {
+  return [...processes, ...unprepared].filter((process) => process.exe === exe && process.pid !== pid);
+}
+
 export interface PendingFile {
   readonly file: string;
   readonly written: WrittenFile;

@@ -42,6 +42,8 @@ export function reduce(state: State, event: Event): State {
       return processesSeen(state, event.processes, event.unprepared ?? []);
     case 'status':
       return statusRead(state, event);
+    case 'twins':
+      return { ...state, twins: event.twins };
     case 'silent':
       return { ...state, lost: withLost(state, lostOf(state, event.key, 'silent')) };
     case 'active-file':

@@ -19,6 +19,8 @@ export interface State {
   readonly processes: readonly PatchableProcess[] | undefined;
   /** Processes of the workspace that were started without it. */
   readonly unprepared: readonly UnpreparedProcess[];
+  /** Of processes of one program that have the same arguments. */
+  readonly twins: ReadonlyMap<ProcessKey, Twin>;
   /** Which of the matching processes a save is for. */
   readonly selection: Selection;
   readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
@@ -56,6 +58,14 @@ export interface Environment {
 export interface UnpreparedProcess extends PatchableProcess {
   /** Why it cannot be attached to; undefined when nothing is known to be in the way. */
   readonly obstacle: Problem | undefined;
+}
+
+/** What else tells a process from others of its program. */
+export interface Twin {
+  /** TCP ports that it listens on. */
+  readonly ports: readonly number[];
+  /** Of the debug session or task of this window that started it. */
+  readonly name?: string;
 }
 
 /** pid, start time and the runtime's thread: a reused pid is another process, and so is one that runs another program
@@ -206,6 +216,7 @@ export const initialState: State = {
   environment: { platform: true, trusted: true, database: undefined },
   processes: undefined,
   unprepared: [],
+  twins: new Map(),
   selection: { kind: 'all' },
   statuses: new Map(),
   matches: new Map(),

@@ -75,14 +75,12 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
     label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`.trimEnd(),
     description: [
+      failed && outcome,
+      partly && `live in ${entry.partly.length} of ${processes.length} processes`,
       entry.change,
+      !failed && outcome,
       time(entry.at),
-      outcome,
-      partly
-        ? `live in ${entry.partly.length} of ${processes.length} processes`
-        : processes.length <= 1
-          ? processes[0]
-          : `${processes.length} processes`,
+      !partly && (processes.length <= 1 ? processes[0] : `${processes.length} processes`),
     ]
       .filter(Boolean)
       .join(' · '),

@@ -13,7 +13,16 @@ const COLORS: Record<NonNullable<TreeNode['color']>, vscode.ThemeColor> = {
   live: new vscode.ThemeColor('charts.yellow'),
 };
 
-const TREE_PARTS = ['processes', 'unprepared', 'selection', 'statuses', 'lost', 'crash', 'written'] as const;
+const TREE_PARTS = [
+  'processes',
+  'unprepared',
+  'twins',
+  'selection',
+  'statuses',
+  'lost',
+  'crash',
+  'written',
+] as const;
 
 export interface Tree extends vscode.Disposable {
   readonly visible: boolean;

@@ -17,7 +17,7 @@ import { processKey, type ProcessKey, type State, type UnpreparedProcess } from 
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { crashNode } from './crash_nodes';
 import { escapeMarkdown } from './markdown';
-import { argumentsOf } from './process_text';
+import { distinctionOf } from './process_text';
 import type { NodeTarget, TreeNode } from './tree_node';
 
 export function treeOf(state: State): TreeNode[] {
@@ -90,20 +90,18 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
     kind: obstacle ? TreeItemKind.unattachableProcess : TreeItemKind.attachableProcess,
     label: name,
     description: [
+      ...(obstacle ? ['cannot be attached to'] : [process.asleep ? 'detached' : 'not attached']),
+      distinctionOf(state, process),
       `pid ${pid}`,
-      ...(hasTwin(state, process) ? [argumentsOf(process)].filter(Boolean) : []),
-      obstacle ? `cannot be attached to: ${obstacle.message}` : process.asleep ? 'detached' : 'not attached',
-    ].join(' · '),
+      obstacle?.message,
+    ]
+      .filter(Boolean)
+      .join(' · '),
     tooltip: `${way}\n\n${processTooltip(process)}`,
     icon: obstacle ? 'circle-slash' : 'debug-disconnect',
     target: { key: processKey(process), pid, name },
     children: [],
   };
-}
-
-/** Whether another process of the same program is listed: they are told apart by their arguments. */
-function hasTwin({ processes = [], unprepared }: State, { exe }: PatchableProcess): boolean {
-  return [...processes, ...unprepared].filter((process) => process.exe === exe).length > 1;
 }
 
 /** @param chosen whether saves are for it; undefined when they are for all. */
@@ -119,11 +117,13 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
     kind: TreeItemKind.process,
     label: process.name,
     description: [
+      silent && 'does not answer',
+      chosen === true && 'selected',
+      distinctionOf(state, process),
       `pid ${process.pid}`,
-      ...(hasTwin(state, process) ? [argumentsOf(process)].filter(Boolean) : []),
-      ...(silent ? ['does not answer'] : []),
-      ...(chosen === true ? ['selected'] : []),
-    ].join(' · '),
+    ]
+      .filter(Boolean)
+      .join(' · '),
     tooltip: processTooltip(process),
     icon: silent ? 'debug-disconnect' : chosen === false ? 'circle-outline' : 'server-process',
     color: silent ? 'warning' : undefined,
@@ -325,10 +325,10 @@ function versionNode(id: string, target: NodeTarget, f: PatchedFunction, version
     kind: current ? TreeItemKind.currentVersion : TreeItemKind.otherVersion,
     label: version.version === 0 ? 'Original' : `Version ${version.version}`,
     description: [
-      version.address,
-      `${version.size} bytes`,
       ...(current ? ['runs now'] : []),
       ...(version.activeThreads > 0 ? [plural(version.activeThreads, 'thread')] : []),
+      `${version.size} bytes`,
+      version.address,
     ].join(' · '),
     icon: current ? 'circle-filled' : 'circle-outline',
     target: { ...target, address: f.address, version: version.version },

@@ -1,6 +1,6 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
@@ -26,6 +26,7 @@ export class Workbench {
     readonly page: Page,
     private readonly browser: Browser,
     private readonly server: CodeServer,
+    private readonly extension: string,
   ) {}
 
   static async open(options: WorkbenchOptions): Promise<Workbench> {
@@ -35,12 +36,25 @@ export class Workbench {
       viewport: options.size ?? { width: 1280, height: 800 },
       permissions: ['clipboard-read', 'clipboard-write'],
     });
-    const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
-    await page.goto(server.url(options.folder, options.extension ?? root));
-    const workbench = new Workbench(page, browser, server);
-    await workbench.isStarted();
+    const extension = options.extension ?? root;
+    const workbench = new Workbench(await context.newPage(), browser, server, extension);
+    await workbench.show(options.folder);
     return workbench;
+  }
+
+  /** Another window of the same VS Code; it is closed with the first.
+   * @param folder or workspace file */
+  async openWindow(folder: string): Promise<Workbench> {
+    const page = await this.page.context().newPage();
+    const window = new Workbench(page, this.browser, this.server, this.extension);
+    await window.show(folder);
+    return window;
+  }
+
+  private async show(folder: string): Promise<void> {
+    this.page.setDefaultTimeout(PATIENCE_MS);
+    await this.page.goto(this.server.url(folder, this.extension));
+    await this.isStarted();
   }
 
   private async isStarted(): Promise<void> {
@@ -265,6 +279,20 @@ export class Workbench {
     await this.untilGone(() => action.first().click(), action);
   }
 
+  /** Chooses an entry of the context menu of the row that has the focus, without the mouse. */
+  async chooseByKeyboard(entry: string): Promise<void> {
+    const { keyboard } = this.page;
+    const actions = this.page.locator('.monaco-menu .action-item');
+    const action = actions.filter({ hasText: entry });
+    await this.untilSeen(() => keyboard.press('Shift+F10'), action);
+    await this.untilGone(async () => {
+      const focused = this.page.locator('.monaco-menu .action-item.focused', { hasText: entry });
+      for (let presses = 0; (await focused.count()) === 0 && presses < 20; presses++)
+        await keyboard.press('ArrowDown');
+      await keyboard.press('Enter');
+    }, action);
+  }
+
   async expand(text: string | RegExp): Promise<void> {
     const row = await this.row(text);
     if ((await row.getAttribute('aria-expanded')) === 'false')
@@ -315,20 +343,34 @@ export class Workbench {
     );
   }
 
-  /**
-   * For people who look: .cache/screenshots/NAME.png. With HOT_PATCH_README=1 those that the README shows are taken
-   * over into media/screenshots.
-   */
+  /** For people who look: see keepPicture. */
   async screenshot(name: string): Promise<void> {
-    const directory = join(root, '.cache', 'screenshots');
-    mkdirSync(directory, { recursive: true });
-    const path = join(directory, `${name}.png`);
-    await this.page.screenshot({ path });
-    const shown = `media/screenshots/${name}.png`;
-    if (process.env['HOT_PATCH_README'] && readFileSync(join(root, 'README.md'), 'utf8').includes(shown)) {
-      mkdirSync(join(root, 'media', 'screenshots'), { recursive: true });
-      copyFileSync(path, join(root, shown));
-    }
+    keepPicture(name, await this.page.screenshot());
+  }
+
+  /** @param kind class that VS Code gives a workbench with such a theme */
+  async useTheme(label: string, kind: 'vs' | 'vs-dark' | 'hc-black' | 'hc-light'): Promise<void> {
+    await this.command('Preferences: Color Theme');
+    const input = this.page.locator('.quick-input-widget input').first();
+    await input.fill(label);
+    await this.pick(label);
+    await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
+  }
+}
+
+/**
+ * Keeps a picture as .cache/screenshots/NAME.png. With HOT_PATCH_README=1 those that the README shows are taken over into
+ * media/screenshots.
+ */
+export function keepPicture(name: string, png: Buffer): void {
+  const directory = join(root, '.cache', 'screenshots');
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, `${name}.png`);
+  writeFileSync(path, png);
+  const shown = `media/screenshots/${name}.png`;
+  if (process.env['HOT_PATCH_README'] && readFileSync(join(root, 'README.md'), 'utf8').includes(shown)) {
+    mkdirSync(join(root, 'media', 'screenshots'), { recursive: true });
+    copyFileSync(path, join(root, shown));
   }
 }
 
