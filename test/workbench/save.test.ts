@@ -1,8 +1,10 @@
 // As a new user would: open the sample workspace, start its program from the palette, edit a function, press Ctrl+S;
 // the running program changes, and everything on the screen says so. Then undo, save: the original is back.
 import { strict as assert } from 'node:assert';
+import type { Locator } from 'playwright-core';
+import { animatedPng, type Frame } from '../support/animated_png';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, keepPicture, shows } from './host/workbench';
 import { buildService, Client } from './service';
 
 describe('saving a file of the sample service', () => {
@@ -12,6 +14,10 @@ describe('saving a file of the sample service', () => {
   });
   let pid = 0;
   let client: Client;
+  /** The animated picture of the first minute. */
+  const frames: Frame[] = [];
+  const film = async (shown: number) =>
+    void frames.push({ png: await world.workbench.page.screenshot(), shown });
   after(() => {
     client?.close();
     if (pid) process.kill(pid, 'SIGKILL');
@@ -21,7 +27,10 @@ describe('saving a file of the sample service', () => {
     const { workbench } = world;
     await workbench.openFile('shop.cc');
     await workbench.status('no process');
+    await film(1500);
     await workbench.command('Hot Patch: Start Program with Hot Patch');
+    await shows(workbench.page.locator('.quick-input-list .monaco-list-row', { hasText: 'service' }));
+    await film(1500);
     await workbench.pick('service');
     const item = await workbench.status(/service \(\d+\)/);
     pid = Number(/\((\d+)\)/.exec(await item.innerText())![1]);
@@ -29,6 +38,7 @@ describe('saving a file of the sample service', () => {
     assert.match(await client.ask('order Ann 2'), /2 for 5, Ann has 2/);
     await workbench.select('double price_of');
     await shows(workbench.lens('⚡ Hot Patch'));
+    await film(2000);
   });
 
   it('changes the running program, and the lens, status bar, tree and margin say so', async () => {
@@ -38,6 +48,7 @@ describe('saving a file of the sample service', () => {
     await workbench.replace('each = 2.5', 'each = 3.5');
     await workbench.marks('differs', 1);
     await workbench.screenshot('edited');
+    await film(2000);
     await workbench.save();
     await workbench.status(/live in \d+ ms/);
     assert.match(await client.ask('order Ann 2'), /2 for 7, Ann has 4/);
@@ -47,6 +58,7 @@ describe('saving a file of the sample service', () => {
     await workbench.row(`pid ${pid}`);
     await workbench.row(/shop::price_of.*version 1 · verified/s);
     await workbench.screenshot('save');
+    await film(3500);
   });
 
   it('shows each page with its mprotect calls, and the bytes as instructions', async () => {
@@ -61,6 +73,7 @@ describe('saving a file of the sample service', () => {
     const hover = workbench.page.locator('.monaco-hover, .workbench-hover', { hasText: 'jmp' });
     await shows(hover);
     await workbench.screenshot('tree');
+    await film(3500);
     await workbench.unhover();
   });
 
@@ -97,5 +110,76 @@ describe('saving a file of the sample service', () => {
     await workbench.marks('live', 0);
     await workbench.row(/shop::price_of.*original/s);
     await workbench.screenshot('reverted');
+    await film(2500);
+  });
+
+  it('is shown in an animated picture of less than a megabyte', () => {
+    const picture = animatedPng(frames);
+    keepPicture('first-minute', picture);
+    assert.ok(
+      frames.length > 5 && picture.length < 2 ** 20,
+      `${frames.length} frames, ${picture.length} bytes`,
+    );
+  });
+
+  it('is legible in dark and in high contrast, in all that it has to say', async () => {
+    const { workbench } = world;
+    await workbench.replace('each = 2.5', 'each = 4.5');
+    await workbench.save();
+    await shows(workbench.lens(/Version \d live in \d+ ms/));
+    await workbench.replace('each = 4.5', 'each = x4.5');
+    await workbench.save();
+    const status = await workbench.status('1 compile error');
+    await workbench.marks('differs', 1);
+    for (const [label, kind] of [
+      ['Dark Modern', 'vs-dark'],
+      ['Dark High Contrast', 'hc-black'],
+      ['Light High Contrast', 'hc-light'],
+    ] as const) {
+      await workbench.useTheme(label, kind);
+      // The colour of lenses is the theme's own.
+      for (const part of [
+        status,
+        await workbench.row(/shop::price_of/),
+        await workbench.row('does not compile'),
+      ])
+        assert.ok((await contrastOf(part)) >= 4.5, `${label}: ${await part.first().innerText()}`);
+      await workbench.screenshot(`theme-${kind}`);
+    }
   });
 });
+
+/** Of a text to what is behind it, as WCAG 2 counts it: 4.5 is the least for text. */
+function contrastOf(text: Locator): Promise<number> {
+  return text.first().evaluate((element: Styled) => {
+    const channels = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number);
+    const luminance = (color: string) => {
+      const [r, g, b] = channels(color).map((c) =>
+        c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
+      );
+      return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+    };
+    const styleOf = (globalThis as unknown as { getComputedStyle: (this: void, of: Styled) => Style })
+      .getComputedStyle;
+    const isSeen = (color: string) => channels(color).length > 0 && channels(color)[3] !== 0;
+    let behind: Styled | null = element;
+    while (behind && !isSeen(styleOf(behind).backgroundColor)) behind = behind.parentElement;
+    const [light, dark] = [
+      styleOf(element).color,
+      behind ? styleOf(behind).backgroundColor : 'rgb(255, 255, 255)',
+    ]
+      .map(luminance)
+      .sort((a, b) => b - a);
+    return (light! + 0.05) / (dark! + 0.05);
+  });
+}
+
+interface Style {
+  readonly color: string;
+  readonly backgroundColor: string;
+}
+
+/** What an element of the page has of the DOM, whose types are not those of Node. */
+interface Styled {
+  readonly parentElement: Styled | null;
+}
