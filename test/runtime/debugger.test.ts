@@ -1,6 +1,6 @@
 // Patched code under a debugger: seen by one that attaches later, and patched while one is attached.
 import { strict as assert } from 'node:assert';
-import { readMemory } from '../support/memory';
+import { mappings, readMemory } from '../support/memory';
 import type { Program } from '../support/program';
 import { inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
 
@@ -73,6 +73,9 @@ describe('a debugger', () => {
       const full = process.patchFile(replacement, { value: 'new_value' }, { address });
       await process.done('patch', `file ${bare}`);
       await process.done('symbols', 'patch 1', `file ${full}`);
+      // It is mapped, and not copied into memory of the process.
+      const [symbols] = mappings(process.pid).filter(({ path }) => path === full);
+      assert.match(symbols!.protection, /^r--p/);
       assert.match(await outputOf(await attach(process, 'info line new_value')), /Line 5 of ".*patch-/);
     }),
   );

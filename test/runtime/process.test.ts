@@ -293,6 +293,47 @@ describe('a program that owns signals', () => {
   );
 
   it(
+    'gets a SIGTRAP that is sent while it is where the trap of a closed entry would have been',
+    inRuntimeSession(async (session) => {
+      const process = await session.run(
+        program(
+          `struct sigaction action = {.sa_sigaction = leave, .sa_flags = SA_SIGINFO};
+           sigaction(SIGTRAP, &action, 0);`,
+          `if (!strncmp(line, "send", 4)) {
+             pthread_t t;
+             pthread_create(&t, 0, turn, 0);
+             while (!turning) ;
+             while (!left) { pthread_kill(t, SIGTRAP); usleep(1000); }
+             pthread_join(t, 0);
+             puts("left");
+             continue;
+           }`,
+          `#include <ucontext.h>
+           __attribute__((naked, noipa)) int entry(int n) {
+             __asm__("push %rbp; jmp .; pop %rbp; mov %edi,%eax; ret");
+           }
+           static volatile int turning, left;
+           static void *turn(void *unused) { turning = 1; entry(1); return unused; }
+           static void leave(int s, siginfo_t *i, void *context) {
+             greg_t *counter = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+             (void)s, (void)i;
+             if (*counter != (greg_t)entry + 1) return;
+             *counter += 2;
+             left = 1;
+           }`,
+        ),
+        { flags: ['-no-pie'] },
+      );
+      const functions = [process.fix('entry', 'new_entry', { boundaries: 0b11011 })];
+      const [patched] = (await process.patch('int new_entry(int n) { return n; }', {}, { functions }))
+        .functions;
+      assert.equal(patched!.trampoline.method, 'int3');
+      await process.revert('entry', 0);
+      assert.equal(await process.ask('send'), 'left');
+    }),
+  );
+
+  it(
     'still ends by a SIGTRAP that nobody handles',
     inRuntimeSession(async (session) => {
       const process = await session.run(program('', 'if (!strncmp(line, "trap", 4)) __asm__("int3");'));
