@@ -125,4 +125,29 @@ http {
       assert.equal(await server.exit(), 0);
     }),
   );
+
+  it(
+    'fails no request of a server in C++ with a thread for each connection, nor does the patch that follows',
+    inSession(async (session) => {
+      session.copySample('http_server');
+      const sources = ['server.cc', 'greeting.cc'];
+      await session.build({ sources, flags: ['-O2', '-g', '-pthread'] });
+      const server = await startServer(session, session.path('program'));
+      const port = Number(await server.line());
+      const client = load(port);
+      await until(client.answered, (now) => now > 500);
+      report('the server', [await attach(server.pid)]);
+      const before = client.answered();
+      await until(client.answered, (now) => now > before + 500);
+      session.edit('greeting.cc', 'original', 'patched');
+      await session.patch(['greeting.cc', '--pid', String(server.pid)]);
+      const patched = client.answered();
+      await until(client.answered, (now) => now > patched + 500);
+      const { good, bad } = await client.stop();
+      console.log(`      ${good} requests answered, ${bad} not`);
+      assert.equal(bad, 0);
+      assert.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /^patched \d+\n$/);
+      assert.ok(server.running);
+    }),
+  );
 });
