@@ -47,6 +47,7 @@ describe('saving a file of the sample service', () => {
     await workbench.widenSideBar(120);
     await workbench.replace('each = 2.5', 'each = 3.5');
     await workbench.marks('differs', 1);
+    await shows(workbench.lens('Compiled: live at the save'));
     await workbench.screenshot('edited');
     await film(2000);
     await workbench.save();
