@@ -142,6 +142,7 @@ describe('a thread that was not on a processor since a signal', () => {
   it(
     "is in nobody's way when that was the trap of a closed entry, and is when it was another",
     inRuntimeSession(async (session) => {
+      notUnderSanitizers('their library can block SIGTRAP, so that threads are parked instead');
       const process = await session.run(late, { flags: [lowAddresses] });
       const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
       const newValue = 'int new_value(int n) { return n + 1; }';
@@ -318,6 +319,7 @@ describe('code that is on a stack', () => {
   it(
     'keeps its patch in memory beside threads that never sleep; others go when some have piled up',
     inRuntimeSession(async (session) => {
+      notUnderSanitizers(heapLikeStacks);
       const process = await session.run(turning, { flags: ['-rdynamic'] });
       const [old, ...files] = Array.from({ length: 12 }, (_, n) =>
         process.patchFile(turn(n + 1), { turn: 'new_turn', value: 'new_value' }),

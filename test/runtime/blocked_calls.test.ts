@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync } from 'node:fs';
 import { inRuntimeSession } from '../support/runtime_process';
+import { notUnderSanitizers } from '../support/sanitizers';
 
 /** How each thread waits: an expression that ends only when something has interrupted it. */
 const CALLS: Readonly<Record<string, string>> = {
@@ -119,6 +120,7 @@ describe('blocked system calls', () => {
     it(
       `of ${args.length} kinds see no EINTR from 100 saves (${method})`,
       inRuntimeSession(async (session) => {
+        notUnderSanitizers('patches stay, and threads are parked instead of trapped');
         const process = await session.run(waiting(args), { flags: [...flags], args: [...args] });
         const areWaiting = () => args.every((name) => sleeping(process.pid).includes(name));
         while (!areWaiting());
