@@ -16,8 +16,7 @@ describe('saving a file of the sample service', () => {
   let client: Client;
   /** The animated picture of the first minute. */
   const frames: Frame[] = [];
-  const film = async (shown: number) =>
-    void frames.push({ png: await world.workbench.page.screenshot(), shown });
+  const film = async (shown: number) => void frames.push({ png: await world.workbench.picture(), shown });
   after(() => {
     client?.close();
     if (pid) process.kill(pid, 'SIGKILL');

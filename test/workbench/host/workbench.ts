@@ -345,7 +345,12 @@ export class Workbench {
 
   /** For people who look: see keepPicture. */
   async screenshot(name: string): Promise<void> {
-    keepPicture(name, await this.page.screenshot());
+    keepPicture(name, await this.picture());
+  }
+
+  /** A PNG of what is to be seen once nothing fades in or out any more. */
+  picture(): Promise<Buffer> {
+    return this.page.screenshot({ animations: 'disabled' });
   }
 
   /** @param kind class that VS Code gives a workbench with such a theme */
