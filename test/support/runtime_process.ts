@@ -179,6 +179,7 @@ export class RuntimeSession {
   /** Starts a compiled program and waits for its first line, and for its runtime unless it has none. */
   async start(executable: string, options: ProgramOptions = {}): Promise<RuntimeProcess> {
     const { runtime = 'preloaded', env = {}, args = [], cwd = this.directory } = options;
+    if (runtime === 'attached') notUnderSanitizers('their libraries must be there from the beginning');
     const isPreloaded = runtime === 'preloaded' || runtime === 'both';
     const program = await Program.start(executable, args, {
       cwd,
