@@ -29,13 +29,19 @@ export class SourceTree {
     }
   }
 
-  edit(file: string, from: string, to: string): string {
+  /** The path of a file that something else edits. */
+  toEdit(file: string): string {
     const path = join(this.directory, file);
     if (!existsSync(path + saved)) {
       copyFileSync(path, path + saved);
       const { atime, mtime } = statSync(path);
       utimesSync(path + saved, atime, mtime);
     }
+    return path;
+  }
+
+  edit(file: string, from: string, to: string): string {
+    const path = this.toEdit(file);
     const text = readFileSync(path, 'utf8');
     assert.equal(text.split(from).length, 2, `${file} must have once: ${from}`);
     writeFileSync(

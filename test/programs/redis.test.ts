@@ -4,10 +4,12 @@ import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cli } from '../support/paths';
+import { createEngine } from '../../extension/engine/create_engine';
+import { cli, dist } from '../support/paths';
 import type { Program } from '../support/program';
 import { Session } from '../support/session';
 import { cache, debianSource } from './debian_source';
+import { editEveryFunction } from './every_function';
 import {
   assertNothingFalselyChanged,
   databaseSources,
@@ -45,6 +47,14 @@ async function readReply(client: LineClient): Promise<string> {
   if (!line.startsWith('$')) return line.slice(1);
   return client.line();
 }
+
+/** Commands that call much of the units that are edited, and leave no key behind. */
+const REQUESTS = [
+  ...['SET a 5', 'INCR a', 'INCRBY a 7', 'DECR a', 'INCRBYFLOAT a 0.5', 'APPEND a xyz', 'GETRANGE a 0 1'],
+  ...['SETRANGE a 2 abc', 'STRLEN a', 'GETSET a 9', 'GETEX a PERSIST', 'MSET b 1 c 2', 'MSETNX b 1 d 2'],
+  ...['SETNX d 7', 'SETEX e 100 x', 'PSETEX e 100000 y', 'LCS b c', 'OBJECT ENCODING a', 'OBJECT REFCOUNT b'],
+  ...['DEL a b c d', 'GETDEL e', 'EXISTS a b c d e'],
+];
 
 describe('redis, built by its own Makefile', () => {
   let session: Session;
@@ -142,5 +152,42 @@ describe('redis, built by its own Makefile', () => {
     assert.equal(await reply(client, 'INCR one'), '-7');
     assert.equal(await reply(client, 'DBSIZE'), '3');
     assert.equal(client.closed, false);
+  });
+
+  it('answers as it did while every function of some units is edited, and after each undo', async () => {
+    const answers = async (): Promise<string[]> => {
+      const all: string[] = [];
+      for (const request of REQUESTS) all.push(await reply(client, request));
+      return all;
+    };
+    const before = await answers();
+    const isRight = async () => assert.deepEqual(await answers(), before);
+    const control = process.env['XDG_RUNTIME_DIR'];
+    process.env['XDG_RUNTIME_DIR'] = session.path('run');
+    const engine = createEngine({
+      temporaryDirectory: session.path('tmp'),
+      buildDirectories: [join(cache, 'redis')],
+      runtimeDirectory: join(dist, 'native', 'lib'),
+    });
+    try {
+      for (const name of ['sds.c', 't_string.c', 'object.c']) {
+        const file = built.tree.toEdit(`src/${name}`);
+        const { patched, unchanged, refused, firstLight } = await editEveryFunction(
+          engine,
+          server.pid,
+          file,
+          isRight,
+        );
+        const lights = [...firstLight].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
+        progress(`${name}: ${patched} functions edited, first light: ${lights}`);
+        assert.deepEqual(refused, []);
+        for (const declaration of unchanged)
+          assert.match(declaration, /\bsdsTest/, 'only compiled for its tests');
+        assert.ok(patched > 20, `only ${patched} functions`);
+      }
+    } finally {
+      await engine.dispose();
+      process.env['XDG_RUNTIME_DIR'] = control;
+    }
   });
 });
