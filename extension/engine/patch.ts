@@ -14,7 +14,7 @@ import { findTargets } from './save/find';
 import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
-import { readTexts, remember, statesOf } from './save/remember';
+import { readTexts, remember, sourcesOf, statesOf } from './save/remember';
 
 /** @param known without, the save is exact only */
 export async function patchProcesses(
@@ -54,6 +54,9 @@ async function patchWithFirstLight(
   const exact = await patchExactly(save, targets, { light, known });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
+  // What runs is not certain when the delivery failed: its answer may only have been lost.
+  if (exact.outcome === 'failed' && exact.timings['deliver'] !== undefined)
+    for (const source of sourcesOf(targets)) known.baselines.forget(source);
   for (const [pid, state] of await statesOf(save, targets).catch(() => []))
     known.baselines.processChanged(pid, before.get(pid) ?? '', state);
   return result;

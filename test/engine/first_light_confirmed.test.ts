@@ -1,7 +1,10 @@
 // What becomes of first light: the whole unit behind it confirms it, in every process, and a newer save may overtake it.
 import { strict as assert } from 'node:assert';
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine, Target } from '../../extension/engine/engine';
+import { controlDirectory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, type Session, Unit } from '../support/session';
 import { inC, O0, Watched, wrap } from '../support/watched_unit';
@@ -237,3 +240,37 @@ function randomEdits(seed: number): { text: string; next: () => string; value: (
     value: (n) => valueOf(0, n) + table + n + lineOf(),
   };
 }
+
+describe('a save whose answer was lost', () => {
+  it(
+    'is undone by the text that ran before it',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, inC, { language: 'c', flags: O0 });
+      await withEngine(session, async (engine) => {
+        const target: Target = { kind: 'pid', pids: [unit.program.pid] };
+        const files = [session.path('unit.c')];
+        while (!(await engine.processes()).some(({ pid, runtime }) => pid === unit.program.pid && runtime));
+        await engine.check(files, target);
+        const answers = join(controlDirectory(session.path('run'), unit.program.pid)!, 'answers');
+        const away = session.path('away');
+        // More than a body, so that the whole unit goes first.
+        const before = session.edit('unit.c', 'n + 1;', 'n + 5; } long another(void) { return 1;');
+        const lost = await engine.patch({
+          files,
+          target,
+          firstLight: true,
+          onProgress: ({ step }) => {
+            if (step === 'deliver' && !existsSync(away)) renameSync(answers, away);
+          },
+        });
+        renameSync(away, answers);
+        assert.equal(lost.outcome, 'failed', JSON.stringify(lost));
+        assert.equal(await unit.value(10), 20 + 15 + 101);
+        session.write('unit.c', before);
+        const back = await engine.patch({ files, target, firstLight: true });
+        assert.equal(back.outcome, 'reverted', JSON.stringify(back));
+        assert.equal(await unit.value(10), 20 + 11 + 102);
+      });
+    }),
+  );
+});

@@ -27,9 +27,12 @@ export async function statesOf(save: Save, targets: readonly LiveTarget[]): Prom
 /** Texts of sources before they are compiled, with what tells whether they are the ones that were. */
 export type Texts = ReadonlyMap<string, { text: string; stamp: string | undefined }>;
 
+export const sourcesOf = (targets: readonly LiveTarget[]): string[] =>
+  targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units.map(({ source }) => source)));
+
 export function readTexts(targets: readonly LiveTarget[]): Texts {
   const texts = new Map<string, { text: string; stamp: string | undefined }>();
-  for (const { source } of targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units))) {
+  for (const source of sourcesOf(targets)) {
     if (texts.has(source)) continue;
     const stamp = stampOf(source);
     const text = readTextIfThere(source);
