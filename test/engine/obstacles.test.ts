@@ -3,8 +3,10 @@
 import { strict as assert } from 'node:assert';
 import { createEngine } from '../../extension/engine/create_engine';
 import { HotPatchError } from '../../extension/engine/model/errors';
+import type { PatchableProcess } from '../../extension/engine/model/result';
 import { createRuntimeClient } from '../../extension/engine/process/runtime_client';
 import { inSession, Unit } from '../support/session';
+import { until } from '../support/until';
 
 /** A thread loads a library whose constructor waits for a byte, and has the loader's lock meanwhile. */
 const loading = `
@@ -64,7 +66,6 @@ describe('a runtime that cannot work', () => {
       session.write('program.c', loading);
       await session.build({ sources: ['program.c'], flags: ['-g'], linkFlags: ['-pthread', '-ldl'] });
       const program = await session.start();
-      assert.equal(await program.ask('load'), 'held');
       const engine = createEngine({
         temporaryDirectory: session.path('tmp'),
         preambleDirectory: session.path('preambles'),
@@ -73,7 +74,13 @@ describe('a runtime that cannot work', () => {
       const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
       process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
       try {
-        const target = (await engine.processes()).find(({ pid }) => pid === program.pid)!;
+        const isReady = ({ pid, runtime }: PatchableProcess) => pid === program.pid && runtime !== undefined;
+        const processes = await until(
+          () => engine.processes(),
+          (all) => all.some(isReady),
+        );
+        const target = processes.find(isReady)!;
+        assert.equal(await program.ask('load'), 'held');
         const names = {
           demangle: (all: readonly string[]) => Promise.resolve([...all]),
           log: () => undefined,
