@@ -4,9 +4,10 @@ import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
 import { readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import type { PatchedFunction, PatchResult } from '../../extension/engine/model/result';
+import type { PatchableProcess, PatchedFunction, PatchResult } from '../../extension/engine/model/result';
 import { controlDirectory } from '../support/memory';
 import { Unit, type Session, type UnitOptions } from '../support/session';
+import { until } from '../support/until';
 
 const source = `
 struct Box { int size; long content; };
@@ -43,11 +44,12 @@ export async function start(session: Session, options: UnitOptions): Promise<Uni
 
 /** The signal at which the runtime of the unit's process is rung for. */
 export async function runtimeSignal({ session, program }: Unit): Promise<number> {
-  const running = JSON.parse((await session.hotPatch('ps', '--json')).stdout) as {
-    pid: number;
-    runtime?: { signal: number };
-  }[];
-  return running.find(({ pid }) => pid === program.pid)!.runtime!.signal;
+  const isReady = ({ pid, runtime }: PatchableProcess) => pid === program.pid && runtime !== undefined;
+  const running = await until(
+    async () => JSON.parse((await session.hotPatch('ps', '--json')).stdout) as PatchableProcess[],
+    (processes) => processes.some(isReady),
+  );
+  return running.find(isReady)!.runtime!.signal;
 }
 
 /** Where the one function is entered that a save has patched. */

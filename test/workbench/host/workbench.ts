@@ -241,8 +241,12 @@ export class Workbench {
     const icon = this.page.locator('.activitybar .action-item', {
       has: this.page.locator('[aria-label^="Hot Patch"]'),
     });
-    if (!(await icon.getAttribute('class'))?.includes('checked')) await icon.click();
-    await this.page.locator('.sidebar .composite.title', { hasText: 'Hot Patch' }).waitFor();
+    const title = this.page.locator('.sidebar .composite.title', { hasText: 'Hot Patch' });
+    // A window that is just restoring the view may take the click for one that is to hide it.
+    while (!(await title.isVisible())) {
+      await icon.click();
+      await title.waitFor({ timeout: 3000 }).catch(() => undefined);
+    }
   }
 
   /** Drags the border of the side bar to the right. */
