@@ -98,6 +98,16 @@ describe('the status bar', () => {
       assert.match(said(...running, ...patched(), gone), /service has ended/);
       assert.match(said(...running, ...patched(), gone, ...seen()), /service \(7\) · not attached/);
     });
+    it('says that the predecessor in the same process has ended, seen on its way to another program', () => {
+      const leaving = {
+        ...process(4242),
+        state: 'no-runtime',
+        runtime: undefined,
+        obstacle: undefined,
+      } as const;
+      const seenSo: Event = { type: 'processes', processes: [], unprepared: [leaving] };
+      assert.match(said(...running, ...patched(), seenSo), /service has ended/);
+    });
     it('forgets it when it ends', () => {
       assert.match(said(...seen(), { type: 'processes', processes: [] }), /no process/);
     });

@@ -156,9 +156,11 @@ function processesSeen(
     .filter(gone)
     .map((key) => lostOf(state, key, 'ended'))
     .filter((lost) => lost !== undefined);
-  // The program was started again: that an earlier process of it ended is no news any more.
+  // The program was started again: that an earlier process of it ended is no news any more. One that is just about to run
+  // another program has lost its runtime already, and is no new one.
   const before = new Set([...(state.processes ?? []), ...state.unprepared].map(processKey));
-  const started = [...processes, ...unprepared]
+  const pidsBefore = new Set(state.processes?.map(({ pid }) => pid));
+  const started = [...processes, ...unprepared.filter(({ pid }) => !pidsBefore.has(pid))]
     .filter((process) => !before.has(processKey(process)))
     .map((process) => process.name);
   const selection =
