@@ -1,5 +1,6 @@
 // The code that is copied into the process. Two threads run it, with %rbx at the block (block.h): the borrowed one,
-// which only calls pthread_create (and loads it before, where the C library is old and the program has no threads), and the new one, which loads the runtime. Position-independent; System V ABI.
+// which only calls pthread_create (and loads it before, where the C library is old and the program has no threads), and
+// the new one, which loads the runtime. Position-independent; System V ABI.
 #include "block_layout.h"
 
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
-// stat, fstat and fstatat, which glibc before 2.33 has in no library. They are system calls: on x86-64 the kernel's structure is the C library's. Hidden, so that no program
-// calls these instead of its own.
+// stat, fstat and fstatat, which glibc before 2.33 has in no library. They are system calls: on x86-64 the kernel's
+// structure is the C library's. Hidden, so that no program calls these instead of its own.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

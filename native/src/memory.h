@@ -76,6 +76,18 @@ public:
   }
 
   void remove(std::size_t index) { items_[index] = items_[--size_]; }
+
+  /** Asks of each item once; the others change their places. */
+  template <class Condition> void remove_if(Condition condition) {
+    for (std::size_t i = 0; i < size_;) {
+      if (condition(items_[i])) {
+        remove(i);
+      } else {
+        i++;
+      }
+    }
+  }
+
   void shrink(std::size_t count) { size_ = count; }
 
 private:

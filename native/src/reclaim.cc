@@ -42,27 +42,16 @@ bool is_candidate(const Patch &patch) {
   });
 }
 
-/** Removes the ranges for which the condition holds. */
-template <class Condition> void keep_unless(List<CodeRange> &patches, Condition is_referenced) {
-  for (std::size_t i = 0; i < patches.size();) {
-    if (is_referenced(patches[i])) {
-      patches.remove(i);
-    } else {
-      i++;
-    }
-  }
-}
-
 /** Removes the ranges of patches in which a thread is, or may be. */
 bool keep_quiet_ones(List<CodeRange> &patches, LookAtRunning look_at_running) {
   if (!scan_stacks(patches, scan_patience, Words::any, look_at_running)) return false;
-  keep_unless(patches, [](const CodeRange &patch) { return patch.hits != 0 || patch.unsure || patch.mentioned; });
+  patches.remove_if([](const CodeRange &patch) { return patch.hits != 0 || patch.unsure || patch.mentioned; });
   return !patches.empty();
 }
 
 /** Removes the ranges that a word points into. */
 void keep_unreferenced(List<CodeRange> &patches, const std::uintptr_t *words, std::size_t count) {
-  keep_unless(patches, [&](const CodeRange &patch) {
+  patches.remove_if([&](const CodeRange &patch) {
     const PatchNote &note = static_cast<const Patch *>(patch.owner)->loaded.note;
     return std::any_of(words, words + count, [&](std::uintptr_t word) {
       // The unwinder keeps pointers to the frames, which are taken from it first.
@@ -76,7 +65,7 @@ void keep_unreferenced(List<CodeRange> &patches, const std::uintptr_t *words, st
  * of the instruction, behind which up to four bytes of an immediate operand may stand. */
 void keep_unreferenced_by_code(List<CodeRange> &patches, std::uintptr_t address, const std::uint8_t *bytes,
                                std::size_t length) {
-  keep_unless(patches, [&](const CodeRange &patch) {
+  patches.remove_if([&](const CodeRange &patch) {
     for (std::size_t i = 0; i + sizeof(std::uint32_t) <= length; i++) {
       std::uint32_t value;
       std::memcpy(&value, bytes + i, sizeof value);

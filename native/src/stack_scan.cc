@@ -96,16 +96,6 @@ void scan_possible_stacks(const MemoryMap &map, const List<std::uintptr_t> &know
   }
 }
 
-template <class Condition> void remove_those(List<int> &threads, Condition condition) {
-  for (std::size_t i = 0; i < threads.size();) {
-    if (condition(threads[i])) {
-      threads.remove(i);
-    } else {
-      i++;
-    }
-  }
-}
-
 } // namespace
 
 bool scan_stacks(List<CodeRange> &code, std::uint64_t patience, Words which, LookAtRunning look_at_running) {
@@ -126,11 +116,11 @@ bool scan_stacks(List<CodeRange> &code, std::uint64_t patience, Words which, Loo
     return stack_pointer != 0 && known.add(stack_pointer);
   };
   for (;;) {
-    remove_those(pending, is_blocked);
+    pending.remove_if(is_blocked);
     if (pending.empty() || monotonic_microseconds() >= deadline) break;
     pause_microseconds(200);
   }
-  if (look_at_running != nullptr) remove_those(pending, has_shown);
+  if (look_at_running != nullptr) pending.remove_if(has_shown);
 
   List<unsigned> exact;
   for (CodeRange &range : code) {
