@@ -301,6 +301,30 @@ describe('a part of an optimised unit', () => {
   );
 });
 
+describe('a part of an optimised unit that was compiled before a header changed', () => {
+  it(
+    'is compiled anew when the text is the same again',
+    inEditor(cases[1]!, async (editor) => {
+      const text = (n: number) => CPLUSPLUS.replace(' + 1;', ` + ${n};`);
+      const light = async (n: number, expected: number) => {
+        const result = await editor.save(text(n), async () => assert.equal(await editor.value(2), expected));
+        assert.equal(result.firstLight?.outcome, 'confirmed', JSON.stringify(result));
+      };
+      await light(5, 25 + 101);
+      writeFileSync(editor.path('scale.h'), HEADER.replace('* 10', '* 100'));
+      writeFileSync(editor.path('unit.cc'), text(7));
+      const exact = await editor.world.engine.patch({
+        files: [editor.path('unit.cc')],
+        target: { kind: 'pid', pids: [editor.live.pid] },
+        firstLight: true,
+      });
+      assert.equal(exact.outcome, 'patched', JSON.stringify(exact));
+      assert.equal(await editor.value(2), 207 + 102);
+      await light(5, 205 + 103);
+    }),
+  );
+});
+
 describe('texts that are compiled ahead one after the other', () => {
   // A patch with a string literal stays mapped: its address may be kept anywhere.
   const text = (n: number) =>
