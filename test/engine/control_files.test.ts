@@ -122,7 +122,8 @@ describe('what a killed engine left with a process', () => {
         join(directory, 'patches', `lx0-${ownNamespace()}.${spawnSync('true').pid}-${count}-unit.cc.so`);
       const [left, live] = [patch(1), patch(2)];
       writeFileSync(left, 'left');
-      const swept = createSweeper()(pid, directory);
+      // Two engines look at once.
+      const swept = Promise.all([createSweeper(), createSweeper()].map((sweep) => sweep(pid, directory)));
       // The look at what is there has been taken; the process is yet to be asked what it uses of it.
       writeFileSync(live, 'live');
       await swept;
