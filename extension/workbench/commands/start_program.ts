@@ -44,12 +44,14 @@ export async function startProgram(session: Session): Promise<void> {
   const running = await runningTask(session, program, args);
   if (!running) return start(session, definition);
   const { terminal, pid } = running;
+  const launch = session.launches.all().find((one) => one.pid === pid);
   const answer = await vscode.window.showInformationMessage(
     `Hot Patch: ${basename(program)} (${pid}) runs already, in the terminal "${terminal.name}".`,
-    ...(['Show Terminal', 'Restart', 'Start Another'] as const),
+    'Show Terminal',
+    ...(launch ? ['Restart'] : []),
+    'Start Another',
   );
   if (answer === 'Show Terminal') terminal.show();
-  const launch = session.launches.all().find((one) => one.pid === pid);
   if (answer === 'Restart' && launch) await restart(session, launch);
   if (answer === 'Start Another') await start(session, { ...definition, instance: Date.now() });
 }
