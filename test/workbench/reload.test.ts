@@ -102,6 +102,8 @@ describe('a reloaded window', () => {
     await workbench.showView();
     await workbench.row(new RegExp(`pid ${pid}`));
     const panel = workbench.page.locator('.part.panel');
+    // The window has its terminal again some time after its processes.
+    await shows(panel.locator('.terminal-wrapper.active .xterm-screen'));
     await workbench.page.keyboard.press('Control+J');
     await isGone(panel);
     await start();
