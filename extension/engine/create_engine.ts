@@ -27,6 +27,7 @@ import { createChangedSources } from './process/changed_sources';
 import { createRuntimeClient } from './process/runtime_client';
 import { createDemangler } from './process/demangle';
 import { createDiscovery } from './process/discovery';
+import { listeningPorts } from './process/listening_ports';
 import { readAddressSpace } from './process/maps';
 import { readMemory } from './process/memory';
 import { createModuleCache } from './process/modules';
@@ -192,6 +193,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     changedSources: (pid) => changedSources(pid),
+    listeningPorts,
     check: (files, target) => checkFiles(context, files, target, known),
     patch: (patchRequest) => {
       ahead.stop();

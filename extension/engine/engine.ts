@@ -67,6 +67,8 @@ export interface Engine {
   processesOf(file: string): Promise<PatchableProcess[]>;
   /** Files under the roots that were written since the program of the process was built from them. */
   changedSources(pid: number): Promise<ChangedSource[]>;
+  /** TCP ports that a process listens on, ascending; none where that cannot be read. */
+  listeningPorts(pid: number): Promise<number[]>;
   check(files: string[], target: Target): Promise<CheckReport[]>;
   patch(request: PatchRequest): Promise<PatchResult>;
   /** Does ahead what the first light of a save of the text needs, and touches no process. The next call and every save

@@ -240,7 +240,7 @@ function startSession(
     }),
     offerToAttach(store, operations),
     bringOver,
-    watchTwins(store, launches),
+    watchTwins(store, launches, current),
     watchCrashes(current, store, ({ crash }) => (crash ? crashText(crash, crash.report) : ''), warn),
     debugging,
   );

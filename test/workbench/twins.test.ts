@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { listeningPorts } from '../../extension/engine/process/listening_ports';
 import type { PatchableProcess } from '../../extension/engine/model/result';
 import type { Launch } from '../../extension/workbench/session/launches';
 import { watchTwins } from '../../extension/workbench/session/twins';
@@ -11,6 +12,8 @@ import { Store } from '../../extension/workbench/state/store';
 import { distinctionOf } from '../../extension/workbench/views/process_text';
 import { until } from '../support/until';
 import { process as processOf } from './fixtures';
+
+const ENGINE = { listeningPorts };
 
 /** Listens on a port of the system's choice, and says which. */
 const LISTENER = `
@@ -30,7 +33,7 @@ describe('two processes with the same arguments', () => {
   it('are told apart by the ports that they listen on', async () => {
     const [one, two] = [await start(LISTENER), await start(LISTENER)];
     const store = new Store();
-    const watch = watchTwins(store, { of: () => undefined });
+    const watch = watchTwins(store, { of: () => undefined }, () => ENGINE);
     store.dispatch({ type: 'processes', processes: [one.process, two.process] });
     const seen = () => [one, two].map(({ process: each }) => distinctionOf(store.state, each));
     const wanted = [`port ${one.said}`, `port ${two.said}`];
@@ -52,7 +55,7 @@ describe('two processes with the same arguments', () => {
       [processKey(two.process), 'west'],
     ]);
     const of = (key: string) => ({ debugSession: { name: names.get(key) } }) as Launch;
-    const watch = watchTwins(store, { of });
+    const watch = watchTwins(store, { of }, () => ENGINE);
     store.dispatch({ type: 'processes', processes: [one.process, two.process] });
     const seen = () => [one, two].map(({ process: each }) => distinctionOf(store.state, each));
     assert.deepEqual(await until(seen, (found) => found.every(Boolean)), ['east', 'west']);

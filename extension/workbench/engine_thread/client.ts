@@ -140,6 +140,7 @@ export function startEngine(
     processes: () => ask('processes', []),
     processesOf: (file) => ask('processesOf', [file]),
     changedSources: (pid) => ask('changedSources', [pid]),
+    listeningPorts: (pid) => ask('listeningPorts', [pid]),
     check: (files, target) => ask('check', [files, target]),
     patch,
     ahead: (request) => ask('ahead', [request]),

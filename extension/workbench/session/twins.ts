@@ -1,8 +1,8 @@
 // What tells processes of one program apart beside their arguments: the ports that they listen on, and the name under
 // which this window started them. Looked for only where two processes of a program have the same arguments, and again
 // until something is found: a program opens its port some time after its start.
-import { readdir, readFile, readlink } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { AsyncEngine } from '../engine_thread/client';
 import type { PatchableProcess } from '../../engine/model/result';
 import { processKey, type ProcessKey, type State, type Twin } from '../state/state';
 import type { Store } from '../state/store';
@@ -10,10 +10,11 @@ import { twinsOf } from '../state/queries';
 import type { Launches } from './launches';
 
 const INTERVAL_MS = 2000;
-/** proc(5), net/tcp: TCP_LISTEN. */
-const LISTENING = '0A';
-
-export function watchTwins(store: Store, launches: Pick<Launches, 'of'>): { dispose(): void } {
+export function watchTwins(
+  store: Store,
+  launches: Pick<Launches, 'of'>,
+  engine: () => Pick<AsyncEngine, 'listeningPorts'>,
+): { dispose(): void } {
   let timer: NodeJS.Timeout | undefined;
   let looking = false;
   let disposed = false;
@@ -30,7 +31,7 @@ export function watchTwins(store: Store, launches: Pick<Launches, 'of'>): { disp
         const launch = launches.of(key);
         const name = launch?.debugSession?.name ?? launch?.task?.task.name;
         const known = store.state.twins.get(key)?.ports ?? [];
-        const ports = known.length > 0 ? known : await portsOf(process.pid);
+        const ports = known.length > 0 ? known : await engine().listeningPorts(process.pid);
         twins.set(key, { ports, ...(name !== undefined && { name }) });
       }
       if (disposed) return;
@@ -62,30 +63,4 @@ function hasDouble(state: State, process: PatchableProcess): boolean {
   const isDouble = (twin: PatchableProcess) =>
     isDeepStrictEqual(twin.commandLine.slice(1), process.commandLine.slice(1));
   return twinsOf(state, process).some(isDouble);
-}
-
-/** TCP ports that a process listens on, ascending; none where that cannot be read. */
-async function portsOf(pid: number): Promise<number[]> {
-  try {
-    const descriptors = await readdir(`/proc/${pid}/fd`);
-    const targets = await Promise.all(
-      descriptors.map((descriptor) => readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => '')),
-    );
-    const sockets = new Set(targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
-    if (sockets.size === 0) return [];
-    const tables = await Promise.all(
-      ['tcp', 'tcp6'].map((table) => readFile(`/proc/${pid}/net/${table}`, 'utf8').catch(() => '')),
-    );
-    const rows = tables.flatMap((table) => table.trim().split('\n').slice(1));
-    const ports = rows.flatMap((row) => {
-      // sl, local_address, rem_address, st, queues, tr, retrnsmt, uid, timeout, inode
-      const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
-      const isOwn = state === LISTENING && sockets.has(inode);
-      return isOwn ? [parseInt(local.slice(local.lastIndexOf(':') + 1), 16)] : [];
-    });
-    return [...new Set(ports)].sort((a, b) => a - b);
-  } catch {
-    // It has ended, or is another user's.
-    return [];
-  }
 }
