@@ -32,6 +32,27 @@ for (const { compiler, optimisation } of builds)
     };
     describe(`statics of one name (${options.compiler} ${optimisation}, ${language})`, () => {
       it(
+        'of a function that was inlined keeps its value when the function has code of its own',
+        inSession(async (session) => {
+          const inlined = `static long counted(long n) { static long count = 3; count += n; return count; }
+long value(long n) { return counted(n) * 10; }
+`;
+          const unit = await Unit.start(session, inlined, options);
+          assert.equal(await unit.value(1), 40);
+          session.write(
+            unit.file,
+            inlined
+              .replace('static long counted', '__attribute__((noinline)) static long counted')
+              .replace('return count;', 'return count + 1000;'),
+          );
+          await session.patch(unit.file);
+          assert.equal(await unit.value(1), 10050);
+          session.write(unit.file, inlined.replace('return count;', 'return count + 2000;'));
+          await session.patch(unit.file);
+          assert.equal(await unit.value(1), 20060);
+        }),
+      );
+      it(
         'in several functions keep their values when a third comes before, is moved, and goes',
         inSession(async (session) => {
           const unit = await Unit.start(session, inFunctions, options);

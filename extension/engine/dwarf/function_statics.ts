@@ -36,7 +36,7 @@ export function definedVariables(elf: ElfFile, unit: Unit): ReadonlyMap<string, 
   return reading(elf.path, () => {
     const found = new Map<string, string>();
     forEachVariable(elf, unit, (die, { name }, owner) => {
-      if (name !== undefined) found.set(nameIn(owner, name), formOf(die));
+      if (name !== undefined && owner !== undefined) found.set(nameIn(owner, name), formOf(die));
     });
     return found;
   });
@@ -59,7 +59,7 @@ export function functionStatics(elf: ElfFile, unit: Unit): FunctionStatic[] {
     const found = new Map<string, FunctionStatic>();
     forEachVariable(elf, unit, (die, { name, line }, owner, dwarf) => {
       const place = owner === '' ? undefined : placeOf(dwarf, die);
-      if (place && name !== undefined)
+      if (place && name !== undefined && owner !== undefined)
         found.set(`${place.section}:${place.address}`, {
           name,
           owner,
@@ -72,31 +72,36 @@ export function functionStatics(elf: ElfFile, unit: Unit): FunctionStatic[] {
   });
 }
 
-/** Calls back for each variable that is not only declared, with the function around it; empty outside of functions. The
- * entry is reused. */
+/** Calls back for each variable that is not only declared, with the function around it; empty outside of functions. clang
+ * 14 puts the statics of a function of C that was inlined wherever it is called into an entry that says nothing of the
+ * function: undefined, and the variable's symbol is all that tells whose it is. The entry is reused. */
 function forEachVariable(
   elf: ElfFile,
   unit: Unit,
-  visit: (die: Die, declared: Declaration, owner: string, dwarf: Dwarf) => void,
+  visit: (die: Die, declared: Declaration, owner: string | undefined, dwarf: Dwarf) => void,
 ): void {
   const { dwarf, header } = entriesOf(elf, unit);
   const die = new Die(dwarf);
   const origin = new Die(dwarf);
-  const owners = [''];
+  const owners: (string | undefined)[] = [''];
   for (let at = header.firstDie; at < header.end; at = die.next) {
     die.read(header, at);
     if (die.tag === 0) {
       owners.pop();
       continue;
     }
-    const owner = owners.at(-1) ?? '';
+    const owner = owners.at(-1);
     const isFunction = die.tag === dw.DW_TAG_subprogram || die.tag === dw.DW_TAG_inlined_subroutine;
     const isVariable = die.tag === dw.DW_TAG_variable && !die.has(dw.DW_AT_declaration);
     const declared = isFunction || isVariable ? declarationOf(dwarf, die, header, origin) : undefined;
     if (isVariable && declared) visit(die, declared, owner, dwarf);
-    if (die.hasChildren)
-      owners.push(isFunction ? (declared?.symbol ?? `${owner}:${declared?.name ?? ''}`) : owner);
+    if (die.hasChildren) owners.push(isFunction ? ownerOf(declared!, owner) : owner);
   }
+}
+
+/** What tells a function from the others of its unit. */
+function ownerOf({ symbol, name }: Declaration, around: string | undefined): string | undefined {
+  return symbol ?? (name === undefined || around === undefined ? undefined : `${around}:${name}`);
 }
 
 /** Where a variable lies, when that is one address (2.6.1.1.2). */
