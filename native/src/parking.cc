@@ -25,32 +25,48 @@ constexpr std::uint64_t longest_wait = 2000000, longest_look = 300000; // micros
 constexpr std::size_t most_threads = 4096;
 
 struct Slot {
-  // A thread and the round in which it parked: a handler that runs late, in the next one, does not wait.
+  // A thread and the round in which it parked: a handler that runs late, in the next one, does not wait. While the
+  // rest is written: `being_written`.
   std::atomic<std::uint64_t> who;
   std::atomic<std::uintptr_t> program_counter, stack_pointer; // as it was interrupted
   std::atomic<std::uintptr_t> handler_stack; // the frame with its registers is above; on an alternate stack, maybe
 };
 
+constexpr std::uint64_t being_written = ~std::uint64_t{0};
+
 std::uint64_t who_in(std::uint32_t round, int tid) {
   return std::uint64_t{round} << 32 | static_cast<std::uint32_t>(tid);
 }
 
-std::atomic<std::uint32_t> round_number; // a futex word: threads wait while it is the number they came with
+bool is_of_round(std::uint64_t who, std::uint32_t round) { return who != being_written && who >> 32 == round; }
+
+std::atomic<std::uint32_t> round_number{1}; // a futex word: threads wait while it is the number they came with
 std::atomic<bool> parking;
 std::atomic<std::uint32_t> parked;
 Slot *slots;
+
+/** A slot that no other thread writes to. A handler that was held up since an earlier round has an index of that one,
+ * which a thread of this round may have as well. Null when all are taken. */
+Slot *claim_slot(std::uint32_t round) {
+  for (std::uint32_t index = parked.fetch_add(1); index < most_threads; index = parked.fetch_add(1)) {
+    std::uint64_t before = slots[index].who.load();
+    const auto rounds_since = static_cast<std::int32_t>(round - static_cast<std::uint32_t>(before >> 32));
+    if (before == being_written || rounds_since <= 0) continue;
+    if (slots[index].who.compare_exchange_strong(before, being_written)) return &slots[index];
+  }
+  return nullptr;
+}
 
 void handle_parking(int, siginfo_t *, void *context) {
   const int saved = errno;
   const std::uint32_t round = round_number.load();
   if (parking.load()) {
-    const std::uint32_t index = parked.fetch_add(1);
-    if (index < most_threads) {
+    if (Slot *slot = claim_slot(round); slot != nullptr) {
       const auto *interrupted = static_cast<const ucontext_t *>(context);
-      slots[index].program_counter.store(arch::program_counter(interrupted));
-      slots[index].stack_pointer.store(arch::stack_pointer(interrupted));
-      slots[index].handler_stack.store(reinterpret_cast<std::uintptr_t>(&saved));
-      slots[index].who.store(who_in(round, static_cast<int>(syscall(SYS_gettid))));
+      slot->program_counter.store(arch::program_counter(interrupted));
+      slot->stack_pointer.store(arch::stack_pointer(interrupted));
+      slot->handler_stack.store(reinterpret_cast<std::uintptr_t>(&saved));
+      slot->who.store(who_in(round, static_cast<int>(syscall(SYS_gettid))));
     }
     for (int i = 0; i < 30 && parking.load() && round_number.load() == round; i++) {
       const timespec most{0, 100 * 1000 * 1000};
@@ -97,8 +113,6 @@ bool have_slots() {
 }
 
 void begin_round() {
-  const std::uint32_t used = std::min<std::uint32_t>(parked.load(), most_threads);
-  for (std::uint32_t i = 0; i < used; i++) slots[i].who.store(0);
   parked.store(0);
   parking.store(true);
 }
@@ -115,8 +129,8 @@ bool parked_outside(List<CodeRange> &tails) {
   if (!ranges.complete() || !map.read()) return false;
   const std::uint32_t count = parked.load();
   for (std::uint32_t i = 0; i < count && i < most_threads; i++) {
-    if (slots[i].who.load() == 0) continue;
-    count_parked(map, slots[i], static_cast<int>(slots[i].who.load()), ranges);
+    const std::uint64_t who = slots[i].who.load();
+    if (is_of_round(who, round_number.load())) count_parked(map, slots[i], static_cast<int>(who), ranges);
   }
   return ranges.total() == 0;
 }
