@@ -15,6 +15,10 @@ void choose_base_directory();
  * alone, another is used. */
 bool create_control_directory(Failure &failure);
 
+/** Whether the process has become another user's for good since, who cannot use that directory. One that has not given
+ * up the way back may be about to take it. */
+bool has_changed_user();
+
 /** Which directory could not be used, and why, in words; "" when the first one could. */
 const char *passed_over_directory();
 

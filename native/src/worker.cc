@@ -218,6 +218,10 @@ void *run(void *) {
     const unsigned pause = until_next_attempt();
     wait_for_ring(pause);
     follow_credentials();
+    if (is_announced.load() && has_changed_user()) {
+      is_announced.store(false);
+      was_asked_again.store(true);
+    }
     if (pause != 0) was_asked_again.store(true);
     busy.store(true);
     if (stopping.load()) break;

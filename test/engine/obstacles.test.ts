@@ -1,11 +1,14 @@
 // What keeps a runtime from its work although it is there: each is named, and is no obstacle for the next save once it
 // is gone.
 import { strict as assert } from 'node:assert';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createEngine } from '../../extension/engine/create_engine';
 import { HotPatchError } from '../../extension/engine/model/errors';
 import type { PatchableProcess } from '../../extension/engine/model/result';
 import { createRuntimeClient } from '../../extension/engine/process/runtime_client';
-import { inSession, Unit } from '../support/session';
+import { controlDirectory } from '../support/memory';
+import { inSession, type Session, Unit } from '../support/session';
 import { until } from '../support/until';
 
 /** A thread loads a library whose constructor waits for a byte, and has the loader's lock meanwhile. */
@@ -100,6 +103,74 @@ describe('a runtime that cannot work', () => {
         if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
         else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
       }
+    }),
+  );
+});
+
+/** Nobody has that number; taking it needs root. */
+const OTHER = 61_111;
+const asRoot = process.getuid!() === 0 ? it : (name: string) => it.skip(`${name} (needs root)`);
+
+const changing = `
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((noinline)) int value(int n) { return n * 2; }
+int main(void) {
+  char line[64];
+  setvbuf(stdout, 0, _IOLBF, 0);
+  puts("ready");
+  while (fgets(line, sizeof line, stdin)) {
+    if (line[0] == 'f') printf("%d\\n", setresuid(${OTHER}, ${OTHER}, ${OTHER}));
+    else if (line[0] == 's') printf("%d\\n", seteuid(line[1] == '0' ? 0 : ${OTHER}));
+    else printf("%d\\n", value(1));
+  }
+}`;
+
+describe('a process that takes on other user ids while it runs', () => {
+  const start = async (session: Session) => {
+    session.write('program.c', changing);
+    await session.build({ sources: ['program.c'], flags: ['-g'] });
+    const program = await session.start();
+    await session.patch('program.c', 'unchanged'); // its runtime is there
+    return program;
+  };
+
+  asRoot(
+    'for good is patched on, through a directory of its new user',
+    inSession(async (session) => {
+      const program = await start(session);
+      session.edit('program.c', 'n * 2', 'n * 3');
+      await session.patch('program.c');
+      const before = controlDirectory(session.path('run'), program.pid)!;
+      assert.equal(await program.ask('for good'), '0');
+      const after = `/tmp/hot_fix-${OTHER}/${program.pid}`;
+      await until(() => existsSync(join(after, 'process.json')), Boolean);
+      session.edit('program.c', 'n * 3', 'n * 4');
+      await session.patch('program.c');
+      assert.equal(await program.ask('value'), '4');
+      program.endInput();
+      assert.equal(await program.exit(), 0);
+      await session.hotPatch('ps');
+      assert.deepEqual([before, after].map(existsSync), [false, false]);
+    }),
+  );
+
+  asRoot(
+    'for a while cannot be reached meanwhile, which is said at once and with the ids',
+    inSession(async (session) => {
+      const program = await start(session);
+      session.edit('program.c', 'n * 2', 'n * 3');
+      assert.equal(await program.ask('s1'), '0');
+      const run = await session.hotPatch('patch', 'program.c');
+      assert.match(
+        run.stderr,
+        /it runs with user ids that differ \(real 0, effective 61111\), .* \[runtime-unreachable\]/,
+      );
+      assert.equal(await program.ask('value'), '2');
+      assert.equal(await program.ask('s0'), '0');
+      await session.patch('program.c');
+      assert.equal(await program.ask('value'), '3');
     }),
   );
 });

@@ -2,7 +2,7 @@
 // another user where the engine is root's. Finds their runtimes through /proc/PID/root, and says how a path is called on
 // either side. What is sent, and what for, is for others to say.
 import { join } from 'node:path';
-import { linkTarget, lookAt, namesIn, readProcessText, readTextIfThere } from '../host';
+import { linkTarget, namesIn, readProcessText, readTextIfThere } from '../host';
 import { inDirectory } from '../guarded_directory';
 import { parseIdentity, type FoundRuntime } from './control_directory';
 
@@ -37,13 +37,18 @@ export function elsewhere(pid: number): Elsewhere | undefined {
   const hasOwnFiles = (root !== undefined && root !== '/') || own('mnt');
   const hasOwnNumbers = own('pid');
   const engineUser = process.getuid?.() ?? 0;
-  const stats = engineUser === 0 ? lookAt(`/proc/${pid}`) : undefined;
-  if (!hasOwnFiles && !hasOwnNumbers && (stats === undefined || stats.uid === 0)) return undefined;
   const status = readProcessText(pid, 'status') ?? '';
+  const uid = effectiveUser(status);
+  if (!hasOwnFiles && !hasOwnNumbers && (engineUser !== 0 || uid <= 0)) return undefined;
   const ownPid = Number(fieldsOf(status, 'NSpid').at(-1) ?? pid);
-  const uid = Number(fieldsOf(status, 'Uid')[1] ?? -1);
   const pidNamespace = linkTarget(`/proc/${pid}/ns/pid`) ?? '';
   return { pid, ownPid, uid, pidNamespace, sameClock: !own('time') };
+}
+
+/** Of /proc/PID/status, which tells it also where /proc/PID belongs to root because the process changed its ids; -1 when
+ * there is none. */
+export function effectiveUser(status: string): number {
+  return Number(fieldsOf(status, 'Uid')[1] ?? -1);
 }
 
 /** Can the engine of this user write what a process with that effective user reads? */

@@ -74,6 +74,8 @@ function whyUnreachable(pid: number): string | undefined {
   const users = /^Uid:\s*(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? [];
   if (uid !== 0 && users.some((id) => Number(id) !== uid))
     return 'it runs with other user ids than this engine';
+  if (new Set(users.slice(0, 3)).size > 1)
+    return `it runs with user ids that differ (real ${users[0]}, effective ${users[1]}), for which it has no control directory`;
   if (place) return seesItself(place) ? undefined : 'it sees no /proc with its own process numbers';
   const own = process.env['XDG_RUNTIME_DIR'];
   for (const base of baseDirectories(uid, own === undefined ? [] : [own])) {

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { namesIn, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
 import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories, findRuntimes, type FoundRuntime } from './control_directory';
-import { elsewhere, findElsewhere, isWithinReach } from './elsewhere';
+import { effectiveUser, elsewhere, findElsewhere, isWithinReach } from './elsewhere';
 
 /** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
 export function parseStat(
@@ -99,7 +99,11 @@ export function createProcessList(
       ownUid,
       bases,
       (pid) => live.get(pid)?.stat.startTime ?? readStat(pid)?.startTime,
-      (pid, tid) => readProcessText(pid, `task/${tid}/comm`) === 'hot_fix\n',
+      (pid, tid) => {
+        const worker = readProcessText(pid, `task/${tid}/status`) ?? '';
+        // One that has become another user's cannot use this directory any more.
+        return /^Name:\thot_fix$/m.test(worker) && effectiveUser(worker) === ownUid;
+      },
     );
 
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
