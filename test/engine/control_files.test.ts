@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -12,6 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { createSweeper } from '../../extension/engine/process/left_overs';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
@@ -128,6 +130,28 @@ describe('what a killed engine left with a process', () => {
       writeFileSync(live, 'live');
       await swept;
       assert.deepEqual([left, live].map(existsSync), [false, true]);
+    }),
+  );
+
+  it(
+    'is put back when the process got hold of it while it was being taken away',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source);
+      await unit.editAndPatch('n * 2', 'n * 3');
+      const { pid } = unit.program;
+      const directory = directoryOf(session, pid);
+      const name = `lx0-${ownNamespace()}.${spawnSync('true').pid}-1-unit.cc.so`;
+      const [left, aside] = [name, `.${name}`].map((file) => join(directory, 'patches', file));
+      writeFileSync(left!, 'left');
+      const status = join(directory, 'status.json');
+      let isOver = false;
+      const swept = createSweeper()(pid, directory).finally(() => (isOver = true));
+      // After it was taken away, the sweep asks the process once more, and waits for the answer: the next turn is ours.
+      while (!existsSync(aside!) && !isOver) await setImmediate();
+      assert.equal(isOver, false);
+      writeFileSync(status, readFileSync(status, 'utf8').replace('[', `[{"file":"${left}"},`));
+      await swept;
+      assert.deepEqual([left!, aside!].map(existsSync), [true, false]);
     }),
   );
 
