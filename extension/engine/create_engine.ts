@@ -20,6 +20,7 @@ import { HotPatchError, toProblem } from './model/errors';
 import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
 import { checkFiles } from './check';
 import { readCrash } from './crash';
+import { readThreads } from './threads';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
 import { attachTo } from './process/attach_targets';
@@ -230,6 +231,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
       const problem = asProblem(answer);
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withPlaces(answer.status);
+    },
+    threads: async (pid) => {
+      const process = await processWith(pid);
+      const status = process.runtime && (await runtime(process).readStatus());
+      return readThreads(process, { status, demangle, log: (message) => log('warn', message) });
     },
     crash: (process) => readCrash(process, demangle, (message) => log('warn', message)),
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),

@@ -11,6 +11,7 @@ import type {
   PatchResult,
   ProcessStatus,
   ProgressEvent,
+  ThreadReport,
 } from './model/result';
 
 /** Where things are, for one workspace or one command line. */
@@ -86,6 +87,9 @@ export interface Engine {
   revert(request: RevertRequest): Promise<PatchResult>;
   /** `refresh`: have the runtime count the threads in old code again; otherwise what it last wrote. */
   status(pid: number, options?: { refresh?: boolean }): Promise<ProcessStatus>;
+  /** Where the threads of a process are, seen from outside: none is stopped. Throws HotPatchError process-gone, other-user,
+   * unreadable-file. */
+  threads(pid: number): Promise<ThreadReport[]>;
   /** How a process ended whose runtime is known from before; undefined when it left no word of it: it ended normally, was
    * killed, or has another handler for what ended it. */
   crash(

@@ -146,6 +146,7 @@ export interface CrashReport {
   frames: CrashFrame[];
 }
 
+/** A frame of a backtrace. */
 export interface CrashFrame {
   address: string;
   /** Path of its module, or of its patch file. */
@@ -157,6 +158,19 @@ export interface CrashFrame {
   /** Of code that a patch brought: which version of the function, and when it came, Unix milliseconds. */
   version?: number;
   patchedAt?: number;
+}
+
+/** Where a thread of a running process is. */
+export interface ThreadReport {
+  tid: number;
+  name: string;
+  /** `waiting`: in a system call, or stopped, with the frames. `running`: on a processor, or it went on while it was looked
+   * at. `unknown`: the system does not let the engine look (`kernel.yama.ptrace_scope`). */
+  state: 'waiting' | 'running' | 'unknown';
+  /** It is the runtime's own. */
+  isRuntime: boolean;
+  /** The innermost first; they end where a register is not known from outside. */
+  frames: CrashFrame[];
 }
 
 /** What came of attaching to one process. */

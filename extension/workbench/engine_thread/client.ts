@@ -150,6 +150,7 @@ export function startEngine(
     load: (pid, file) => ask('load', [pid, file]),
     revert: (request) => ask('revert', [request]),
     status: (pid, options) => ask('status', [pid, options]),
+    threads: (pid) => ask('threads', [pid]),
     crash: (process) => ask('crash', [process]),
     runEnvironment: (base, program) => ask('runEnvironment', [base, program]),
     restart: (reason) => thread.abandon(reason),
