@@ -71,15 +71,17 @@ const nativePackages = (place) => ({
   },
 });
 
-/** The disassembler is a bundle of its own, which is loaded when it is first needed. */
-const separateDisassembler = {
-  name: 'separate disassembler',
+/** What is loaded when it is first needed is a bundle of its own. */
+const separate = (filter, output) => ({
+  name: `separate ${output}`,
   setup(context) {
-    context.onResolve({ filter: /\/disassembler$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './disassembler.js', external: true } : undefined,
+    context.onResolve({ filter }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${output}`, external: true } : undefined,
     );
   },
-};
+});
+const separateDisassembler = separate(/\/disassembler$/, 'disassembler.js');
+const separateAgents = separate(/\/mcp\/server$/, 'mcp.js');
 
 /** Writes a file whole (by rename), and not at all when it has that content already. */
 function put(path, content, mode = 0o644) {
@@ -108,12 +110,12 @@ async function bundleProgram(source, output, options = {}) {
   for (const path of inputs) addPackageOf(path);
 }
 
-/** The names of the packages that have a part in what is packed. */
-const packages = new Set();
+/** The packages that have a part in what is packed, by their directories: one may be there in several versions. */
+const packages = new Map();
 
 function addPackageOf(path) {
-  const name = /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
-  if (name) packages.add(name);
+  const [directory, name] = /^(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path) ?? [];
+  if (name) packages.set(join(root, directory), name);
 }
 
 /** Where the licences of a package are that has none with it: binaries, with what was linked into them. */
@@ -128,16 +130,17 @@ const licencesOf = {
 /** The licences of all packages in dist/, each with what it says itself of parts that others wrote. */
 function thirdPartyNotices() {
   const modules = join(root, 'node_modules');
-  const parts = [...packages].sort().map((name) => {
-    const { version, license } = JSON.parse(readFileSync(join(modules, name, 'package.json'), 'utf8'));
-    const own = readdirSync(join(modules, name)).filter((file) => /licen[cs]e|copying|notice/i.test(file));
-    const files = licencesOf[name] ?? own.sort().map((file) => join(name, file));
+  const parts = [...packages].map(([directory, name]) => {
+    const { version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+    const own = readdirSync(directory).filter((file) => /licen[cs]e|copying|notice/i.test(file));
+    const files =
+      licencesOf[name]?.map((file) => join(modules, file)) ?? own.sort().map((file) => join(directory, file));
     if (files.length === 0) fail(`${name} is packed, and has no licence file`);
-    const texts = files.map((file) => readFileSync(join(modules, file), 'utf8').trim());
+    const texts = files.map((file) => readFileSync(file, 'utf8').trim());
     return [`${name} ${version} (${license})`, ...texts].join('\n\n');
   });
   const head = 'Hot Patch contains the packages below, each under its own licence.';
-  return `${[head, ...parts].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+  return `${[head, ...new Set(parts.sort())].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
 }
 
 function fail(message) {
@@ -170,7 +173,11 @@ for (const [source, target] of Object.entries(packageFiles)) {
   put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
   addPackageOf(`node_modules/${source}`);
 }
-await bundleProgram('extension/command_line/main.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
+await bundleProgram('extension/command_line/main.ts', 'cli.js', {
+  banner: { js: '#!/usr/bin/env node' },
+  plugins: [nativePackages(), separateAgents],
+});
+await bundleProgram('extension/command_line/mcp/server.ts', 'mcp.js');
 await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
   external: ['vscode'],
   plugins: [nativePackages(), separateDisassembler],

@@ -50,7 +50,25 @@ export const ROOMS = [
     [...comparison, 'engine/save', 'engine/process', 'engine/compile', 'engine/fast'],
     [],
   ],
-  ['command_line', /^command_line\//, ['engine', 'engine/interface', ...facts, 'engine/process'], []],
+  [
+    'command_line/requests',
+    /^command_line\/requests\.ts$/,
+    ['engine/interface', ...facts, 'engine/process'],
+    [],
+  ],
+  // A bundle of its own, which only `hot-patch mcp` loads.
+  [
+    'command_line/mcp',
+    /^command_line\/mcp\//,
+    ['command_line/requests', 'engine', 'engine/interface', 'engine/host', ...facts],
+    ['@modelcontextprotocol/sdk', 'zod'],
+  ],
+  [
+    'command_line',
+    /^command_line\//,
+    ['command_line/requests', 'command_line/mcp', 'engine', 'engine/interface', ...facts, 'engine/process'],
+    [],
+  ],
   [
     'debug',
     /^debug\//,

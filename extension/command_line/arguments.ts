@@ -20,6 +20,8 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
                                   back to the original code, or to an earlier version
   run [--] PROGRAM [ARGUMENT...]  start a program with the runtime preloaded
   load PID PATCH.so               load a hand-written patch (fix_table)
+  mcp [-p BUILD_DIR]              serve coding agents on standard input and output (Model Context Protocol);
+                                  only files under the current directory, or the client's roots, are patched
 
   -p, --build-directory DIR       where compile_commands.json is; may be repeated
       --json                      one JSON document on standard output
@@ -59,6 +61,7 @@ export type Command = Common &
     | { name: 'revert'; functions: string[]; version: number; target: Target }
     | { name: 'run'; program: string[] }
     | { name: 'load'; pid: number; patch: string }
+    | { name: 'mcp' }
   );
 
 /** Options that each command takes besides --json, --verbose, --help. */
@@ -72,6 +75,7 @@ const OPTIONS: Record<string, readonly string[]> = {
   status: ['pid'],
   revert: ['pid', 'all', 'to'],
   load: [],
+  mcp: ['build-directory'],
 };
 
 const positiveInteger = (text: string, what: string): number => {
@@ -162,6 +166,9 @@ export function parseCommand(words: readonly string[]): Command {
       atMost(2);
       return { name: command, pid: positiveInteger(pid, 'PID'), patch, ...common };
     }
+    case 'mcp':
+      atMost(0);
+      return { name: command, ...common };
     default:
       throw new UsageError(`There is no command "${command}"`);
   }

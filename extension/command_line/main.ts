@@ -10,7 +10,6 @@ import {
   DONE,
   err,
   exitStatusOf,
-  failure,
   out,
   printJson,
   printMessages,
@@ -19,6 +18,7 @@ import {
   USAGE,
   VERDICT_STATUS,
 } from './report';
+import { asListed, failure, freshStatus, listedProcesses, pidsWithRuntime, revertNamed } from './requests';
 import { watchSaves } from './saves';
 import {
   attachText,
@@ -31,17 +31,10 @@ import {
   statusText,
 } from '../engine/model/text';
 import { createEngine } from '../engine/create_engine';
-import type { Engine, Target } from '../engine/engine';
+import type { Engine, EngineOptions } from '../engine/engine';
 import { ERROR_TABLE, HotPatchError, toProblem } from '../engine/model/errors';
-import type {
-  Attachability,
-  PatchableProcess,
-  PatchResult,
-  Problem,
-  ProcessStatus,
-} from '../engine/model/result';
+import type { PatchableProcess, PatchResult, ProcessStatus } from '../engine/model/result';
 import { isOneFamily } from '../engine/process/discovery';
-import { hasDebugInformation } from '../engine/process/modules';
 import { replaceProcess } from '../engine/process/system_calls';
 
 async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }>): Promise<number> {
@@ -131,29 +124,6 @@ async function check(engine: Engine, command: Extract<Command, { name: 'check' }
   return Math.max(DONE, ...reports.map(({ verdict }) => VERDICT_STATUS[verdict]));
 }
 
-/** Those with the runtime, and those that look like somebody's own work and could be given it. */
-async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Promise<number> {
-  const processes = (await engine.processes()).filter(
-    ({ pid, exe, runtime, asleep, state }) =>
-      command.all ||
-      runtime !== undefined ||
-      asleep !== undefined ||
-      // Node.js itself has debug information in some distributions.
-      (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid)),
-  );
-  const unprepared = processes.filter(({ state }) => state === 'no-runtime').map(({ pid }) => pid);
-  const seen = new Map((await engine.attachability(unprepared)).map((found) => [found.pid, found]));
-  if (command.json) printJson(processes.map((entry) => ({ ...entry, ...asListed(seen.get(entry.pid)) })));
-  else out(processesText(processes, seen, process.stdout.columns ?? 120));
-  return DONE;
-}
-
-/** What `ps --json` says of a process without the runtime: whether it can be attached to, or why not. */
-function asListed(seen: Attachability | undefined): { attachable?: boolean; problem?: Problem } {
-  if (!seen) return {};
-  return { attachable: seen.outcome === 'attachable', ...(seen.problem && { problem: seen.problem }) };
-}
-
 /** The processes that a word of `attach` or `detach` means: a pid, the name of a program, its file, or a source of it. */
 async function processesNamed(
   engine: Engine,
@@ -221,82 +191,25 @@ async function attach(engine: Engine, command: Extract<Command, { name: 'attach'
   return Math.max(DONE, ...results.map(({ problem }) => (problem ? ERROR_TABLE[problem.code].exit : DONE)));
 }
 
-/** Counts of threads are the runtime's own of now; where it cannot answer (stopped in a debugger), its last. */
-async function freshStatus(engine: Engine, pid: number): Promise<ProcessStatus> {
-  try {
-    return await engine.status(pid, { refresh: true });
-  } catch (error) {
-    const problem = toProblem(error);
-    if (problem.code !== 'runtime-timeout') throw error;
-    err(problemText(problem, 'warning'));
-    return engine.status(pid);
-  }
-}
-
-async function pidsWithRuntime(engine: Engine): Promise<number[]> {
-  return (await engine.processes()).filter(({ runtime }) => runtime).map(({ pid }) => pid);
+async function ps(engine: Engine, command: Extract<Command, { name: 'ps' }>): Promise<number> {
+  const { processes, seen } = await listedProcesses(engine, command.all);
+  if (command.json) printJson(processes.map((entry) => ({ ...entry, ...asListed(seen.get(entry.pid)) })));
+  else out(processesText(processes, seen, process.stdout.columns ?? 120));
+  return DONE;
 }
 
 async function status(engine: Engine, command: Extract<Command, { name: 'status' }>): Promise<number> {
   const pids = command.pids.length > 0 ? command.pids : await pidsWithRuntime(engine);
   const statuses: ProcessStatus[] = [];
-  for (const pid of pids) statuses.push(await freshStatus(engine, pid));
+  for (const pid of pids)
+    statuses.push(await freshStatus(engine, pid, (problem) => err(problemText(problem, 'warning'))));
   if (command.json) printJson(statuses);
   else out(statuses.map(statusText).join('\n') || 'No process has the runtime.\n');
   return DONE;
 }
 
-/** Processes with patches, as `patch` chooses them: the one there is, all, or those named. */
-async function patchedProcesses(engine: Engine, target: Target): Promise<ProcessStatus[]> {
-  const pids = target.kind === 'pid' ? target.pids : await pidsWithRuntime(engine);
-  const statuses: ProcessStatus[] = [];
-  for (const pid of pids) statuses.push(await engine.status(pid));
-  if (target.kind === 'pid') return statuses;
-  const patched = statuses.filter(({ functions }) => functions.some(({ version: running }) => running > 0));
-  if (target.kind === 'match' && patched.length > 1)
-    throw new HotPatchError(
-      'several-processes',
-      `${patched.length} processes are patched: ${patched.map(({ pid, exe }) => `${pid} (${exe})`).join(', ')}`,
-    );
-  return patched;
-}
-
-/** Does a user's word mean this function: its symbol, its name with or without parameters, or its address? */
-function isNamed(
-  word: string,
-  { name, symbol, address }: { name: string; symbol: string; address: string },
-): boolean {
-  return [symbol, name, name.replace(/\(.*$/, ''), address].includes(word);
-}
-
 async function revert(engine: Engine, command: Extract<Command, { name: 'revert' }>): Promise<number> {
-  const processes = await patchedProcesses(engine, command.target);
-  const { functions: words, version: to } = command;
-  if (words.length === 0) {
-    const result = await engine.revert({ pids: processes.map(({ pid }) => pid), functions: 'all' });
-    return printResult(processes.length === 0 ? { ...result, outcome: 'unchanged' } : result, command.json);
-  }
-  const result: PatchResult = {
-    ...failure({ code: 'internal', message: '' }),
-    outcome: 'reverted',
-    refusals: [],
-  };
-  for (const word of words)
-    if (!processes.some(({ functions }) => functions.some((entry) => isNamed(word, entry))))
-      throw new HotPatchError('unknown-function', `No patched function is named ${word}`);
-  for (const { pid, functions } of processes) {
-    const chosen = functions
-      .filter((entry) => words.some((word) => isNamed(word, entry)))
-      .map(({ address }) => ({ address, version: to }));
-    if (chosen.length === 0) continue;
-    const part = await engine.revert({ pids: [pid], functions: chosen });
-    if (part.outcome === 'failed') result.outcome = 'failed';
-    result.processes.push(...part.processes);
-    result.refusals.push(...part.refusals);
-    for (const [step, time] of Object.entries(part.timings))
-      result.timings[step] = (result.timings[step] ?? 0) + time;
-  }
-  return printResult(result, command.json);
+  return printResult(await revertNamed(engine, command), command.json);
 }
 
 /** Becomes the program: nothing of ours stays between it and the terminal, and its pid is the one started. */
@@ -311,7 +224,10 @@ async function run(engine: Engine, program: string[]): Promise<number> {
   return errno === constants.errno.ENOENT ? 127 : 126;
 }
 
-function execute(engine: Engine, command: Exclude<Command, { name: 'help' | 'version' }>): Promise<number> {
+function execute(
+  engine: Engine,
+  command: Exclude<Command, { name: 'help' | 'version' | 'mcp' }>,
+): Promise<number> {
   switch (command.name) {
     case 'ps':
       return ps(engine, command);
@@ -353,12 +269,19 @@ async function main(words: string[]): Promise<number> {
   endOnInterrupt();
   // Not for `run`: using a stream makes it non-blocking, and the program would inherit that.
   if (command.name !== 'run') endWhenNobodyReads();
-  const engine = createEngine({
+  const options: EngineOptions = {
     buildDirectories: command.buildDirectories.map((directory) => resolve(directory)),
     log: (level, message) => {
       if (verbose || level === 'warn' || level === 'error') err(`hot-patch: ${message}\n`);
     },
-  });
+  };
+  if (command.name === 'mcp') {
+    // A bundle of its own, with its own engine: no other command reads it.
+    const { serveAgents } = await import('./mcp/server');
+    await serveAgents(options);
+    return DONE;
+  }
+  const engine = createEngine(options);
   try {
     return await execute(engine, command);
   } catch (error) {

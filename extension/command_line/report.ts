@@ -3,7 +3,7 @@
 import type { PatchRequest } from '../engine/engine';
 import { diagnosticText, problemText, resultText } from '../engine/model/text';
 import { ERROR_TABLE } from '../engine/model/errors';
-import type { CheckReport, PatchResult, Problem } from '../engine/model/result';
+import type { CheckReport, PatchResult } from '../engine/model/result';
 
 export const DONE = 0;
 const COMPILE_ERROR = 1;
@@ -32,20 +32,6 @@ export const VERDICT_STATUS: Record<CheckReport['verdict'], number> = {
 export const out = (text: string): void => void process.stdout.write(text);
 export const err = (text: string): void => void process.stderr.write(text);
 export const printJson = (document: unknown): void => out(`${JSON.stringify(document)}\n`);
-
-/** A result that could not be made, as the document that `--json` promises. */
-export function failure(problem: Problem, files: string[] = []): PatchResult {
-  return {
-    outcome: 'failed',
-    files,
-    processes: [],
-    refusals: [problem],
-    warnings: [],
-    diagnostics: [],
-    changed: [],
-    timings: {},
-  };
-}
 
 export function printMessages(result: PatchResult): void {
   for (const diagnostic of result.diagnostics) err(diagnosticText(diagnostic));

@@ -157,4 +157,6 @@ export type TreeItemKind = (typeof TreeItemKind)[keyof typeof TreeItemKind];
 export const taskType = 'hotPatch';
 export const debugType = 'hotPatch';
 export const walkthrough = 'start';
+/** The server that coding agents of the editor are offered. */
+export const mcpProvider = 'hotPatch.agents';
 export const languages = ['c', 'cpp'] as const;

@@ -40,6 +40,7 @@ import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
 import { saveVersions } from './session/saved_versions';
 import { prepareTerminals } from './session/terminals';
+import { offerToAgents } from './session/agents';
 import { watchTwins } from './session/twins';
 import type { Session } from './session/session';
 import { setting } from './settings';
@@ -238,6 +239,7 @@ function startSession(
     dropStaleReports(store, (changed) => {
       void operations.between(() => Promise.resolve(files.checkAgain(changed)));
     }),
+    offerToAgents(bundle('cli.js'), () => databases.directories, databases.onDidChange),
     offerToAttach(store, operations),
     bringOver,
     watchTwins(store, launches, current),

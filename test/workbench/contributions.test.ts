@@ -28,6 +28,7 @@ interface Manifest {
     viewsWelcome: { view: string; contents: string; when?: string }[];
     walkthroughs: { id: string; steps: { media: { markdown: string } }[] }[];
     taskDefinitions: { type: string }[];
+    mcpServerDefinitionProviders: { id: string }[];
     keybindings: { command: string; key: string; when: string }[];
   };
 }
@@ -86,7 +87,7 @@ describe('package.json and contributions.ts', () => {
     }
   });
 
-  it('name the same extension, walkthrough and task type', () => {
+  it('name the same extension, walkthrough, task type and server for agents', () => {
     assert.equal(`${manifest.publisher}.${manifest.name}`, ids.extensionId);
     assert.deepEqual(
       contributes.walkthroughs.map((walkthrough) => walkthrough.id),
@@ -95,6 +96,10 @@ describe('package.json and contributions.ts', () => {
     assert.deepEqual(
       contributes.taskDefinitions.map((task) => task.type),
       [ids.taskType],
+    );
+    assert.deepEqual(
+      contributes.mcpServerDefinitionProviders.map((provider) => provider.id),
+      [ids.mcpProvider],
     );
   });
 });

@@ -8,6 +8,7 @@ export const ERROR_TABLE = {
   'untrusted-compile-database': { kind: 'refused', exit: 1, shown: 'problems', title: 'A compile_commands.json was found that somebody else could have written', hint: 'If it is yours, name its directory with -p (setting hotPatch.buildDirectory).' },
   'bad-compile-command': { kind: 'failed', exit: 1, shown: 'problems', title: 'The compile command of the file cannot be used', hint: 'Correct it in the build system, and have compile_commands.json written again.' },
   'file-not-found': { kind: 'failed', exit: 1, shown: 'problems', title: 'The file does not exist', hint: 'Check the path.' },
+  'outside-of-roots': { kind: 'refused', exit: 2, shown: 'problems', title: 'The file is outside of what an agent may patch', hint: 'Start the server in the directory of the sources, or have its client name their directory as a root.' },
   'unreadable-file': { kind: 'failed', exit: 1, shown: 'problems', title: 'A file could not be read', hint: 'See the message for what is in the way.' },
   'cannot-write': { kind: 'failed', exit: 1, shown: 'problems', title: 'A file could not be written', hint: 'Make room or give permission where the message says, and save again.' },
   'compile-failed': { kind: 'failed', exit: 1, shown: 'compiler', title: 'The compiler reported errors', hint: 'Correct them and save again; the process keeps running its present code.' },
