@@ -130,16 +130,16 @@ bool write_code(std::uintptr_t address, const void *bytes, std::size_t length) {
 
 /** Writes the island's code into mapped pages. */
 Island *build_island(std::uintptr_t address, const Island *shared) {
-  auto *island = new_record<Island>();
-  if (island == nullptr || !places().islands.reserve(places().islands.size() + 1)) return nullptr;
-  island->address = address;
-  island->slot = shared != nullptr ? shared->slot : allocate_slot(address);
-  if (island->slot == nullptr) return nullptr;
-  const auto slot = reinterpret_cast<std::uintptr_t>(island->slot);
-  if (distance_between(slot, address) >= reach) return nullptr;
+  if (!places().islands.reserve(places().islands.size() + 1)) return nullptr;
+  auto *slot = shared != nullptr ? shared->slot : allocate_slot(address);
+  if (slot == nullptr) return nullptr;
   std::uint8_t bytes[arch::island_length];
-  arch::encode_island(address, slot, bytes);
+  arch::encode_island(address, reinterpret_cast<std::uintptr_t>(slot), bytes);
   if (!write_code(address, bytes, sizeof bytes)) return nullptr;
+  auto *island = new_record<Island>(); // last: it stays for ever, and a transaction that fails is made again
+  if (island == nullptr) return nullptr;
+  island->address = address;
+  island->slot = slot;
   places().islands.add(island);
   return island;
 }
@@ -150,6 +150,11 @@ bool is_free(std::uintptr_t address) {
   return std::none_of(places().islands.begin(), places().islands.end(), [&](const Island *island) {
     return distance_between(island->address, address) < arch::island_length;
   });
+}
+
+/** Whether an island at the address can read the slot. */
+bool reaches_slot(std::uintptr_t address, const Island &shared) {
+  return distance_between(address, reinterpret_cast<std::uintptr_t>(shared.slot)) < reach;
 }
 
 /** Whether the page is one of islands, or has become one. */
@@ -178,7 +183,7 @@ Island *place_island(std::uintptr_t address, const Island *shared) {
   for (Island *island : places().islands) {
     if (island->address == address) return shared != nullptr && island->slot == shared->slot ? island : nullptr;
   }
-  if (!is_free(address)) return nullptr;
+  if (!is_free(address) || (shared != nullptr && !reaches_slot(address, *shared))) return nullptr;
   const std::uintptr_t first = address & ~(arch::page_size - 1);
   const std::uintptr_t last = (address + arch::island_length - 1) & ~(arch::page_size - 1);
   if (!have_code_page(first) || !have_code_page(last)) return nullptr;

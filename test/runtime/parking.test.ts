@@ -1,11 +1,8 @@
 // What a thread does that gets no processor in the middle of the handler in which threads park. Nobody can order that of
 // a real process, so the handler itself is compiled into a program that holds it up at a page fault.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { root } from '../support/paths';
-import { embed, inRuntimeSession } from '../support/runtime_process';
+import { runWithInternals } from '../support/runtime_internals';
+import { inRuntimeSession } from '../support/runtime_process';
 import { notUnderSanitizers } from '../support/sanitizers';
 
 const source = `
@@ -91,17 +88,7 @@ describe('a thread that is held up while it parks', () => {
     'is not taken for parked in the next round, and leaves what others say there as it is',
     inRuntimeSession(async (session) => {
       notUnderSanitizers('the program holds a thread in a handler of SIGSEGV');
-      const executable = session.path('program');
-      writeFileSync(session.path('program.cc'), source);
-      const flags = readFileSync(join(root, 'native', 'compile_flags.txt'), 'utf8')
-        .trim()
-        .split('\n');
-      const files = [session.path('program.cc'), ...embed.behind];
-      const include = ['src', 'include'].map((name) => `-I${join(root, 'native', name)}`);
-      execFileSync('g++', [...flags, ...include, ...files, '-o', executable, '-pthread']);
-      const program = await session.startCommand(executable, []);
-      assert.equal(await program.exit(), 0);
-      assert.deepEqual(program.lines, [
+      assert.deepEqual(await runWithInternals(session, source), [
         'other parked yes',
         'late counts as parked no',
         'other still parked yes',

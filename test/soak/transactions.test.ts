@@ -114,6 +114,7 @@ describe('a process under full load', () => {
         );
         assert.deepEqual(failures, []);
         assert.equal(changed.wrong, 0);
+        assert.ok(after.rss - before.rss < 256, 'memory that is never given back');
       }),
     );
 });
