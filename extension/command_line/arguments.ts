@@ -15,6 +15,11 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
                                   file is compiled, which confirms them; --exact: not before
   check FILE... [--pid N | --all] [-p BUILD_DIR]
                                   does the file's compile command reproduce the running code?
+  deoptimize NAME [FILE] [--pid N | --all] [-p BUILD_DIR] [--attach]
+                                  the function as it reads in the file, compiled at -O0 in a program that is optimised,
+                                  for a debugger: it stays so, also in later saves, until
+  optimize NAME [FILE] [--pid N | --all] [-p BUILD_DIR]
+                                  it is compiled as the build does again
   status [PID...]                 patched functions: versions, trampolines, pages
   revert [FUNCTION...] [--to VERSION] [--pid N | --all]
                                   back to the original code, or to an earlier version
@@ -56,6 +61,13 @@ export type Command = Common &
         attach: boolean;
       }
     | { name: 'watch'; directory: string; target: Target; attach: boolean; exact: boolean }
+    | {
+        name: 'deoptimize' | 'optimize';
+        functionName: string;
+        file: string | undefined;
+        target: Target;
+        attach: boolean;
+      }
     | { name: 'check'; files: string[]; target: Target }
     | { name: 'status'; pids: number[] }
     | { name: 'revert'; functions: string[]; version: number; target: Target }
@@ -71,6 +83,8 @@ const OPTIONS: Record<string, readonly string[]> = {
   detach: ['all'],
   patch: ['function', 'pid', 'all', 'build-directory', 'dry-run', 'attach'],
   watch: ['pid', 'all', 'build-directory', 'attach', 'exact'],
+  deoptimize: ['pid', 'all', 'build-directory', 'attach'],
+  optimize: ['pid', 'all', 'build-directory'],
   check: ['pid', 'all', 'build-directory'],
   status: ['pid'],
   revert: ['pid', 'all', 'to'],
@@ -137,6 +151,13 @@ export function parseCommand(words: readonly string[]): Command {
     case 'detach':
       if (operands.length === 0) throw new UsageError(`${command} needs a pid, a name or a file`);
       return { name: command, words: operands, all: values.all ?? false, ...common };
+    case 'deoptimize':
+    case 'optimize': {
+      const [functionName, file] = operands;
+      if (functionName === undefined) throw new UsageError(`${command} needs a function`);
+      atMost(2);
+      return { name: command, functionName, file, target, attach: values.attach ?? false, ...common };
+    }
     case 'check':
       return { name: command, files: files(), target, ...common };
     case 'watch':

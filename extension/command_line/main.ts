@@ -18,7 +18,15 @@ import {
   USAGE,
   VERDICT_STATUS,
 } from './report';
-import { asListed, failure, freshStatus, listedProcesses, pidsWithRuntime, revertNamed } from './requests';
+import {
+  asListed,
+  failure,
+  freshStatus,
+  listedProcesses,
+  pidsWithRuntime,
+  revertNamed,
+  sourceOf,
+} from './requests';
 import { watchSaves } from './saves';
 import {
   attachText,
@@ -57,6 +65,20 @@ async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }
   } finally {
     clear();
   }
+}
+
+/** Takes a function out of the optimisation, or back into it. */
+async function changeOptimisation(
+  engine: Engine,
+  command: Extract<Command, { name: 'deoptimize' | 'optimize' }>,
+): Promise<number> {
+  const { name, functionName, file, target, attach } = command;
+  const isTakenOut = name === 'deoptimize';
+  const source = file ?? (await sourceOf(engine, { functionName, target, isOptimised: isTakenOut }));
+  const what = isTakenOut ? { deoptimise: functionName } : { optimise: functionName };
+  const signal = interruptible();
+  const result = await engine.patch({ files: [resolve(source)], target, attach, signal, ...what });
+  return printResult(result, command.json);
 }
 
 async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }>): Promise<number> {
@@ -237,6 +259,9 @@ function execute(
       return detach(engine, command);
     case 'patch':
       return patch(engine, command);
+    case 'deoptimize':
+    case 'optimize':
+      return changeOptimisation(engine, command);
     case 'watch':
       return watch(engine, command);
     case 'check':

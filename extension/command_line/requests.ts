@@ -82,6 +82,40 @@ function isNamed(
   return [symbol, name, name.replace(/\(.*$/, ''), address].includes(word);
 }
 
+/** The source in which a function is defined.
+ * @param isOptimised or else it is at -O0 for debugging
+ * Throws HotPatchError unknown-function. */
+export async function sourceOf(
+  engine: Engine,
+  { functionName, target, isOptimised }: { functionName: string; target: Target; isOptimised: boolean },
+): Promise<string> {
+  const found = isOptimised
+    ? await engine.sourcesOf(functionName, target)
+    : await deoptimisedSources(engine, functionName, target);
+  if (found.length === 1) return found[0]!;
+  throw new HotPatchError(
+    'unknown-function',
+    found.length === 0
+      ? `No running process has a function ${functionName}${isOptimised ? '' : ' at -O0 for debugging'}`
+      : `${functionName} is in ${found.join(', ')}: name one of these files`,
+  );
+}
+
+async function deoptimisedSources(engine: Engine, name: string, target: Target): Promise<string[]> {
+  const pids = target.kind === 'pid' ? target.pids : await pidsWithRuntime(engine);
+  const found = new Set<string>();
+  for (const pid of pids) {
+    // One that was not asked for may have ended.
+    const status = await engine.status(pid).catch((thrown: unknown) => {
+      if (target.kind === 'pid' || toProblem(thrown).code !== 'process-gone') throw thrown;
+      return undefined;
+    });
+    for (const fn of status?.deoptimised ?? [])
+      if (isNamed(name, { ...fn, address: '' })) found.add(fn.source);
+  }
+  return [...found];
+}
+
 /** Takes functions back to the original or to an earlier version.
  * @param functions names as people say them; none: all that is patched
  * Throws HotPatchError several-processes, unknown-function. */

@@ -5,11 +5,10 @@ import type { EngineContext } from './context';
 import type { Target } from './engine';
 import { toProblem } from './model/errors';
 import type { CheckReport, Problem } from './model/result';
-import { comparePlans } from './save/compare';
-import { compileUnits } from './save/compile';
 import type { Known } from './save/first_light';
 import { Save } from './save/progress';
 import { readTexts, remember } from './save/remember';
+import { compareVariants, compileVariants } from './save/variants';
 
 /** Does each file's command reproduce the code that runs? Compiles and compares; patches nothing.
  * @param known where the texts that it does so for are remembered, for the first light of their next save */
@@ -44,13 +43,13 @@ async function checkFile(
   try {
     const targets = await save.step('find-process', () => context.processes.targets([file], target));
     const texts = readTexts(targets);
-    const units = await compileUnits(save, targets);
-    const plans = await comparePlans(save, targets, units);
+    const variants = await compileVariants(save, targets);
+    const plans = await compareVariants(save, variants);
     const compared = plans.flatMap((plan) => plan.units.flatMap((unit) => unit.comparison.functions));
     const running = compared.filter(({ live }) => live !== undefined);
     const unchanged = running.filter(({ status }) => status === 'same').length;
     const { process } = targets[0]!;
-    const fresh = units.values().next().value!;
+    const fresh = variants[0]!.units.values().next().value!;
     const more: Partial<CheckReport> = {
       pid: process.pid,
       exe: process.exe,

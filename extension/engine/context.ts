@@ -54,6 +54,8 @@ export interface CompiledUnit {
   directory: string;
   /** Files that were read, absolute, when they were asked for and the compiler said so. */
   files?: string[] | undefined;
+  /** Functions that are not optimised for debugging, though the unit is, by symbol. */
+  deoptimised?: ReadonlySet<string>;
   /** Warnings and notes of a compile that succeeded. */
   diagnostics: CompilerDiagnostic[];
   milliseconds: number;

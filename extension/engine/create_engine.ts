@@ -17,7 +17,14 @@ import { createAhead } from './save/ahead';
 import { CompiledUnits } from './save/reduced_units';
 import { isThere, remove } from './host';
 import { HotPatchError, toProblem } from './model/errors';
-import type { AttachResult, Outcome, PatchableProcess, PatchResult, Problem } from './model/result';
+import type {
+  AttachResult,
+  Outcome,
+  PatchableProcess,
+  PatchResult,
+  Problem,
+  ProcessStatus,
+} from './model/result';
 import { checkFiles } from './check';
 import { readCrash } from './crash';
 import { readThreads } from './threads';
@@ -33,6 +40,7 @@ import { readAddressSpace } from './process/maps';
 import { readMemory } from './process/memory';
 import { createModuleCache } from './process/modules';
 import { prepareSignals } from './process/system_calls';
+import { createFunctionSources } from './process/function_sources';
 import { createPatchPlaces } from './process/patch_places';
 import { createSweeper } from './process/left_overs';
 import { createProcessList, type ProcessList } from './process/process_list';
@@ -126,6 +134,13 @@ export function createEngine(options: EngineOptions = {}): Engine {
     },
   };
 
+  const withNames = async (status: ProcessStatus): Promise<ProcessStatus> => {
+    const { deoptimised } = status;
+    if (!deoptimised) return status;
+    const names = await demangle(deoptimised.map(({ symbol }) => symbol));
+    return { ...status, deoptimised: deoptimised.map((fn, index) => ({ ...fn, name: names[index]! })) };
+  };
+
   const ahead = createAhead(context, known);
 
   /** One request to the runtime of each process, as the result of a save. */
@@ -193,6 +208,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   return {
     processes: list,
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
+    sourcesOf: createFunctionSources(list, modules.modules, demangle),
     changedSources: (pid) => changedSources(pid),
     listeningPorts,
     check: (files, target) => checkFiles(context, files, target, known),
@@ -226,11 +242,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
       ),
     status: async (pid, { refresh = false } = {}) => {
       const process = await processWith(pid);
-      if (!refresh) return withPlaces(await runtime(withAddress(process)).readStatus());
+      if (!refresh) return withNames(withPlaces(await runtime(withAddress(process)).readStatus()));
       const answer = await runtime(process).status();
       const problem = asProblem(answer);
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
-      return withPlaces(answer.status);
+      return withNames(withPlaces(answer.status));
     },
     threads: async (pid) => {
       const process = await processWith(pid);

@@ -39,6 +39,11 @@ export interface PatchRequest {
   target: Target;
   /** Only this function (demangled or mangled name); all changed ones by default. */
   functionName?: string;
+  /** Have this function (demangled or mangled name) compiled without optimisation, for debugging: it stays so in each save
+   * of its file until it is optimised again, or its process ends. */
+  deoptimise?: string;
+  /** Have this function, which was not optimised for debugging, compiled as the build does again. */
+  optimise?: string;
   dryRun?: boolean;
   /** Attach to processes without the runtime first. */
   attach?: boolean;
@@ -66,6 +71,8 @@ export interface Engine {
   processes(): Promise<PatchableProcess[]>;
   /** Processes whose modules were built from the file (a header: from any unit that includes it). */
   processesOf(file: string): Promise<PatchableProcess[]>;
+  /** Sources of the processes in which a function of that name (demangled or mangled) is defined. */
+  sourcesOf(functionName: string, target: Target): Promise<string[]>;
   /** Files under the roots that were written since the program of the process was built from them. */
   changedSources(pid: number): Promise<ChangedSource[]>;
   /** TCP ports that a process listens on, ascending; none where that cannot be read. */

@@ -5,8 +5,6 @@
 import type { EngineContext, LiveTarget } from './context';
 import type { PatchRequest } from './engine';
 import type { PatchResult } from './model/result';
-import { comparePlans } from './save/compare';
-import { compileUnits } from './save/compile';
 import { concludeFirstLight } from './save/confirm';
 import { deliver } from './save/deliver';
 import { type Edit, findEdit } from './save/edited_units';
@@ -15,6 +13,7 @@ import { type FirstLight, type Known, takeFirstLight } from './save/first_light'
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
 import { readTexts, remember, sourcesOf, statesOf } from './save/remember';
+import { compareVariants, compileVariants } from './save/variants';
 
 /** @param known without, the save is exact only */
 export async function patchProcesses(
@@ -87,9 +86,9 @@ async function patchExactly(
   const { request } = save;
   try {
     const texts = readTexts(ahead ? targets : []);
-    const [units] = await bothOf(compileUnits(save, targets), ahead?.light);
+    const [variants] = await bothOf(compileVariants(save, targets), ahead?.light);
     // Each unit is an object made by the build's own command. First light was taken, or will not be.
-    const plans = await comparePlans(save, targets, units);
+    const plans = await compareVariants(save, variants);
     // It is known what differs from the code that runs, and what of that may be patched.
     if (save.refusals.length > 0) return await save.finish('refused', plans);
     const patches = await linkPatches(save, plans);

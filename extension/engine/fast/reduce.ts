@@ -35,17 +35,7 @@ export function reduce(
   kept: ReadonlySet<number>,
   source: SpelledSource,
 ): Reduced | { reason: string } {
-  const directory = dirname(source.spelled);
-  // gcc puts the name behind the directory as it is written.
-  const prefix = source.spelled.includes('/') ? `${directory === '/' ? '' : directory}/` : '';
-  const absolute = isAbsolute(source.spelled) ? prefix : `${resolve(source.directory, prefix)}/`;
-  let pieces: string[] = [];
-  let done = 0;
-  const keep = (to: number): void => {
-    pieces.push(text.slice(done, to));
-    done = to;
-  };
-  const changes: { at: number; end: number; put: string }[] = [];
+  const changes: Change[] = [];
   for (const [index, fn] of functions.entries())
     if (kept.has(index)) {
       if (fn.mayBeLocal && !source.optimised)
@@ -56,6 +46,35 @@ export function reduce(
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((noipa)) ' });
       changes.push({ at: fn.body, end: fn.end, put: `{ ${LEFT_OUT}();${lines}}` });
     }
+  return relocated(text, changes, source, { head: HEAD, tail: TAIL + escape(source) });
+}
+
+/** Puts something in place of a part of a text; the lines stay what they are. */
+export interface Change {
+  at: number;
+  end: number;
+  put: string;
+}
+
+/** A changed text, to be compiled from another directory than its source's, with something before and behind it.
+ * @returns why that cannot be done */
+export function relocated(
+  text: string,
+  wanted: readonly Change[],
+  source: SpelledSource,
+  { head: before, tail }: { head: string; tail: string },
+): Reduced | { reason: string } {
+  const directory = dirname(source.spelled);
+  // gcc puts the name behind the directory as it is written.
+  const prefix = source.spelled.includes('/') ? `${directory === '/' ? '' : directory}/` : '';
+  const absolute = isAbsolute(source.spelled) ? prefix : `${resolve(source.directory, prefix)}/`;
+  let pieces: string[] = [];
+  let done = 0;
+  const keep = (to: number): void => {
+    pieces.push(text.slice(done, to));
+    done = to;
+  };
+  const changes = [...wanted];
   const reason = includesOf(text, absolute, source.isThere, changes);
   if (reason !== undefined) return { reason };
   changes.sort((a, b) => a.at - b.at);
@@ -76,13 +95,13 @@ export function reduce(
     `#line ${text.slice(0, offset).split('\n').length} ${quoted(source.spelled)}\n`;
   const flags = ['-w'];
   if (!isAbsolute(source.spelled)) flags.push(`-ffile-prefix-map=${absolute}=${prefix}`);
-  const head = HEAD + line(0);
+  const head = before + line(0);
   return {
     text: {
       language: source.language,
       preamble: begin > 0 ? head + change(0, begin) : '',
       resume: line(begin),
-      rest: (begin > 0 ? '' : head) + change(begin, text.length) + TAIL + escape(source),
+      rest: (begin > 0 ? '' : head) + change(begin, text.length) + tail,
     },
     flags,
   };
@@ -109,7 +128,8 @@ function escape({ language, optimised }: SpelledSource): string {
   return `__attribute__((used, noipa)) static void ${LEFT_OUT}escape(void **to) { ${LEFT_OUT}(); ${stores.join('')}}\n`;
 }
 
-function quoted(text: string): string {
+/** As a directive names a file. */
+export function quoted(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
@@ -119,7 +139,7 @@ function includesOf(
   text: string,
   directory: string,
   isThere: (path: string) => boolean,
-  changes: { at: number; end: number; put: string }[],
+  changes: Change[],
 ): string | undefined {
   let reason: string | undefined;
   forEachToken(text, (kind, start, end) => {

@@ -18,12 +18,20 @@ export interface PlannedObject {
   name: string;
 }
 
+/** A function whose code is, or calls, one that is not optimised for debugging (patch_format/marks.ts). */
+export interface MarkedCode {
+  fn: ObjectFunction;
+  /** That one. */
+  symbol: string;
+}
+
 export interface LinkInput {
   selection: Selection;
   fixes: readonly PlannedFix[];
   guards: readonly Guard[];
   /** In the order in which they are called. */
   objects: readonly PlannedObject[];
+  marks: readonly MarkedCode[];
   live: LiveImage;
   modulePath: string;
   buildId: string | undefined;

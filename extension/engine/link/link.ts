@@ -87,7 +87,7 @@ export class Link {
       this.arch,
       base,
       [...output, ...debugSections(this.input.selection)],
-      patchSymbols(this.input.selection, this.keepers, (chunk) => this.sectionOf(chunk)),
+      patchSymbols(this.input, this.keepers, (chunk) => this.sectionOf(chunk)),
       this.dynamic.isEmpty ? undefined : base + this.offsetOf('.dynamic'),
     );
   }

@@ -2,12 +2,14 @@
 import type { RegisterKeeper } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import { LEFT_OUT, type ObjectFunction } from '../elf/object';
-import type { Chunk, Selection } from './select';
+import { markName } from '../patch_format/marks';
+import type { LinkInput } from './input';
+import type { Chunk } from './select';
 import type { OutputSymbol } from './write_elf';
 
 /** The patch's own functions and variables, locals under a FILE symbol that names their source. */
 export function patchSymbols(
-  selection: Selection,
+  { selection, marks }: Pick<LinkInput, 'selection' | 'marks'>,
   keepers: ReadonlyMap<ObjectFunction, RegisterKeeper>,
   sectionOf: (chunk: Chunk) => string,
 ): OutputSymbol[] {
@@ -24,15 +26,9 @@ export function patchSymbols(
       section: undefined,
     });
     // Later saves see by it that the debug information is not of the whole unit.
-    if (object.isReduced)
-      symbols.push({
-        name: LEFT_OUT,
-        value: 0,
-        size: 0,
-        type: abi.STT_NOTYPE,
-        binding: abi.STB_LOCAL,
-        section: undefined,
-      });
+    if (object.isReduced) symbols.push(statement(LEFT_OUT));
+    for (const { fn, symbol } of marks)
+      if (fn.object === object) symbols.push(statement(markName(fn.symbol.name, symbol)));
     for (const chunk of selection.chunks) {
       if (chunk.object !== object) continue;
       const keeper = chunk.fn && keepers.get(chunk.fn);
@@ -61,4 +57,16 @@ export function patchSymbols(
     }
   }
   return [...symbols, ...globals];
+}
+
+/** A symbol that names no place: what it says is its name. */
+function statement(name: string): OutputSymbol {
+  return {
+    name,
+    value: 0,
+    size: 0,
+    type: abi.STT_NOTYPE,
+    binding: abi.STB_LOCAL,
+    section: undefined,
+  };
 }

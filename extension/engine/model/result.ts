@@ -75,6 +75,17 @@ export interface PatchedFunction {
   /** Source file and line of the function, where the engine knows them. */
   file?: string;
   line?: number;
+  /** It is not optimised, for debugging. */
+  deoptimised?: true;
+}
+
+/** A function that was taken out of the optimisation for debugging, and runs so. */
+export interface DeoptimisedFunction {
+  name: string;
+  symbol: string;
+  /** The source of its unit. */
+  source: string;
+  line?: number;
 }
 
 export interface LoadedPatch {
@@ -98,6 +109,8 @@ export interface ProcessStatus {
   sequence: number;
   patches: LoadedPatch[];
   functions: PatchedFunction[];
+  /** Not all of them are among `functions`: one that was inlined everywhere has no entry in the process. */
+  deoptimised?: DeoptimisedFunction[];
 }
 
 /** A local process that has the runtime (or could be given it by a restart). */
@@ -242,6 +255,8 @@ export interface ChangedFunction {
   line?: number;
   /** `changed`: redirected; `new`: only reached from patched code; `reverted`: back to the original. */
   kind: 'changed' | 'new' | 'reverted';
+  /** It is not optimised, for debugging. */
+  deoptimised?: true;
 }
 
 /** What a save of a text that is not saved yet would find. */

@@ -107,6 +107,9 @@ function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string
   return `live in ${durationText(live)}, ${outcome} after ${durationText(exact)}${what}`;
 }
 
+/** Of a function that was taken out of the optimisation. */
+export const DEOPTIMISED = 'at -O0 for debugging';
+
 /** The outcome of a save: what is on standard output. Refusals and messages are on standard error. */
 export function resultText(result: PatchResult): string {
   const changed = new Map(result.changed.map((change) => [change.symbol, change]));
@@ -140,13 +143,25 @@ export function resultText(result: PatchResult): string {
             changed.size > 0 ? functions.filter(({ symbol }) => changed.has(symbol)) : functions;
           return [
             `${result.outcome}: ${count(concerned.length, 'function')} in process ${pid} (${exe}), ${took}`,
-            ...table(
-              concerned.map((entry) => {
+            ...table([
+              ...concerned.map((entry) => {
                 const active =
                   entry.activeThreads > 0 ? `, ${count(entry.activeThreads, 'thread')} in old code` : '';
-                return [`  ${entry.name}`, versionName(entry.version), `${verification(entry)}${active}`];
+                const how = changed.get(entry.symbol)?.deoptimised ? `, ${DEOPTIMISED}` : '';
+                return [
+                  `  ${entry.name}`,
+                  versionName(entry.version),
+                  `${verification(entry)}${active}${how}`,
+                ];
               }),
-            ),
+              // Inlined everywhere so far, it has no entry in the process; those that call it now are above.
+              ...result.changed
+                .filter(
+                  ({ symbol, deoptimised }) =>
+                    deoptimised && !functions.some((entry) => entry.symbol === symbol),
+                )
+                .map(({ name }) => [`  ${name}`, 'new', DEOPTIMISED]),
+            ]),
           ];
         }),
       );
@@ -155,10 +170,13 @@ export function resultText(result: PatchResult): string {
 }
 
 /** Everything about the patched functions of a process. */
-export function statusText({ pid, exe, functions, patches }: ProcessStatus): string {
+export function statusText({ pid, exe, functions, patches, deoptimised = [] }: ProcessStatus): string {
   if (functions.length === 0) return lines(`process ${pid} (${exe}): not patched`);
   return lines(
     `process ${pid} (${exe}): ${count(functions.length, 'function')}, ${count(patches.length, 'patch', 'patches')}`,
+    deoptimised.map(
+      ({ name, source, line }) => `  ${DEOPTIMISED}: ${name} (${place({ file: source, line })})`,
+    ),
     functions.flatMap((entry) => {
       const { trampoline, pages } = entry;
       return [

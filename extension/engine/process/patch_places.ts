@@ -1,21 +1,27 @@
 // Where the functions of loaded patches stand in the sources, by the debug information of the patch files: known
-// also to an engine that did not make them. Adds to a status; a patch without debug information adds nothing.
+// also to an engine that did not make them. Adds to a status; a patch without debug information adds nothing. And which
+// functions are not optimised for debugging.
 import type { Caches } from '../caches';
 import { functionLines, type FunctionPlace } from '../dwarf/functions';
 import { readUnits } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
-import type { LoadedPatch, PatchedFunction, ProcessStatus } from '../model/result';
+import type { DeoptimisedFunction, LoadedPatch, PatchedFunction, ProcessStatus } from '../model/result';
+import { type Mark, marksThatRun, readMarks } from '../patch_format/marks';
 
 interface PatchPlaces {
   sources: string[];
   /** By address: patch files have absolute ones. Static functions of C++ have no linkage name to go by. */
   functions: ReadonlyMap<number, FunctionPlace>;
+  /** What is not optimised for debugging. */
+  marks: readonly Mark[];
+  /** Lines of those, by symbol. */
+  lines: ReadonlyMap<string, number>;
 }
 
 /** Small ones, of every patch of some processes. */
 const KEPT = 4096;
 
-const NOTHING: PatchPlaces = { sources: [], functions: new Map() };
+const NOTHING: PatchPlaces = { sources: [], functions: new Map(), marks: [], lines: new Map() };
 
 /** Fills in `sources` of patches, and `file` and `line` of functions, from their newest version's patch. A patch file
  * is never overwritten, so each is read once.
@@ -42,15 +48,27 @@ export function createPatchPlaces(
       const newest = versions.findLast(({ patch }) => patch !== null && files.has(patch));
       return newest && placesIn(files.get(newest.patch!)!).functions.get(Number(newest.address));
     };
+    const marks = marksThatRun(status, (patch) => placesIn(files.get(patch) ?? '').marks);
+    const deoptimised = marks.map(({ unit, symbol }): DeoptimisedFunction => {
+      const lines = status.patches.map(({ file }) => placesIn(file).lines.get(symbol));
+      const line = lines.findLast((one) => one !== undefined);
+      return { name: symbol, symbol, source: unit.replace(/#\d+$/, ''), ...(line && { line }) };
+    });
     return {
       ...status,
+      ...(deoptimised.length > 0 && { deoptimised }),
       patches: status.patches.map((patch): LoadedPatch => {
         const { sources } = placesIn(patch.file);
         return sources.length > 0 ? { ...patch, sources } : patch;
       }),
       functions: status.functions.map((entry) => {
         const place = placeOf(entry);
-        return place ? { ...entry, file: place.file, ...(place.line > 0 && { line: place.line }) } : entry;
+        const isDeoptimised = entry.version > 0 && deoptimised.some(({ symbol }) => symbol === entry.symbol);
+        return {
+          ...entry,
+          ...(place && { file: place.file, ...(place.line > 0 && { line: place.line }) }),
+          ...(isDeoptimised && { deoptimised: true }),
+        };
       }),
     };
   };
@@ -63,7 +81,13 @@ function readPlaces(file: string): PatchPlaces {
     const functions = new Map<number, FunctionPlace>();
     for (const unit of units)
       for (const place of functionLines(elf, unit)) if (place.address) functions.set(place.address, place);
-    return { sources: [...new Set(units.map(({ path }) => path))], functions };
+    const marks = readMarks(elf);
+    const lines = new Map<string, number>();
+    for (const { name, value } of marks.length > 0 ? elf.symbols() : []) {
+      const line = functions.get(value)?.line;
+      if (line) lines.set(name, line);
+    }
+    return { sources: [...new Set(units.map(({ path }) => path))], functions, marks, lines };
   } finally {
     elf.close();
   }

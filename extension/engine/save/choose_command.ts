@@ -6,6 +6,7 @@ import type { CompileEntry } from '../context';
 import { builtDifferences, differences } from './command_fit';
 import { compareUnit } from './compare_unit';
 import { buildDirectoriesOf, readUnit } from './compile';
+import { compileDeoptimised } from './deoptimised_unit';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
@@ -40,7 +41,7 @@ export async function chooseCommand(
   const earlier = commands.filter(([key]) => key === bySource.get(source));
   let best: { unit: FreshUnit; key: string; count: number } | undefined;
   for (const [key, entry] of earlier.length > 0 ? earlier : commands) {
-    const unit = key === keyOf(first.compiled.entry) ? first : await compileAgain(save, entry);
+    const unit = key === keyOf(first.compiled.entry) ? first : await compileAgain(save, entry, first);
     if (!unit) continue;
     const count = differences(save, plan, unit);
     if (!best || count < best.count) best = { unit, key, count };
@@ -55,14 +56,14 @@ function keyOf({ directory, arguments: parameters, output }: CompileEntry): stri
   return JSON.stringify([directory, parameters.filter((parameter) => parameter !== output)]);
 }
 
-/** With another command of a source; undefined when it does not compile. */
+/** What another unit of a source was made of, with another command; undefined when that does not compile. */
 export async function compileAgain(
   save: Save,
   entry: CompileEntry,
-  twin = 0,
+  { compiled: { deoptimised } }: FreshUnit,
 ): Promise<FreshUnit | undefined> {
   try {
-    return readUnit(await save.context.compile.compileUnit(entry, { signal: save.request.signal }), twin);
+    return readUnit(await compileDeoptimised(save, entry, deoptimised, { signal: save.request.signal }));
   } catch (thrown) {
     if (!(thrown instanceof CompileError)) throw thrown;
     save.context.log('info', `another command of ${entry.source} does not compile: ${String(thrown)}`);

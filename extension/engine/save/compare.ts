@@ -157,7 +157,8 @@ async function wantedFunctions(save: Save, unit: FreshUnit): Promise<(fn: Object
   return () => true;
 }
 
-function isNamed(symbol: string, demangled: string, wanted: string): boolean {
+/** Does a user's word mean this function: its symbol, or its name with or without parameters and what qualifies it? */
+export function isNamed(symbol: string, demangled: string, wanted: string): boolean {
   const bare = demangled.replace(/\(.*$/, '');
   return (
     symbol === wanted ||

@@ -2,7 +2,7 @@
 // build's own commands. Looks at no process.
 import { dirname, isAbsolute } from 'node:path';
 import { CompileError } from '../compile/run_compiler';
-import type { CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
+import type { CompileContext, CompiledUnit, CompileEntry, LiveModule, LiveTarget } from '../context';
 import { closureShapes } from '../dwarf/closures';
 import { definedVariables, type FunctionStatic, functionStatics } from '../dwarf/function_statics';
 import { codeLines, functionLines, type FunctionPlace, variableLines } from '../dwarf/functions';
@@ -15,10 +15,13 @@ import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
 /** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
- * when the comparison needs another one. */
+ * when the comparison needs another one.
+ * @param compileOne how each unit is compiled */
 export async function compileUnits(
   save: Save,
   targets: readonly LiveTarget[],
+  compileOne: CompileContext['compileUnit'] = (entry, request) =>
+    save.context.compile.compileUnit(entry, request),
 ): Promise<Map<string, FreshUnit>> {
   const builtIn = new Map<string, Set<string>>();
   for (const { modules } of targets)
@@ -35,7 +38,7 @@ export async function compileUnits(
       ),
     ),
   );
-  const compiled = await save.step('compile', () => compileAll(save, entries));
+  const compiled = await save.step('compile', () => compileAll(save, entries, compileOne));
   return save.step('read', () =>
     Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
   );
@@ -48,12 +51,16 @@ export function buildDirectoriesOf(module: LiveModule, source: string): string[]
 }
 
 /** All of them, so that every unit's messages are shown; fails with the first failure. */
-async function compileAll(save: Save, entries: readonly CompileEntry[]): Promise<CompiledUnit[]> {
+async function compileAll(
+  save: Save,
+  entries: readonly CompileEntry[],
+  compileOne: CompileContext['compileUnit'],
+): Promise<CompiledUnit[]> {
   const results = await Promise.allSettled(
     entries.map((entry) => {
       save.progress('compile', entry.source);
       const { signal, firstLight: listFiles } = save.request;
-      return save.context.compile.compileUnit(entry, { signal, listFiles });
+      return compileOne(entry, { signal, listFiles });
     }),
   );
   const failures: unknown[] = [];

@@ -41,7 +41,9 @@ export function findEdit(
   textOf: (source: string) => string | undefined = (source) => readTextIfThere(source),
 ): Edit {
   const other = (reason: string): Edit => ({ kind: 'other', reason });
-  const { dryRun, functionName, files } = save.request;
+  const { dryRun, functionName, files, deoptimise, optimise } = save.request;
+  if (deoptimise !== undefined || optimise !== undefined)
+    return other('a function is to be optimised otherwise');
   if (dryRun || functionName !== undefined) return other('not the whole save is delivered');
   const known = new Map<string, Baseline>();
   for (const { process, modules } of targets)

@@ -12,6 +12,7 @@ import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
 import { withArchiveMembers } from './archive_members';
+import { marksOf } from './marks';
 import type { Save } from './progress';
 import { linkIndirect } from './recompile';
 import { isLinked, type Linked, type ModulePlan, type PatchFile } from './unit';
@@ -64,6 +65,7 @@ async function linkModule(
       fixes,
       guards: plan.units.flatMap(({ guards }) => guards),
       objects: await namedStart(save, plan),
+      marks: plan.units.flatMap((unit) => marksOf(save.fresh.get(unit.comparison.object), unit)),
       live: plan.live.image,
       modulePath: plan.module.path,
       buildId: plan.module.buildId,

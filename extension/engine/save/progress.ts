@@ -133,6 +133,7 @@ export class Save {
       symbol,
       kind,
       ...this.locate(object, symbol),
+      ...(this.fresh.get(object)?.compiled.deoptimised?.has(symbol) && { deoptimised: true }),
     }));
   }
 }

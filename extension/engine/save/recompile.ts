@@ -5,6 +5,7 @@ import type { ObjectFunction } from '../elf/object';
 import { IndirectAccessNeeded } from '../link/relocate';
 import { compareUnit } from './compare_unit';
 import { readUnit } from './compile';
+import { compileDeoptimised } from './deoptimised_unit';
 import { keepRegisters } from './plan';
 import type { Save } from './progress';
 import { isLinked, type Linked, type ModulePlan, type UnitPlan } from './unit';
@@ -49,9 +50,9 @@ async function recompiled(
   const fresh = save.fresh.get(object);
   // What a static library supplied is position-independent as it is.
   if (unit.roles.size === 0 || !fresh) return unit;
-  const { entry } = fresh.compiled;
+  const { entry, deoptimised } = fresh.compiled;
   const again = readUnit(
-    await save.context.compile.compileUnit(entry, { extraFlags, signal: save.request.signal }),
+    await compileDeoptimised(save, entry, deoptimised, { extraFlags, signal: save.request.signal }),
     object.twin,
   );
   save.fresh.set(again.object, again);

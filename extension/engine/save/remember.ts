@@ -60,8 +60,14 @@ export async function remember(
   for (const [source, [unit, ...others]] of units) {
     const { compiled, object } = unit!;
     const read = texts.get(source);
-    // Compiled with several commands, it has no code of one text.
-    if (others.length > 0 || !compiled.files || !read || stampOf(source) !== read.stamp) {
+    // Compiled with several commands, or not all of it as the build does, its code is not that of one text.
+    if (
+      others.length > 0 ||
+      compiled.deoptimised ||
+      !compiled.files ||
+      !read ||
+      stampOf(source) !== read.stamp
+    ) {
       baselines.forget(source);
       continue;
     }

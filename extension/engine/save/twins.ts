@@ -34,7 +34,7 @@ export async function twinUnits(
   const compiled = [first.compiled];
   const entries = save.context.compile.entriesFor(source, buildDirectoriesOf(plan.module, source));
   for (const entry of entries.slice(1)) {
-    const unit = await compileAgain(save, entry);
+    const unit = await compileAgain(save, entry, first);
     if (unit) compiled.push(unit.compiled);
   }
   const chosen = twins.map((_, twin) => {

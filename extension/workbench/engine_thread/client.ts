@@ -139,6 +139,7 @@ export function startEngine(
   return {
     processes: () => ask('processes', []),
     processesOf: (file) => ask('processesOf', [file]),
+    sourcesOf: (functionName, target) => ask('sourcesOf', [functionName, target]),
     changedSources: (pid) => ask('changedSources', [pid]),
     listeningPorts: (pid) => ask('listeningPorts', [pid]),
     check: (files, target) => ask('check', [files, target]),
