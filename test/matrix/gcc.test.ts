@@ -1,7 +1,9 @@
 import { FAMILIES } from './constructs';
 import { describeMatrix, few } from './part';
 
-describeMatrix('gcc-O0', FAMILIES);
+// Every construct is edited and undone; what may go wrong only behind a second edit, a redo or a revert, in the sample.
+describeMatrix('gcc-O0', FAMILIES, 'brief');
+describeMatrix('gcc-O0');
 describeMatrix('gcc-O2');
 describeMatrix('gcc-O2-loaded');
 // Zeros without a name.
