@@ -23,8 +23,7 @@ async function start(session: Session, compiler: string, flags: Record<string, s
   return session.start();
 }
 
-const shared = `#include <vector>
-inline __attribute__((noinline)) long scale(long n) { return n * 3 + 1; }
+const shared = `inline __attribute__((noinline)) long scale(long n) { return n * 3 + 1; }
 struct Counter {
   long total = 0;
   __attribute__((noinline)) long add(long n) { total += n; return total + 100; }
@@ -34,15 +33,18 @@ template <typename T> __attribute__((noinline)) long measure(T n) { return n * 7
 const unit = (name: string) => `#include "shared.h"
 long ${name}(long n) { Counter counter; return scale(n) * 1000000 + counter.add(n) * 1000 + measure(n) + measure((int)n); }
 `;
-const main = `#include <cstdlib>
-#include <iostream>
-#include <string>
+const main = `#include <stdio.h>
+#include <stdlib.h>
 long one(long n);
 long two(long n);
 int main() {
-  std::cout << "ready" << std::endl;
-  for (std::string line; std::getline(std::cin, line);)
-    std::cout << one(std::atol(line.c_str())) << ' ' << two(std::atol(line.c_str())) << std::endl;
+  char line[64];
+  puts("ready");
+  fflush(stdout);
+  while (fgets(line, sizeof line, stdin)) {
+    printf("%ld %ld\\n", one(atol(line)), two(atol(line)));
+    fflush(stdout);
+  }
 }
 `;
 

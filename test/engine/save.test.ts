@@ -49,7 +49,7 @@ describe('a save', () => {
     'of a function that is running and never entered again says so',
     inSession(async (session) => {
       const unit = await Unit.start(session, source);
-      session.edit('main.cc', '"pid"', '"id"');
+      session.edit('main.cc', '"pid\\n"', '"id\\n"');
       const result = await session.patch('main.cc');
       assert.deepEqual(
         result.warnings.map(({ code, symbol }) => [code, symbol]),
