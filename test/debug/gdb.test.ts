@@ -7,7 +7,7 @@ import { runtimeEnvironment } from '../support/hot_patch';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, shortPrologue, start } from './traced_unit';
+import { entryOf, requestWaits, runtimeSignal, shortPrologue, start, startDeoptimised } from './traced_unit';
 
 /** gdb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Gdb> {
@@ -174,6 +174,41 @@ describe('gdb', () => {
       assert.equal(await unit.value(0), 13);
     }),
   );
+});
+
+describe('gdb, in a function that was taken out of the optimisation', () => {
+  for (const compiler of ['g++', 'clang++'])
+    it(
+      `shows every argument and local, line by line (${compiler})`,
+      inSession(async (session) => {
+        const unit = await startDeoptimised(session, compiler);
+        const gdb = await attach(unit);
+        try {
+          await gdb.run('break unit.cc:4');
+          await gdb.resume();
+          const answer = unit.value(2);
+          assert.match((await gdb.stop()).record, /reason="breakpoint-hit".*func="step/);
+          assert.match(
+            await gdb.run('backtrace'),
+            /#0 .*step ?\(n=4, unused=7\) at .*unit\.cc:4\n#1 .*value ?\(.*unit\.cc:1[01]/,
+          );
+          for (const [line, locals] of [
+            [5, /doubled = 8/],
+            [6, /doubled = 8\nsum = 12/],
+            [7, /doubled = 8\nsum = 13/],
+          ] as const) {
+            await gdb.run('next');
+            assert.match((await gdb.stop()).record, new RegExp(`end-stepping-range.*line="${line}"`));
+            assert.match(await gdb.run('info locals'), locals);
+          }
+          await gdb.run('delete');
+          await gdb.resume();
+          assert.equal(await answer, 15);
+        } finally {
+          await gdb.end();
+        }
+      }),
+    );
 });
 
 const clock = `

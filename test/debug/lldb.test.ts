@@ -6,7 +6,7 @@ import { Lldb } from '../support/debuggers';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, shortPrologue, start } from './traced_unit';
+import { entryOf, requestWaits, runtimeSignal, shortPrologue, start, startDeoptimised } from './traced_unit';
 
 /** lldb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Lldb> {
@@ -177,4 +177,36 @@ describe('lldb', () => {
       assert.equal(await unit.value(0), 13);
     }),
   );
+});
+
+describe('lldb, in a function that was taken out of the optimisation', () => {
+  for (const compiler of ['g++', 'clang++'])
+    it(
+      `shows every argument and local, line by line (${compiler})`,
+      inSession(async (session) => {
+        const unit = await startDeoptimised(session, compiler);
+        const lldb = await attach(unit);
+        try {
+          await lldb.run('breakpoint set --file unit.cc --line 4');
+          await lldb.resume();
+          const answer = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1/);
+          assert.match(await lldb.run('thread backtrace'), /frame #0: .*JIT\(0x.*step\(.*unit\.cc:4/);
+          for (const [line, locals] of [
+            [5, /n = 4[^]*unused = 7[^]*doubled = 8/],
+            [6, /doubled = 8[^]*sum = 12/],
+            [7, /doubled = 8[^]*sum = 13/],
+          ] as const) {
+            assert.match(await lldb.next(), /stop reason = step over/);
+            assert.match(await lldb.run('thread backtrace'), new RegExp(`frame #0: .*unit\\.cc:${line}`));
+            assert.match(await lldb.run('frame variable'), locals);
+          }
+          await lldb.run('breakpoint delete --force');
+          await lldb.resume();
+          assert.equal(await answer, 15);
+        } finally {
+          await lldb.end();
+        }
+      }),
+    );
 });

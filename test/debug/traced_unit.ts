@@ -35,6 +35,30 @@ __attribute__((noinline)) static long next() {
 long value(long) { return next(); }
 `;
 
+/** Optimised, `step` is a part of `value`, with no variable of its own that could be read. */
+const inlined = `
+__attribute__((noinline)) static long twice(long n) { return n * 2; }
+static long step(long n, long unused) {
+  long doubled = n * 2;
+  long sum = n + doubled;
+  sum += 1;
+  return sum;
+}
+long value(long n) {
+  long before = twice(n);
+  return step(before, 7) + n;
+}
+`;
+
+/** A unit at -O2, of which `step` was taken out of the optimisation while it runs. */
+export async function startDeoptimised(session: Session, compiler: string): Promise<Unit> {
+  const unit = await Unit.start(session, inlined, { flags: ['-O2', '-g'], compiler });
+  assert.equal(await unit.value(2), 15);
+  const { status, stderr } = await session.hotPatch('deoptimize', 'step', unit.file);
+  assert.equal(status, 0, stderr);
+  return unit;
+}
+
 /** The unit in a running program. */
 export async function start(session: Session, options: UnitOptions): Promise<Unit> {
   const unit = await Unit.start(session, source, options);

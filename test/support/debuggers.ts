@@ -224,6 +224,12 @@ export class Lldb {
     this.running = true;
   }
 
+  /** Runs on to the next line; why it stopped, in lldb's words. */
+  next(): Promise<string> {
+    this.dialogue.send('next');
+    return this.stop();
+  }
+
   /** Runs on until the current function has returned; why it stopped, in lldb's words. */
   finish(): Promise<string> {
     this.dialogue.send('finish');
