@@ -11,6 +11,10 @@ export const Command = {
   patchFile: 'hotPatch.patchFile',
   /** Tree, palette: every file that is not what runs. */
   patchPending: 'hotPatch.patchPending',
+  /** Code lens, tree: the function at -O0 in an optimised program, for a debugger. */
+  deoptimiseFunction: 'hotPatch.deoptimiseFunction',
+  /** Code lens, tree: as the build compiles it again. */
+  optimiseFunction: 'hotPatch.optimiseFunction',
   /** Code lens, tree. */
   revertFunction: 'hotPatch.revertFunction',
   revertAll: 'hotPatch.revertAll',
@@ -142,6 +146,9 @@ export const TreeItemKind = {
   module: 'module',
   patchedFunction: 'function.patched',
   originalFunction: 'function.original',
+  deoptimisedFunction: 'function.deoptimised',
+  /** One that was inlined everywhere: it has no entry of its own. */
+  deoptimisedInlined: 'inlined.deoptimised',
   trampoline: 'trampoline',
   page: 'page',
   call: 'call',

@@ -8,6 +8,7 @@ import { detach } from './commands/detach';
 import { compare, provideVersions, showLayouts, type TypeLayouts } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
 import { loadPatch } from './commands/load_patch';
+import { deoptimiseFunction, optimiseFunction } from './commands/optimisation';
 import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
 import { patchPending } from './commands/patch_pending';
 import { restartEngine } from './commands/restart_engine';
@@ -68,6 +69,8 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.patchFunction]: patchFunction,
   [Command.patchFile]: patchFile,
   [Command.patchPending]: patchPending,
+  [Command.deoptimiseFunction]: deoptimiseFunction,
+  [Command.optimiseFunction]: optimiseFunction,
   [Command.revertFunction]: revertFunction,
   [Command.revertAll]: revertAll,
   [Command.useVersion]: useVersion,

@@ -72,4 +72,21 @@ describe('a program that was compiled with -O2', () => {
     await shows(history().filter({ hasText: /^scaled.*n \* by \+ 5 → n \* by \+ 6/s }));
     await workbench.screenshot('cloned');
   });
+
+  it('takes a function out of the optimisation for a debugger, keeps it so in a save, and puts it back', async () => {
+    const { workbench } = world;
+    await workbench.lens('Debug at -O0').first().click();
+    await shows(workbench.lens('at -O0 for debugging'));
+    await workbench.row(/leaf.*at -O0 for debugging/s);
+    assert.equal(await value(10), 31 + 76);
+    await workbench.replace('n * 3 + 1', 'n * 5');
+    await workbench.save();
+    await shows(history().filter({ hasText: /n \* 3 \+ 1 → n \* 5/s }));
+    assert.equal(await value(10), 50 + 76);
+    await shows(workbench.lens('at -O0 for debugging'));
+    await workbench.screenshot('deoptimised');
+    await workbench.lens('Optimise Again').click();
+    await isGone(workbench.lens('at -O0 for debugging'));
+    assert.equal(await value(10), 50 + 76);
+  });
 });

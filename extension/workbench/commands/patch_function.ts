@@ -52,7 +52,8 @@ export async function documentOf(file: string | undefined): Promise<vscode.TextD
   return undefined;
 }
 
-async function isSaved(session: Session, document: vscode.TextDocument): Promise<boolean> {
+/** Asks for a save when there is something to save; false when the user does not want that. */
+export async function isSaved(session: Session, document: vscode.TextDocument): Promise<boolean> {
   if (!document.isDirty) return true;
   const name = vscode.workspace.asRelativePath(document.uri);
   const answer = await vscode.window.showInformationMessage(

@@ -11,11 +11,19 @@ import type { Tree } from '../views/tree';
 import type { TreeNode } from '../views/tree_node';
 import { documentOf } from './patch_function';
 
+const FUNCTION_NODES: ReadonlySet<TreeNode['kind']> = new Set([
+  TreeItemKind.patchedFunction,
+  TreeItemKind.deoptimisedFunction,
+  TreeItemKind.originalFunction,
+  TreeItemKind.deoptimisedInlined,
+]);
+
 export async function showTrampolines(tree: Tree, target?: FunctionTarget): Promise<void> {
   await tree.reveal((node) => {
-    const isFunction =
-      node.kind === TreeItemKind.patchedFunction || node.kind === TreeItemKind.originalFunction;
-    return isFunction && (target === undefined || isSameFunction(node.target?.name ?? '', target.name));
+    return (
+      FUNCTION_NODES.has(node.kind) &&
+      (target === undefined || isSameFunction(node.target?.name ?? '', target.name))
+    );
   });
 }
 

@@ -18,6 +18,9 @@ export interface PatchOrder {
   /** The chosen processes by default. */
   readonly pids?: readonly number[];
   readonly functionName?: string;
+  /** A function to be taken out of the optimisation for debugging, or to be put back. */
+  readonly deoptimise?: string;
+  readonly optimise?: string;
   /** Processes without the runtime that the user wants it brought into first. */
   readonly attachTo?: readonly number[];
 }
@@ -168,6 +171,8 @@ export class Operations {
         files: [...order.files],
         target,
         functionName: order.functionName,
+        deoptimise: order.deoptimise,
+        optimise: order.optimise,
         signal,
         firstLight: this.surroundings.firstLight(),
         onProgress: ({ step, live }) => this.store.dispatch({ type: 'operation-step', id, step, live }),

@@ -101,6 +101,21 @@ function symbolOf({ function: { symbol } }: RunningFunction): string {
   return symbol.slice(0, symbol.length - cloneSuffix(symbol).length);
 }
 
+/** Is this function of the file at -O0 for debugging in a process? */
+export function isDeoptimised(state: State, file: string, { name }: SourceFunction): boolean {
+  return [...state.statuses.values()].some(({ deoptimised = [] }) =>
+    deoptimised.some((fn) => fn.source === file && isSameFunction(fn.name, name)),
+  );
+}
+
+/** Does the build optimise the file? Only a check knows its command. */
+export function isOptimisedFile(state: State, file: string): boolean {
+  const check = state.checks.get(file);
+  const command = check?.kind === 'done' ? (check.report.command ?? []) : [];
+  const level = command.findLast((word) => /^-O/.test(word)) ?? '-O0';
+  return level !== '-O0';
+}
+
 /** Patched functions that this function of the file, edited, is live in because it is inlined into them. */
 export function inlinedInto(
   state: State,

@@ -298,9 +298,10 @@ function checksAfter(
     ...[...texts].flatMap(([file, text]): [string, Check][] => {
       // Texts of other files are those of functions that were patched earlier: nobody has compiled them now.
       if (!files.includes(file)) return [];
-      return [
-        [file, { kind: 'done', report: whatRuns(file), text, known: { text, versions, at: event.since } }],
-      ];
+      const before = state.checks.get(file);
+      const command = before?.kind === 'done' ? before.report.command : undefined;
+      const report = { ...whatRuns(file), ...(command && { command }) };
+      return [[file, { kind: 'done', report, text, known: { text, versions, at: event.since } }]];
     }),
   ]);
 }

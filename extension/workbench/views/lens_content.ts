@@ -5,6 +5,8 @@ import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {
   inlinedInto,
+  isDeoptimised,
+  isOptimisedFile,
   liveAhead,
   plural,
   runningFunctions,
@@ -78,6 +80,8 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
     const title = `⚡ ${confirmingText(live.milliseconds)}`;
     return [lens(title, 'The whole file is still compiled and compared', Command.showTrampolines)];
   }
+  const optimisation = optimisationLenses(state, file, source, lens);
+  if (patched.length === 0 && isDeoptimised(state, file, source)) return [...optimisation, ...ahead];
   if (patched.length === 0) {
     const hosts = inlinedInto(state, file, source);
     if (hosts.length > 0) return inlinedLenses(hosts, lens);
@@ -88,6 +92,7 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
         Command.patchFunction,
       ),
       ...ahead,
+      ...optimisation,
     ];
   }
   const threads = patched.reduce((sum, one) => sum + one.function.activeThreads, 0);
@@ -111,7 +116,28 @@ function functionLenses(state: State, file: string, source: SourceFunction): Len
     ...(patched.some((one) => runningSource(state, file, one))
       ? [lens('Compare', 'The source of the running version beside this file', Command.compare)]
       : []),
+    ...optimisation,
   ];
+}
+
+function optimisationLenses(
+  state: State,
+  file: string,
+  source: SourceFunction,
+  lens: (title: string, tooltip: string, command: Command) => Lens,
+): Lens[] {
+  if (isDeoptimised(state, file, source))
+    return [
+      lens(
+        '$(debug-alt)\u00a0at -O0 for debugging',
+        `A debugger shows every variable of ${source.name} from its next call on; saves keep it so`,
+        Command.showTrampolines,
+      ),
+      lens('Optimise Again', `Compile ${source.name} as the build does again`, Command.optimiseFunction),
+    ];
+  if (!isOptimisedFile(state, file)) return [];
+  const tooltip = `Compile ${source.name} alone without optimisation in the running program, so that a debugger shows every variable of it`;
+  return [lens('Debug at -O0', tooltip, Command.deoptimiseFunction)];
 }
 
 /** Its code is not a function of its own: it is live where it was compiled into. */

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import type {
   CheckReport,
+  DeoptimisedFunction,
   FunctionVersion,
   PatchableProcess,
   PatchedFunction,
@@ -15,6 +16,7 @@ import { pendingOf, plural, shortList, targetProcesses, type PendingFile } from 
 import { cloneSuffix, qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
+import { DEOPTIMISED } from '../../engine/model/text';
 import { crashNode } from './crash_nodes';
 import { escapeMarkdown } from './markdown';
 import { distinctionOf } from './process_text';
@@ -107,7 +109,7 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
 /** @param chosen whether saves are for it; undefined when they are for all. */
 function processNode(state: State, process: PatchableProcess, chosen: boolean | undefined): TreeNode {
   const key = processKey(process);
-  const functions = state.statuses.get(key)?.functions ?? [];
+  const { functions = [], deoptimised = [] } = state.statuses.get(key) ?? {};
   const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
   const modules = [...new Set(functions.map((f) => f.module))].sort();
   const labels = labelsOf(functions);
@@ -132,19 +134,24 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
     children:
       functions.length === 0
         ? [nothingPatched(key, target)]
-        : modules.map((module) => ({
-            id: `${key} ${module}`,
-            kind: TreeItemKind.module,
-            label: basename(module),
-            description: module === process.exe ? 'program' : 'library',
-            tooltip: code(module),
-            icon: module === process.exe ? 'file-binary' : 'library',
-            expanded: true,
-            target,
-            children: functions
-              .filter((f) => f.module === module)
-              .map((f) => functionNode(key, process.pid, f, labels.get(f)!)),
-          })),
+        : [
+            ...modules.map((module) => ({
+              id: `${key} ${module}`,
+              kind: TreeItemKind.module,
+              label: basename(module),
+              description: module === process.exe ? 'program' : 'library',
+              tooltip: code(module),
+              icon: module === process.exe ? 'file-binary' : 'library',
+              expanded: true,
+              target,
+              children: functions
+                .filter((f) => f.module === module)
+                .map((f) => functionNode(key, process.pid, f, labels.get(f)!)),
+            })),
+            ...deoptimised
+              .filter(({ symbol }) => !functions.some((f) => f.deoptimised && f.symbol === symbol))
+              .map((fn) => deoptimisedNode(key, process.pid, fn)),
+          ],
   };
 }
 
@@ -188,6 +195,25 @@ function labelsOf(functions: readonly PatchedFunction[]): ReadonlyMap<PatchedFun
   );
 }
 
+/** A function at -O0 for debugging that has no entry in the process: it was inlined wherever it was called. */
+function deoptimisedNode(
+  key: ProcessKey,
+  pid: number,
+  { name, symbol, source, line }: DeoptimisedFunction,
+): TreeNode {
+  return {
+    id: `${key} -O0 ${source} ${symbol}`,
+    kind: TreeItemKind.deoptimisedInlined,
+    label: qualifiedName(name),
+    description: DEOPTIMISED,
+    tooltip: `${code(readableName(name))} was inlined where it is called. The functions that call it now are patched, and listed with their modules.`,
+    icon: 'debug-alt',
+    color: 'live',
+    target: { key, pid, name, file: source, line },
+    children: [],
+  };
+}
+
 function functionNode(key: ProcessKey, pid: number, f: PatchedFunction, label: string): TreeNode {
   const id = `${key} ${f.module} ${f.address}`;
   const target: NodeTarget = { key, pid, name: f.name, address: f.address, file: f.file, line: f.line };
@@ -195,11 +221,16 @@ function functionNode(key: ProcessKey, pid: number, f: PatchedFunction, label: s
   const suffix = cloneSuffix(f.symbol);
   return {
     id,
-    kind: patched ? TreeItemKind.patchedFunction : TreeItemKind.originalFunction,
+    kind: f.deoptimised
+      ? TreeItemKind.deoptimisedFunction
+      : patched
+        ? TreeItemKind.patchedFunction
+        : TreeItemKind.originalFunction,
     label,
     description: [
       patched ? `version ${f.version}` : 'original',
       ...(suffix === '' ? [] : [suffix.slice(1)]),
+      ...(f.deoptimised ? [DEOPTIMISED] : []),
       ...(f.activeThreads > 0 ? [`${plural(f.activeThreads, 'thread')} in old code`] : []),
       verification(f).short,
     ].join(' · '),
