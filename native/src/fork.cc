@@ -46,6 +46,8 @@ NoFork::~NoFork() {
   if (is_outermost_) gate.store(0);
 }
 
+bool is_fork_gate_closed() { return gate.load() != 0; }
+
 bool watch_forks(void (*start_child)()) {
   start_in_child = start_child;
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;

@@ -16,6 +16,9 @@ private:
   bool is_outermost_;
 };
 
+/** Whether a thread is about to fork, or a NoFork exists. */
+bool is_fork_gate_closed();
+
 /** Registers for fork; `start_child` is called in each child. Once per process image. */
 bool watch_forks(void (*start_child)());
 

@@ -95,13 +95,12 @@ struct ByThreadLocal {
   ThreadLocalSymbol *symbol;
 };
 
-int match_thread_local(dl_phdr_info *info, std::size_t, void *data) {
-  auto &wanted = *static_cast<ByThreadLocal *>(data);
-  if (info->dlpi_tls_modid == 0) return 0;
+/** Calls `visit` with each dynamic symbol that the module defines and its name, until that returns true. */
+template <class Visit> bool any_symbol(const dl_phdr_info &info, Visit visit) {
   const ElfW(Dyn) *dynamic = nullptr;
-  for (int i = 0; i < info->dlpi_phnum; i++) {
-    if (info->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
-    dynamic = reinterpret_cast<const ElfW(Dyn) *>(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+  for (int i = 0; i < info.dlpi_phnum; i++) {
+    if (info.dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
+    dynamic = reinterpret_cast<const ElfW(Dyn) *>(info.dlpi_addr + info.dlpi_phdr[i].p_vaddr);
   }
   const ElfW(Sym) *symbols = nullptr;
   const char *names = nullptr;
@@ -112,24 +111,45 @@ int match_thread_local(dl_phdr_info *info, std::size_t, void *data) {
     if (dynamic->d_tag == DT_STRTAB) names = reinterpret_cast<const char *>(dynamic->d_un.d_ptr);
     if (dynamic->d_tag == DT_GNU_HASH) hash = reinterpret_cast<const std::uint32_t *>(dynamic->d_un.d_ptr);
   }
-  if (symbols == nullptr || names == nullptr || hash == nullptr) return 0;
+  if (symbols == nullptr || names == nullptr || hash == nullptr) return false;
   // DT_GNU_HASH: nbuckets, symoffset, bloom_size, bloom_shift, bloom[] (64 bit), buckets[], chain[].
   const std::uint32_t bucket_count = hash[0], first = hash[1], bloom_size = hash[2];
   const std::uint32_t *buckets = hash + 4 + bloom_size * 2;
   const std::uint32_t *chain = buckets + bucket_count;
   for (std::uint32_t bucket = 0; bucket < bucket_count; bucket++) {
     for (std::uint32_t index = buckets[bucket]; index >= first && index != 0; index++) {
-      const ElfW(Sym) &symbol = symbols[index];
-      if (ELF64_ST_TYPE(symbol.st_info) == STT_TLS && symbol.st_shndx != SHN_UNDEF &&
-          std::strcmp(names + symbol.st_name, wanted.name) == 0) {
-        *wanted.symbol = {info->dlpi_tls_modid, symbol.st_value,
-                          reinterpret_cast<std::uintptr_t>(info->dlpi_tls_data)};
-        return 1;
-      }
+      if (symbols[index].st_shndx != SHN_UNDEF && visit(symbols[index], names + symbols[index].st_name)) return true;
       if ((chain[index - first] & 1) != 0) break; // the last of its bucket
     }
   }
-  return 0;
+  return false;
+}
+
+int match_thread_local(dl_phdr_info *info, std::size_t, void *data) {
+  auto &wanted = *static_cast<ByThreadLocal *>(data);
+  if (info->dlpi_tls_modid == 0) return 0;
+  return any_symbol(*info, [&](const ElfW(Sym) &symbol, const char *name) {
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_TLS || std::strcmp(name, wanted.name) != 0) return false;
+    *wanted.symbol = {info->dlpi_tls_modid, symbol.st_value, reinterpret_cast<std::uintptr_t>(info->dlpi_tls_data)};
+    return true;
+  });
+}
+
+struct InLoader {
+  const char *name;
+  void (*visit)(std::uintptr_t start, std::uintptr_t end);
+};
+
+int match_loader(dl_phdr_info *info, std::size_t, void *data) {
+  const auto &wanted = *static_cast<const InLoader *>(data);
+  const char *slash = info->dlpi_name != nullptr ? std::strrchr(info->dlpi_name, '/') : nullptr;
+  if (slash == nullptr || std::strncmp(slash, "/ld", 3) != 0) return 0;
+  return any_symbol(*info, [&](const ElfW(Sym) &symbol, const char *name) {
+    if (std::strcmp(name, wanted.name) != 0) return false;
+    const std::uintptr_t start = info->dlpi_addr + symbol.st_value;
+    wanted.visit(start, start + symbol.st_size);
+    return true;
+  });
 }
 
 } // namespace
@@ -160,6 +180,11 @@ bool find_module_of(std::uintptr_t address, Module &module) {
 bool find_thread_local(const char *name, ThreadLocalSymbol &symbol) {
   ByThreadLocal wanted{name, &symbol};
   return dl_iterate_phdr(match_thread_local, &wanted) != 0;
+}
+
+void visit_loader_variable(const char *name, void (*visit)(std::uintptr_t start, std::uintptr_t end)) {
+  InLoader wanted{name, visit};
+  dl_iterate_phdr(match_loader, &wanted);
 }
 
 } // namespace hot_fix

@@ -39,4 +39,8 @@ struct ThreadLocalSymbol {
 /** Finds the first module, in load order, that defines the thread-local symbol. */
 bool find_thread_local(const char *name, ThreadLocalSymbol &symbol);
 
+/** Calls `visit` with the range of a variable that the dynamic loader exports, within dl_iterate_phdr; never where there is
+ * none. */
+void visit_loader_variable(const char *name, void (*visit)(std::uintptr_t start, std::uintptr_t end));
+
 } // namespace hot_fix

@@ -8,13 +8,17 @@
 #include "crash_report.h"
 #include "credentials.h"
 #include "doorbell.h"
+#include "fork.h"
 #include "kernel_signals.h"
+#include "loader_locks.h"
 #include "process.h"
 #include "processor_sync.h"
 #include "reclaim.h"
 #include "store_entries.h"
+#include "threads.h"
 #include "trust.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -27,6 +31,13 @@
 #include <unistd.h>
 
 #include "poison.h"
+
+// What debuggers that hold all other threads use (docs/PROTOCOL.md, section 6): the place where the worker is stopped
+// again when it has run alone, or a call in it. Hidden: they find them in .symtab.
+extern "C" {
+__attribute__((used, noinline)) void hot_fix_served(const char *what) { __asm__ volatile("" ::"r"(what) : "memory"); }
+const char *hot_fix_serve();
+}
 
 namespace hot_fix {
 namespace {
@@ -191,6 +202,41 @@ unsigned until_next_attempt() {
   }
 }
 
+/** Whether the worker is the only thread that a debugger lets run. */
+bool is_alone() {
+  List<int> threads;
+  return tracer() != 0 && list_threads(threads) && !threads.empty() &&
+         std::all_of(threads.begin(), threads.end(),
+                     [](int tid) { return thread_state(tid).kind == ThreadState::stopped; });
+}
+
+constexpr const char *served = "The request was carried out; whoever made it knows the result.";
+constexpr const char *not_served = "A thread that is held here has a lock of the loader: the request waits until it goes on.";
+
+/** Whether a lock that requests need may be another thread's. */
+bool may_be_locked_out() { return may_loader_be_locked() || is_fork_gate_closed(); }
+
+/** Waits while such a lock may be one of a thread that is held. */
+void wait_for_held_threads() {
+  while (may_be_locked_out() && is_alone()) {
+    hot_fix_served(not_served);
+    pause_microseconds(10000);
+  }
+}
+
+/** A turn of the worker, in a call that a debugger has it make while it waits. */
+const char *serve_in_call() {
+  if (own_tid() != worker_tid.load()) return "Call this in the thread hot_fix.";
+  if (busy.load() || !is_announced.load()) return "The runtime is at work: let the process go on.";
+  if (may_be_locked_out()) return not_served;
+  const int saved = errno;
+  busy.store(true);
+  const bool any = drain_requests();
+  busy.store(false);
+  errno = saved;
+  return any ? served : "No request waits.";
+}
+
 void *run(void *) {
   const int pid = getpid();
   // Again: pthread_setname_np goes through /proc, which may be that of another PID namespace, or not there.
@@ -201,6 +247,7 @@ void *run(void *) {
   if (options.delay != 0) wait_for_ring(options.delay);
   follow_credentials(); // the control directory is that of the user that the program is to have
   busy.store(true);
+  find_loader_locks();
   Buffer status;
   if (!stopping.load()) announce(status);
   sweep_stale_directories();
@@ -209,8 +256,10 @@ void *run(void *) {
   for (;;) {
     write_crash_report();
     if (!is_announced.load() && was_asked_again.exchange(false)) announce(status);
+    wait_for_held_threads();
     const bool any = drain_requests();
     if (is_forked_off(pid)) return nullptr;
+    if (any) hot_fix_served(served);
     const bool by_hand = was_rung_by_hand();
     if (!any && by_hand && !stopping.load()) load_default_patch();
     if ((any || by_hand) && !stopping.load()) tidy_up(status);
@@ -311,3 +360,5 @@ void stop_worker() {
 }
 
 } // namespace hot_fix
+
+__attribute__((used, noinline)) const char *hot_fix_serve() { return hot_fix::serve_in_call(); }

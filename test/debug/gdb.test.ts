@@ -7,7 +7,15 @@ import { runtimeEnvironment } from '../support/hot_patch';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, shortPrologue, start, startDeoptimised } from './traced_unit';
+import {
+  entryOf,
+  requestWaits,
+  runtimeSignal,
+  shortPrologue,
+  start,
+  startDeoptimised,
+  startLoading,
+} from './traced_unit';
 
 /** gdb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Gdb> {
@@ -125,7 +133,7 @@ for (const flags of [
     );
 
     it(
-      'that stands at a breakpoint in the edited function makes a save wait, which is applied when it goes on',
+      'that stands at a breakpoint in the edited function has a save carried out there when it is told to',
       inSession(async (session) => {
         const unit = await start(session, { flags });
         const gdb = await attach(unit);
@@ -137,12 +145,18 @@ for (const flags of [
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
           await requestWaits(unit, saved);
-          await gdb.run('delete');
+          assert.match(await gdb.serve(), /The request was carried out/);
+          await saved;
+          assert.match(await gdb.run('backtrace'), /#0 .*scaled[\s\S]*#1 .*unpatched ?\(/);
           await gdb.resume();
           // What was called before runs the old code to its end.
           assert.equal(await answer, 8);
-          await saved;
-          assert.equal(await unit.value(2), 12);
+          const next = unit.value(2);
+          assert.match((await gdb.stop()).record, /reason="breakpoint-hit".*func="scaled/);
+          assert.match(await gdb.run('info locals'), /sum = 12/);
+          await gdb.run('delete');
+          await gdb.resume();
+          assert.equal(await next, 12);
         } finally {
           await gdb.end();
         }
@@ -152,6 +166,52 @@ for (const flags of [
   });
 
 describe('gdb', () => {
+  it(
+    'that holds threads which would have to be stopped elsewhere cannot have the save carried out there: it waits on',
+    inSession(async (session) => {
+      const unit = await start(session, { flags: ['-O0', '-g', '-no-pie'] });
+      const gdb = await attach(unit);
+      try {
+        await gdb.run('break unit.cc:8');
+        await gdb.resume();
+        const answer = unit.value(2);
+        await gdb.stop();
+        session.edit(unit.file, 'factor = 3', 'factor = 5');
+        const saved = session.patch(unit.file);
+        await requestWaits(unit, saved);
+        assert.match(await gdb.serve(), /The request was carried out/);
+        await requestWaits(unit, saved);
+        await gdb.run('delete');
+        await gdb.resume();
+        assert.equal(await answer, 8);
+        await saved;
+        assert.equal(await unit.value(2), 12);
+      } finally {
+        await gdb.end();
+      }
+    }),
+  );
+
+  it(
+    'that holds a thread with the loader’s lock is told so, and the save is carried out when that goes on',
+    inSession(async (session) => {
+      const { unit, edit } = await startLoading(session);
+      const gdb = await attach(unit);
+      try {
+        edit();
+        const saved = session.patch(unit.file);
+        await requestWaits(unit, saved);
+        assert.match(await gdb.serve(), /held here has a lock of the loader/);
+        await gdb.resume();
+        assert.equal(await unit.value(101), 1);
+        await saved;
+        assert.equal(await unit.value(2), 6);
+      } finally {
+        await gdb.end();
+      }
+    }),
+  );
+
   it(
     'whose breakpoint lies over the jump, at the line behind the prologue, leaves the jump as it is',
     inSession(async (session) => {

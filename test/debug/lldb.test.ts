@@ -6,7 +6,15 @@ import { Lldb } from '../support/debuggers';
 import { readMemory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, Unit } from '../support/session';
-import { entryOf, requestWaits, runtimeSignal, shortPrologue, start, startDeoptimised } from './traced_unit';
+import {
+  entryOf,
+  requestWaits,
+  runtimeSignal,
+  shortPrologue,
+  start,
+  startDeoptimised,
+  startLoading,
+} from './traced_unit';
 
 /** lldb attached to the unit's process, deaf to the runtime's own signal as our tracker makes it. */
 async function attach(unit: Unit): Promise<Lldb> {
@@ -127,7 +135,7 @@ for (const options of [
     );
 
     it(
-      'that stands at a breakpoint in the edited function makes a save wait, which is applied when it goes on',
+      'that stands at a breakpoint in the edited function has a save carried out there when it is told to',
       inSession(async (session) => {
         const unit = await start(session, options);
         const lldb = await attach(unit);
@@ -139,12 +147,22 @@ for (const options of [
           session.edit(unit.file, 'factor = 3', 'factor = 5');
           const saved = session.patch(unit.file);
           await requestWaits(unit, saved);
-          await lldb.run('breakpoint delete --force');
+          assert.match(await lldb.serve(), /The request was carried out/);
+          await saved;
+          assert.match(
+            await lldb.run('thread backtrace'),
+            /frame #0: .*program`.*scaled\([\s\S]*unpatched\(/,
+          );
           await lldb.resume();
           // What was called before runs the old code to its end.
           assert.equal(await answer, 8);
-          await saved;
-          assert.equal(await unit.value(2), 12);
+          const next = unit.value(2);
+          assert.match(await lldb.stop(), /stop reason = breakpoint 1\.\d/);
+          assert.match(await lldb.run('thread backtrace'), /frame #0: .*JIT\(0x.*scaled\(/);
+          assert.match(await lldb.run('frame variable'), /\(long\) sum = 12/);
+          await lldb.run('breakpoint delete --force');
+          await lldb.resume();
+          assert.equal(await next, 12);
         } finally {
           await lldb.end();
         }
@@ -154,6 +172,52 @@ for (const options of [
   });
 
 describe('lldb', () => {
+  it(
+    'that holds threads which would have to be stopped elsewhere cannot have the save carried out there: it waits on',
+    inSession(async (session) => {
+      const unit = await start(session, { flags: ['-O0', '-g', '-no-pie'] });
+      const lldb = await attach(unit);
+      try {
+        await lldb.run('breakpoint set --file unit.cc --line 8');
+        await lldb.resume();
+        const answer = unit.value(2);
+        await lldb.stop();
+        session.edit(unit.file, 'factor = 3', 'factor = 5');
+        const saved = session.patch(unit.file);
+        await requestWaits(unit, saved);
+        assert.match(await lldb.serve(), /The request was carried out/);
+        await requestWaits(unit, saved);
+        await lldb.run('breakpoint delete --force');
+        await lldb.resume();
+        assert.equal(await answer, 8);
+        await saved;
+        assert.equal(await unit.value(2), 12);
+      } finally {
+        await lldb.end();
+      }
+    }),
+  );
+
+  it(
+    'that holds a thread with the loader’s lock is told so, and the save is carried out when that goes on',
+    inSession(async (session) => {
+      const { unit, edit } = await startLoading(session);
+      const lldb = await attach(unit);
+      try {
+        edit();
+        const saved = session.patch(unit.file);
+        await requestWaits(unit, saved);
+        assert.match(await lldb.serve(), /held here has a lock of the loader/);
+        await lldb.resume();
+        assert.equal(await unit.value(101), 1);
+        await saved;
+        assert.equal(await unit.value(2), 6);
+      } finally {
+        await lldb.end();
+      }
+    }),
+  );
+
   it(
     'whose breakpoint lies over the jump, at the line behind the prologue, leaves the jump as it is',
     inSession(async (session) => {

@@ -59,6 +59,47 @@ export async function startDeoptimised(session: Session, compiler: string): Prom
   return unit;
 }
 
+/** value(100) has a thread load a library whose constructor waits for value(101), and that thread has the loader's lock
+ * meanwhile. */
+const loading = `
+#include <dlfcn.h>
+#include <pthread.h>
+#include <unistd.h>
+static int go[2], begun[2];
+static void *load(void *unused) {
+  dlopen("./slow.so", RTLD_NOW);
+  return unused;
+}
+__attribute__((noinline)) static long edited(long n) { return n * 2; }
+long value(long n) {
+  char byte = 0;
+  pthread_t thread;
+  if (n == 100) {
+    if (pipe(go) || pipe(begun) || dup2(go[0], 100) < 0 || dup2(begun[1], 101) < 0) return -1;
+    pthread_create(&thread, nullptr, load, nullptr);
+    return read(begun[0], &byte, 1);
+  }
+  return n == 101 ? write(go[1], "x", 1) : edited(n);
+}
+`;
+const slow = `
+#include <unistd.h>
+__attribute__((constructor)) static void wait_for_byte(void) {
+  char byte = 0;
+  if (write(101, "x", 1) == 1 && read(100, &byte, 1) == 1) return;
+}
+`;
+
+/** A unit in a program of which a thread has the loader's lock. A save of it needs that lock. */
+export async function startLoading(session: Session): Promise<{ unit: Unit; edit: () => void }> {
+  session.write('slow.c', slow);
+  await session.run('gcc', ['-shared', '-fPIC', 'slow.c', '-o', 'slow.so']);
+  const unit = await Unit.start(session, loading, { linkFlags: ['-pthread', '-ldl'] });
+  await session.patch(unit.file, 'unchanged'); // its runtime is there
+  assert.equal(await unit.value(100), 1);
+  return { unit, edit: () => void session.edit(unit.file, 'n * 2', 'n * 3 + (getppid() == 0)') };
+}
+
 /** The unit in a running program. */
 export async function start(session: Session, options: UnitOptions): Promise<Unit> {
   const unit = await Unit.start(session, source, options);

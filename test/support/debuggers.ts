@@ -150,6 +150,19 @@ export class Gdb {
     return text;
   }
 
+  /** Has only the runtime's thread run, and carry out the save that waits; what it says of that. */
+  async serve(): Promise<string> {
+    const selected = /^\[Current thread is (\d+)/m.exec(await this.run('thread'))![1]!;
+    const runtime = /Thread (\d+) has target name/.exec(await this.run('thread find ^hot_fix$'))![1]!;
+    for (const command of [`thread ${runtime}`, 'tbreak hot_fix_served', 'set scheduler-locking on'])
+      await this.run(command);
+    await this.resume();
+    await this.stop();
+    const said = await this.run('printf "%s\\n", (const char *) $rdi');
+    for (const command of ['set scheduler-locking replay', `thread ${selected}`]) await this.run(command);
+    return said;
+  }
+
   /** Lets the process run; resolves when it does. */
   async resume(): Promise<void> {
     const token = ++this.commands;
@@ -215,6 +228,18 @@ export class Lldb {
     return (await this.dialogue.until(new RegExp(`'${mark}' is not a valid command`)))
       .slice(0, -1)
       .join('\n');
+  }
+
+  /** Has only the runtime's thread run, and carry out the save that waits; what it says of that. */
+  async serve(): Promise<string> {
+    const threads = await this.run('thread list');
+    const selected = /^\* thread #(\d+)/m.exec(threads)![1]!;
+    await this.run(`thread select ${/thread #(\d+): .*name = 'hot_fix'/.exec(threads)![1]!}`);
+    const said = await this.run(
+      'expression --all-threads false --unwind-on-error false --ignore-breakpoints false -- (const char *) hot_fix_serve()',
+    );
+    await this.run(`thread select ${selected}`);
+    return said;
   }
 
   /** Lets the process run; resolves when it does. */

@@ -320,11 +320,12 @@ export function createRuntimeClient(
 }
 
 function stoppedMessage(target: PatchableProcess, stopped: NonNullable<RunState['stopped']>): string {
-  const by =
+  const what =
     stopped.tracer === undefined
-      ? 'is stopped (SIGSTOP or Ctrl+Z)'
-      : `is stopped by a debugger (process ${stopped.tracer})`;
-  return `${target.exe} (process ${target.pid}) ${by}; let it continue`;
+      ? 'is stopped (SIGSTOP or Ctrl+Z); let it continue'
+      : `is stopped by a debugger (process ${stopped.tracer}); let it continue, or have the save applied there ` +
+        '(TROUBLESHOOTING.md, "A save at a breakpoint")';
+  return `${target.exe} (process ${target.pid}) ${what}`;
 }
 
 /** Does the process's memory hold what the runtime says it wrote? Null when it cannot be read. */
