@@ -209,17 +209,6 @@ long value(long n) { Shape shape(n); return shape.side * 1000 + n; }
       reason: /without its name/,
     },
     {
-      what: 'when a template depends on it',
-      language: 'cc',
-      source: `long step(long n);
-template <typename T> __attribute__((noinline)) T twice(T n) { return step(n) + step(n); }
-long step(long n) { return n + 1; }
-long value(long n) { return twice(n); }
-`,
-      edit: ['n + 1', 'n + 2'],
-      reason: /twice.* depends on what was edited/,
-    },
-    {
       what: 'when a macro stands for it',
       source: `#define STEP(n) step(n)
 long step(long n) {
@@ -242,7 +231,7 @@ long value(long n) { return STEP(n); }
     );
 
   it(
-    'is not taken of what an earlier save left unconfirmed',
+    'is taken again behind a save that was withdrawn',
     inSession(async (session) => {
       const source =
         'static long step(long n) { return n + 3; }\nlong value(long n) { return step(n) * 10; }\n';
@@ -251,8 +240,60 @@ long value(long n) { return STEP(n); }
       assert.equal((await watched.save('n + 3', 'n + 5')).firstLight?.outcome, 'withdrawn');
       assert.equal(await watched.value(1), 40);
       await session.run('rm', [fail]);
-      await watched.exact('n + 5', 'n + 6', /not confirmed yet/);
-      assert.equal(await watched.value(1), 70);
+      await watched.heldLight('n + 5', 'n + 6', async () => assert.equal(await watched.value(1), 70));
+    }),
+  );
+
+  it(
+    'comes with the instances of templates and the inline functions that depend on what was edited',
+    inSession(async (session) => {
+      const source = `long step(long n);
+template <typename T> __attribute__((noinline)) T twice(T n) { return step(n) + step(n); }
+struct Far { __attribute__((noinline)) long of(long n) { return twice(n) + step(n); } };
+long step(long n) { return n + 1; }
+long apart(long n) { return n * 3; }
+long value(long n) { Far far; return far.of(n); }
+`;
+      const watched = await Watched.start(session, source, { flags, compiler: wrap(session, 'g++') });
+      assert.equal(await watched.value(1), 6);
+      const check = async () => assert.equal(await watched.value(1), 9);
+      await watched.heldLight('n + 1', 'n + 2', check, 'replaced');
+      const back = await watched.save('n + 2', 'n + 1');
+      assert.equal(back.outcome, 'reverted', JSON.stringify(back, null, 1));
+      assert.equal(await watched.value(1), 6);
+    }),
+  );
+
+  it(
+    'is replaced where the whole unit is optimised across functions, and names what was edited',
+    inSession(async (session) => {
+      const source = `__attribute__((noinline)) static long scaled(long n, long factor) { return n * factor + 1; }
+__attribute__((noinline)) long other(long n);
+long other(long n) { return scaled(n, 3) + scaled(n + 1, 3); }
+__attribute__((noinline)) long around(long n) { return scaled(n, 3) + other(n); }
+long value(long n) { return around(n) * 2; }
+`;
+      const watched = await Watched.start(session, source, { language: 'c', flags, compiler: wrap(session) });
+      assert.equal(await watched.value(1), 30);
+      const check = async () => assert.equal(await watched.value(1), 44);
+      const { outcome, changed } = await watched.heldLight(
+        'return scaled(n, 3) + scaled',
+        'return 7 + scaled(n, 3) + scaled',
+        check,
+        'replaced',
+      );
+      assert.equal(outcome, 'patched');
+      assert.deepEqual(
+        changed.map(({ name }) => name),
+        ['other'],
+      );
+      const back = await watched.save('return 7 + scaled', 'return scaled');
+      assert.equal(back.outcome, 'reverted', JSON.stringify(back, null, 1));
+      assert.deepEqual(
+        back.changed.map(({ name, kind }) => [name, kind]),
+        [['other', 'reverted']],
+      );
+      assert.equal(await watched.value(1), 30);
     }),
   );
 });

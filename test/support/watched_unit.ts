@@ -56,7 +56,12 @@ export class Watched {
   }
 
   /** The same with a compiler of `wrap`, which is held up until it was looked at what is live. */
-  async heldLight(from: string, to: string, check: () => Promise<void>): Promise<void> {
+  async heldLight(
+    from: string,
+    to: string,
+    check: () => Promise<void>,
+    outcome = 'confirmed',
+  ): Promise<PatchResult> {
     const hold = this.session.write('hold', '');
     const isLive = (line: string) => line.startsWith('live in');
     const saves = this.watch.errorLines.filter(isLive).length;
@@ -68,9 +73,11 @@ export class Watched {
     );
     await check();
     await this.session.run('rm', [hold]);
-    assert.equal((await result).firstLight?.outcome, 'confirmed', JSON.stringify(await result, null, 1));
+    const told = await result;
+    assert.equal(told.firstLight?.outcome, outcome, JSON.stringify(told, null, 1));
     await check();
     await this.isExact();
+    return told;
   }
 
   /** A save of which nothing was live ahead, for a reason. */

@@ -42,6 +42,13 @@ describe('the status bar, of functions that are live ahead of their file,', () =
       /live in 118 ms · confirmed after 1\.9 s/,
     );
   });
+  it('says when optimised code of the whole file took their place', () => {
+    const firstLight = { outcome: 'replaced', live: 118.2, exact: 1902 } as const;
+    assert.match(
+      said(...running, ...save(result({ firstLight }))),
+      /live in 118 ms · exact code after 1\.9 s/,
+    );
+  });
   it('says nothing of those that were taken back', () => {
     const firstLight = { outcome: 'withdrawn', live: 118.2, exact: 1902 } as const;
     assert.doesNotMatch(

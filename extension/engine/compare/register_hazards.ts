@@ -129,7 +129,7 @@ function keptRegisters(
 ): RegisterHazards {
   const entered = new Set(redirected);
   const fromOldCode = ({ fn, live }: { fn: ObjectFunction; live: LiveFunction }): Reached =>
-    entered.has(fn) || comparison.of(fn).status !== 'changed' ? fn : live;
+    entered.has(fn) || !staysAsItRuns(comparison, fn) ? fn : live;
   const reliances = relianceOfOldCode(comparison, before, fromOldCode);
   const preserved = new Map<ObjectFunction, RegisterSet>();
   if (reliances.length === 0) return { preserved, guards: [] };
@@ -156,6 +156,11 @@ function keptRegisters(
   for (const reliance of reliances)
     if (grown(after, reliance) !== 0) guards.set(reliance.caller.start, reliance.caller);
   return { preserved, guards: [...guards.values()] };
+}
+
+/** Is what runs of a function, if it is not entered anew, other code than the object has of it? */
+function staysAsItRuns(comparison: UnitComparison, fn: ObjectFunction): boolean {
+  return comparison.object.isLeftOut(fn) || comparison.of(fn).status === 'changed';
 }
 
 /** May code that uses the stack be put between callers and a function?
@@ -319,9 +324,10 @@ class LiveRegisters {
 
 /** Caller-saved registers that the new functions may use. */
 function freshUses(
-  { object, functions, references }: UnitComparison,
+  comparison: UnitComparison,
   preserved: ReadonlyMap<ObjectFunction, RegisterSet>,
 ): Map<ObjectFunction, Use<Reached>> {
+  const { object, functions, references } = comparison;
   const { callerSaved } = references.arch.registers;
   const uses = new Map<ObjectFunction, Use<Reached>>();
   for (const { fn } of functions) {
@@ -338,8 +344,10 @@ function freshUses(
       const section = object.sectionOf(symbol);
       if (section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0) {
         const target = object.functionAt(section, symbol.value + addend + beyond);
-        if (target) use.callees.push(target);
-        else use.own |= callerSaved;
+        const runs = target && comparison.of(target).live;
+        if (!target) use.own |= callerSaved;
+        else if (object.isLeftOut(target)) use.callees.push(runs ?? target);
+        else use.callees.push(target);
       } else if (meaning.via === 'plt') use.own |= callerSaved;
     }
   }

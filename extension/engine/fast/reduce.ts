@@ -93,7 +93,7 @@ export function relocated(
   const begin = preambleEnd(text);
   const line = (offset: number): string =>
     `#line ${text.slice(0, offset).split('\n').length} ${quoted(source.spelled)}\n`;
-  const flags = ['-w'];
+  const flags = ['-w', ...(source.optimised ? ASSUME_NOTHING : [])];
   if (!isAbsolute(source.spelled)) flags.push(`-ffile-prefix-map=${absolute}=${prefix}`);
   const head = before + line(0);
   return {
@@ -106,6 +106,19 @@ export function relocated(
     flags,
   };
 }
+
+/** Has gcc compile each function by itself, but for what it inlines: the code that the process has of its callees uses other
+ * registers, and its callers know no clones. */
+const ASSUME_NOTHING = [
+  '-fno-ipa-ra',
+  '-fno-ipa-stack-alignment',
+  '-fno-ipa-cp',
+  '-fno-ipa-bit-cp',
+  '-fno-ipa-vrp',
+  '-fno-ipa-sra',
+  '-fno-ipa-icf',
+  '-fno-partial-inlining',
+];
 
 /** One function that always calls the marker tells what the object is. */
 const HEAD = `#line 1 "${LEFT_OUT}"

@@ -237,9 +237,10 @@ export interface PatchResult {
 }
 
 export interface FirstLightReport {
-  /** `confirmed`: it is what the whole unit gives. `corrected`: what differed was replaced. `withdrawn`: the save was
+  /** `confirmed`: it is what the whole unit gives. `replaced`: the optimised code of the whole unit took the place of that
+   * of a part of it, which did the same. `corrected`: more differed, and was replaced or added. `withdrawn`: the save was
    * refused or failed behind it, and the process runs what it ran before. */
-  outcome: 'confirmed' | 'corrected' | 'withdrawn';
+  outcome: 'confirmed' | 'replaced' | 'corrected' | 'withdrawn';
   /** Milliseconds from the begin of the save until the edited functions were live. */
   live: number;
   /** Until the outcome was known. */

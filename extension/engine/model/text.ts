@@ -104,7 +104,8 @@ function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string
   if (!firstLight || firstLight.outcome === 'withdrawn') return undefined;
   const { live, exact, outcome, corrected = [] } = firstLight;
   const what = outcome === 'corrected' && corrected.length > 0 ? ` (${corrected.join(', ')})` : '';
-  return `live in ${durationText(live)}, ${outcome} after ${durationText(exact)}${what}`;
+  const then = outcome === 'replaced' ? 'exact code' : outcome;
+  return `live in ${durationText(live)}, ${then} after ${durationText(exact)}${what}`;
 }
 
 /** Of a function that was taken out of the optimisation. */

@@ -1,8 +1,15 @@
-// What becomes of first light when the whole unit was compiled and compared: confirmed, corrected, or taken back. Last
+// What becomes of first light when the whole unit was compiled and compared: confirmed, replaced, corrected, or taken back. Last
 // step of a save that took it.
 import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError, toProblem } from '../model/errors';
-import type { ChangedFunction, PatchResult, ProcessResult } from '../model/result';
+import type {
+  ChangedFunction,
+  FirstLightReport,
+  PatchedFunction,
+  PatchResult,
+  ProcessResult,
+} from '../model/result';
+import { wholeOf } from './edited_code';
 import type { FirstLight } from './first_light';
 import type { Save } from './progress';
 
@@ -25,13 +32,20 @@ export async function concludeFirstLight(
         firstLight: { outcome: 'confirmed', ...times },
       };
     case 'patched':
-    case 'reverted':
-      return {
+    case 'reverted': {
+      const beyond = exact.changed.filter(({ symbol }) => !light.standIns?.has(wholeOf(symbol)));
+      const report: FirstLightReport =
+        beyond.length > 0
+          ? { outcome: 'corrected', ...times, corrected: beyond.map(({ name }) => name) }
+          : { outcome: 'replaced', ...times };
+      const all = {
         ...exact,
         processes: mergedProcesses(first.processes, exact.processes),
         changed: mergedChanges(first.changed, exact.changed),
-        firstLight: { outcome: 'corrected', ...times, corrected: exact.changed.map(({ name }) => name) },
+        firstLight: report,
       };
+      return light.standIns ? sinceBefore(save, all, light) : all;
+    }
     case 'refused':
     case 'failed': {
       // A newer save has taken over: it finds what was delivered, and confirms it.
@@ -52,6 +66,32 @@ export async function concludeFirstLight(
       return { ...exact, refusals, firstLight: { outcome: 'withdrawn', ...times } };
     }
   }
+}
+
+/** Leaves out the functions that only came along with the edited ones: they are back at what ran before the save, or the
+ * whole unit has none of their name. */
+function sinceBefore(
+  { fresh }: Save,
+  { processes: all, changed, ...result }: PatchResult,
+  { before }: FirstLight,
+): PatchResult {
+  const names = new Set([...fresh.keys()].flatMap((object) => object.symbols.map(({ name }) => name)));
+  const isNews = (pid: number, { address, version, symbol }: PatchedFunction): boolean =>
+    names.has(symbol) && version !== (before.get(pid)?.get(address) ?? 0);
+  const reported = new Set(all.flatMap(({ functions }) => functions.map(({ symbol }) => symbol)));
+  const processes = all.map((process) => ({
+    ...process,
+    functions: process.functions.filter((fn) => isNews(process.pid, fn)),
+  }));
+  const left = processes.flatMap(({ functions }) => functions);
+  const news = new Set(left.map(({ symbol }) => symbol));
+  const outcome = left.some(({ version }) => version > 0) ? 'patched' : 'reverted';
+  return {
+    ...result,
+    processes,
+    changed: changed.filter(({ symbol }) => news.has(symbol) || !reported.has(symbol)),
+    outcome: left.length === 0 ? 'unchanged' : outcome,
+  };
 }
 
 /** Back to the versions that ran before. */

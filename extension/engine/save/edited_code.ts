@@ -58,20 +58,30 @@ export class WrittenCode {
   }
 }
 
+/** The name of the function that a cold part, or a clone, belongs to. */
+export const wholeOf = (symbol: string): string => symbol.replace(/\..*$/, '');
+
 /** Those of some functions of the text, with what was made for them. */
 export class EditedCode {
   readonly functions = new Set<ObjectFunction>();
   private readonly names: string[] = [];
   private readonly missing = new Set<number>();
+  /** Of the symbols, those that no function of the object has. */
+  readonly missingSymbols: Set<string>;
 
+  /** @param others symbols of functions that belong to them and are not among those of the text */
   constructor(
     private readonly written: WrittenCode,
     edited: ReadonlySet<number>,
+    others: ReadonlySet<string> = new Set(),
   ) {
     for (const index of edited) this.missing.add(index);
+    this.missingSymbols = new Set(others);
     for (const fn of written.object.functions) {
       const places = written.placesOf(fn).filter((index) => edited.has(index));
-      if (places.length === 0) continue;
+      const symbols = fn.aliases.filter(({ name }) => others.has(wholeOf(name)));
+      if (places.length === 0 && symbols.length === 0) continue;
+      for (const { name } of symbols) this.missingSymbols.delete(wholeOf(name));
       for (const index of places) this.missing.delete(index);
       this.functions.add(fn);
       this.names.push(...fn.aliases.map(({ name }) => name.replace(/^_Z/, '')));

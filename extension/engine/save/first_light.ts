@@ -1,14 +1,17 @@
 // First light: the edited functions alone, compiled from a reduced unit and delivered while the whole unit is still being
 // compiled. Taken only where the reduced unit gives what the whole one would mean, which the comparison shows: whatever
 // is in it and was not edited must be as it runs. What the whole unit says has the last word (confirm.ts).
+import type { UnitComparison } from '../compare/unit';
 import type { LiveTarget } from '../context';
+import type { ObjectFunction } from '../elf/object';
 import type { Baselines } from '../fast/baselines';
-import { declarationOf, type ScannedText } from '../fast/edit';
+import { declarationOf } from '../fast/edit';
 import { isInitialiser } from '../compare/start_code';
 import { HotPatchError } from '../model/errors';
 import type { PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
+import { EditedCode, wholeOf } from './edited_code';
 import type { Edit, EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { compiledTogether } from './optimised_light';
@@ -25,6 +28,8 @@ import type { FreshUnit, ModulePlan, PatchFile } from './unit';
 /** What was delivered. */
 export interface FirstLight {
   result: PatchResult;
+  /** Of optimised code that stands in for that of the whole unit: symbols of all that was delivered. */
+  standIns?: ReadonlySet<string>;
   /** Versions of all patched functions before, by pid and address. */
   before: ReadonlyMap<number, ReadonlyMap<string, number>>;
   /** Milliseconds from the begin of the save. */
@@ -51,6 +56,8 @@ interface PlannedLight {
   patches: PatchFile[];
   /** Of whole units: more than the edited functions may differ. */
   isWhole: boolean;
+  /** Symbols of the edited functions; undefined: of all that differ. */
+  edited?: ReadonlySet<string>;
 }
 
 /** Everything but the delivery. Writes into no process.
@@ -64,43 +71,53 @@ export async function planFirstLight(
   how: { known: CompiledUnits; isAhead: boolean },
 ): Promise<PlannedLight | { reason: string }> {
   const fresh = new Map<string, ReducedUnit>();
-  const proofs = new Map<string, ReducedUnit>();
   for (const unit of units) {
     const { source, baseline, now, edited } = unit;
     const together = isOptimised(baseline) ? compiledTogether(unit) : { kept: edited, present: edited };
     if ('reason' in together) return together;
-    const of = (text: ScannedText) => compileReduced(save, baseline, text, together, how);
-    const [compiled, proof] = await Promise.all([of(now), together.variables && of(baseline.scanned!)]);
+    const compiled = await compileReduced(save, baseline, now, together, how);
     if ('reason' in compiled) return compiled;
-    if (proof && 'reason' in proof) return proof;
     const reason = objection(compiled, unit);
     if (reason !== undefined) return { reason };
     fresh.set(source, compiled);
-    if (proof) proofs.set(source, proof);
   }
   const concerned = targetsWith(targets, fresh);
   const plans = await comparePlans(save, concerned, unitsOf(fresh));
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message };
-  const different = await differenceBefore(save, concerned, proofs);
-  if (different !== undefined) return { reason: `${different} depends on what was left out` };
   if (hasStartCode(plans)) return { reason: TO_CONSTRUCT };
+  if (plans.some(({ units }) => units.some(({ guards }) => guards.length > 0)))
+    return { reason: 'it would have to wait until callers have returned' };
   for (const { comparison } of plans.flatMap((plan) => plan.units))
     if (patchesSinceWhole(comparison.live, comparison.object).length >= MOST_REDUCED)
       return { reason: 'it is time for a patch with the debug information of the whole unit' };
   for (const { comparison } of plans.flatMap((plan) => plan.units)) {
-    const { object } = comparison;
-    const { edited, callees } = fresh.get(object.source)!;
-    for (const { fn, status } of comparison.functions) {
-      if (status === 'same' || status === 'new' || isInitialiser(fn) || edited.includes(fn)) continue;
-      // Inline functions stay as they run: with others around them, compilers make other landing pads.
-      if (!object.inGroup(fn.section) && !callees.includes(fn))
-        return { reason: `${fn.symbol.name} differs and was not edited` };
-    }
+    const differing = differsUnedited(comparison, fresh.get(comparison.object.source)!);
+    if (differing) return { reason: `${differing.symbol.name} differs and was not edited` };
   }
   const patches = await linkPatches(save, plans);
   if (patches.every(isEmpty)) return { reason: NOTHING_NEW };
-  return { plans, patches, isWhole: false };
+  const edited = units.flatMap(({ source, edited: places }) => {
+    const { functions } = new EditedCode(fresh.get(source)!.written, places);
+    return [...functions].flatMap(({ aliases }) => aliases.map(({ name }) => name));
+  });
+  return { plans, patches, isWhole: false, edited: new Set(edited) };
+}
+
+/** Code that should be as it runs, because a compiler that does not optimise makes the same of the same text. Inline
+ * functions stay as they run: with others around them, compilers make other landing pads. */
+function differsUnedited(
+  { object, functions }: UnitComparison,
+  { edited, baseline }: ReducedUnit,
+): ObjectFunction | undefined {
+  if (isOptimised(baseline)) return undefined;
+  return functions.find(
+    ({ fn, status }) =>
+      (status === 'changed' || status === 'original') &&
+      !isInitialiser(fn) &&
+      !edited.includes(fn) &&
+      !object.inGroup(fn.section),
+  )?.fn;
 }
 
 /** The same of whole units that were compiled ahead of their save: whatever was edited, and however it was compiled, they
@@ -186,7 +203,15 @@ export async function takeFirstLight(
     await deliver(inner, patches);
     const live = save.total()['total']!;
     const result = await inner.finish(isAnythingNew(patches), plans);
-    return { result: { ...result, warnings: [], diagnostics: [], timings: { total: live } }, before, live };
+    // Callers that came along are nobody's edit, unless they are where the edited function is.
+    const named = result.changed.filter(({ symbol }) => planned.edited?.has(symbol) ?? true);
+    const changed = named.length > 0 ? named : result.changed;
+    const isOfPart = !isWhole && edit.units.some(({ baseline }) => isOptimised(baseline));
+    return {
+      result: { ...result, changed, warnings: [], diagnostics: [], timings: { total: live } },
+      ...{ before, live },
+      ...(isOfPart && { standIns: new Set(result.changed.map(({ symbol }) => wholeOf(symbol))) }),
+    };
   } catch (thrown) {
     save.request.signal?.throwIfAborted();
     // The exact way would meet the same, and wait for it once more.
@@ -199,25 +224,3 @@ export async function takeFirstLight(
 
 const unitsOf = (reduced: ReadonlyMap<string, ReducedUnit>): Map<string, FreshUnit> =>
   new Map([...reduced].map(([source, { unit }]) => [source, unit]));
-
-/** Does the text as it was, reduced the same way, give the code that runs? Else what was left out matters to it.
- * @returns a function that differs */
-async function differenceBefore(
-  save: Save,
-  targets: readonly LiveTarget[],
-  proofs: ReadonlyMap<string, ReducedUnit>,
-): Promise<string | undefined> {
-  if (proofs.size === 0) return undefined;
-  const concerned = targetsWith(targets, proofs);
-  const plans = await comparePlans(new Save(save.context, save.request), concerned, unitsOf(proofs));
-  for (const { comparison } of plans.flatMap((plan) => plan.units)) {
-    const { object } = comparison;
-    const { edited, callees } = proofs.get(object.source)!;
-    for (const { fn, status } of comparison.functions) {
-      if (status === 'same' || object.isLeftOut(fn) || isInitialiser(fn)) continue;
-      const staysAsItRuns = object.inGroup(fn.section) || callees.includes(fn);
-      if (edited.includes(fn) || !staysAsItRuns) return fn.symbol.name;
-    }
-  }
-  return undefined;
-}

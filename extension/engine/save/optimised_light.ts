@@ -1,6 +1,5 @@
 // First light of optimised code (gcc): which functions are compiled together, so that nothing outside of them can have been
-// compiled on assumptions about their bodies; and whether the text before the edit, compiled the same way, gives the code
-// that runs. Looks at the object of the whole unit as it was before.
+// compiled on assumptions about their bodies. Looks at the object of the whole unit as it was before.
 import { isInitialiser } from '../compare/start_code';
 import { codeLines } from '../dwarf/functions';
 import { fileVariables, type FileVariable } from '../dwarf/file_variables';
@@ -11,7 +10,7 @@ import type { ElfSymbol } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { calleesOf, closure } from '../fast/closure';
 import { realPathOrSelf } from '../host';
-import { WrittenCode } from './edited_code';
+import { wholeOf, WrittenCode } from './edited_code';
 import type { EditedUnit } from './edited_units';
 
 /** What is compiled of a unit. */
@@ -20,12 +19,15 @@ export interface Together {
   kept: ReadonlySet<number>;
   /** Those and what they call, so that it can be inlined; it is taken as it runs. */
   present: ReadonlySet<number>;
+  /** Of optimised code: symbols of functions that may depend on the edited ones as well and are no plain ones of the text
+   * (instances of templates, inline functions). */
+  others?: ReadonlySet<string>;
   /** Of optimised code: variables that only the unit knows, qualified. */
   variables?: string[] | undefined;
 }
 
-/** gcc 8 is the first that can be told to assume nothing of a function. */
-const FIRST_GCC = 8;
+/** gcc 9 is the first that can be told to assume nothing of others' code (fast/reduce.ts). */
+const FIRST_GCC = 9;
 /** Share of the text above which compiling a part of it is not worth it, and the characters from which that counts. */
 const LARGEST_PART = 0.4;
 const SMALL_TEXT = 20_000;
@@ -33,7 +35,6 @@ const SMALL_TEXT = 20_000;
 /** @returns a reason when it is not certain what depends on the edited functions */
 export function compiledTogether({ baseline, now, edited }: EditedUnit): Together | { reason: string } {
   const { object, scanned } = baseline;
-  if (baseline.unconfirmed.size > 0) return { reason: 'what runs of the unit was not confirmed yet' };
   const [unit] = readUnits(object.elf);
   const producer = unit && parseProducer(unit.producer);
   if (producer?.compiler !== 'gcc' || producer.major < FIRST_GCC || !scanned)
@@ -44,19 +45,22 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
   const written = new WrittenCode(object, scanned);
   const dependents = dependentsIn(object, written);
   let kept: ReadonlySet<number> = edited;
-  for (let size = 0; size < kept.size;) {
-    size = kept.size;
+  const others = new Set<string>();
+  for (let size = 0; size < kept.size + others.size;) {
+    size = kept.size + others.size;
     const closed = closure(scanned, now, kept);
     if ('reason' in closed) return closed;
-    for (const { on, by, name } of dependents) {
-      if (!closed.has(on)) continue;
-      if (by.length === 0) return { reason: `${name} depends on what was edited` };
-      for (const index of by) closed.add(index);
+    for (const { on, by } of dependents) {
+      if (!(typeof on === 'string' ? others.has(on) : closed.has(on))) continue;
+      for (const one of by)
+        if (typeof one === 'string') others.add(one);
+        else closed.add(one);
     }
     kept = closed;
   }
   const present = new Set([...kept, ...calleesOf(now, kept)]);
-  for (const { on, by } of dependents) if (by.some((index) => kept.has(index))) present.add(on);
+  for (const { on, by } of dependents)
+    if (typeof on === 'number' && by.some((one) => typeof one === 'number' && kept.has(one))) present.add(on);
   const length = [...present].reduce(
     (sum, index) => sum + now.functions[index]!.end - now.functions[index]!.body,
     0,
@@ -66,15 +70,18 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
     return { reason: `${present.size} functions belong to what was edited` };
   const folded = foldedVariable(object, variables, now.text, edited, now.functions);
   if (folded !== undefined) return { reason: `the unit may count on what ${folded} is` };
-  return { kept, present, variables: [...new Set(variables.map(({ qualified }) => qualified))] };
+  return { kept, present, others, variables: [...new Set(variables.map(({ qualified }) => qualified))] };
 }
 
-/** A function whose code refers to another one of the text, or has a copy of it in it. */
+/** A function, by its place in the text, or, when it is no plain one of the text (an instance of a template, an inline
+ * one), by its symbol. */
+type Node = number | string;
+
+/** A function whose code refers to another one, or has a copy of it in it. */
 interface Dependent {
-  on: number;
-  /** The functions of the text that it may be; none when it is no plain one (an instance of a template, an inline one). */
-  by: number[];
-  name: string;
+  on: Node;
+  /** Several where they share a line. */
+  by: Node[];
 }
 
 function dependentsIn(object: ObjectFile, written: WrittenCode): Dependent[] {
@@ -82,26 +89,28 @@ function dependentsIn(object: ObjectFile, written: WrittenCode): Dependent[] {
   const lines = unit ? codeLines(object.elf, unit) : () => [];
   const byName = new Map(object.functions.map((fn) => [fn.symbol.name, fn]));
   /** A cold part, and a clone, belong to the function whose name they have. */
-  const placesOf = (fn: ObjectFunction): number[] => {
+  const nodesOf = (fn: ObjectFunction): Node[] => {
     const places = written.placesOf(fn);
-    const whole = places.length > 0 ? undefined : byName.get(fn.symbol.name.replace(/\..*$/, ''));
-    return whole ? written.placesOf(whole) : places;
+    if (places.length > 0) return places;
+    const whole = byName.get(wholeOf(fn.symbol.name));
+    const ofWhole = whole ? written.placesOf(whole) : [];
+    return ofWhole.length > 0 ? ofWhole : [wholeOf(fn.symbol.name)];
   };
   const found: Dependent[] = [];
   const isSource = new Map<string, boolean>();
   for (const fn of object.functions) {
     if (isInitialiser(fn)) continue;
-    const by = placesOf(fn);
-    const on = new Set<number>();
+    const by = nodesOf(fn);
+    const on = new Set<Node>();
     for (const { symbol } of object.relocationsIn(fn.section, fn.offset, fn.offset + fn.size)) {
       const callee = functionOf(object, object.symbol(symbol));
-      if (callee && callee !== fn) for (const index of placesOf(callee)) on.add(index);
+      if (callee && callee !== fn) for (const node of nodesOf(callee)) on.add(node);
     }
     for (const { file, line } of lines(fn.section.index, fn.offset, fn.size)) {
       if (!isSource.has(file)) isSource.set(file, realPathOrSelf(file) === object.source);
       if (isSource.get(file)) for (const index of written.at(line)) on.add(index);
     }
-    for (const index of on) if (!by.includes(index)) found.push({ on: index, by, name: fn.symbol.name });
+    for (const node of on) if (!by.includes(node)) found.push({ on: node, by });
   }
   return found;
 }

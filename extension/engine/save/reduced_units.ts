@@ -26,14 +26,11 @@ const UNSUPPORTED =
 /** A unit without the bodies that nobody needs, compiled. */
 export interface ReducedUnit {
   unit: FreshUnit;
+  baseline: Baseline;
+  written: WrittenCode;
   /** What it was compiled for. */
   edited: EditedCode;
-  /** What is there to be inlined. */
-  callees: EditedCode;
 }
-
-/** Of a unit the text as it is and the text as it was. */
-const KEPT = 2;
 
 /** A unit as a text that is not written yet makes it. */
 interface WholeUnit {
@@ -45,25 +42,17 @@ interface WholeUnit {
 
 /** What was compiled for a baseline last: reduced units, and a whole one ahead of its save. */
 export class CompiledUnits {
-  private readonly units = new WeakMap<Baseline, Map<string, ReducedUnit>>();
+  private readonly units = new WeakMap<Baseline, { key: string; unit: ReducedUnit }>();
   private readonly whole = new WeakMap<Baseline, WholeUnit>();
   private readonly ready = new WeakMap<Baseline, string>();
 
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
-    return this.units.get(baseline)?.get(key);
+    const last = this.units.get(baseline);
+    return last?.key === key ? last.unit : undefined;
   }
 
   set(baseline: Baseline, key: string, unit: ReducedUnit): void {
-    const kept = this.units.get(baseline) ?? new Map<string, ReducedUnit>();
-    this.units.set(baseline, kept);
-    kept.set(key, unit);
-    for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest);
-  }
-
-  /** What was compiled of the text as it is, is what the next save compares with as the text that was. */
-  inherit(from: Baseline, to: Baseline): void {
-    const kept = this.units.get(from);
-    if (kept) this.units.set(to, kept);
+    this.units.set(baseline, { key, unit });
   }
 
   /** Undefined also when a file that it was compiled from was written since: the text may include others than before. */
@@ -119,10 +108,16 @@ export async function compileReduced(
   { context, request: { signal } }: Save,
   baseline: Baseline,
   scanned: ScannedText,
-  { kept, present, variables }: Together,
+  { kept, present, others, variables }: Together,
   { known, isAhead }: { known: CompiledUnits; isAhead: boolean },
 ): Promise<ReducedUnit | { reason: string }> {
-  const key = JSON.stringify([scanned.text, [...kept].sort(), [...present].sort(), variables]);
+  const key = JSON.stringify([
+    scanned.text,
+    [...kept].sort(),
+    [...present].sort(),
+    [...(others ?? [])].sort(),
+    variables,
+  ]);
   const compiled = known.of(baseline, key);
   if (compiled) return compiled;
   const reduced = reduceUnit(baseline, scanned, present, variables);
@@ -132,9 +127,8 @@ export async function compileReduced(
     await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead }),
   );
   const written = new WrittenCode(unit.object, scanned);
-  const edited = new EditedCode(written, kept);
-  const callees = new EditedCode(written, new Set([...present].filter((index) => !kept.has(index))));
-  const found = { unit: { ...unit, isWanted: edited.includes.bind(edited) }, edited, callees };
+  const edited = new EditedCode(written, kept, others);
+  const found = { unit: { ...unit, isWanted: edited.includes.bind(edited) }, baseline, written, edited };
   known.set(baseline, key, found);
   return found;
 }
@@ -175,6 +169,8 @@ export function objection(
   const producer = unit && parseProducer(unit.producer);
   const isGcc = producer?.compiler === 'gcc';
   if (!isGcc && producer?.compiler !== 'clang') return 'it is not known how its compiler works';
+  const [missing] = edited.missingSymbols;
+  if (missing !== undefined) return `${missing} depends on what was edited`;
   const isPlain = isGcc ? producer.optimisation === '0' : !isOptimised(baseline);
   if (isPlain === isOptimised(baseline)) return 'it is not known how it was optimised';
   if (isPlain && edited.withoutCode !== undefined)

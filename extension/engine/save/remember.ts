@@ -1,6 +1,5 @@
 // Remembers from what texts the code of processes comes, when a save or a check has seen it: what the next save's first
 // light is compared with, and has what it needs prepared.
-import { isDeepStrictEqual } from 'node:util';
 import type { LiveTarget } from '../context';
 import { readUnits } from '../dwarf/units';
 import { type Baseline, stateOf } from '../fast/baselines';
@@ -47,7 +46,7 @@ export async function remember(
   targets: readonly LiveTarget[],
   plans: readonly ModulePlan[],
   texts: Texts,
-  { baselines, compiled: made }: Known,
+  { baselines }: Known,
 ): Promise<void> {
   const states = await statesOf(save, targets);
   const units = new Map<string, FreshUnit[]>();
@@ -85,16 +84,8 @@ export async function remember(
       processes: states,
       unconfirmed: new Set(),
     };
-    const before = baselines.of(source);
-    if (before && isMadeAlike(before, baseline)) made.inherit(before, baseline);
     baselines.set(source, baseline);
     // The save is over first.
     setImmediate(() => prepareFirstLight(save.context, baseline));
   }
-}
-
-/** By the same command from the same headers: what a text comes to is the same. */
-function isMadeAlike(one: Baseline, other: Baseline): boolean {
-  const headers = ({ files, entry }: Baseline) => [...files].filter(([file]) => file !== entry.source).sort();
-  return isDeepStrictEqual([one.entry, headers(one)], [other.entry, headers(other)]);
 }

@@ -8,5 +8,7 @@ export function confirmingText(live: number): string {
 
 /** Follows the time after which they were live; empty where nothing was live ahead. */
 export function confirmedText(confirmed: Finished['confirmed']): string {
-  return confirmed ? ` · ${confirmed.outcome} after ${durationText(confirmed.milliseconds)}` : '';
+  if (!confirmed) return '';
+  const what = confirmed.outcome === 'replaced' ? 'exact code' : confirmed.outcome;
+  return ` · ${what} after ${durationText(confirmed.milliseconds)}`;
 }
