@@ -80,7 +80,7 @@ export class CompiledUnits {
 export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
   const { scanned, entry } = baseline;
   if (!scanned || preambleEnd(baseline.text) === 0) return;
-  const reduced = reduceUnit(baseline, scanned, new Set(), undefined);
+  const reduced = reduceUnit(baseline, scanned, new Set(), isOptimised(baseline) ? [] : undefined);
   if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
   else compile.prepare(entry, reduced.text, reduced.flags);
 }
