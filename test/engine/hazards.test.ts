@@ -22,7 +22,12 @@ const usesRegisters = `
 /** A thread that never leaves a loop, which calls `tick` and keeps its values in registers meanwhile. */
 async function startLoop(
   session: Session,
-  { parameters, argument, body = '' }: { parameters: string; argument: string; body?: string },
+  {
+    parameters,
+    argument,
+    body = '',
+    result,
+  }: { parameters: string; argument: string; body?: string; result?: { type: string; value: string } },
 ): Promise<Program> {
   session.write(
     'loop.c',
@@ -34,12 +39,12 @@ async function startLoop(
      static volatile int corrupted;
      static long loop(long a, long b, long c, long d, double x);
      static int loopFrame(void *address) { long past = (char *)address - (char *)loop; return past > 0 && past < 2000; }
-     __attribute__((noinline)) static void tick(${parameters}) { ticks++; ${body} }
+     __attribute__((noinline)) static ${result?.type ?? 'void'} tick(${parameters}) { ticks++; ${body} ${result ? `return ticks * 0 + ${result.value};` : ''} }
      __attribute__((noinline)) static long loop(long a, long b, long c, long d, double x) {
        long e = a * 3, f = b * 5, g = c * 7, h = d * 9;
        double y = x * 3;
        for (long i = 0; !corrupted; i++) {
-         tick(${argument});
+         ${result ? `if (tick(${argument}) != ${result.value}) corrupted = 1` : `tick(${argument})`};
          if (e + f + g + h != a * 3 + b * 5 + c * 7 + d * 9 || (e ^ f) == g || y != x * 3) corrupted = 1;
          __asm__ volatile("" : "+x"(x), "+x"(y));
        }
@@ -88,6 +93,21 @@ describe('a running program is not corrupted', () => {
       assert.equal(await program.ask('how'), 'well');
     }),
   );
+
+  for (const result of [
+    { type: 'long', value: '7' },
+    { type: 'double', value: '2.5' },
+  ])
+    it(
+      `by such a callee whose result is in a register that is left out (${result.type})`,
+      inSession(async (session) => {
+        const program = await startLoop(session, { parameters: 'void', argument: '', result });
+        session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
+        await session.patch('loop.c');
+        assert.match(await program.errorLine(/frames/), /through the loop to its thread/);
+        assert.equal(await program.ask('how'), 'well');
+      }),
+    );
 
   const seven = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const onTheStack = {

@@ -326,6 +326,8 @@ export interface Calls {
   readonly argumentRegisters: ArgumentRegisters;
   /** Registers that an argument takes, at most; undefined when it may lie in memory. */
   registersOf(value: PassedValue): ArgumentRegisters | undefined;
+  /** Registers that a result may be in. */
+  resultRegisters(value: PassedValue): RegisterSet;
   /** Those that the address takes at which a result is to be written. */
   readonly resultAddress: ArgumentRegisters;
 }

@@ -133,7 +133,7 @@ function keptRegisters(
   const reliances = relianceOfOldCode(comparison, before, fromOldCode);
   const preserved = new Map<ObjectFunction, RegisterSet>();
   if (reliances.length === 0) return { preserved, guards: [] };
-  const { callerSaved, results } = before.arch.registers;
+  const { callerSaved } = before.arch.registers;
   const grown = (after: ReadonlyMap<Reached, number>, { callee, registers }: Reliance): number =>
     (after.get(callee) ?? callerSaved) & registers;
   const registersAfter = (): Map<Reached, number> =>
@@ -147,9 +147,11 @@ function keptRegisters(
   if (wanted === 0) return { preserved, guards: [] };
   for (const fn of redirected) {
     const { live } = comparison.of(fn);
-    const registers = (plain.get(fn) ?? 0) & ~before.used(live!) & wanted & ~wide;
-    if (registers !== 0 && canStandBefore(conventions.get(fn.symbol.name), (registers & results) !== 0))
-      preserved.set(fn, registers);
+    const convention = conventions.get(fn.symbol.name);
+    // Code that uses the stack can stand before a function when it has all its arguments in registers.
+    if (!convention?.inRegisters) continue;
+    const registers = (plain.get(fn) ?? 0) & ~before.used(live!) & ~convention.results & wanted & ~wide;
+    if (registers !== 0) preserved.set(fn, registers);
   }
   const after = registersAfter();
   const guards = new Map<number, Guard>();
@@ -161,12 +163,6 @@ function keptRegisters(
 /** Is what runs of a function, if it is not entered anew, other code than the object has of it? */
 function staysAsItRuns(comparison: UnitComparison, fn: ObjectFunction): boolean {
   return comparison.object.isLeftOut(fn) || comparison.of(fn).status === 'changed';
-}
-
-/** May code that uses the stack be put between callers and a function?
- * @param changesResults whether it restores registers that results are in */
-function canStandBefore(convention: CallingConvention | undefined, changesResults: boolean): boolean {
-  return convention !== undefined && convention.inRegisters && (convention.returnsVoid || !changesResults);
 }
 
 function relianceOfOldCode(

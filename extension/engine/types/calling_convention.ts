@@ -1,6 +1,6 @@
 // Where a function finds its arguments and leaves its result: whether code may stand between it and its callers that
 // uses the stack. From debug information, erring on the side of the stack; the rules are the architecture's.
-import type { ArgumentRegisters, PassedValue } from '../arch/architecture';
+import type { ArgumentRegisters, PassedValue, RegisterSet } from '../arch/architecture';
 import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/die';
 import type { FunctionEntry } from './entries';
@@ -9,7 +9,8 @@ import type { UnitTypes } from './types';
 export interface CallingConvention {
   /** All arguments are in registers, also the address of a result in memory. */
   inRegisters: boolean;
-  returnsVoid: boolean;
+  /** Those that its result may be in; none when it has none. */
+  results: RegisterSet;
 }
 
 /** DWARF 5, 7.15. */
@@ -35,7 +36,7 @@ export function callingConvention(types: UnitTypes, entry: FunctionEntry): Calli
       !needed.includes(undefined) &&
       sum('integer') <= available.integer &&
       sum('vector') <= available.vector,
-    returnsVoid: entry.returns === undefined,
+    results: entry.returns === undefined ? 0 : resultRegisters(types, entry.returns),
   };
 }
 
@@ -43,6 +44,11 @@ export function callingConvention(types: UnitTypes, entry: FunctionEntry): Calli
 function resultAddress(types: UnitTypes, type: number): ArgumentRegisters | undefined {
   const die = bare(types, type);
   return die && (isClass(die) ? types.arch.resultAddress : NONE);
+}
+
+function resultRegisters(types: UnitTypes, type: number): RegisterSet {
+  const value = passedValue(types, type);
+  return value ? types.arch.resultRegisters(value) : types.arch.registers.results;
 }
 
 /** Registers that an argument takes, at most; undefined when it may lie in memory or it is not known. */

@@ -1,5 +1,6 @@
-// Where x86-64 functions find their arguments (psABI, section 3.2.3), erring on the side of memory.
-import type { ArgumentRegisters, Calls, PassedValue } from '../architecture';
+// Where x86-64 functions find their arguments and leave their results (psABI, section 3.2.3), erring on the side of memory.
+import type { ArgumentRegisters, Calls, PassedValue, RegisterSet } from '../architecture';
+import { registers } from './registers';
 
 /** Bytes of the largest value that is passed in registers. */
 const LARGEST = 16;
@@ -20,9 +21,18 @@ function registersOf(value: PassedValue): ArgumentRegisters | undefined {
   }
 }
 
+const RAX = 1 << 0;
+const XMM0 = 1 << 16;
+
+function resultRegisters({ kind, size }: PassedValue): RegisterSet {
+  if (size > 8 || kind === 'class') return registers.results;
+  return kind === 'integer' ? RAX : XMM0;
+}
+
 export const calls: Calls = {
   // rdi rsi rdx rcx r8 r9; xmm0–xmm7
   argumentRegisters: { integer: 6, vector: 8 },
   registersOf,
+  resultRegisters,
   resultAddress: { integer: 1, vector: 0 },
 };
