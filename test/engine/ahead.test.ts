@@ -301,6 +301,29 @@ describe('a part of an optimised unit', () => {
   );
 });
 
+describe('a part of an optimised unit, whose callers are compiled otherwise as a part,', () => {
+  const text = `__attribute__((noinline)) static long scaled(long n, long factor) { return n * factor + 1; }
+__attribute__((noinline)) long step(long n);
+long step(long n) { return scaled(n, 3) + scaled(n + 1, 3); }
+long value(long n) { return scaled(n, 3) + step(n); }
+`;
+  const kind: Case = { title: 'gcc -O2', file: 'unit.c', text, compiler: 'gcc', flags: ['-O2'] };
+  it(
+    'is what its save will say that it changes',
+    inEditor(kind, async (editor) => {
+      const edited = text.replace('return scaled(n, 3) + scaled', 'return 7 + scaled(n, 3) + scaled');
+      const report = await editor.type(edited);
+      assert.deepEqual([report.outcome, report.changed.map(({ name }) => name)], ['ready', ['step']]);
+      const result = await editor.save(edited, async () => assert.equal(await editor.value(1), 4 + 18));
+      assert.equal(result.firstLight?.outcome, 'replaced', JSON.stringify(result));
+      assert.deepEqual(
+        result.changed.map(({ name }) => name),
+        ['step'],
+      );
+    }),
+  );
+});
+
 describe('a part of an optimised unit that was compiled before a header changed', () => {
   it(
     'is compiled anew when the text is the same again',

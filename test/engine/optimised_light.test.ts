@@ -287,6 +287,18 @@ long value(long n) { return around(n) * 2; }
         changed.map(({ name }) => name),
         ['other'],
       );
+      // What only came along is no news, nor is it in the end.
+      const known = async () => {
+        const { stdout } = await session.hotPatch(
+          'status',
+          '--pid',
+          String(watched.unit.program.pid),
+          '--json',
+        );
+        const status = JSON.parse(stdout) as { functions: { symbol: string; version: number }[] }[];
+        return status[0]!.functions.map(({ symbol, version }) => [symbol, version]);
+      };
+      assert.deepEqual(await known(), [['other', 2]]);
       const back = await watched.save('return 7 + scaled', 'return scaled');
       assert.equal(back.outcome, 'reverted', JSON.stringify(back, null, 1));
       assert.deepEqual(

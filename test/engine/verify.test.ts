@@ -73,7 +73,17 @@ describe('The check of a finished patch', () => {
     const selection = new Selection([unit], live, imports, locate);
     const { fixes, guards } = unit;
     const linker = new Link({
-      ...{ selection, fixes, guards, objects: [], marks: [], live, imports, locate },
+      ...{
+        selection,
+        fixes,
+        guards,
+        objects: [],
+        marks: [],
+        companions: [],
+        live,
+        imports,
+        locate,
+      },
       modulePath: live.module.path,
       buildId: undefined,
     });

@@ -32,6 +32,8 @@ export interface LinkInput {
   /** In the order in which they are called. */
   objects: readonly PlannedObject[];
   marks: readonly MarkedCode[];
+  /** Functions of first light that nobody edited. */
+  companions: readonly ObjectFunction[];
   live: LiveImage;
   modulePath: string;
   buildId: string | undefined;

@@ -2,14 +2,14 @@
 import type { RegisterKeeper } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import { LEFT_OUT, type ObjectFunction } from '../elf/object';
-import { markName } from '../patch_format/marks';
+import { companionName, markName } from '../patch_format/marks';
 import type { LinkInput } from './input';
 import type { Chunk } from './select';
 import type { OutputSymbol } from './write_elf';
 
 /** The patch's own functions and variables, locals under a FILE symbol that names their source. */
 export function patchSymbols(
-  { selection, marks }: Pick<LinkInput, 'selection' | 'marks'>,
+  { selection, marks, companions }: Pick<LinkInput, 'selection' | 'marks' | 'companions'>,
   keepers: ReadonlyMap<ObjectFunction, RegisterKeeper>,
   sectionOf: (chunk: Chunk) => string,
 ): OutputSymbol[] {
@@ -29,6 +29,8 @@ export function patchSymbols(
     if (object.isReduced) symbols.push(statement(LEFT_OUT));
     for (const { fn, symbol } of marks)
       if (fn.object === object) symbols.push(statement(markName(fn.symbol.name, symbol)));
+    for (const fn of companions)
+      if (fn.object === object) symbols.push(statement(companionName(fn.symbol.name)));
     for (const chunk of selection.chunks) {
       if (chunk.object !== object) continue;
       const keeper = chunk.fn && keepers.get(chunk.fn);

@@ -1,12 +1,13 @@
-// Which code of a patch runs a function that was compiled without optimisation on purpose (for debugging): the patch says so
-// in its symbol table, so that it is known to every engine for as long as that code runs, and no longer. Written by the
-// link, read by the next save and by the views.
+// What a patch says of its functions in its symbol table, so that it is known to every engine for as long as that code runs,
+// and no longer: which code runs a function that was compiled without optimisation on purpose (for debugging), and which
+// functions only came along with those that were edited. Written by the link, read by the next save and by the views.
 import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import type { ProcessStatus } from '../model/result';
 
-/** No program has such a name. */
+/** No program has such names. */
 const PREFIX = 'hot_patch_at_O0:';
+const COMPANION = 'hot_patch_along:';
 
 /** Code of a patch that is the function, or calls it where the process has no other entry for it. */
 export interface Mark {
@@ -24,31 +25,42 @@ export function markName(marked: string, symbol: string): string {
 }
 
 export function readMarks(elf: ElfFile): Mark[] {
-  const symbols = elf.symbols();
-  const marks: Mark[] = [];
+  return said(elf, PREFIX).flatMap(({ unit, name, addressOf }) => {
+    const [marked = '', symbol = ''] = name.split(':');
+    const address = addressOf(marked);
+    return address === undefined ? [] : [{ unit, symbol, address }];
+  });
+}
+
+/** Says of a function of first light that nobody edited it. */
+export function companionName(symbol: string): string {
+  return COMPANION + symbol;
+}
+
+/** Where the code of such functions begins. */
+export function readCompanions(elf: ElfFile): Set<number> {
+  return new Set(said(elf, COMPANION).flatMap(({ name, addressOf }) => addressOf(name) ?? []));
+}
+
+/** The symbols of a patch that name no place, each with the address of other symbols of its unit. */
+function said(
+  elf: ElfFile,
+  prefix: string,
+): { unit: string; name: string; addressOf: (symbol: string) => number | undefined }[] {
   const globals = new Map<string, number>();
-  for (const { name, value, type, binding } of symbols)
-    if (type === abi.STT_FUNC && binding !== abi.STB_LOCAL) globals.set(name, value);
+  const found: ReturnType<typeof said> = [];
   let unit = '';
   let locals = new Map<string, number>();
-  let found: string[] = [];
-  const close = (): void => {
-    for (const name of found) {
-      const [marked = '', symbol = ''] = name.slice(PREFIX.length).split(':');
-      const address = locals.get(marked) ?? globals.get(marked);
-      if (address !== undefined) marks.push({ unit, symbol, address });
-    }
-    locals = new Map();
-    found = [];
-  };
-  for (const { name, value, type, binding } of symbols)
+  for (const { name, value, type, binding } of elf.symbols())
     if (type === abi.STT_FILE) {
-      close();
       unit = name;
-    } else if (name.startsWith(PREFIX)) found.push(name);
-    else if (type === abi.STT_FUNC && binding === abi.STB_LOCAL) locals.set(name, value);
-  close();
-  return marks;
+      locals = new Map();
+    } else if (name.startsWith(prefix)) {
+      const own = locals;
+      const addressOf = (symbol: string) => own.get(symbol) ?? globals.get(symbol);
+      found.push({ unit, name: name.slice(prefix.length), addressOf });
+    } else if (type === abi.STT_FUNC) (binding === abi.STB_LOCAL ? locals : globals).set(name, value);
+  return found;
 }
 
 /** The marks of code that runs: of functions that were redirected to it and not taken back since.

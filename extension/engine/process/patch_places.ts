@@ -6,7 +6,7 @@ import { functionLines, type FunctionPlace } from '../dwarf/functions';
 import { readUnits } from '../dwarf/units';
 import { ElfFile } from '../elf/file';
 import type { DeoptimisedFunction, LoadedPatch, PatchedFunction, ProcessStatus } from '../model/result';
-import { type Mark, marksThatRun, readMarks } from '../patch_format/marks';
+import { type Mark, marksThatRun, readCompanions, readMarks } from '../patch_format/marks';
 
 interface PatchPlaces {
   sources: string[];
@@ -14,6 +14,8 @@ interface PatchPlaces {
   functions: ReadonlyMap<number, FunctionPlace>;
   /** What is not optimised for debugging. */
   marks: readonly Mark[];
+  /** Where the code of functions begins that only came along with those that were edited. */
+  companions: ReadonlySet<number>;
   /** Lines of those, by symbol. */
   lines: ReadonlyMap<string, number>;
 }
@@ -21,9 +23,15 @@ interface PatchPlaces {
 /** Small ones, of every patch of some processes. */
 const KEPT = 4096;
 
-const NOTHING: PatchPlaces = { sources: [], functions: new Map(), marks: [], lines: new Map() };
+const NOTHING: PatchPlaces = {
+  sources: [],
+  functions: new Map(),
+  marks: [],
+  companions: new Set(),
+  lines: new Map(),
+};
 
-/** Fills in `sources` of patches, and `file` and `line` of functions, from their newest version's patch. A patch file
+/** Leaves out functions that only came along with others for a while, and fills in `sources` of patches, and `file` and `line` of functions, from their newest version's patch. A patch file
  * is never overwritten, so each is read once.
  * @param log a file that cannot be read is a line in the log: its process may just have ended */
 export function createPatchPlaces(
@@ -48,6 +56,22 @@ export function createPatchPlaces(
       const newest = versions.findLast(({ patch }) => patch !== null && files.has(patch));
       return newest && placesIn(files.get(newest.patch!)!).functions.get(Number(newest.address));
     };
+    /** It has never run anything that was compiled for its own edit, and no longer matters. */
+    const cameAlong = ({ address, version, versions }: PatchedFunction): boolean => {
+      const patched = versions.filter(({ patch }) => patch !== null);
+      const isInPatch = status.patches.some(
+        ({ base, length }) => Number(address) >= Number(base) && Number(address) < Number(base) + length,
+      );
+      return (
+        (version === 0 || isInPatch) &&
+        patched.length > 0 &&
+        patched.every(({ patch, address: start, size }) =>
+          [...placesIn(files.get(patch!) ?? '').companions].some(
+            (at) => at >= Number(start) && at < Number(start) + size,
+          ),
+        )
+      );
+    };
     const marks = marksThatRun(status, (patch) => placesIn(files.get(patch) ?? '').marks);
     const deoptimised = marks.map(({ unit, symbol }): DeoptimisedFunction => {
       const lines = status.patches.map(({ file }) => placesIn(file).lines.get(symbol));
@@ -61,15 +85,18 @@ export function createPatchPlaces(
         const { sources } = placesIn(patch.file);
         return sources.length > 0 ? { ...patch, sources } : patch;
       }),
-      functions: status.functions.map((entry) => {
-        const place = placeOf(entry);
-        const isDeoptimised = entry.version > 0 && deoptimised.some(({ symbol }) => symbol === entry.symbol);
-        return {
-          ...entry,
-          ...(place && { file: place.file, ...(place.line > 0 && { line: place.line }) }),
-          ...(isDeoptimised && { deoptimised: true }),
-        };
-      }),
+      functions: status.functions
+        .filter((entry) => !cameAlong(entry))
+        .map((entry) => {
+          const place = placeOf(entry);
+          const isDeoptimised =
+            entry.version > 0 && deoptimised.some(({ symbol }) => symbol === entry.symbol);
+          return {
+            ...entry,
+            ...(place && { file: place.file, ...(place.line > 0 && { line: place.line }) }),
+            ...(isDeoptimised && { deoptimised: true }),
+          };
+        }),
     };
   };
 }
@@ -87,7 +114,8 @@ function readPlaces(file: string): PatchPlaces {
       const line = functions.get(value)?.line;
       if (line) lines.set(name, line);
     }
-    return { sources: [...new Set(units.map(({ path }) => path))], functions, marks, lines };
+    const sources = [...new Set(units.map(({ path }) => path))];
+    return { sources, functions, marks, companions: readCompanions(elf), lines };
   } finally {
     elf.close();
   }

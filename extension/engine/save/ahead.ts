@@ -9,12 +9,12 @@ import { toProblem } from '../model/errors';
 import type { AheadReport } from '../model/result';
 import { findEdit, type NewText } from './edited_units';
 import { findTargets } from './find';
-import { type Known, planFirstLight, planWholeLight } from './first_light';
+import { type Known, planFirstLight, type PlannedLight, planWholeLight } from './first_light';
 import { isEmpty } from './link';
 import { Save } from './progress';
 import { compileWhole } from './reduced_units';
 import { statesOf } from './remember';
-import type { FreshUnit, ModulePlan } from './unit';
+import type { FreshUnit } from './unit';
 
 /** Milliseconds that the whole unit may have taken to compile: whoever types on will hardly wait for longer. */
 const LONGEST = 10_000;
@@ -42,7 +42,7 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
     if (edit.kind === 'bodies') {
       const part = new Save(context, save.request);
       const light = await planFirstLight(part, targets, edit.units, { known: known.compiled, isAhead: true });
-      if (!('reason' in light)) return ready(part, light.plans, edit.units);
+      if (!('reason' in light)) return ready(part, light, edit.units);
       context.log('debug', `no part of ${file} will do: ${light.reason}`);
     }
     return whole(save, targets, edit.units);
@@ -62,19 +62,23 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
       units.set(text.source, unit);
     }
     const light = await planWholeLight(save, targets, units);
-    if (!('reason' in light))
-      return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light.plans, texts);
+    if (!('reason' in light)) return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light, texts);
     const { reason, refusals } = light;
     return refusals.length > 0 ? { outcome: 'refused', changed: [], refusals } : unknown(reason);
   };
 
   const ready = async (
     save: Save,
-    plans: readonly ModulePlan[],
+    { plans, companions }: PlannedLight,
     texts: readonly NewText[],
   ): Promise<AheadReport> => {
     known.compiled.setReady(texts);
-    return { outcome: 'ready', changed: await save.changedFunctions(plans), refusals: [] };
+    const changed = await save.changedFunctions(plans);
+    return {
+      outcome: 'ready',
+      changed: changed.filter(({ symbol }) => !companions.has(symbol)),
+      refusals: [],
+    };
   };
 
   return {

@@ -11,9 +11,10 @@ import { HotPatchError } from '../model/errors';
 import type { PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
-import { EditedCode, wholeOf } from './edited_code';
+import { wholeOf } from './edited_code';
 import type { Edit, EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
+import { companionsOf } from './marks';
 import { compiledTogether } from './optimised_light';
 import { Save } from './progress';
 import {
@@ -51,13 +52,13 @@ export interface Known {
 type Edited = Extract<Edit, { units: unknown }>;
 
 /** What can be delivered. */
-interface PlannedLight {
+export interface PlannedLight {
   plans: ModulePlan[];
   patches: PatchFile[];
   /** Of whole units: more than the edited functions may differ. */
   isWhole: boolean;
-  /** Symbols of the edited functions; undefined: of all that differ. */
-  edited?: ReadonlySet<string>;
+  /** Symbols of functions that come along and were not edited. */
+  companions: ReadonlySet<string>;
 }
 
 /** Everything but the delivery. Writes into no process.
@@ -73,7 +74,9 @@ export async function planFirstLight(
   const fresh = new Map<string, ReducedUnit>();
   for (const unit of units) {
     const { source, baseline, now, edited } = unit;
-    const together = isOptimised(baseline) ? compiledTogether(unit) : { kept: edited, present: edited };
+    const together = isOptimised(baseline)
+      ? compiledTogether(unit)
+      : { edited, kept: edited, present: edited };
     if ('reason' in together) return together;
     const compiled = await compileReduced(save, baseline, now, together, how);
     if ('reason' in compiled) return compiled;
@@ -97,11 +100,15 @@ export async function planFirstLight(
   }
   const patches = await linkPatches(save, plans);
   if (patches.every(isEmpty)) return { reason: NOTHING_NEW };
-  const edited = units.flatMap(({ source, edited: places }) => {
-    const { functions } = new EditedCode(fresh.get(source)!.written, places);
-    return [...functions].flatMap(({ aliases }) => aliases.map(({ name }) => name));
-  });
-  return { plans, patches, isWhole: false, edited: new Set(edited) };
+  const companions = plans.flatMap(({ units: planned }) =>
+    planned.flatMap((unit) => companionsOf(save.fresh.get(unit.comparison.object), unit)),
+  );
+  return {
+    plans,
+    patches,
+    isWhole: false,
+    companions: new Set(companions.map(({ symbol }) => symbol.name)),
+  };
 }
 
 /** Code that should be as it runs, because a compiler that does not optimise makes the same of the same text. Inline
@@ -132,7 +139,7 @@ export async function planWholeLight(
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message, refusals: save.refusals };
   if (hasStartCode(plans)) return { reason: TO_CONSTRUCT, refusals: [] };
-  return { plans, patches: await linkPatches(save, plans), isWhole: true };
+  return { plans, patches: await linkPatches(save, plans), isWhole: true, companions: new Set() };
 }
 
 const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
@@ -203,9 +210,7 @@ export async function takeFirstLight(
     await deliver(inner, patches);
     const live = save.total()['total']!;
     const result = await inner.finish(isAnythingNew(patches), plans);
-    // Callers that came along are nobody's edit, unless they are where the edited function is.
-    const named = result.changed.filter(({ symbol }) => planned.edited?.has(symbol) ?? true);
-    const changed = named.length > 0 ? named : result.changed;
+    const changed = result.changed.filter(({ symbol }) => !planned.companions.has(symbol));
     const isOfPart = !isWhole && edit.units.some(({ baseline }) => isOptimised(baseline));
     return {
       result: { ...result, changed, warnings: [], diagnostics: [], timings: { total: live } },

@@ -12,7 +12,7 @@ import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
 import { withArchiveMembers } from './archive_members';
-import { marksOf } from './marks';
+import { companionsOf, marksOf } from './marks';
 import type { Save } from './progress';
 import { linkIndirect } from './recompile';
 import { isLinked, type Linked, type ModulePlan, type PatchFile } from './unit';
@@ -66,6 +66,7 @@ async function linkModule(
       guards: plan.units.flatMap(({ guards }) => guards),
       objects: await namedStart(save, plan),
       marks: plan.units.flatMap((unit) => marksOf(save.fresh.get(unit.comparison.object), unit)),
+      companions: plan.units.flatMap((unit) => companionsOf(save.fresh.get(unit.comparison.object), unit)),
       live: plan.live.image,
       modulePath: plan.module.path,
       buildId: plan.module.buildId,

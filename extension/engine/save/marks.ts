@@ -1,4 +1,5 @@
-// Which functions of a patch run what is not optimised for debugging, to be written into it. Decides only.
+// Which functions of a patch run what is not optimised for debugging, and which only came along with those that were
+// edited, to be written into it. Decides only.
 import type { ObjectFunction } from '../elf/object';
 import type { MarkedCode } from '../link/input';
 import type { FreshUnit, UnitPlan } from './unit';
@@ -29,4 +30,8 @@ export function marksOf(fresh: FreshUnit | undefined, { comparison, roles }: Uni
       const symbols = [...reached].map(({ symbol }) => symbol.name);
       return symbols.filter((name) => deoptimised.has(name)).map((symbol) => ({ fn, symbol }));
     });
+}
+
+export function companionsOf(fresh: FreshUnit | undefined, { roles }: UnitPlan): ObjectFunction[] {
+  return [...roles.keys()].filter((fn) => fresh?.isCompanion?.(fn));
 }

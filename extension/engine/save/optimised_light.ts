@@ -15,6 +15,7 @@ import type { EditedUnit } from './edited_units';
 
 /** What is compiled of a unit. */
 export interface Together {
+  edited: ReadonlySet<number>;
   /** The edited functions, and what may depend on them. */
   kept: ReadonlySet<number>;
   /** Those and what they call, so that it can be inlined; it is taken as it runs. */
@@ -70,7 +71,13 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
     return { reason: `${present.size} functions belong to what was edited` };
   const folded = foldedVariable(object, variables, now.text, edited, now.functions);
   if (folded !== undefined) return { reason: `the unit may count on what ${folded} is` };
-  return { kept, present, others, variables: [...new Set(variables.map(({ qualified }) => qualified))] };
+  return {
+    edited,
+    kept,
+    present,
+    others,
+    variables: [...new Set(variables.map(({ qualified }) => qualified))],
+  };
 }
 
 /** A function, by its place in the text, or, when it is no plain one of the text (an instance of a template, an inline

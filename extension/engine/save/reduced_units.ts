@@ -9,6 +9,7 @@ import { reduce, type Reduced } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import * as abi from '../elf/constants';
+import type { ObjectFunction } from '../elf/object';
 import { isThere, look, stampOf } from '../host';
 import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
@@ -27,7 +28,6 @@ const UNSUPPORTED =
 export interface ReducedUnit {
   unit: FreshUnit;
   baseline: Baseline;
-  written: WrittenCode;
   /** What it was compiled for. */
   edited: EditedCode;
 }
@@ -108,11 +108,12 @@ export async function compileReduced(
   { context, request: { signal } }: Save,
   baseline: Baseline,
   scanned: ScannedText,
-  { kept, present, others, variables }: Together,
+  { edited, kept, present, others, variables }: Together,
   { known, isAhead }: { known: CompiledUnits; isAhead: boolean },
 ): Promise<ReducedUnit | { reason: string }> {
   const key = JSON.stringify([
     scanned.text,
+    [...edited].sort(),
     [...kept].sort(),
     [...present].sort(),
     [...(others ?? [])].sort(),
@@ -127,8 +128,12 @@ export async function compileReduced(
     await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead }),
   );
   const written = new WrittenCode(unit.object, scanned);
-  const edited = new EditedCode(written, kept, others);
-  const found = { unit: { ...unit, isWanted: edited.includes.bind(edited) }, baseline, written, edited };
+  const code = new EditedCode(written, kept, others);
+  const named = new EditedCode(written, edited);
+  // One that has no code of its own is where it was inlined.
+  const isCompanion = (fn: ObjectFunction): boolean => named.withoutCode === undefined && !named.includes(fn);
+  const isWanted = code.includes.bind(code);
+  const found = { unit: { ...unit, isWanted, isCompanion }, baseline, edited: code };
   known.set(baseline, key, found);
   return found;
 }

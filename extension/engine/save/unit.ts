@@ -37,6 +37,8 @@ export interface FreshUnit {
   producer: () => Producer | undefined;
   /** Of a reduced unit: may a function be patched or reverted? */
   isWanted?: (fn: ObjectFunction) => boolean;
+  /** Of a reduced unit: does a function only come along with those that were edited? */
+  isCompanion?: (fn: ObjectFunction) => boolean;
 }
 
 export interface UnitPlan extends SelectedUnit {
