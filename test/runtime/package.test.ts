@@ -174,7 +174,7 @@ describe('the runtime in a build', () => {
   );
 });
 
-/** The files that a build leaves for the package, by their path in dist/. */
+/** The files that a build leaves for the package, by their path in dist/; what tests build for themselves lies beside. */
 function packed(folder: string): Map<string, Buffer> {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
     (name) => !/^(test|native\/obj)(\/|$)/.test(name) && !name.endsWith('.lock'),
