@@ -265,6 +265,33 @@ long value(long n) { Far far; return far.of(n); }
   );
 
   it(
+    'is taken of a unit that uses templates of variables',
+    inSession(async (session) => {
+      const source = `#include <map>
+#include <string>
+#include <type_traits>
+template <typename T> constexpr bool isSmall = sizeof(T) < 9;
+static std::map<std::string, long> known;
+static long last;
+void note(const std::string &name, long n);
+void note(const std::string &name, long n) {
+  known[name] += std::is_integral_v<long> && isSmall<long> ? n : 0;
+  last = n;
+}
+long value(long n) { note("a", n); return known["a"] * 100 + last; }
+`;
+      const watched = await Watched.start(session, source, { flags: [...flags, '-std=c++17'] });
+      assert.equal(await watched.value(1), 101);
+      const result = await watched.save('last = n;', 'last = n * 3;');
+      assert.match(
+        result.firstLight?.outcome ?? watched.watch.errorLines.join('\n'),
+        /^(confirmed|replaced)$/,
+      );
+      assert.equal(await watched.value(1), 203);
+    }),
+  );
+
+  it(
     'is replaced where the whole unit is optimised across functions, and names what was edited',
     inSession(async (session) => {
       const source = `__attribute__((noinline)) static long scaled(long n, long factor) { return n * factor + 1; }

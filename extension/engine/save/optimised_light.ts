@@ -69,6 +69,8 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
   const whole = now.functions.reduce((sum, { body, end }) => sum + end - body, 0);
   if (whole > SMALL_TEXT && length > LARGEST_PART * whole)
     return { reason: `${present.size} functions belong to what was edited` };
+  // Of constants the compiler knows the same everywhere; many are of templates.
+  const writable = variables.flatMap(({ qualified, isConst }) => (isConst ? [] : [qualified]));
   const folded = foldedVariable(object, variables, now.text, edited, now.functions);
   if (folded !== undefined) return { reason: `the unit may count on what ${folded} is` };
   return {
@@ -76,7 +78,7 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
     kept,
     present,
     others,
-    variables: [...new Set(variables.map(({ qualified }) => qualified))],
+    variables: [...new Set(writable)],
   };
 }
 

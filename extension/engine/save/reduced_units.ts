@@ -1,7 +1,8 @@
 // Reduced units: the text of a unit without the bodies that nobody needs, compiled for first light, and whether code may be
 // taken from that. Remembers the last ones, because the same text comes twice: before the save, and with it.
 import { dirname } from 'node:path';
-import type { EngineContext } from '../context';
+import { CompileError } from '../compile/run_compiler';
+import type { CompiledUnit, EngineContext } from '../context';
 import type { Baseline } from '../fast/baselines';
 import type { ScannedText } from '../fast/edit';
 import { preambleEnd } from '../fast/preamble';
@@ -119,14 +120,20 @@ export async function compileReduced(
     [...(others ?? [])].sort(),
     variables,
   ]);
-  const compiled = known.of(baseline, key);
-  if (compiled) return compiled;
+  const last = known.of(baseline, key);
+  if (last) return last;
   const reduced = reduceUnit(baseline, scanned, present, variables);
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
-  const unit = readUnit(
-    await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead }),
-  );
+  let compiled: CompiledUnit;
+  try {
+    compiled = await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead });
+  } catch (thrown) {
+    // The whole text says whether it is at fault.
+    if (thrown instanceof CompileError) return { reason: `a part of it does not compile: ${thrown.message}` };
+    throw thrown;
+  }
+  const unit = readUnit(compiled);
   const written = new WrittenCode(unit.object, scanned);
   const code = new EditedCode(written, kept, others);
   const named = new EditedCode(written, edited);
