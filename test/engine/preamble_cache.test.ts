@@ -16,11 +16,15 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cli } from '../support/paths';
 import { Ahead, facts, prepared } from '../support/preambles';
 import { inSession, type Session, Unit } from '../support/session';
 import { until } from '../support/until';
+
+/** What clang leaves for its developers when it crashes. */
+const crashReports = () => readdirSync(tmpdir()).filter((name) => /^unit-[0-9a-f]{6}\.(cpp|sh)$/.test(name));
 
 const isTrue = (answer: boolean): boolean => answer;
 
@@ -101,7 +105,10 @@ describe('the directory of preambles', () => {
           const old = `${before.dev}:${before.ino}:${before.size}:${before.mtimeMs}`;
           writeFileSync(known, readFileSync(known, 'utf8').replace(old, stamp));
           assert.ok(ahead.isReady());
+          const reports = crashReports();
           assert.deepEqual(facts(await ahead.compile()), plain);
+          // clang crashes of it.
+          assert.deepEqual(crashReports(), reports);
         }),
       );
 

@@ -69,7 +69,7 @@ export function createCompiler(
     const argv = isAhead ? [...IDLE, ...command] : command;
     const start = performance.now();
     busy.add(dirname(object));
-    const { status, output, isLate } = await run(argv, entry, limits, signal).finally(() =>
+    const { status, output, isLate } = await run(argv, entry, limits, signal, dirname(object)).finally(() =>
       busy.delete(dirname(object)),
     );
     const milliseconds = performance.now() - start;

@@ -41,15 +41,18 @@ export const IDLE = ['nice', '-n', '19'] as const;
 
 /** Runs a command of an entry, in a process group of its own so that an abort ends the compiler proper too, not
  * only its driver. Messages are in English: they are parsed. Ends whatever the compiler does.
+ * @param scratch directory for the compiler's own temporary files: what a stopped or crashed one leaves goes with it
  * Throws CompileError compiler-not-found, or the signal's reason. */
 export function run(
   argv: readonly string[],
   entry: CompileEntry,
   limits: CompilerLimits,
   signal: AbortSignal | undefined,
+  scratch?: string,
 ): Promise<Ended> {
   const [program = '', ...parameters] = argv;
   const environment: NodeJS.ProcessEnv = { ...process.env, LC_ALL: 'C.UTF-8' };
+  if (scratch !== undefined) environment['TMPDIR'] = scratch;
   // Both make gcc write a dependency file of the build.
   delete environment['DEPENDENCIES_OUTPUT'];
   delete environment['SUNPRO_DEPENDENCIES'];
