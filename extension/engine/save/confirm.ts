@@ -1,5 +1,5 @@
-// What becomes of first light when the whole unit was compiled and compared: confirmed, replaced, corrected, or taken back. Last
-// step of a save that took it.
+// What becomes of first light when the whole unit was compiled and compared: confirmed, replaced, corrected, or taken
+// back. Last step of a save that took it.
 import type { LiveTarget, RuntimeClient } from '../context';
 import { HotPatchError, toProblem } from '../model/errors';
 import type {
@@ -20,7 +20,7 @@ export async function concludeFirstLight(
   light: FirstLight,
   exact: PatchResult,
 ): Promise<PatchResult> {
-  const { result: first, live } = light;
+  const { result: first, delivered, standsIn, live } = light;
   const times = { live, exact: exact.timings['total'] ?? 0 };
   switch (exact.outcome) {
     case 'unchanged':
@@ -28,12 +28,13 @@ export async function concludeFirstLight(
         ...exact,
         outcome: first.outcome,
         processes: first.processes,
-        changed: first.changed,
+        changed: [...delivered],
         firstLight: { outcome: 'confirmed', ...times },
       };
     case 'patched':
     case 'reverted': {
-      const beyond = exact.changed.filter(({ symbol }) => !light.standIns?.has(wholeOf(symbol)));
+      const known = new Set(standsIn ? delivered.map(({ symbol }) => wholeOf(symbol)) : []);
+      const beyond = exact.changed.filter(({ symbol }) => !known.has(wholeOf(symbol)));
       const report: FirstLightReport =
         beyond.length > 0
           ? { outcome: 'corrected', ...times, corrected: beyond.map(({ name }) => name) }
@@ -41,10 +42,10 @@ export async function concludeFirstLight(
       const all = {
         ...exact,
         processes: mergedProcesses(first.processes, exact.processes),
-        changed: mergedChanges(first.changed, exact.changed),
+        changed: mergedChanges(delivered, exact.changed),
         firstLight: report,
       };
-      return light.standIns ? sinceBefore(save, all, light) : all;
+      return standsIn ? sinceBefore(save, all, light) : all;
     }
     case 'refused':
     case 'failed': {

@@ -8,10 +8,9 @@ import type { Baselines } from '../fast/baselines';
 import { declarationOf } from '../fast/edit';
 import { isInitialiser } from '../compare/start_code';
 import { HotPatchError } from '../model/errors';
-import type { PatchResult, Problem } from '../model/result';
+import type { ChangedFunction, PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
-import { wholeOf } from './edited_code';
 import type { Edit, EditedUnit } from './edited_units';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { companionsOf } from './marks';
@@ -29,8 +28,10 @@ import type { FreshUnit, ModulePlan, PatchFile } from './unit';
 /** What was delivered. */
 export interface FirstLight {
   result: PatchResult;
-  /** Of optimised code that stands in for that of the whole unit: symbols of all that was delivered. */
-  standIns?: ReadonlySet<string>;
+  /** All that it changed, functions that only came along with the edited ones among them. */
+  delivered: readonly ChangedFunction[];
+  /** Optimised code of a part of the unit, which stands in for that of the whole. */
+  standsIn: boolean;
   /** Versions of all patched functions before, by pid and address. */
   before: ReadonlyMap<number, ReadonlyMap<string, number>>;
   /** Milliseconds from the begin of the save. */
@@ -211,11 +212,10 @@ export async function takeFirstLight(
     const live = save.total()['total']!;
     const result = await inner.finish(isAnythingNew(patches), plans);
     const changed = result.changed.filter(({ symbol }) => !planned.companions.has(symbol));
-    const isOfPart = !isWhole && edit.units.some(({ baseline }) => isOptimised(baseline));
+    const standsIn = !isWhole && edit.units.some(({ baseline }) => isOptimised(baseline));
     return {
       result: { ...result, changed, warnings: [], diagnostics: [], timings: { total: live } },
-      ...{ before, live },
-      ...(isOfPart && { standIns: new Set(result.changed.map(({ symbol }) => wholeOf(symbol))) }),
+      ...{ delivered: result.changed, standsIn, before, live },
     };
   } catch (thrown) {
     save.request.signal?.throwIfAborted();
