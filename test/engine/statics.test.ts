@@ -149,6 +149,28 @@ long value(long n) { return counted(n) * 10; }
     });
   }
 
+describe('a table of strings beside a table of numbers that has its name', () => {
+  // Numbers that are offsets of zero bytes in the file: as pointers into the program they would be empty strings.
+  const source = `static const char *word(long n) { static const char *const t[] = {"", "gamma ray", ""}; return t[n % 3]; }
+static long number(long n) { static const long t[] = {10, 11, 12}; return t[n % 3]; }
+long value(long n) { return word(n)[0] * 1000 + number(n); }
+`;
+  for (const compiler of ['gcc', 'clang'])
+    for (const linkFlags of [[], ['-Wl,-z,pack-relative-relocs'], ['-no-pie']])
+      it(
+        `is not taken for it (${[compiler, ...linkFlags].join(' ')})`,
+        inSession(async (session) => {
+          const flags = ['-O0', '-g', ...(linkFlags[0] === '-no-pie' ? ['-fno-pie'] : [])];
+          const unit = await Unit.start(session, source, { language: 'c', compiler, flags, linkFlags });
+          assert.equal(await unit.value(1), 103011);
+          await unit.editAndPatch('"gamma ray"', '""');
+          assert.equal(await unit.value(1), 11);
+          await unit.editAndPatch('{"", "", ""}', '{"", "gamma ray", ""}', 'reverted');
+          assert.equal(await unit.value(1), 103011);
+        }),
+      );
+});
+
 describe('the initialiser of a static of a function', () => {
   const source = `static long scaled(long n) { return n * 3; }
 struct Pair { long a, b; Pair(long n) : a(n + 3), b(n + 4) {} };

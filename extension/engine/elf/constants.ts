@@ -10,6 +10,8 @@ export const SHT_PROGBITS = 1;
 export const SHT_SYMTAB = 2;
 export const SHT_STRTAB = 3;
 export const SHT_RELA = 4;
+/** Relative relocations in packed form (gABI 4.3, "Relative Relocation Table"). */
+export const SHT_RELR = 19;
 export const SHT_DYNAMIC = 6;
 export const SHT_NOTE = 7;
 export const SHT_NOBITS = 8;

@@ -6,6 +6,8 @@ import type { Architecture, DynamicKind } from '../arch/architecture';
 import { architectureOf } from '../arch/choose';
 import * as abi from '../elf/constants';
 import type { ElfFile, ElfSymbol, Section } from '../elf/file';
+import { number64, signed64 } from '../elf/integers';
+import { packedRelocations } from '../elf/packed_relocations';
 import { type ImportedSymbol, readImports } from '../elf/symbol_versions';
 import { readFixes, type WrittenFix } from '../patch_format/note';
 import { HotPatchError } from '../model/errors';
@@ -189,11 +191,9 @@ export class Image {
         return { address: relocation.addend + this.bias };
       return undefined;
     }
+    // Nothing moves it with the image.
     const raw = this.bytes(address, 8);
-    if (!raw) return undefined;
-    const value = raw.readUInt32LE(0) + raw.readUInt32LE(4) * 0x1_0000_0000;
-    // DT_RELR relocations keep the addend in place: any pointer of a position-independent image is relative.
-    return { address: value === 0 ? 0 : value + this.bias };
+    return raw && { address: number64(raw, 0) };
   }
 
   /** Imported name that a stub of the procedure linkage table at this address jumps to. */
@@ -230,6 +230,10 @@ export class Image {
     if (this.dynamic) return this.dynamic;
     const dynamic = new Map<number, DynamicRelocation>();
     const names = this.elf.symbols(abi.SHT_DYNSYM);
+    for (const address of packedRelocations(this.elf)) {
+      const addend = this.bytes(address + this.bias, 8);
+      if (addend) dynamic.set(address, { kind: 'relative', name: '', addend: signed64(addend, 0) });
+    }
     for (const section of this.elf.sections) {
       if (section.type !== abi.SHT_RELA || !(section.flags & abi.SHF_ALLOC)) continue;
       for (const relocation of this.elf.relocations(section))
