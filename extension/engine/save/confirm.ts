@@ -42,7 +42,11 @@ export async function concludeFirstLight(
       const all = {
         ...exact,
         processes: mergedProcesses(first.processes, exact.processes),
-        changed: mergedChanges(delivered, exact.changed),
+        // What is new and nobody's edit was only for first light; the whole unit says what else is.
+        changed: mergedChanges(
+          delivered.filter((change) => change.kind !== 'new' || first.changed.includes(change)),
+          exact.changed,
+        ),
         firstLight: report,
       };
       return standsIn ? sinceBefore(save, all, light) : all;
