@@ -125,6 +125,8 @@ async function runVersions(
     const next = versions[version]!;
     const edited = Object.keys(next).filter((name) => next[name] !== texts[name]);
     texts = next;
+    // Edits may cancel out: there is nothing to save.
+    if (edited.length === 0) continue;
     const [file] = edited;
     // Every other one was typed slowly.
     const ahead =
