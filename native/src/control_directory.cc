@@ -311,11 +311,7 @@ bool create_control_directory(Failure &failure) {
               name, errno);
 }
 
-bool has_changed_user() {
-  uid_t real = 0, effective = 0, saved = 0;
-  getresuid(&real, &effective, &saved);
-  return effective != named_for && real == effective && saved == effective;
-}
+bool has_changed_user() { return is_for_good_another_user_than(named_for); }
 
 const char *passed_over_directory() { return passed_over; }
 

@@ -154,6 +154,12 @@ private:
 
 } // namespace
 
+bool is_for_good_another_user_than(uid_t user) {
+  uid_t real = user, effective = user, saved = user;
+  getresuid(&real, &effective, &saved);
+  return effective != user && real == effective && saved == effective;
+}
+
 bool is_privileged() {
   uid_t user[3];
   gid_t group[3];
