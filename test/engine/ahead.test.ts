@@ -322,6 +322,53 @@ long value(long n) { return scaled(n, 3) + step(n); }
       );
     }),
   );
+
+  it(
+    'is live in two processes while the save before it is not confirmed, and both end in what was saved last',
+    inEditor(kind, async (editor) => {
+      const other = await editor.again();
+      const pids = [editor.live.pid, other.pid];
+      const file = editor.path('unit.c');
+      await editor.world.engine.check([file], { kind: 'pid', pids });
+      const hold = editor.path('hold');
+      const values = async () => [await editor.value(1), parseInt(await other.observe('value', [1]))];
+      /** @param whenLive while the compiler of the whole unit is held up */
+      const save = async (text: string, whenLive?: () => Promise<void>, signal?: AbortSignal) => {
+        writeFileSync(file, text);
+        if (whenLive) writeFileSync(hold, '');
+        let seen: Promise<void> | undefined;
+        const result = await editor.world.engine.patch({
+          files: [file],
+          target: { kind: 'pid', pids },
+          firstLight: true,
+          ...(signal && { signal }),
+          onProgress: ({ live }) => {
+            if (live && whenLive) seen ??= whenLive().finally(() => rmSync(hold));
+          },
+        });
+        await seen;
+        return result;
+      };
+      const overtaken = new AbortController();
+      const first = await save(
+        text.replace('return scaled(n, 3) + scaled', 'return 7 + scaled(n, 3) + scaled'),
+        async () => {
+          assert.deepEqual(await values(), [22, 22]);
+          overtaken.abort();
+        },
+        overtaken.signal,
+      ).catch(() => undefined);
+      assert.notEqual(first?.firstLight?.outcome, 'confirmed');
+      // Another function, and the first one as it was.
+      const edited = text.replace('return scaled(n, 3) + step', 'return scaled(n + 1, 3) + step');
+      const second = await save(edited, async () => assert.deepEqual(await values(), [18, 18]));
+      assert.equal(second.outcome, 'patched', JSON.stringify(second));
+      assert.deepEqual(await values(), [18, 18]);
+      const back = await save(text);
+      assert.equal(back.outcome, 'reverted', JSON.stringify(back));
+      assert.deepEqual(await values(), [15, 15]);
+    }),
+  );
 });
 
 describe('a part of an optimised unit that was compiled before a header changed', () => {
