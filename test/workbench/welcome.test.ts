@@ -53,6 +53,15 @@ describe('the Hot Patch view, before there is anything to show', () => {
     await shows(workbench.welcome('No process of this workspace is running'));
     await isGone(workbench.lens('⚡ Hot Patch'));
   });
+
+  it('comes with lenses also in a file that was left at once', async () => {
+    const { workbench, session } = world;
+    await workbench.command('View: Close All Editors');
+    const program = await session.start();
+    await workbench.status(`program (${program.pid})`);
+    await workbench.openFileAndLeave('main.c');
+    await shows(workbench.lens('⚡ Hot Patch'));
+  });
 });
 
 describe('the Hot Patch view in a folder that is not trusted', () => {

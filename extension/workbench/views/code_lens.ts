@@ -19,8 +19,13 @@ const LENS_PARTS = [
   'ahead',
 ] as const;
 
-/** An editor that loses the focus forgets what it was told; it is told again then. */
+/** An editor that loses the focus within 250 ms of what it was told forgets it, also that it was opened: it is told
+ * again, each time after twice as long. One that shows no lenses (`editor.codeLens`, a comparison) never asks: it is told
+ * nothing more until something changes. */
 const FORGOTTEN_MS = 2000;
+const GIVEN_UP_MS = 60_000;
+
+const NO_LENSES = JSON.stringify([]);
 
 class ContentLens extends vscode.CodeLens {
   constructor(readonly content: Lens) {
@@ -40,13 +45,14 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
   const isStale = (document: vscode.TextDocument): boolean => {
     const last = given.get(document);
     const functions = isWanted(document) ? documents.latest(document) : [];
-    // VS Code asks by itself for the first time. What was not parsed yet is not known to be the same.
+    // What was not parsed yet is not known to be the same.
     return (
-      last !== undefined &&
-      (!functions || last !== JSON.stringify(lensesOf(store.state, document.uri.fsPath, functions)))
+      !functions ||
+      (last ?? NO_LENSES) !== JSON.stringify(lensesOf(store.state, document.uri.fsPath, functions))
     );
   };
-  const announce = (): void => {
+  /** @param wait milliseconds until those that have not asked are told again */
+  const announce = (wait = FORGOTTEN_MS): void => {
     const stale = vscode.window.visibleTextEditors
       .map(({ document }) => document)
       .filter((document) => !announced.has(document) && isStale(document));
@@ -54,8 +60,8 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
     for (const document of stale) {
       const again = setTimeout(() => {
         announced.delete(document);
-        announce();
-      }, FORGOTTEN_MS);
+        if (wait < GIVEN_UP_MS) announce(2 * wait);
+      }, wait);
       announced.set(document, again);
     }
     changed.fire();

@@ -8,6 +8,9 @@ import { CodeServer, type CodeServerOptions } from './code_server';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
 const PATIENCE_MS = 60_000;
+/** How long the effect of a key is waited for before it is pressed again, where pressing it twice does no harm: one that is
+ * pressed while the workbench still starts is lost. They add up to the patience. */
+const KEY_WAITS_MS = [1500, 3500, 10_000, 15_000, 30_000];
 export const ARGUMENTS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
@@ -90,16 +93,36 @@ export class Workbench {
   }
 
   async openFile(name: string): Promise<void> {
-    await this.quickInput('Control+P', name);
+    // The list of a window that has just been opened may stay empty: it was asked for before files could be looked for.
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: name });
+    await this.untilSeen(() => this.quickInput('Control+P', name), row, KEY_WAITS_MS);
     await this.pick(name);
     await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
     await this.page.locator('.editor-instance .view-line').first().waitFor();
   }
 
+  /** Opens a file that loses the focus as soon as it is drawn, as when a person clicks elsewhere at once. */
+  async openFileAndLeave(name: string): Promise<void> {
+    await this.page.evaluate(`new MutationObserver((changes, observer) => {
+      const line = document.querySelector('.editor-instance .view-line');
+      if (!line || !document.querySelector('.tab.active[data-resource-name="${name}"]')) return;
+      document.activeElement.blur();
+      observer.disconnect();
+    }).observe(document.body, { childList: true, subtree: true })`);
+    await this.openFile(name);
+  }
+
   /** Opens the quick input and types. A key that is pressed while the workbench is still starting is lost. */
   private async quickInput(key: string, text: string): Promise<void> {
     const input = this.page.locator('.quick-input-widget input').first();
-    await this.untilSeen(() => this.page.keyboard.press(key), input);
+    let isAgain = await input.isVisible();
+    const press = async () => {
+      // Closed first, should it be opening after all: Ctrl+P in an open list chooses from it.
+      if (isAgain) await this.page.keyboard.press('Escape');
+      isAgain = true;
+      await this.page.keyboard.press(key);
+    };
+    await this.untilSeen(press, input, KEY_WAITS_MS);
     await input.fill(text);
   }
 
@@ -108,15 +131,19 @@ export class Workbench {
     await this.untilSeen(() => this.lens(text).first().click(), effect);
   }
 
-  /** Acts as a person would: once more when nothing comes of it. */
-  private async untilSeen(act: () => Promise<void>, effect: Locator): Promise<void> {
-    const attempts = 6;
-    for (let attempt = 1; ; attempt++) {
+  /** Acts as a person would: once more when nothing comes of it.
+   * @param waits milliseconds for which the effect is waited for, by attempt */
+  private async untilSeen(
+    act: () => Promise<void>,
+    effect: Locator,
+    waits: readonly number[] = Array<number>(6).fill(PATIENCE_MS / 6),
+  ): Promise<void> {
+    for (const [attempt, timeout] of waits.entries()) {
       await act();
       try {
-        return await effect.first().waitFor({ timeout: PATIENCE_MS / attempts });
+        return await effect.first().waitFor({ timeout });
       } catch (error) {
-        if (attempt === attempts) throw error;
+        if (attempt === waits.length - 1) throw error;
       }
     }
   }
@@ -168,7 +195,7 @@ export class Workbench {
     await this.page.keyboard.press('Control+Home');
     const widget = this.page.locator('.find-widget.visible');
     const find = widget.locator('textarea[aria-label="Find"]');
-    await this.untilSeen(() => this.page.keyboard.press('Control+F'), find);
+    await this.untilSeen(() => this.page.keyboard.press('Control+F'), find, KEY_WAITS_MS);
     // So that the count is of this text, not of the one before.
     await find.fill('');
     await widget.locator('.matchesCount', { hasText: 'No results' }).waitFor();
@@ -221,10 +248,14 @@ export class Workbench {
   async statusTooltip(text: string | RegExp): Promise<Locator> {
     const hover = this.page.locator('.monaco-hover', { hasText: text });
     // A status bar item that is drawn anew under the mouse shows no hover until the mouse comes again.
-    await this.untilSeen(async () => {
-      await this.page.mouse.move(0, 0);
-      await this.page.locator(STATUS).hover();
-    }, hover);
+    await this.untilSeen(
+      async () => {
+        await this.page.mouse.move(0, 0);
+        await this.page.locator(STATUS).hover();
+      },
+      hover,
+      KEY_WAITS_MS,
+    );
     return hover;
   }
 
