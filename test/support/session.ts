@@ -183,8 +183,18 @@ export class Session {
     return status(args, this.options);
   }
 
+  /** How many programs were started, for `stopProgramsFrom`. */
+  get programCount(): number {
+    return this.programs.length;
+  }
+
+  /** Stops the programs that were started when there were this many, and later. */
+  async stopProgramsFrom(count: number): Promise<void> {
+    await Promise.all(this.programs.slice(count).map((program) => program.stop()));
+  }
+
   async dispose(): Promise<void> {
-    await Promise.all(this.programs.map((program) => program.stop()));
+    await this.stopProgramsFrom(0);
     removeTemporaryDirectory(this.directory);
   }
 }

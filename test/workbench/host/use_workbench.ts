@@ -35,9 +35,14 @@ export function useWorkbench(
       ...options,
     });
   });
-  beforeEach(function () {
+  let begun: { title: string; programs: number } | undefined;
+  beforeEach(async function () {
     // Each wait has a patience of its own; a test has several.
     this.currentTest!.timeout(300_000);
+    const title = this.currentTest!.fullTitle();
+    // A second try begins as the first did: without the processes that the first one started.
+    if (begun?.title === title) await session!.stopProgramsFrom(begun.programs);
+    begun = { title, programs: session!.programCount };
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
