@@ -29,6 +29,7 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
                                   only files under the current directory, or the client's roots, are patched
 
   -p, --build-directory DIR       where compile_commands.json is; may be repeated
+      --debug-directory DIR       where debug files of stripped programs are, besides /usr/lib/debug; may be repeated
       --json                      one JSON document on standard output
       --verbose                   what is done, on standard error
       --help, --version
@@ -43,6 +44,7 @@ interface Common {
   json: boolean;
   verbose: boolean;
   buildDirectories: string[];
+  debugDirectories: string[];
 }
 
 export type Command = Common &
@@ -76,20 +78,22 @@ export type Command = Common &
     | { name: 'mcp' }
   );
 
+const PLACES = ['build-directory', 'debug-directory'];
+
 /** Options that each command takes besides --json, --verbose, --help. */
 const OPTIONS: Record<string, readonly string[]> = {
   ps: ['all'],
   attach: ['all'],
   detach: ['all'],
-  patch: ['function', 'pid', 'all', 'build-directory', 'dry-run', 'attach'],
-  watch: ['pid', 'all', 'build-directory', 'attach', 'exact'],
-  deoptimize: ['pid', 'all', 'build-directory', 'attach'],
-  optimize: ['pid', 'all', 'build-directory'],
-  check: ['pid', 'all', 'build-directory'],
+  patch: ['function', 'pid', 'all', ...PLACES, 'dry-run', 'attach'],
+  watch: ['pid', 'all', ...PLACES, 'attach', 'exact'],
+  deoptimize: ['pid', 'all', ...PLACES, 'attach'],
+  optimize: ['pid', 'all', ...PLACES],
+  check: ['pid', 'all', ...PLACES],
   status: ['pid'],
   revert: ['pid', 'all', 'to'],
   load: [],
-  mcp: ['build-directory'],
+  mcp: PLACES,
 };
 
 const positiveInteger = (text: string, what: string): number => {
@@ -103,7 +107,7 @@ export function parseCommand(words: readonly string[]): Command {
   // The program's own options follow, so nothing behind `run` is ours.
   if (name === 'run') {
     const program = rest[0] === '--' ? rest.slice(1) : rest;
-    const none = { json: false, verbose: false, buildDirectories: [] };
+    const none = { json: false, verbose: false, buildDirectories: [], debugDirectories: [] };
     if (rest[0] === '--help') return { name: 'help', ...none };
     if (program.length === 0 || rest[0]?.startsWith('-') !== (rest[0] === '--'))
       throw new UsageError('run needs a program: hot-patch run -- PROGRAM [ARGUMENT...]');
@@ -114,6 +118,7 @@ export function parseCommand(words: readonly string[]): Command {
     json: values.json ?? false,
     verbose: values.verbose ?? false,
     buildDirectories: values['build-directory'] ?? [],
+    debugDirectories: values['debug-directory'] ?? [],
   };
   if (values.version) return { name: 'version', ...common };
   if (values.help || words.length === 0 || positionals[0] === 'help') return { name: 'help', ...common };
@@ -204,6 +209,7 @@ function parse(words: readonly string[]) {
         all: { type: 'boolean' },
         attach: { type: 'boolean' },
         'build-directory': { type: 'string', short: 'p', multiple: true },
+        'debug-directory': { type: 'string', multiple: true },
         'dry-run': { type: 'boolean' },
         exact: { type: 'boolean' },
         function: { type: 'string' },

@@ -296,6 +296,7 @@ async function main(words: string[]): Promise<number> {
   if (command.name !== 'run') endWhenNobodyReads();
   const options: EngineOptions = {
     buildDirectories: command.buildDirectories.map((directory) => resolve(directory)),
+    debugDirectories: command.debugDirectories.map((directory) => resolve(directory)),
     log: (level, message) => {
       if (verbose || level === 'warn' || level === 'error') err(`hot-patch: ${message}\n`);
     },

@@ -25,7 +25,7 @@ export async function listedProcesses(
       runtime !== undefined ||
       asleep !== undefined ||
       // Node.js itself has debug information in some distributions.
-      (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid)),
+      (state === 'no-runtime' && exe !== process.execPath && hasDebugInformation(pid, exe)),
   );
   const unprepared = processes.filter(({ state }) => state === 'no-runtime').map(({ pid }) => pid);
   const seen = new Map((await engine.attachability(unprepared)).map((found) => [found.pid, found]));

@@ -3,8 +3,9 @@
 import type { EngineContext, Mapping } from './context';
 import { callerOf, type Caller, type Registers } from './dwarf/call_frames';
 import { placeOfCode, type CodePlace } from './dwarf/line_at';
-import { ElfFile, type OpenElfFile } from './elf/file';
+import { ElfFile } from './elf/file';
 import { number64 } from './elf/integers';
+import { debugFilesOf, isStripped, joinDebugFile } from './elf/separate_debug';
 import { look } from './host';
 import type { CrashFrame, ProcessStatus } from './model/result';
 import { isPatchFile } from './process/maps';
@@ -31,20 +32,32 @@ export interface CodeModule {
 }
 
 /** Modules and patches whose files are still what was mapped.
- * @param log a module that cannot be read is a line in the log: its frames have no names */
+ * @param log a module that cannot be read is a line in the log: its frames have no names
+ * @param debugDirectories where debug files are, besides the system's own */
 export function openModules(
   mappings: readonly Mapping[],
   log: (message: string) => void,
+  debugDirectories: readonly string[],
 ): { all: readonly CodeModule[]; close(): void } {
-  const open: OpenElfFile[] = [];
+  const open: { close(): void }[] = [];
+  const withDebugFile = (elf: ElfFile, path: string): ElfFile => {
+    const joined = joinDebugFile(
+      elf,
+      debugFilesOf(elf, path, [''], debugDirectories).map((file) => file.path),
+    );
+    if ('problem' in joined) return elf;
+    open.push(joined.debug);
+    return joined.elf;
+  };
   const patches = mappings
     .filter(({ path, executable }) => executable && isPatchFile(path))
     .map((mapping) => ({ path: mapping.path, inode: mapping.inode, first: mapping, last: mapping }));
   const all = [...mappedFiles(mappings), ...patches].flatMap(({ path, inode, first, last }): CodeModule[] => {
     try {
       if (look(path)?.ino !== inode) return [];
-      const elf = ElfFile.open(path);
-      open.push(elf);
+      const own = ElfFile.open(path);
+      open.push(own);
+      const elf = isStripped(own) ? withDebugFile(own, path) : own;
       const place = isPatchFile(path)
         ? { bias: 0, start: first.start, end: last.end }
         : placement(elf, first);
@@ -123,6 +136,8 @@ function moduleAt(modules: readonly CodeModule[], address: number): CodeModule |
 
 export interface FrameContext {
   readonly status: ProcessStatus | undefined;
+  /** Where debug files are, besides the system's own. */
+  readonly debugDirectories: readonly string[];
   readonly demangle: EngineContext['demangle'];
   readonly log: (message: string) => void;
 }
@@ -131,7 +146,7 @@ export interface FrameContext {
 export async function describeFrames(
   frames: readonly Frame[],
   modules: readonly CodeModule[],
-  { status, demangle, log }: FrameContext,
+  { status, demangle, log }: Omit<FrameContext, 'debugDirectories'>,
 ): Promise<CrashFrame[]> {
   const described = frames.map((frame) => describe(frame, modules, status, log));
   const names = await demangle(described.map(({ symbol }) => symbol ?? ''));

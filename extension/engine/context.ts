@@ -134,14 +134,17 @@ export interface LiveModule {
   end: number;
   /** Hexadecimal; undefined when the module has none. */
   buildId: string | undefined;
-  /** The file that is mapped (not what lies at its path by now). Shared between calls: do not close. */
+  /** The file that is mapped (not what lies at its path by now), with what a debug file has of it. Shared between calls: do
+   * not close. */
   elf: ElfFile;
-  /** Same file, same key: device, inode, mtime and build id. For caches of what was derived from `elf`. */
+  /** Same file, same key: device, inode, mtime, build id and debug file. For caches of what was derived from `elf`. */
   key: string;
   /** When the mapped file was last modified, which is when it was linked; Unix milliseconds. */
   modified: number;
   /** The file at `path` is not the one that is mapped. */
   rebuilt: boolean;
+  /** Why a debug file (elf/separate_debug.ts) that is there was not taken. */
+  debugFileProblem?: string;
 }
 
 /** A translation unit of a live module that a save concerns. */

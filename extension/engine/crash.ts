@@ -12,11 +12,13 @@ import { parseStatus } from './process/status';
 /** Bytes of a status, as the client of the runtime reads it. */
 const LARGEST_STATUS = 64 * 1024 * 1024;
 
-/** @param log a module that cannot be read is a line in the log: its frames have no names */
+/** @param log a module that cannot be read is a line in the log: its frames have no names
+ * @param debugDirectories where debug files are, besides the system's own */
 export async function readCrash(
   { pid, startTime, exe, runtime }: Pick<PatchableProcess, 'pid' | 'startTime' | 'exe' | 'runtime'>,
   demangle: EngineContext['demangle'],
   log: (message: string) => void,
+  debugDirectories: readonly string[],
 ): Promise<CrashReport | undefined> {
   const uid = process.getuid!();
   const directory = runtime?.controlDirectory ?? crashDirectory(pid, uid, baseDirectories(uid, []));
@@ -24,7 +26,7 @@ export async function readCrash(
   if (directory === undefined || crash?.startTime !== startTime) return undefined;
   const statusText = readTextIfThere(join(directory, 'status.json'), LARGEST_STATUS);
   const status = statusText === undefined ? undefined : parseStatus(statusText, exe);
-  const modules = openModules(crash.mappings, log);
+  const modules = openModules(crash.mappings, log, debugDirectories);
   try {
     const frames = backtrace(crash.registers, crash.stack, modules.all);
     return {

@@ -54,11 +54,13 @@ const KEPT_PATCHES = 512;
 export function createEngine(options: EngineOptions = {}): Engine {
   const caches = new Caches();
   const log = options.log ?? (() => undefined);
+  const warn = (message: string): void => log('warn', message);
+  const debugDirectories = options.debugDirectories ?? [];
   const temporaryDirectory = createTemporaryDirectory(options.temporaryDirectory ?? tmpdir());
   const removeTemporaries = (): void => void remove(temporaryDirectory);
   // Nothing is left behind either when the process ends without dispose.
   process.once('exit', removeTemporaries);
-  const databases = createCompileDatabases(options, (message) => log('warn', message));
+  const databases = createCompileDatabases(options, warn);
   const preambles = createPreambles(
     {
       directory: options.preambleDirectory ?? defaultPreambleDirectory(),
@@ -68,7 +70,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     COMPILER_LIMITS,
   );
   const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
-  const modules = createModuleCache(caches);
+  const modules = createModuleCache(caches, debugDirectories);
   const baselines = new Baselines();
   const known = { baselines, compiled: new CompiledUnits() };
   const demangle = createDemangler(caches, log);
@@ -83,7 +85,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     list,
     modules,
     createUnitFinder(databases.entriesNear, createIncludeSearch(readSource)),
-    (message) => log('warn', message),
+    warn,
   );
   const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
   const changedSources = createChangedSources(modules.modules, options.roots ?? []);
@@ -251,9 +253,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
     threads: async (pid) => {
       const process = await processWith(pid);
       const status = process.runtime && (await runtime(process).readStatus());
-      return readThreads(process, { status, demangle, log: (message) => log('warn', message) });
+      return readThreads(process, { status, debugDirectories, demangle, log: warn });
     },
-    crash: (process) => readCrash(process, demangle, (message) => log('warn', message)),
+    crash: (process) => readCrash(process, demangle, warn, debugDirectories),
     runEnvironment: (base, program) => runEnvironment(base, program, runtimeDirectory),
     dispose: async () => {
       ahead.stop();

@@ -20,6 +20,8 @@ export interface EngineOptions {
   buildDirectories?: string[];
   /** Workspace folders; compile databases are looked for from a file upwards, but not above these. */
   roots?: string[];
+  /** Where debug files of programs are (as GDB's debug-file-directory), besides /usr/lib/debug; absolute. */
+  debugDirectories?: string[];
   /** Directory with libhot_fix.so (dist/native/lib beside the bundle by default). */
   runtimeDirectory?: string;
   /** Directory for objects and other temporary files; created and removed by the engine. */

@@ -15,7 +15,7 @@ export async function readThreads(
   context: FrameContext,
 ): Promise<ThreadReport[]> {
   const { mappings } = await readAddressSpace(pid);
-  const modules = openModules(mappings, context.log);
+  const modules = openModules(mappings, context.log, context.debugDirectories);
   try {
     const threads: ThreadReport[] = [];
     for (const tid of namesIn(`/proc/${pid}/task`).map(Number)) {

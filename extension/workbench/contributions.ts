@@ -80,6 +80,7 @@ export const Setting = {
   bringOver: 'hotPatch.bringOver',
   checkOnOpen: 'hotPatch.checkOnOpen',
   buildDirectory: 'hotPatch.buildDirectory',
+  debugDirectories: 'hotPatch.debugDirectories',
   runtimeDirectory: 'hotPatch.runtimeDirectory',
   codeLens: 'hotPatch.codeLens',
   decorations: 'hotPatch.decorations',
@@ -100,6 +101,7 @@ export interface SettingValues {
   [Setting.bringOver]: 'ask' | 'always' | 'never';
   [Setting.checkOnOpen]: boolean;
   [Setting.buildDirectory]: string;
+  [Setting.debugDirectories]: readonly string[];
   [Setting.runtimeDirectory]: string;
   [Setting.codeLens]: boolean;
   [Setting.decorations]: boolean;

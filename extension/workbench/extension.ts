@@ -225,9 +225,12 @@ function startSession(
     ...[edited, databases, documents, launches, processes, files, saves, ...(versions ? [versions] : [])],
     databases.onDidChange(lookForDatabases),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      const isConcerned = [Setting.runtimeDirectory, Setting.preambleCache, Setting.terminals].some((name) =>
-        event.affectsConfiguration(name),
-      );
+      const isConcerned = [
+        Setting.runtimeDirectory,
+        Setting.debugDirectories,
+        Setting.preambleCache,
+        Setting.terminals,
+      ].some((name) => event.affectsConfiguration(name));
       if (isConcerned) lookForDatabases();
     }),
     compileAhead(current, store, (message) => log.debug(message)),
@@ -273,6 +276,7 @@ function engineOptions(
     buildDirectories: [...buildDirectories],
     roots: workspaceFolders(),
     runtimeDirectory: setting(Setting.runtimeDirectory) || fittingRuntime,
+    debugDirectories: [...setting(Setting.debugDirectories)],
     preambleLimit: setting(Setting.preambleCache) * 2 ** 20,
   };
 }

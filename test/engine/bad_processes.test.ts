@@ -10,7 +10,6 @@ import { createEngine } from '../../extension/engine/create_engine';
 import type { Target } from '../../extension/engine/engine';
 import { readProcess } from '../../extension/engine/host';
 import { controlDirectory } from '../support/memory';
-import { samples } from '../support/paths';
 import { inSession, type Session, Unit } from '../support/session';
 
 const source = `long value(long n) { return n * 2; }
@@ -134,29 +133,6 @@ describe('nothing to choose from', () => {
       } finally {
         await engine.dispose();
       }
-    }),
-  );
-});
-
-describe('a program that was stripped', () => {
-  it(
-    'is named as such, with the file that has its debug information',
-    inSession(async (session) => {
-      session.write('unit.c', 'long value(long n) { return n * 2; }\n');
-      session.write('main.c', readFileSync(join(samples, 'driver', 'main.c'), 'utf8'));
-      await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g'] });
-      await session.run('objcopy', ['--only-keep-debug', 'program', 'program.debug']);
-      const refused = async (): Promise<string> => {
-        const { pid } = await session.start();
-        const run = await session.hotPatch('patch', '--pid', String(pid), 'unit.c');
-        assert.equal(run.status, 3);
-        return run.stderr;
-      };
-      await session.run('strip', ['program']);
-      assert.match(await refused(), /program was stripped of its symbols and debug information; start/);
-      await session.run('objcopy', ['--add-gnu-debuglink=program.debug', 'program', 'linked']);
-      await session.run('mv', ['linked', 'program']);
-      assert.match(await refused(), /they are in program\.debug, which is not read/);
     }),
   );
 });

@@ -64,6 +64,7 @@ const LARGEST_SECTION = 2 ** 30;
 const LARGEST_SYMBOL_TABLE = 192 * 2 ** 20;
 /** Notes are some hundred bytes; core dumps, which have more, are not read. */
 const LARGEST_NOTES = 2 ** 20;
+const TABLE_OF_SYMBOLS: ReadonlySet<number> = new Set([abi.SHT_SYMTAB, abi.SHT_STRTAB, abi.SHT_SYMTAB_SHNDX]);
 /** Of an object with a section for each function of a very large unit, several times over. */
 const MOST_SECTIONS = 2 ** 20;
 
@@ -79,6 +80,8 @@ export class ElfFile {
   private readonly byName = new Map<string, Section>();
   private readonly contents = new Map<number, Buffer>();
   private readonly derivations = new Map<unknown, unknown>();
+  /** Sections of a debug file, by their index here. */
+  private readonly elsewhere = new Map<number, { file: ElfFile; section: Section }>();
 
   private constructor(
     readonly path: string,
@@ -135,6 +138,30 @@ export class ElfFile {
   }
 
   /**
+   * This file and what was taken out of it: the symbol table and the debug sections that only the debug file has, behind
+   * its own sections. The debug file must stay open.
+   * @param debug of the same build, as `objcopy --only-keep-debug` writes it
+   */
+  joined(debug: ElfFile): ElfFile {
+    const whole = new ElfFile(this.path, this.readUnchecked, this.size);
+    const sections = [...whole.sections];
+    const isMissing = ({ name, type, flags }: Section): boolean =>
+      type !== abi.SHT_NOBITS &&
+      !(flags & abi.SHF_ALLOC) &&
+      !this.byName.has(name) &&
+      (/^\.debug_|^\.gnu_debugaltlink$/.test(name) || TABLE_OF_SYMBOLS.has(type));
+    const taken = debug.sections.filter(isMissing);
+    const indices = new Map(taken.map(({ index }, i) => [index, sections.length + i]));
+    for (const section of taken) {
+      const index = sections.length;
+      sections.push({ ...section, index, link: indices.get(section.link) ?? 0 });
+      whole.elsewhere.set(index, { file: debug, section });
+      whole.byName.set(section.name, sections[index]!);
+    }
+    return Object.assign(whole, { sections });
+  }
+
+  /**
    * What can be worked out from this file alone, which never changes: worked out when it is first asked for, and kept for
    * as long as the file is. So what is known of a file ends with it, and is no other engine's.
    * @param make works it out, and names it: the same function each time
@@ -151,6 +178,8 @@ export class ElfFile {
   /** Contents of a section, decompressed when SHF_COMPRESSED; empty for SHT_NOBITS. */
   data(section: Section): Buffer {
     if (section.type === abi.SHT_NOBITS) return Buffer.alloc(0);
+    const borrowed = this.elsewhere.get(section.index);
+    if (borrowed) return borrowed.file.data(borrowed.section);
     const known = this.contents.get(section.index);
     if (known) return known;
     let bytes = this.read(section.offset, section.size);
@@ -163,6 +192,8 @@ export class ElfFile {
   symbols(type: number = abi.SHT_SYMTAB): ElfSymbol[] {
     const table = this.sections.find((section) => section.type === type);
     if (!table) return [];
+    const borrowed = this.elsewhere.get(table.index)?.file;
+    if (borrowed) return borrowed.symbols(type).map((symbol) => this.inOwnSection(symbol, borrowed));
     if (table.size > LARGEST_SYMBOL_TABLE) throw this.malformed('has more symbols than are read');
     const bytes = this.data(table);
     const strings = this.sections[table.link];
@@ -192,6 +223,16 @@ export class ElfFile {
       };
     }
     return symbols;
+  }
+
+  /** A symbol of a debug file, which numbers the sections of the program as that does, or otherwise. */
+  private inOwnSection(symbol: ElfSymbol, file: ElfFile): ElfSymbol {
+    const home = file.sections[symbol.section];
+    if (symbol.section === abi.SHN_UNDEF || !home) return symbol;
+    const same = this.sections[symbol.section];
+    if (same?.name === home.name && same.address === home.address) return symbol;
+    const own = this.sections.find(({ name, address }) => name === home.name && address === home.address);
+    return { ...symbol, section: own?.index ?? abi.SHN_UNDEF };
   }
 
   /** Entries of one SHT_RELA section, in file order. */
@@ -230,9 +271,16 @@ export class ElfFile {
 
   /** Build id of the note NT_GNU_BUILD_ID in hexadecimal; undefined when there is none. */
   buildId(): string | undefined {
-    for (const segment of this.segments) {
-      if (segment.type !== abi.PT_NOTE) continue;
-      const notes = this.read(segment.offset, Math.min(segment.fileSize, LARGEST_NOTES));
+    // In a debug file the segments are those of the program, and what they point at is not there.
+    const named = this.byName.get('.note.gnu.build-id');
+    const places = [
+      ...(named ? [{ offset: named.offset, length: named.size }] : []),
+      ...this.segments
+        .filter(({ type }) => type === abi.PT_NOTE && !named)
+        .map(({ offset, fileSize }) => ({ offset, length: fileSize })),
+    ];
+    for (const { offset, length } of places) {
+      const notes = this.read(offset, Math.min(length, LARGEST_NOTES));
       const id = findNote(notes, 'GNU', abi.NT_GNU_BUILD_ID);
       if (id) return id.toString('hex');
     }

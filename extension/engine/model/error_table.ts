@@ -24,7 +24,7 @@ export const ERROR_TABLE = {
   'other-user': { kind: 'environment', exit: 3, shown: 'status', title: 'The process belongs to another user', hint: 'Run the editor or hot-patch as that user.' },
   'rebuilt': { kind: 'refused', exit: 2, shown: 'problems', title: 'The program on disk is not the one that is running', hint: 'Restart the program: it was rebuilt after the process started.' },
   'patch-file-missing': { kind: 'refused', exit: 2, shown: 'problems', title: 'The file of a patch that is in the process is gone or is another', hint: 'Restart the program: what its earlier patches brought can no longer be known.' },
-  'no-symbols': { kind: 'refused', exit: 2, shown: 'problems', title: 'The running module has no symbol table', hint: 'Build without -s and do not strip it; a debug file beside it is not read.' },
+  'no-symbols': { kind: 'refused', exit: 2, shown: 'problems', title: 'The running module has no symbol table', hint: 'Build without -s and do not strip it, or keep its debug file beside it.' },
   'unsupported-module': { kind: 'refused', exit: 2, shown: 'problems', title: 'The running module is of a kind that cannot be patched', hint: 'See the message for what was found.' },
   'flags-differ': { kind: 'refused', exit: 2, shown: 'problems', title: 'The compile command does not reproduce the running code', hint: 'The program was built with other flags or another compiler than compile_commands.json says. Build it again with this configuration and restart it.' },
   'debugged': { kind: 'environment', exit: 3, shown: 'status', title: 'A debugger has the process, so nothing else can attach to it', hint: 'Detach the debugger, attach, and let it attach again; or start the program with `hot-patch run`.' },

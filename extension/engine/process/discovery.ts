@@ -3,21 +3,21 @@
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import type { Target } from '../engine';
 import type { ElfFile } from '../elf/file';
+import { debugLinkOf } from '../elf/separate_debug';
 import { realPath as realPathOf } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { PatchableProcess } from '../model/result';
 import { awaitAnnouncement, missingRuntime } from './missing_runtime';
-import type { ModuleCache } from './modules';
+import { isOfSystem, type ModuleCache } from './modules';
 import type { ProcessList } from './process_list';
 
 /** What is to be said of a program of which nothing tells what it was built from. */
-function strippedOf({ path, elf }: LiveModule): string | undefined {
+function strippedOf({ path, elf, debugFileProblem }: LiveModule): string | undefined {
   if (elf.section('.debug_info') || elf.section('.symtab')) return undefined;
-  const link = elf.section('.gnu_debuglink');
-  // A name that ends with a NUL, and a checksum (GDB, "Separate Debug Files").
-  const name = link && elf.data(link).toString('utf8').split('\0')[0];
-  const where = name ? `: they are in ${name}, which is not read` : '';
-  return `${path} was stripped of its symbols and debug information${where}; start the one that has them`;
+  const link = debugLinkOf(elf)?.name;
+  const missing = link === undefined ? '' : `; they should be in ${link}, which was not found`;
+  const why = debugFileProblem === undefined ? missing : `; ${debugFileProblem}`;
+  return `${path} was stripped of its symbols and debug information, so nothing tells what it was built from${why}`;
 }
 
 /** How sure it is that a unit was built from a file, best first. */
@@ -33,13 +33,10 @@ interface Match extends LiveTarget {
   rank: Rank;
 }
 
-/** Programs that come with the system: built elsewhere, and looked at only when they have debug information. */
-const SYSTEM = /^\/(usr\/)?(bin|sbin|lib|lib32|lib64|libexec|share)\//;
-
 /** Could a module have been built from a file here? Decided from section headers alone. */
 function mayHaveSources(path: string, elf: Pick<ElfFile, 'section'>): boolean {
   if (elf.section('.debug_info')) return true;
-  return !SYSTEM.test(path) && elf.section('.symtab') !== undefined;
+  return !isOfSystem(path) && elf.section('.symtab') !== undefined;
 }
 
 /** Processes of one program instance count as one: a server and the workers it forked are patched together.
@@ -139,6 +136,8 @@ export interface Discovery {
 interface Skipped {
   pid: number;
   message: string;
+  /** It was stripped: nothing tells what it was built from. */
+  stripped?: boolean;
 }
 
 /** @param log where a process or module that cannot be looked at is named; it costs only itself */
@@ -196,7 +195,7 @@ export function createDiscovery(
     if (found.length === 0) {
       const program = live.find(({ path }) => path === process.exe);
       const message = withRuntime(process) && program && strippedOf(program);
-      if (message) skipped.push({ pid, message });
+      if (message) skipped.push({ pid, message, stripped: true });
       return undefined;
     }
     const rank = Math.min(...found.flatMap(({ units }) => units.map((unit) => unit.rank))) as Rank;
@@ -220,7 +219,7 @@ export function createDiscovery(
 
   /** Only to say that the runtime is missing, so programs of the system are not even opened. */
   const withoutRuntime = ({ state, exe }: PatchableProcess): boolean =>
-    state === 'no-runtime' && !SYSTEM.test(exe);
+    state === 'no-runtime' && !isOfSystem(exe);
 
   return {
     async targets(paths, target) {
@@ -256,7 +255,7 @@ export function createDiscovery(
           modules,
         }));
       } catch (error) {
-        throw withReasons(error, matches, skipped);
+        throw withReasons(error, matches, skipped, target);
       }
     },
 
@@ -283,13 +282,21 @@ function chosenProcess(processes: readonly PatchableProcess[], pid: number): Pat
 }
 
 /** What is known beyond the choice: why a runtime is not there, and what could not be looked at. */
-function withReasons(error: unknown, matches: readonly Match[], skipped: readonly Skipped[]): unknown {
+function withReasons(
+  error: unknown,
+  matches: readonly Match[],
+  skipped: readonly Skipped[],
+  target: Target,
+): unknown {
   if (!(error instanceof HotPatchError)) return error;
   if (error.code === 'no-runtime') {
     const process = matches.find((found) => found.process.pid === error.place.pid)?.process;
     return process ? missingRuntime(process) : error;
   }
   if (error.code !== 'no-process' || skipped.length === 0) return error;
+  // Whoever chose the process knows what it was built from, and needs no telling that it was not.
+  const stripped = target.kind === 'pid' && skipped.find((each) => each.stripped);
+  if (stripped) return new HotPatchError('no-symbols', stripped.message, { pid: stripped.pid });
   const named = skipped.slice(0, NAMED).map(({ message }) => message);
   const more = skipped.length > NAMED ? `, and ${skipped.length - NAMED} more` : '';
   return new HotPatchError('no-process', `${error.message}; ${named.join('; ')}${more}`, error.place);

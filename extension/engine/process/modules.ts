@@ -4,7 +4,8 @@ import type { Stats } from 'node:fs';
 import type { Caches } from '../caches';
 import type { LiveModule, Mapping } from '../context';
 import { ET_EXEC, PT_LOAD } from '../elf/constants';
-import { ElfFile, type OpenElfFile } from '../elf/file';
+import { ElfFile } from '../elf/file';
+import { debugFilesOf, isStripped, joinDebugFile } from '../elf/separate_debug';
 import { linkTarget, look } from '../host';
 import { HotPatchError } from '../model/errors';
 import { isPatchFile, pathInRoot, readAddressSpace } from './maps';
@@ -12,11 +13,22 @@ import { processAccessError } from './memory';
 
 const PAGE = 0x1000;
 interface OpenFile {
-  elf: OpenElfFile;
+  /** With what was taken out of it, when its debug file was found. */
+  elf: ElfFile;
   buildId: string | undefined;
   /** Unix milliseconds. */
   modified: number;
   key: string;
+  /** Why the debug file that is there was not taken. */
+  problem?: string;
+  close: () => void;
+}
+
+/** Where a mapped file lies for the process. */
+interface Place {
+  pid: number;
+  path: string;
+  isLibrary: boolean;
 }
 
 /** A run of mappings of one file that the loader made: they begin at offset 0 and some are executable. */
@@ -27,6 +39,11 @@ export interface MappedFile {
   first: Mapping;
   last: Mapping;
 }
+
+/** Does a program come with the system? Such were built elsewhere, and are looked at only when they have debug
+ * information; the debug files of such libraries are not looked for. */
+export const isOfSystem = (path: string): boolean =>
+  /^\/(usr\/)?(bin|sbin|lib|lib32|lib64|libexec|share)\//.test(path);
 
 /** Mapped files that can be modules: no data files, no patches of ours. */
 export function mappedFiles(mappings: readonly Mapping[]): MappedFile[] {
@@ -84,12 +101,14 @@ function isOtherBuild(path: string, mapped: Stats, buildId: string | undefined):
   }
 }
 
-/** Was the program of a process built with debug information, as one that somebody works on is? */
-export function hasDebugInformation(pid: number): boolean {
+/** Was the program of a process built with debug information, as one that somebody works on is?
+ * @param path of the program */
+export function hasDebugInformation(pid: number, path: string): boolean {
   try {
     const file = ElfFile.open(`/proc/${pid}/exe`);
     try {
-      return file.section('.debug_info') !== undefined;
+      if (file.section('.debug_info') !== undefined) return true;
+      return !isOfSystem(path) && debugFilesOf(file, path, [`/proc/${pid}/root`, ''], []).length > 0;
     } finally {
       file.close();
     }
@@ -113,16 +132,36 @@ export interface ModuleCache {
   executable: (pid: number) => { elf: ElfFile; key: string; rebuilt: boolean };
 }
 
-export function createModuleCache(caches: Caches): ModuleCache {
+/** @param debugDirectories where debug files are, besides the system's own */
+export function createModuleCache(caches: Caches, debugDirectories: readonly string[] = []): ModuleCache {
   // Each has its debug information with it: none is kept that no process is seen with.
-  const files = caches.create<OpenFile>({ limit: 0, release: ({ elf }) => elf.close() });
+  const files = caches.create<OpenFile>({ limit: 0, release: ({ close }) => close() });
 
-  const fileOf = (path: string, stats: Stats): OpenFile => {
+  const fileOf = (path: string, stats: Stats, place: Place): OpenFile => {
     const identity = `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
-    return files.get(identity, () => {
+    const own = files.get(identity, () => {
       const elf = ElfFile.open(path);
       const buildId = elf.buildId();
-      return { elf, buildId, modified: stats.mtimeMs, key: `${identity}:${buildId ?? ''}` };
+      const key = `${identity}:${buildId ?? ''}`;
+      return { elf, buildId, modified: stats.mtimeMs, key, close: () => elf.close() };
+    });
+    return isStripped(own.elf) && !(place.isLibrary && isOfSystem(place.path))
+      ? withDebugFile(own, place)
+      : own;
+  };
+
+  /** Looked for each time: a debug file may come later than its program. */
+  const withDebugFile = (own: OpenFile, { pid, path }: Place): OpenFile => {
+    const present = debugFilesOf(own.elf, path, [`/proc/${pid}/root`, ''], debugDirectories);
+    if (present.length === 0) return own;
+    const key = [own.key, ...present.map(({ stamp }) => stamp)].join(' ');
+    return files.get(key, () => {
+      const joined = joinDebugFile(
+        own.elf,
+        present.map((file) => file.path),
+      );
+      if ('problem' in joined) return { ...own, problem: joined.problem, close: () => undefined };
+      return { ...own, elf: joined.elf, key, close: () => joined.debug.close() };
     });
   };
 
@@ -134,7 +173,7 @@ export function createModuleCache(caches: Caches): ModuleCache {
       if (target === undefined || !stats) throw notReadable(pid);
       const path = pathInRoot(target, linkTarget(`/proc/${pid}/root`));
       // Opened through the link: that is the mapped file even after it was replaced.
-      const file = fileOf(link, stats);
+      const file = fileOf(link, stats, { pid, path, isLibrary: false });
       return { file, path, stats, rebuilt: isOtherBuild(`/proc/${pid}/root${path}`, stats, file.buildId) };
     } catch (error) {
       if (error instanceof HotPatchError && error.code === 'unsupported-object')
@@ -157,7 +196,7 @@ export function createModuleCache(caches: Caches): ModuleCache {
       try {
         const stats = look(path);
         if (!stats) continue;
-        const file = fileOf(path, stats);
+        const file = fileOf(path, stats, { pid, path: mapped.path, isLibrary: true });
         const isOther = () =>
           path === mapped.path || isOtherBuild(`/proc/${pid}/root${mapped.path}`, stats, file.buildId);
         return { file, rebuilt: mapped.deleted && isOther() };
@@ -183,7 +222,7 @@ export function createModuleCache(caches: Caches): ModuleCache {
         const found = isMain ? main : library(pid, mapped);
         const place = found && placement(found.file.elf, mapped.first);
         if (!found || !place) continue;
-        const { elf, buildId, modified, key } = found.file;
+        const { elf, buildId, modified, key, problem } = found.file;
         modules.push({
           path: mapped.path,
           kind: isMain ? 'executable' : 'shared-library',
@@ -194,6 +233,7 @@ export function createModuleCache(caches: Caches): ModuleCache {
           key,
           modified,
           rebuilt: found.rebuilt,
+          ...(problem !== undefined && { debugFileProblem: problem }),
         });
       }
       return modules.sort((a, b) => Number(b.kind === 'executable') - Number(a.kind === 'executable'));
