@@ -10,9 +10,14 @@ const SIGRTMAX = 64;
 /** What a runtime chooses that is not told otherwise: the last one that the program does not handle. */
 export const USUAL_SIGNAL = SIGRTMAX;
 
+export interface Speech {
+  readonly debugger: 'gdb' | 'lldb';
+  readonly prefix: string;
+}
+
 /** Debug types whose sessions are told, and how each takes a command of its debugger in `evaluate` (context `repl`):
  * MIEngine's `-exec`; the escape of lldb-dap, which takes anything else for an expression. */
-const SPEECH: Readonly<Record<string, { debugger: 'gdb' | 'lldb'; prefix: string }>> = {
+const SPEECH: Readonly<Record<string, Speech>> = {
   cppdbg: { debugger: 'gdb', prefix: '-exec ' },
   gdb: { debugger: 'gdb', prefix: '' },
   lldb: { debugger: 'lldb', prefix: '' },
@@ -46,16 +51,16 @@ export function passCommand(debuggerName: 'gdb' | 'lldb', signal: number): strin
     : `process handle --stop false --notify false --pass true ${lldbSignalName(signal)}`;
 }
 
-/** What to evaluate (context `repl`) in a session of that type; undefined for types that are not known. */
-export function passExpression(
+/** Which debugger a session has, and what its commands begin with in `evaluate` (context `repl`); undefined for types that
+ * are not known. */
+export function speechOf(
   debugType: string,
   configuration: Readonly<Record<string, unknown>>,
-  signal: number,
-): string | undefined {
+): Speech | undefined {
   const speech = SPEECH[debugType];
-  if (!speech) return undefined;
-  const isLldb = speech.debugger === 'lldb' || (debugType === 'cppdbg' && configuration['MIMode'] === 'lldb');
-  return speech.prefix + passCommand(isLldb ? 'lldb' : 'gdb', signal);
+  return debugType === 'cppdbg' && speech && configuration['MIMode'] === 'lldb'
+    ? { ...speech, debugger: 'lldb' }
+    : speech;
 }
 
 /** The configuration of a session of cpptools (debug type cppdbg) with the command among those that its gdb begins with:

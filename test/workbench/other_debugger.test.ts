@@ -1,6 +1,6 @@
 // A debug session of another extension, with a real lldb behind it, and saves at the same time: the session is not
-// stopped by the runtime's signal, breakpoints hold in patched code, and a process that is stopped is patched when it
-// goes on. The extension is made here: its debug type is that of LLVM's own, its adapter the one that Debian packages.
+// stopped by the runtime's signal, breakpoints hold in patched code, and a process that is stopped is patched while it
+// stands there. The extension is made here: its debug type is that of LLVM's own, its adapter the one that Debian packages.
 import { strict as assert } from 'node:assert';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -83,7 +83,7 @@ describe('beside a debug session of another extension', () => {
     await shows(toolbar(/Pause/));
   });
 
-  it('a breakpoint in the patched function is hit, and a save waits until the debugger continues', async () => {
+  it('a breakpoint in the patched function is hit, and a save is live while the process stands there', async () => {
     const { workbench } = world;
     await workbench.select('return each');
     await workbench.page.keyboard.press('F9');
@@ -102,13 +102,16 @@ describe('beside a debug session of another extension', () => {
     await expanded('debug-variables', 'Locals', /each.*3\.5/s);
     await workbench.replace('each = 3.5', 'each = 4.5');
     await workbench.save();
-    await workbench.status('Waiting for the debugger to continue');
+    await workbench.status(/live in \d+ ms/);
+    // The session stands where it stood, and knows what it knew.
+    await shows(toolbar(/Continue/));
+    const locals = workbench.page.locator('.debug-variables .monaco-list-row');
+    await shows(locals.filter({ hasText: /each.*3\.5/s }));
     await workbench.screenshot('other-debugger');
     await workbench.select('return each');
     await workbench.page.keyboard.press('F9');
     await workbench.page.keyboard.press('F5');
     assert.match(await answer, /2 for 7/);
-    await workbench.status(/live in \d+ ms/);
     assert.match(await client.ask('order Ann 2'), /2 for 9/);
   });
 

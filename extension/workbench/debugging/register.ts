@@ -1,24 +1,15 @@
 // Joins the debug adapter (extension/debug) to VS Code: the inline adapter, configurations for the programs that were
 // built, the process picker, and the tracker that keeps other debuggers' sessions from stopping at the runtime's signal.
 import { basename } from 'node:path';
-import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import { HotPatchDebugSession } from '../../debug/adapter';
 import type { PatchAccess } from '../../debug/patch_access';
-import {
-  foreignDebugTypes,
-  isStopBy,
-  passExpression,
-  processOf,
-  USUAL_SIGNAL,
-  withPassSetup,
-  type Stopped,
-} from '../../debug/signal_pass';
-import type { PatchableProcess } from '../../engine/model/result';
+import { foreignDebugTypes, processOf, USUAL_SIGNAL, withPassSetup } from '../../debug/signal_pass';
 import { debugType, Setting } from '../contributions';
 import { builtPrograms } from '../session/built_programs';
 import type { Session } from '../session/session';
 import { setting } from '../settings';
+import { NeighbourSession, tracerOf } from './neighbour_session';
 
 export interface Debugging extends vscode.Disposable {
   /** Is the process one that a session of ours started? */
@@ -60,7 +51,8 @@ export function registerDebugging(session: Session): Debugging {
     vscode.debug.registerDebugConfigurationProvider('cppdbg', passFromTheBeginning(session)),
     ...foreignDebugTypes.map((type) =>
       vscode.debug.registerDebugAdapterTrackerFactory(type, {
-        createDebugAdapterTracker: (debugSession: vscode.DebugSession) => passSignal(session, debugSession),
+        createDebugAdapterTracker: (debugSession: vscode.DebugSession) =>
+          new NeighbourSession(session, debugSession),
       }),
     ),
   );
@@ -163,82 +155,4 @@ function passFromTheBeginning(session: Session): vscode.DebugConfigurationProvid
       return withPassSetup(configuration, attached?.runtime?.signal ?? USUAL_SIGNAL);
     },
   };
-}
-
-/** Tells the debugger to pass the runtime's signal on: before the program runs the usual one; that of the process as
- * soon as its runtime is known, and again at a stop, for those debuggers that take no commands while it runs. A stop
- * that was for that signal is undone. */
-function passSignal(session: Session, debugSession: vscode.DebugSession): vscode.DebugAdapterTracker {
-  const { type, configuration } = debugSession;
-  const passed = new Set<number>();
-  const tried = new Set<number>();
-  let announced: number | undefined;
-  const processIn = (processes: readonly PatchableProcess[]) =>
-    processOf(configuration, announced, processes, tracerOf);
-
-  /** @param frame MIEngine wants one that it has shown; others do without */
-  const pass = async (signal: number, frame?: () => Promise<number | undefined>): Promise<void> => {
-    const expression = passExpression(type, configuration, signal);
-    if (passed.has(signal) || expression === undefined) return;
-    const frameId = await frame?.();
-    const context = { context: 'repl', ...(frameId !== undefined && { frameId }) };
-    await debugSession.customRequest('evaluate', { expression, ...context });
-    passed.add(signal);
-    session.log.info(`${type}: ${expression}`);
-  };
-  const passAtStop = async (stopped: Stopped): Promise<void> => {
-    const process = processIn(await session.engine.processes());
-    if (!process?.runtime) return;
-    const { signal, workerTid } = process.runtime;
-    const threadId = stopped.threadId ?? process.pid;
-    try {
-      await pass(signal, async () => {
-        const top = { threadId, startFrame: 0, levels: 1 };
-        const { stackFrames } = (await debugSession.customRequest('stackTrace', top)) as {
-          stackFrames: { id: number }[];
-        };
-        return stackFrames[0]?.id;
-      });
-    } finally {
-      // Also where the debugger took no command: nobody else knows that this stop is not the user's.
-      if (isStopBy(signal, stopped, workerTid)) await debugSession.customRequest('continue', { threadId });
-    }
-  };
-  const attempt = (work: Promise<void>): void =>
-    void work.catch((error: unknown) =>
-      session.log.info(`${type} was not told about the runtime's signal: ${String(error)}`),
-    );
-
-  const watch = session.store.subscribe(({ processes = [] }) => {
-    const process = processIn(processes);
-    if (!process?.runtime || tried.has(process.runtime.signal)) return;
-    tried.add(process.runtime.signal);
-    attempt(pass(process.runtime.signal));
-  });
-  return {
-    onDidSendMessage: (message: {
-      type: string;
-      event?: string;
-      body?: Stopped & { systemProcessId?: number };
-    }) => {
-      if (message.type !== 'event') return;
-      if (message.event === 'process') {
-        announced = message.body?.systemProcessId;
-        if (announced !== undefined && configuration.request === 'launch')
-          session.launches.debugged(announced, debugSession);
-      }
-      if (message.event === 'initialized') attempt(pass(USUAL_SIGNAL));
-      if (message.event === 'stopped' && message.body) attempt(passAtStop(message.body));
-    },
-    onExit: () => watch.dispose(),
-    onWillStopSession: () => watch.dispose(),
-  };
-}
-
-function tracerOf(pid: number): number {
-  try {
-    return Number(/^TracerPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0; // it has ended
-  }
 }

@@ -175,7 +175,8 @@ export class Operations {
         optimise: order.optimise,
         signal,
         firstLight: this.surroundings.firstLight(),
-        onProgress: ({ step, live }) => this.store.dispatch({ type: 'operation-step', id, step, live }),
+        onProgress: ({ step, live, pid }) =>
+          this.store.dispatch({ type: 'operation-step', id, step, live, pid }),
       });
     };
     await attach(unpreparedOf(this.store.state, order.files));

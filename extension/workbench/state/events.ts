@@ -81,6 +81,8 @@ export type Event =
       readonly id: number;
       readonly step: Step;
       readonly live?: LiveAhead | undefined;
+      /** The process that the step is about, where it is about one. */
+      readonly pid?: number | undefined;
     }
   /** The end of an operation that only attached. */
   | { readonly type: 'attach-finished'; readonly id: number; readonly results: readonly AttachResult[] }

@@ -108,7 +108,12 @@ export function reduce(state: State, event: Event): State {
       return state.operation?.id === event.id
         ? {
             ...state,
-            operation: { ...state.operation, step: event.step, live: event.live ?? state.operation.live },
+            operation: {
+              ...state.operation,
+              step: event.step,
+              pid: event.pid,
+              live: event.live ?? state.operation.live,
+            },
           }
         : state;
     case 'attach-finished':

@@ -109,6 +109,8 @@ export interface Operation {
   readonly action: Action;
   readonly files: readonly string[];
   readonly step: Step | undefined;
+  /** The process that the step is about, where it is about one. */
+  readonly pid?: number | undefined;
   readonly live?: LiveAhead | undefined;
 }
 
