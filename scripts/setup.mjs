@@ -35,7 +35,7 @@ export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
 export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config', 'musl-gcc'];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
-  ...['bear', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'redis-server', 'nginx'],
+  ...['bear', 'clang++', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'redis-server', 'nginx'],
   ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/')),
 ];
 

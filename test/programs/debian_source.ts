@@ -70,11 +70,21 @@ export function debianSource(name: string): string {
   const place = join(cache, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
-  const options = aptOptions(place, systemArchives(), 'deb-src');
   const run = (command: string, args: string[]) =>
     execFileSync(command, args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] });
-  run('apt-get', [...options, '-qq', 'update']);
-  run('apt-get', [...options, '-qq', '--download-only', 'source', name]);
+  const download = (archives: readonly Archive[]) => {
+    const options = aptOptions(place, archives, 'deb-src');
+    run('apt-get', [...options, '-qq', 'update']);
+    run('apt-get', [...options, '-qq', '--download-only', 'source', name]);
+  };
+  const archives = systemArchives();
+  try {
+    download(archives);
+  } catch {
+    // Archives of security updates drop files that mirrors still list. The release has its own version.
+    rmSync(join(place, 'apt', 'lists'), { recursive: true });
+    download(archives.filter(({ uri }) => !/security/.test(uri)));
+  }
   const description = readdirSync(place).find((file) => file.endsWith('.dsc'));
   run('dpkg-source', ['--no-check', '-x', description!, `${directory}.part`]);
   renameSync(`${directory}.part`, directory);

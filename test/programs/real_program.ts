@@ -15,6 +15,7 @@ import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import type { CheckReport } from '../../extension/engine/model/result';
 import { hotPatch, type RunOptions } from '../support/hot_patch';
 
@@ -145,6 +146,13 @@ export class LineClient {
   close(): void {
     this.socket.destroy();
   }
+}
+
+/** The whole answer of a server that closes the connection behind it. */
+export async function answerOf(port: number, request: string): Promise<string> {
+  const socket = createConnection({ host: '127.0.0.1', port });
+  socket.write(request);
+  return (await text(socket)).trim();
 }
 
 export async function freePort(): Promise<number> {
