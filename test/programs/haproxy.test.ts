@@ -8,7 +8,15 @@ import { cli } from '../support/paths';
 import { Session } from '../support/session';
 import type { Program } from '../support/program';
 import { cache, debianSource } from './debian_source';
-import { answerOf, assertNothingFalselyChanged, databaseSources, freePort, SourceTree } from './real_program';
+import { assertExactlyRedirected } from './one_token';
+import {
+  answerOf,
+  assertNothingFalselyChanged,
+  databaseSources,
+  freePort,
+  SourceTree,
+  withEngine,
+} from './real_program';
 
 const progress = (line: string) => console.log(`      haproxy: ${line}`);
 
@@ -131,4 +139,14 @@ describe('HAProxy, built by its own Makefile with clang', () => {
     assert.equal(await body('/Hello'), '6 /hello');
     assert.ok((await connectionRate()) < 500_000);
   });
+  it('redirects the functions whose code an edit of one token changes, and no other', () =>
+    withEngine(session, join(cache, 'haproxy'), (engine) =>
+      assertExactlyRedirected(
+        engine,
+        server.pid,
+        built,
+        ['src/sample.c', 'src/cache.c', 'src/fcgi-app.c', 'src/uri_normalizer.c'],
+        progress,
+      ),
+    ));
 });

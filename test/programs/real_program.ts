@@ -16,8 +16,12 @@ import { createConnection, createServer, type AddressInfo, type Socket } from 'n
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { createEngine } from '../../extension/engine/create_engine';
+import type { Engine } from '../../extension/engine/engine';
 import type { CheckReport } from '../../extension/engine/model/result';
 import { hotPatch, type RunOptions } from '../support/hot_patch';
+import { dist } from '../support/paths';
+import type { Session } from '../support/session';
 
 const saved = '.before-edit';
 
@@ -105,6 +109,27 @@ export async function assertNothingFalselyChanged(
   progress(`${inProgram.length} units, ${compared} functions compared, ${wrong.length} units not as built`);
   assert.deepEqual(wrong, []);
   return { units: inProgram.length, compared };
+}
+
+/** An engine in this process, for many saves in one program of a session; its commands are those of a build directory. */
+export async function withEngine(
+  session: Session,
+  buildDirectory: string,
+  use: (engine: Engine) => Promise<void>,
+): Promise<void> {
+  const control = process.env['XDG_RUNTIME_DIR'];
+  process.env['XDG_RUNTIME_DIR'] = session.path('run');
+  const engine = createEngine({
+    temporaryDirectory: session.path('tmp'),
+    buildDirectories: [buildDirectory],
+    runtimeDirectory: join(dist, 'native', 'lib'),
+  });
+  try {
+    await use(engine);
+  } finally {
+    await engine.dispose();
+    process.env['XDG_RUNTIME_DIR'] = control;
+  }
 }
 
 /** A connection that speaks in lines. */

@@ -4,18 +4,19 @@ import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEngine } from '../../extension/engine/create_engine';
-import { cli, dist } from '../support/paths';
+import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { Session } from '../support/session';
 import { cache, debianSource } from './debian_source';
 import { editEveryFunction } from './every_function';
+import { assertExactlyRedirected } from './one_token';
 import {
   assertNothingFalselyChanged,
   databaseSources,
   freePort,
   LineClient,
   SourceTree,
+  withEngine,
 } from './real_program';
 
 const progress = (text: string) => console.log(`      redis: ${text}`);
@@ -162,14 +163,7 @@ describe('redis, built by its own Makefile', () => {
     };
     const before = await answers();
     const isRight = async () => assert.deepEqual(await answers(), before);
-    const control = process.env['XDG_RUNTIME_DIR'];
-    process.env['XDG_RUNTIME_DIR'] = session.path('run');
-    const engine = createEngine({
-      temporaryDirectory: session.path('tmp'),
-      buildDirectories: [join(cache, 'redis')],
-      runtimeDirectory: join(dist, 'native', 'lib'),
-    });
-    try {
+    await withEngine(session, join(cache, 'redis'), async (engine) => {
       for (const name of ['sds.c', 't_string.c', 'object.c']) {
         const file = built.tree.toEdit(`src/${name}`);
         const { patched, unchanged, refused, firstLight } = await editEveryFunction(
@@ -185,9 +179,17 @@ describe('redis, built by its own Makefile', () => {
           assert.match(declaration, /\bsdsTest/, 'only compiled for its tests');
         assert.ok(patched > 20, `only ${patched} functions`);
       }
-    } finally {
-      await engine.dispose();
-      process.env['XDG_RUNTIME_DIR'] = control;
-    }
+    });
   });
+
+  it('redirects the functions whose code an edit of one token changes, and no other', () =>
+    withEngine(session, join(cache, 'redis'), (engine) =>
+      assertExactlyRedirected(
+        engine,
+        server.pid,
+        built,
+        ['src/t_string.c', 'src/bitops.c', 'src/geo.c', 'src/t_zset.c'],
+        progress,
+      ),
+    ));
 });
