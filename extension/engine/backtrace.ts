@@ -41,12 +41,9 @@ export function openModules(
 ): { all: readonly CodeModule[]; close(): void } {
   const open: { close(): void }[] = [];
   const withDebugFile = (elf: ElfFile, path: string): ElfFile => {
-    const joined = joinDebugFile(
-      elf,
-      debugFilesOf(elf, path, [''], debugDirectories).map((file) => file.path),
-    );
+    const joined = joinDebugFile(elf, debugFilesOf(elf, path, [''], debugDirectories));
     if ('problem' in joined) return elf;
-    open.push(joined.debug);
+    open.push(joined.other);
     return joined.elf;
   };
   const patches = mappings

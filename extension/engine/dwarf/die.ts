@@ -11,7 +11,13 @@ import type { UnitHeader } from './unit_headers';
 export interface Tables {
   readonly path: string;
   abbreviations(unit: UnitHeader): Abbreviation[];
-  stringAt(form: number, offset: number): string;
+  stringAt(form: number, offset: number, unit: UnitHeader): string;
+  /** Address of the entry at an offset of the .debug_info that belongs to a unit. */
+  addressIn(unit: UnitHeader, offset: number): number;
+  /** Undefined when the supplementary file was not found. */
+  supplementaryString(offset: number): string | undefined;
+  /** Address of an entry of the supplementary file; undefined when that was not found. */
+  supplementaryAddress(offset: number): number | undefined;
   stringByIndex(unit: UnitHeader, index: number): string;
   addressByIndex(unit: UnitHeader, index: number): { address: number; section?: number } | undefined;
   typeUnit(signature: bigint): UnitHeader | undefined;
@@ -20,7 +26,8 @@ export interface Tables {
 /** One entry. The same object can be filled again and again; what it returned stays valid. */
 export class Die {
   unit!: UnitHeader;
-  /** Address: unique in the file, above .debug_info's end for entries of .debug_types. */
+  /** Address: unique in the file, above .debug_info's end for entries of .debug_types, and above both for those of a
+   * supplementary file. */
   address = 0;
   tag = 0;
   hasChildren = false;
@@ -101,7 +108,10 @@ export class Die {
         return textAt(this.unit.bytes, value);
       case dw.DW_FORM_strp:
       case dw.DW_FORM_line_strp:
-        return this.dwarf.stringAt(form, value);
+        return this.dwarf.stringAt(form, value, this.unit);
+      case dw.DW_FORM_GNU_strp_alt:
+      case dw.DW_FORM_strp_sup:
+        return this.dwarf.supplementaryString(value);
       case dw.DW_FORM_strx:
       case dw.DW_FORM_strx1:
       case dw.DW_FORM_strx2:
@@ -115,7 +125,7 @@ export class Die {
   }
 
   /** Address of the entry an attribute refers to. Undefined when absent, when it is in a supplementary file
-   * (DW_FORM_GNU_ref_alt), or when its type unit is not in this file. */
+   * that was not found, or when its type unit is not in this file. */
   reference(attribute: number): number | undefined {
     const index = this.abbreviation?.attributes.indexOf(attribute) ?? -1;
     if (index < 0) return undefined;
@@ -126,7 +136,9 @@ export class Die {
       case dw.DW_FORM_GNU_ref_alt:
       case dw.DW_FORM_ref_sup4:
       case dw.DW_FORM_ref_sup8:
-        return undefined;
+        return this.dwarf.supplementaryAddress(value);
+      case dw.DW_FORM_ref_addr:
+        return this.dwarf.addressIn(this.unit, value);
       default:
         return value;
     }

@@ -15,6 +15,9 @@ export class Dwarf {
   readonly sections: DebugSections;
   readonly path: string;
   readonly split: boolean;
+  /** What this file has in common with others, in a file of its own (DWARF 5, 7.3.6; dwz), when that was found: its units
+   * stand behind those of this file. */
+  readonly supplement: Dwarf | undefined;
   private readonly suffix: string;
   private readonly tables = new Map<string, Abbreviation[]>();
   private unitList: UnitHeader[] | undefined;
@@ -30,6 +33,7 @@ export class Dwarf {
     this.path = elf.path;
     this.split = !elf.section('.debug_info') && elf.section('.debug_info.dwo') !== undefined;
     this.suffix = this.split ? '.dwo' : '';
+    this.supplement = elf.supplement && Dwarf.of(elf.supplement);
   }
 
   private static readonly make = (elf: ElfFile): Dwarf => new Dwarf(elf);
@@ -44,7 +48,7 @@ export class Dwarf {
     return this.sections.bytes(name + this.suffix);
   }
 
-  /** Headers of all units, .debug_info before .debug_types, in file order.
+  /** Headers of all units, .debug_info before .debug_types before those of the supplementary file, in file order.
    * Throws HotPatchError `unsupported-object` when they are malformed. */
   get units(): readonly UnitHeader[] {
     if (this.unitList) return this.unitList;
@@ -53,8 +57,32 @@ export class Dwarf {
     if (info) readUnitHeaders(this.path, info, 0, false, units);
     const types = this.sections.get(`.debug_types${this.suffix}`);
     if (types) readUnitHeaders(this.path, types, info?.bytes.length ?? 0, true, units);
+    const common = this.supplement?.sections.get('.debug_info');
+    if (common) readUnitHeaders(this.supplement!.path, common, this.supplementBase, false, units);
     this.unitList = units;
     return units;
+  }
+
+  /** What makes positions in the supplementary file differ from those here. */
+  private get supplementBase(): number {
+    return this.bytes('.debug_info').length + this.bytes('.debug_types').length;
+  }
+
+  /** The debug information that the sections beside a unit are of: the supplementary file's, or this. */
+  homeOf(unit: UnitHeader): Dwarf {
+    return this.supplement && unit.base >= this.supplementBase ? this.supplement : this;
+  }
+
+  addressIn(unit: UnitHeader, offset: number): number {
+    return this.homeOf(unit) === this ? offset : unit.base + offset;
+  }
+
+  supplementaryString(offset: number): string | undefined {
+    return this.supplement?.stringAt(dw.DW_FORM_strp, offset);
+  }
+
+  supplementaryAddress(offset: number): number | undefined {
+    return this.supplement && this.supplementBase + offset;
   }
 
   /** The unit that holds the entry at an address. */
@@ -92,6 +120,8 @@ export class Dwarf {
   /** Abbreviations of a unit (7.5.3), by code. */
   abbreviations(unit: UnitHeader): Abbreviation[] {
     if (unit.abbreviations) return unit.abbreviations;
+    const home = this.homeOf(unit);
+    if (home !== this) return home.abbreviations(unit);
     // Sizes of some forms depend on the unit's header, so the same table may be laid out more than once.
     const key = `${unit.abbreviationOffset}/${unit.version}/${unit.offsetSize}/${unit.addressSize}`;
     let table = this.tables.get(key);
@@ -116,8 +146,11 @@ export class Dwarf {
     return die;
   }
 
-  /** A string of .debug_str or .debug_line_str. */
-  stringAt(form: number, offset: number): string {
+  /** A string of .debug_str or .debug_line_str.
+   * @param unit that refers to it, when it may be one of the supplementary file */
+  stringAt(form: number, offset: number, unit?: UnitHeader): string {
+    const home = unit ? this.homeOf(unit) : this;
+    if (home !== this) return home.stringAt(form, offset);
     const isLine = form === dw.DW_FORM_line_strp;
     const table = isLine ? this.lineStrings : this.strings;
     const known = table.known.get(offset);

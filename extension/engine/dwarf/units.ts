@@ -160,9 +160,12 @@ export function fileTable(
   compDir: string,
 ): readonly (string | undefined)[] {
   return reading(dwarf.path, () => {
-    const offset = dwarf.root(header).number(dw.DW_AT_stmt_list);
+    const root = dwarf.root(header);
+    const offset = root.number(dw.DW_AT_stmt_list);
     if (offset === undefined) return [];
-    return readLineTable(dwarf, offset, compDir)?.files ?? [];
+    return (
+      readLineTable(dwarf.homeOf(header), offset, root.string(dw.DW_AT_comp_dir) ?? compDir)?.files ?? []
+    );
   });
 }
 

@@ -82,6 +82,8 @@ export class ElfFile {
   private readonly derivations = new Map<unknown, unknown>();
   /** Sections of a debug file, by their index here. */
   private readonly elsewhere = new Map<number, { file: ElfFile; section: Section }>();
+  /** What the debug information has in common with that of other files (DWARF 5, 7.3.6). */
+  readonly supplement: ElfFile | undefined = undefined;
 
   private constructor(
     readonly path: string,
@@ -143,7 +145,7 @@ export class ElfFile {
    * @param debug of the same build, as `objcopy --only-keep-debug` writes it
    */
   joined(debug: ElfFile): ElfFile {
-    const whole = new ElfFile(this.path, this.readUnchecked, this.size);
+    const whole = this.again();
     const sections = [...whole.sections];
     const isMissing = ({ name, type, flags }: Section): boolean =>
       type !== abi.SHT_NOBITS &&
@@ -159,6 +161,24 @@ export class ElfFile {
       whole.byName.set(section.name, sections[index]!);
     }
     return Object.assign(whole, { sections });
+  }
+
+  /** This file and its supplementary file, which must stay open. */
+  supplementedBy(supplement: ElfFile): ElfFile {
+    return Object.assign(this.again(), { supplement });
+  }
+
+  /** This file once more, of which nothing was worked out yet. */
+  private again(): ElfFile {
+    const again = new ElfFile(this.path, this.readUnchecked, this.size);
+    for (const [index, borrowed] of this.elsewhere) again.elsewhere.set(index, borrowed);
+    for (const [name, section] of this.byName) again.byName.set(name, section);
+    return Object.assign(again, { sections: this.sections });
+  }
+
+  /** The debug file that a section was taken from; undefined for one of this file. */
+  homeOf(section: Section): ElfFile | undefined {
+    return this.elsewhere.get(section.index)?.file;
   }
 
   /**

@@ -5,7 +5,15 @@ import type { Caches } from '../caches';
 import type { LiveModule, Mapping } from '../context';
 import { ET_EXEC, PT_LOAD } from '../elf/constants';
 import { ElfFile } from '../elf/file';
-import { debugFilesOf, isStripped, joinDebugFile } from '../elf/separate_debug';
+import {
+  debugFilesOf,
+  isStripped,
+  joinDebugFile,
+  joinSupplement,
+  supplementsOf,
+  type DebugFile,
+  type Joined,
+} from '../elf/separate_debug';
 import { linkTarget, look } from '../host';
 import { HotPatchError } from '../model/errors';
 import { isPatchFile, pathInRoot, readAddressSpace } from './maps';
@@ -145,23 +153,25 @@ export function createModuleCache(caches: Caches, debugDirectories: readonly str
       const key = `${identity}:${buildId ?? ''}`;
       return { elf, buildId, modified: stats.mtimeMs, key, close: () => elf.close() };
     });
-    return isStripped(own.elf) && !(place.isLibrary && isOfSystem(place.path))
-      ? withDebugFile(own, place)
-      : own;
+    if (place.isLibrary && isOfSystem(place.path)) return own;
+    // Looked for each time: they may come later than the program.
+    const find = (of: typeof debugFilesOf, { elf }: OpenFile): DebugFile[] =>
+      of(elf, place.path, [`/proc/${place.pid}/root`, ''], debugDirectories);
+    const whole = isStripped(own.elf) ? joined(own, find(debugFilesOf, own), joinDebugFile) : own;
+    return joined(whole, find(supplementsOf, whole), joinSupplement);
   };
 
-  /** Looked for each time: a debug file may come later than its program. */
-  const withDebugFile = (own: OpenFile, { pid, path }: Place): OpenFile => {
-    const present = debugFilesOf(own.elf, path, [`/proc/${pid}/root`, ''], debugDirectories);
-    if (present.length === 0) return own;
-    const key = [own.key, ...present.map(({ stamp }) => stamp)].join(' ');
+  const joined = (
+    file: OpenFile,
+    others: readonly DebugFile[],
+    join: (elf: ElfFile, others: readonly DebugFile[]) => Joined,
+  ): OpenFile => {
+    if (others.length === 0) return file;
+    const key = [file.key, ...others.map(({ stamp }) => stamp)].join(' ');
     return files.get(key, () => {
-      const joined = joinDebugFile(
-        own.elf,
-        present.map((file) => file.path),
-      );
-      if ('problem' in joined) return { ...own, problem: joined.problem, close: () => undefined };
-      return { ...own, elf: joined.elf, key, close: () => joined.debug.close() };
+      const found = join(file.elf, others);
+      if ('problem' in found) return { ...file, problem: found.problem, close: () => undefined };
+      return { ...file, elf: found.elf, key, close: () => found.other.close() };
     });
   };
 

@@ -6,7 +6,7 @@ import { uleb } from '../elf/leb128';
 import { HotPatchError } from '../model/errors';
 
 export const SUPPLEMENTARY =
-  'parts of the debug information are in another file (dwz, or missing type units)';
+  'parts of the debug information are in another file, which was not found (dwz, or missing type units)';
 
 /** A reference to another entry; one that leads out of the file makes the unit incomparable.
  * @throws HotPatchError `unsupported-object` */

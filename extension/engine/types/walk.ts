@@ -58,7 +58,7 @@ export class Walk {
     if (this.walked.has(unit.index)) return;
     this.walked.add(unit.index);
     for (const abbreviation of this.dwarf.abbreviations(unit)) {
-      if (abbreviation?.forms.some(isSupplementary))
+      if (!this.dwarf.supplement && abbreviation?.forms.some(isSupplementary))
         throw new HotPatchError('unsupported-object', SUPPLEMENTARY);
     }
     const root = this.dwarf.root(unit);
