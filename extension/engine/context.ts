@@ -177,6 +177,8 @@ export interface Answer {
   ok: boolean;
   /** Null when ok. `code` is one of the table. */
   error: { code: Problem['code']; message: string; symbol: string | null; errno: number | null } | null;
+  /** What did not work and did not keep the request from being carried out: hooks of the program. */
+  warnings: Problem[];
   /** Milliseconds, as the runtime measured them: read, load, relocate, write, total. */
   timings: Timings;
   status: ProcessStatus;
@@ -199,8 +201,13 @@ export interface RuntimeClient {
   readonly process: PatchableProcess;
   /** Where patch files go, one name each, never overwritten: the process maps them. */
   readonly patchDirectory: string;
-  /** Loads generated patches and reverts the functions at `reverts` to their originals, in one transaction. */
-  patch(files: string[], reverts: number[], options?: RequestOptions): Promise<Answer>;
+  /** Loads generated patches and reverts the functions at `reverts` to their originals, in one transaction.
+   * @param options.sources what was saved, absolute; the program's hooks are told of it */
+  patch(
+    files: string[],
+    reverts: number[],
+    options?: RequestOptions & { sources?: readonly string[] },
+  ): Promise<Answer>;
   revert(
     functions: 'all' | { address: number; version: number }[],
     options?: RequestOptions,

@@ -174,6 +174,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
         result.processes.push({ pid, exe, functions });
         for (const [step, milliseconds] of Object.entries(answer.timings))
           if (step !== 'total') result.timings[step] = (result.timings[step] ?? 0) + milliseconds;
+        result.warnings.push(...answer.warnings);
         if (!answer.ok) refuse(asProblem(answer), pid);
       } catch (error) {
         refuse(toProblem(error), pid);

@@ -1,5 +1,7 @@
 /* The public interface of the hot_fix runtime: what a program calls so that its functions can be replaced while it
- * runs, and what a hand-written patch defines. C and C++; nothing here allocates or keeps the caller's memory. */
+ * runs, what it is told of that, and what a hand-written patch defines. C and C++; nothing here allocates or keeps the
+ * caller's memory. A structure begins with its size, and fields are only ever added at its end: a program goes on working
+ * with a runtime that is older or newer than the header it was built with. */
 #ifndef HOT_FIX_H
 #define HOT_FIX_H
 
@@ -40,6 +42,73 @@ int hot_fix_init(const struct hot_fix_options *options);
 
 /* The same with the defaults: the published interface. */
 int init_hot_fix_signal(void);
+
+/* Hooks: functions of the program that are called before entries of functions change, and after that. They are called for
+ * patches and for what takes them back (undo, revert, detach), once for each attempt: a save may come in two patches, the
+ * edited functions first, and one that has to wait for a caller is tried again.
+ *
+ * They run outside of the change itself, on a thread of the runtime, the same one for both calls, with all signals
+ * blocked but those of faults: they may lock, allocate, fork, and call functions that are being patched. The first that
+ * was added is called first before a patch, and last after it. A hook tells the program and does not hold up a save: one
+ * that throws, crashes or does not return in its time is reported with the code hook-failed, and the save goes on. One
+ * that has not returned yet is left out by the next. */
+
+/* One function of a patch. */
+struct hot_fix_function {
+  size_t size;           /* sizeof(struct hot_fix_function) as the runtime has it */
+  const char *symbol;    /* as in the symbol table: the names of C++ are mangled */
+  const char *module;    /* the path of the program or library */
+  void *entry;           /* what its callers call, before the patch and after it */
+  unsigned old_version;  /* 0: as it was built */
+  unsigned new_version;  /* 0: it goes back to how it was built */
+  const void *old_code;  /* where the versions are */
+  const void *new_code;
+};
+
+/* What a hook is told, valid until it returns. */
+struct hot_fix_patch {
+  size_t size; /* sizeof(struct hot_fix_patch) as the runtime has it */
+  size_t file_count;
+  const char *const *files; /* the sources that were saved; none for a hand-written patch, or when versions are chosen */
+  size_t function_count;
+  const struct hot_fix_function *const *functions;
+  const char *error;   /* for after_patch: NULL when the new versions are live, else the code of what failed; nothing has
+                          changed then */
+  const char *message; /* of that failure; NULL when there is none */
+};
+
+struct hot_fix_hooks {
+  size_t size; /* sizeof(struct hot_fix_hooks) */
+  void (*before_patch)(const struct hot_fix_patch *patch, void *context); /* or NULL */
+  /* Or NULL. Called as well when the patch failed, if before_patch was called for it. */
+  void (*after_patch)(const struct hot_fix_patch *patch, void *context);
+  void *context;       /* for both */
+  unsigned time_limit; /* milliseconds for each call; 0: 1000. At most 3000, which are also for all hooks together */
+};
+
+/* Adds hooks, from any thread at any time, also before the runtime starts. Returns a positive number that stands for them;
+ * else -1 with errno set. EINVAL: there is no function in it. ENOSPC: there are 32 already. */
+int hot_fix_add_hooks(const struct hot_fix_hooks *hooks);
+
+/* Removes them: they are not called any more, also not for a patch that is under way. Waits for one that runs, as long as
+ * its time limit, unless a hook calls this. Returns 0; else -1 with errno set. EINVAL: there are no such hooks. EBUSY:
+ * they are removed, and one of them has not returned yet. What is to be unloaded removes its hooks first; hooks of a
+ * library that is no longer loaded are not called. */
+int hot_fix_remove_hooks(int number);
+
+/* Hooks by name: a program that defines one of these, or both, needs neither to add them nor to link the runtime. They
+ * are found when the first patch comes, in the program (which needs its symbol table, and no -rdynamic) or in what it has
+ * loaded with it. Called as if they had been added first, with the default time limit. */
+#if defined(__has_attribute)
+#if __has_attribute(retain)
+#define HOT_FIX_BY_NAME __attribute__((used, retain, visibility("default")))
+#endif
+#endif
+#ifndef HOT_FIX_BY_NAME
+#define HOT_FIX_BY_NAME __attribute__((used, visibility("default")))
+#endif
+void hot_fix_before_patch(const struct hot_fix_patch *patch) HOT_FIX_BY_NAME;
+void hot_fix_after_patch(const struct hot_fix_patch *patch) HOT_FIX_BY_NAME;
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #include "debugger.h"
 #include "fork.h"
 #include "function_table.h"
+#include "hook_calls.h"
 #include "loader.h"
 #include "objects.h"
 #include "process.h"
@@ -210,20 +211,26 @@ void keep_patches(const Plan &plan) {
   for (Patch *patch : plan.patches) add_patch(patch); // there is room: carry_out has seen to it
 }
 
-/** Carries the plan out, and keeps the patches that it loaded. `entered`: threads may have run the new versions,
- * also when it failed; then the patches are kept all the same. */
-bool carry_out(Plan &plan, bool &entered, Timings &timings, Failure &failure) {
+/** Commits the plan, and keeps the patches that it loaded. `entered`: threads may have run the new versions, also when it
+ * failed; then the patches are kept all the same. */
+bool commit_plan(Plan &plan, bool &entered, Timings &timings, Failure &failure) {
+  const std::uint64_t begin = monotonic_microseconds();
+  const NoFork no_fork;
+  const bool committed = commit(plan.changes, plan.guards, entered, failure);
+  if (committed || entered) keep_patches(plan);
+  if (committed) update_patch_states();
+  timings.write += monotonic_microseconds() - begin;
+  return committed;
+}
+
+/** Carries the plan out, with the hooks of the program around it. */
+bool carry_out(Plan &plan, const Request &request, Report &report, bool &entered, Failure &failure) {
   entered = false;
   if (!all_patches().reserve(all_patches().size() + plan.patches.size())) return no_memory(failure);
-  const std::uint64_t begin = monotonic_microseconds();
-  bool committed = false;
-  {
-    const NoFork no_fork;
-    committed = commit(plan.changes, plan.guards, entered, failure);
-    if (committed || entered) keep_patches(plan);
-    if (committed) update_patch_states();
-  }
-  timings.write += monotonic_microseconds() - begin;
+  HookCalls hooks(plan.changes, request.sources, report.warnings);
+  hooks.before();
+  const bool committed = commit_plan(plan, entered, report.timings, failure);
+  hooks.after(committed ? nullptr : &failure);
   if (!committed) return false;
   for (Patch *patch : plan.patches) {
     if (patch->kind == Patch::generated) announce_to_debugger(*patch, patch->file);
@@ -231,11 +238,11 @@ bool carry_out(Plan &plan, bool &entered, Timings &timings, Failure &failure) {
   return true;
 }
 
-bool execute_patch(const Request &request, Timings &timings, Failure &failure) {
+bool execute_patch(const Request &request, Report &report, Failure &failure) {
   Plan plan;
   const auto prepared = [&]() {
     for (const char *file : request.files) {
-      if (!add_generated_patch(plan, file, timings, failure)) return false;
+      if (!add_generated_patch(plan, file, report.timings, failure)) return false;
     }
     for (const Request::Target &target : request.functions) {
       if (!add_revert(plan, target, failure)) return false;
@@ -246,7 +253,7 @@ bool execute_patch(const Request &request, Timings &timings, Failure &failure) {
     return true;
   };
   bool entered = false;
-  if (prepared() && carry_out(plan, entered, timings, failure)) return true;
+  if (prepared() && carry_out(plan, request, report, entered, failure)) return true;
   drop_versions(plan);
   for (Patch *patch : plan.patches) {
     // What was constructed of it is still to be destroyed, by its own code.
@@ -257,7 +264,7 @@ bool execute_patch(const Request &request, Timings &timings, Failure &failure) {
   return false;
 }
 
-bool execute_load(const Request &request, Timings &timings, Failure &failure) {
+bool execute_load(const Request &request, Report &report, Failure &failure) {
   const std::uint64_t begin = monotonic_microseconds();
   const char *file = request.files[0];
   Plan plan;
@@ -291,9 +298,9 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
     return true;
   };
   const bool ready = prepared();
-  timings.load += monotonic_microseconds() - begin;
+  report.timings.load += monotonic_microseconds() - begin;
   bool entered = false;
-  if (ready && carry_out(plan, entered, timings, failure)) return true;
+  if (ready && carry_out(plan, request, report, entered, failure)) return true;
   drop_versions(plan);
   if (entered) return false;
   for (Patch *patch : plan.patches) release_patch(patch);
@@ -301,7 +308,7 @@ bool execute_load(const Request &request, Timings &timings, Failure &failure) {
   return false;
 }
 
-bool execute_revert(const Request &request, Timings &timings, Failure &failure) {
+bool execute_revert(const Request &request, Report &report, Failure &failure) {
   Plan plan;
   if (request.all || request.command == Request::detach) {
     for (Function *function : all_functions()) {
@@ -312,7 +319,7 @@ bool execute_revert(const Request &request, Timings &timings, Failure &failure) 
     if (!add_revert(plan, target, failure)) return false;
   }
   bool entered = false;
-  return carry_out(plan, entered, timings, failure);
+  return carry_out(plan, request, report, entered, failure);
 }
 
 bool execute_symbols(const Request &request, Failure &failure) {
@@ -326,18 +333,18 @@ bool execute_symbols(const Request &request, Failure &failure) {
 
 } // namespace
 
-bool execute(const Request &request, Timings &timings, Failure &failure) {
+bool execute(const Request &request, Report &report, Failure &failure) {
   bool done = false;
   switch (request.command) {
   case Request::patch:
-    done = execute_patch(request, timings, failure);
+    done = execute_patch(request, report, failure);
     break;
   case Request::load:
-    done = execute_load(request, timings, failure);
+    done = execute_load(request, report, failure);
     break;
   case Request::revert:
   case Request::detach:
-    done = execute_revert(request, timings, failure);
+    done = execute_revert(request, report, failure);
     break;
   case Request::symbols:
     return execute_symbols(request, failure);

@@ -9,6 +9,6 @@
 namespace hot_fix {
 
 /** When it fails, nothing of the request has happened. */
-bool execute(const Request &request, Timings &timings, Failure &failure);
+bool execute(const Request &request, Report &report, Failure &failure);
 
 } // namespace hot_fix

@@ -61,8 +61,10 @@ void remove_doorbell() {
   }
 }
 
-void allow_doorbell_only() {
-  SignalBits mask = ~(signal_bit(engine_signal) | signal_bit(plain_signal));
+namespace {
+
+void block_all_but(SignalBits allowed) {
+  SignalBits mask = ~allowed;
   // Faults of this thread's own, in a patch's constructor say, go where the program wants them.
   constexpr int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
   for (const int fault : faults) mask &= ~signal_bit(fault);
@@ -70,6 +72,12 @@ void allow_doorbell_only() {
   mask &= ~(signal_bit(32) | signal_bit(33));
   kernel_mask(SIG_SETMASK, &mask, nullptr);
 }
+
+} // namespace
+
+void allow_doorbell_only() { block_all_but(signal_bit(engine_signal) | signal_bit(plain_signal)); }
+
+void allow_faults_only() { block_all_but(0); }
 
 void wait_for_ring(unsigned milliseconds) {
   if (milliseconds == 0) {

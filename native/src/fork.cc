@@ -15,7 +15,7 @@ namespace {
 
 // The tid of the thread that holds the gate; 0: it is open. Held for the milliseconds of a transaction or of a fork.
 std::atomic<int> gate;
-void (*start_in_child)();
+void (*start_in_child)(int forked_by);
 
 int own_tid() { return static_cast<int>(syscall(SYS_gettid)); }
 
@@ -35,8 +35,7 @@ void after_fork_in_parent() {
 }
 
 void after_fork_in_child() {
-  gate.store(0);
-  start_in_child();
+  start_in_child(gate.exchange(0));
 }
 
 } // namespace
@@ -48,7 +47,7 @@ NoFork::~NoFork() {
 
 bool is_fork_gate_closed() { return gate.load() != 0; }
 
-bool watch_forks(void (*start_child)()) {
+bool watch_forks(void (*start_child)(int forked_by)) {
   start_in_child = start_child;
   return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }

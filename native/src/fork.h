@@ -19,7 +19,8 @@ private:
 /** Whether a thread is about to fork, or a NoFork exists. */
 bool is_fork_gate_closed();
 
-/** Registers for fork; `start_child` is called in each child. Once per process image. */
-bool watch_forks(void (*start_child)());
+/** Registers for fork; `start_child` is called in each child, with the number that the thread which forked has in the parent.
+ * Once per process image. */
+bool watch_forks(void (*start_child)(int forked_by));
 
 } // namespace hot_fix

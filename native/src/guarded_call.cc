@@ -38,12 +38,47 @@ constexpr int returned = 0, threw = 1, crashed = 2;
 constexpr int fatal_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr std::size_t fatal_count = sizeof fatal_signals / sizeof *fatal_signals;
 
-std::uintptr_t frame;
-_Unwind_Exception *caught;
-std::atomic<int> calling_thread; // 0: no call is under way
-std::atomic<int> ended_by;
+struct Call {
+  std::atomic<int> tid; // 0: the place is free
+  std::atomic<bool> is_guarded;
+  std::uintptr_t frame;
+  _Unwind_Exception *caught;
+  int ended_by;
+};
+Call calls[64]; // more than there are threads of the runtime
+
+// The handlers stand while there are guarded calls. Only threads take the lock, never a handler.
+std::atomic<bool> lock;
+int guarded_count;
 KernelAction previous[fatal_count];
-alignas(16) char signal_stack[64 * 1024]; // the program may have overflowed the worker's
+
+class Locked {
+public:
+  Locked() {
+    while (lock.exchange(true)) arch::relax();
+  }
+  Locked(const Locked &) = delete;
+  Locked &operator=(const Locked &) = delete;
+  ~Locked() { lock.store(false); }
+};
+
+int own_tid() { return static_cast<int>(syscall(SYS_gettid)); }
+
+Call *call_of(int tid) {
+  for (Call &call : calls) {
+    if (call.tid.load() == tid) return &call;
+  }
+  return nullptr;
+}
+
+/** A place for the calling thread; null when all are taken. */
+Call *claim_call() {
+  for (Call &call : calls) {
+    int nobody = 0;
+    if (call.tid.compare_exchange_strong(nobody, own_tid())) return &call;
+  }
+  return nullptr;
+}
 
 void pass_on(std::size_t index, int signal, siginfo_t *info, void *context) {
   const KernelAction &action = previous[index];
@@ -60,10 +95,11 @@ void pass_on(std::size_t index, int signal, siginfo_t *info, void *context) {
 }
 
 void handle_fatal(int signal, siginfo_t *info, void *context) {
-  if (syscall(SYS_gettid) == calling_thread.load()) {
-    ended_by.store(signal);
-    arch::leave_call(static_cast<ucontext_t *>(context), reinterpret_cast<std::uintptr_t>(hot_fix_guarded_end), frame,
-                     crashed);
+  Call *call = call_of(own_tid());
+  if (call != nullptr && call->is_guarded.load()) {
+    call->ended_by = signal;
+    arch::leave_call(static_cast<ucontext_t *>(context), reinterpret_cast<std::uintptr_t>(hot_fix_guarded_end),
+                     call->frame, crashed);
     return;
   }
   for (std::size_t i = 0; i < fatal_count; i++) {
@@ -74,7 +110,7 @@ void handle_fatal(int signal, siginfo_t *info, void *context) {
 void *in_program(const char *name) { return dlsym(RTLD_DEFAULT, name); }
 
 /** Ends the exception as a handler of the program would, and tells its type. */
-void end_exception(char (&what)[256]) {
+void end_exception(_Unwind_Exception *caught, char (&what)[256]) {
   using Begin = void *(*)(void *);
   using End = void (*)();
   using Type = const void *(*)();
@@ -101,26 +137,19 @@ void end_exception(char (&what)[256]) {
   end();
 }
 
-} // namespace
-
-void guarded_call(void (*function)(void *), void *argument, CallResult &result) {
-  result = CallResult{};
-  stack_t alternate{}, before{};
-  alternate.ss_sp = signal_stack;
-  alternate.ss_size = sizeof signal_stack;
-  const bool has_stack = sigaltstack(&alternate, &before) == 0;
-  SignalBits unblocked = 0, mask = 0;
+void begin_guarding(Call &call) {
+  const Locked locked;
+  call.is_guarded.store(true);
+  if (guarded_count++ != 0) return;
   for (std::size_t i = 0; i < fatal_count; i++) {
-    unblocked |= signal_bit(fatal_signals[i]);
     kernel_action(fatal_signals[i], nullptr, &previous[i]);
     install_handler(fatal_signals[i], handle_fatal);
   }
-  kernel_mask(SIG_UNBLOCK, &unblocked, &mask);
-  ended_by.store(0);
-  calling_thread.store(static_cast<int>(syscall(SYS_gettid)));
-  const int ended = hot_fix_guarded_call(function, argument, &frame);
-  calling_thread.store(0);
-  kernel_mask(SIG_SETMASK, &mask, nullptr);
+}
+
+void end_guarding(Call &call) {
+  const Locked locked;
+  if (!call.is_guarded.exchange(false) || --guarded_count != 0) return;
   for (std::size_t i = 0; i < fatal_count; i++) {
     KernelAction now{};
     kernel_action(fatal_signals[i], nullptr, &now);
@@ -129,10 +158,64 @@ void guarded_call(void (*function)(void *), void *argument, CallResult &result) 
       kernel_action(fatal_signals[i], &previous[i], nullptr);
     }
   }
+}
+
+} // namespace
+
+void guarded_call(void (*function)(void *), void *argument, CallResult &result) {
+  result = CallResult{};
+  Call *call = claim_call();
+  if (call == nullptr) { // there are fewer threads than places
+    result.ending = Ending::crashed;
+    return;
+  }
+  alignas(16) char signal_stack[64 * 1024]; // the program may overflow what is below
+  stack_t alternate{}, before{};
+  alternate.ss_sp = signal_stack;
+  alternate.ss_size = sizeof signal_stack;
+  const bool has_stack = sigaltstack(&alternate, &before) == 0;
+  SignalBits unblocked = 0, mask = 0;
+  for (const int signal : fatal_signals) unblocked |= signal_bit(signal);
+  call->ended_by = 0;
+  begin_guarding(*call);
+  kernel_mask(SIG_UNBLOCK, &unblocked, &mask);
+  const int ended = hot_fix_guarded_call(function, argument, &call->frame);
+  end_guarding(*call);
+  kernel_mask(SIG_SETMASK, &mask, nullptr);
   if (has_stack) sigaltstack(&before, nullptr);
-  result.signal = ended_by.load();
+  result.signal = call->ended_by;
   result.ending = ended == returned ? Ending::returned : ended == threw ? Ending::threw : Ending::crashed;
-  if (ended == threw) end_exception(result.what);
+  _Unwind_Exception *caught = call->caught;
+  call->tid.store(0);
+  if (ended == threw) end_exception(caught, result.what);
+}
+
+void stop_guarding(int tid) {
+  if (Call *call = call_of(tid)) end_guarding(*call);
+}
+
+const char *fatal_signal_name(int signal) {
+  switch (signal) {
+  case SIGSEGV:
+    return "SIGSEGV";
+  case SIGBUS:
+    return "SIGBUS";
+  case SIGFPE:
+    return "SIGFPE";
+  case SIGILL:
+    return "SIGILL";
+  default:
+    return "SIGABRT";
+  }
+}
+
+void follow_fork(int forked_by) {
+  lock.store(false);
+  for (Call &call : calls) {
+    end_guarding(call);
+    const int tid = call.tid.load();
+    if (tid != 0) call.tid.store(tid == forked_by ? own_tid() : 0);
+  }
 }
 
 } // namespace hot_fix
@@ -145,6 +228,8 @@ extern "C" _Unwind_Reason_Code hot_fix_catch_all(int version, _Unwind_Action act
   if ((actions & _UA_SEARCH_PHASE) != 0) return _URC_HANDLER_FOUND;
   // All frames below have been cleaned up. The way back needs nothing of the unwinder, of which a program may have
   // several.
-  hot_fix::caught = exception;
-  hot_fix_leave_call(hot_fix::threw, hot_fix::frame);
+  hot_fix::Call *call = hot_fix::call_of(hot_fix::own_tid());
+  if (call == nullptr) return _URC_FATAL_PHASE2_ERROR;
+  call->caught = exception;
+  hot_fix_leave_call(hot_fix::threw, call->frame);
 }

@@ -7,6 +7,8 @@
 #include "credentials.h"
 #include "doorbell.h"
 #include "fork.h"
+#include "guarded_call.h"
+#include "hooks.h"
 #include "init.h"
 #include "signal_mask.h"
 #include "threads.h"
@@ -87,7 +89,9 @@ void stay_loaded() {
   dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-void start_in_child() {
+void start_in_child(int forked_by) {
+  follow_fork(forked_by);
+  reset_hooks();
   reset_doorbell();
   forget_follower();
   reset_crash_report();

@@ -42,6 +42,7 @@ void describe(const dl_phdr_info &info, Module &module) {
   module.path = info.dlpi_name != nullptr ? info.dlpi_name : "";
   module.tls_module_id = info.dlpi_tls_modid;
   module.tls_block = reinterpret_cast<std::uintptr_t>(info.dlpi_tls_data);
+  module.build_id = build_id_of(info, module.build_id_length);
   for (int i = 0; i < info.dlpi_phnum; i++) {
     const ElfW(Phdr) &segment = info.dlpi_phdr[i];
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;

@@ -18,6 +18,8 @@ struct Module {
     std::uintptr_t start, end;
   } code[8]; // executable segments
   std::size_t code_count;
+  const std::uint8_t *build_id; // in its memory; null: it has none
+  std::size_t build_id_length;
 
   bool has_code(std::uintptr_t address, std::size_t length) const;
 };

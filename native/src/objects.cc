@@ -3,8 +3,6 @@
 
 #include "guarded_call.h"
 
-#include <csignal>
-
 #include "poison.h"
 
 extern "C" int __cxa_atexit(void (*function)(void *), void *argument, void *dso_handle);
@@ -14,26 +12,11 @@ namespace {
 
 using Function = void (*)(void *);
 
-const char *signal_name(int signal) {
-  switch (signal) {
-  case SIGSEGV:
-    return "SIGSEGV";
-  case SIGBUS:
-    return "SIGBUS";
-  case SIGFPE:
-    return "SIGFPE";
-  case SIGILL:
-    return "SIGILL";
-  default:
-    return "SIGABRT";
-  }
-}
-
 bool failed(const PatchObject &object, const CallResult &result, Failure &failure) {
   const char *name = reinterpret_cast<const char *>(object.name);
   if (result.ending == Ending::crashed) {
     return fail(failure, Code::constructor_failed, 0, name, "%s could not be constructed: its code ended with %s", name,
-                signal_name(result.signal));
+                fatal_signal_name(result.signal));
   }
   const char *what = result.what[0] != '\0' ? result.what : "an exception";
   return fail(failure, Code::constructor_failed, 0, name, "%s could not be constructed: its code threw %s", name, what);

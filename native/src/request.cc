@@ -72,6 +72,9 @@ bool parse_line(const char *line, Request &request) {
                             request.command == Request::symbols;
     return takes_file && path[0] == '/' && request.files.add(path);
   }
+  if (const char *path = value_of(line, "source")) {
+    return request.command == Request::patch && path[0] == '/' && request.sources.add(path);
+  }
   if (const char *address = value_of(line, "revert")) {
     return request.command == Request::patch && parse_address(address, '\0', number, rest) &&
            request.functions.add({number, 0});

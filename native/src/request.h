@@ -16,6 +16,7 @@ struct Request {
   };
   Command command;
   List<const char *> files;  // texts in the buffer that was parsed
+  List<const char *> sources; // that were saved; for the program's hooks
   List<Target> functions;    // to be reverted, to that version
   bool all;                  // revert all functions to their originals
   unsigned patch_id;         // of `symbols`

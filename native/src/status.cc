@@ -198,8 +198,8 @@ bool describe_status(std::uint64_t sequence, Buffer &buffer) {
   return json.complete();
 }
 
-bool describe_answer(const char *id, const Failure *failure, const Timings &timings, const Buffer &status,
-                     Buffer &buffer) {
+bool describe_answer(const char *id, const Failure *failure, const Report &report, const Buffer &status, Buffer &buffer) {
+  const Timings &timings = report.timings;
   JsonWriter json(buffer);
   json.begin_object();
   json.text("id", id);
@@ -222,6 +222,14 @@ bool describe_answer(const char *id, const Failure *failure, const Timings &timi
     }
     json.end_object();
   }
+  json.begin_array("warnings");
+  for (const Failure &warning : report.warnings) {
+    json.begin_object();
+    json.text("code", code_text(warning.code));
+    json.text("message", warning.message);
+    json.end_object();
+  }
+  json.end_array();
   json.begin_object("timings");
   json.number("read", static_cast<std::int64_t>(timings.read));
   json.number("load", static_cast<std::int64_t>(timings.load));

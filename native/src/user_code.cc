@@ -1,6 +1,7 @@
 // What a thread waits for and what it will return into, from /proc and its stack.
 #include "user_code.h"
 
+#include "hooks.h"
 #include "kernel_signals.h"
 #include "threads.h"
 
@@ -63,6 +64,7 @@ bool is_part_of_libc(std::uintptr_t address) {
 }
 
 bool may_run_user_code(int tid) {
+  if (is_waiting_in_hook(tid)) return false;
   const ThreadState state = thread_state(tid);
   if (state.kind == ThreadState::gone) return false;
   if (state.kind != ThreadState::blocked || state.stack_pointer == 0 || !takes_no_signal(tid)) return true;

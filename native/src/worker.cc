@@ -9,6 +9,7 @@
 #include "credentials.h"
 #include "doorbell.h"
 #include "fork.h"
+#include "hooks.h"
 #include "kernel_signals.h"
 #include "loader_locks.h"
 #include "process.h"
@@ -72,12 +73,12 @@ bool write_status(Buffer &status) {
 }
 
 /** No answer is better than half of one: the engine then looks at the process itself. */
-void answer(const char *id, const Failure *failure, const Timings &timings) {
+void answer(const char *id, const Failure *failure, const Report &report) {
   Buffer status, json;
   if (!write_status(status)) return;
   char name[80];
   std::snprintf(name, sizeof name, "answers/%s.json", id);
-  if (describe_answer(id, failure, timings, status, json)) write_control_file(name, json);
+  if (describe_answer(id, failure, report, status, json)) write_control_file(name, json);
 }
 
 /** Whether this is a child that a patch's constructor forked: the request is its parent's affair. */
@@ -106,24 +107,24 @@ bool set_asleep(bool asleep, Failure &failure) {
   return true;
 }
 
-bool execute_unless_asleep(const Request &request, Timings &timings, Failure &failure) {
+bool execute_unless_asleep(const Request &request, Report &report, Failure &failure) {
   if (is_asleep && request.command != Request::wake) {
     return fail(failure, Code::no_runtime, 0, nullptr, "process %d was detached from", getpid());
   }
-  if (!execute(request, timings, failure)) return false;
+  if (!execute(request, report, failure)) return false;
   if (request.command == Request::detach) return set_asleep(true, failure);
   return request.command != Request::wake || set_asleep(false, failure);
 }
 
 void carry_out(const char *id, Request &request) {
   const int pid = getpid();
-  Timings timings{};
+  Report report;
   Failure failure;
   const std::uint64_t begin = monotonic_microseconds();
-  const bool done = execute_unless_asleep(request, timings, failure);
-  timings.total = monotonic_microseconds() - begin;
+  const bool done = execute_unless_asleep(request, report, failure);
+  report.timings.total = monotonic_microseconds() - begin;
   if (is_forked_off(pid)) return;
-  answer(id, done ? nullptr : &failure, timings);
+  answer(id, done ? nullptr : &failure, report);
 }
 
 /** Carries out all requests there are; false when there was none. */
@@ -138,7 +139,7 @@ bool drain_requests() {
     if (parse_request(text, request, failure)) {
       carry_out(id, request);
     } else {
-      answer(id, &failure, Timings{});
+      answer(id, &failure, Report{});
     }
   }
   return any;
@@ -156,7 +157,7 @@ void load_default_patch() {
   Failure failure;
   if (is_privileged()) { // it was not when it started
     fail(failure, Code::untrusted_patch_file, 0, nullptr, "%s is not loaded: the ids of the process differ", path);
-    answer("signal", &failure, Timings{});
+    answer("signal", &failure, Report{});
     return;
   }
   // dlopen takes a name without a slash for a library to be searched for.
@@ -211,15 +212,21 @@ bool is_alone() {
 }
 
 constexpr const char *served = "The request was carried out; whoever made it knows the result.";
-constexpr const char *not_served = "A thread that is held here has a lock of the loader: the request waits until it goes on.";
+constexpr const char *lock_is_held = "A thread that is held here has a lock of the loader: the request waits until it goes on.";
+constexpr const char *hooks_are_held = "The program has hooks, which need its threads: the request waits until it goes on.";
 
-/** Whether a lock that requests need may be another thread's. */
-bool may_be_locked_out() { return may_loader_be_locked() || is_fork_gate_closed(); }
+/** What a request may need of threads that are held; null: nothing. */
+const char *what_it_waits_for() {
+  if (may_loader_be_locked() || is_fork_gate_closed()) return lock_is_held;
+  return has_hooks() ? hooks_are_held : nullptr;
+}
 
-/** Waits while such a lock may be one of a thread that is held. */
+/** Waits while it may need something of them. */
 void wait_for_held_threads() {
-  while (may_be_locked_out() && is_alone()) {
-    hot_fix_served(not_served);
+  while (is_alone()) {
+    const char *reason = what_it_waits_for();
+    if (reason == nullptr) return;
+    hot_fix_served(reason);
     pause_microseconds(10000);
   }
 }
@@ -228,7 +235,7 @@ void wait_for_held_threads() {
 const char *serve_in_call() {
   if (own_tid() != worker_tid.load()) return "Call this in the thread hot_fix.";
   if (busy.load() || !is_announced.load()) return "The runtime is at work: let the process go on.";
-  if (may_be_locked_out()) return not_served;
+  if (const char *reason = what_it_waits_for()) return reason;
   const int saved = errno;
   busy.store(true);
   const bool any = drain_requests();

@@ -75,7 +75,7 @@ function stage(directory: string): Stage {
       const status = { pid: 42, exe: '/program', sequence: 1, patches: [], functions: [] };
       return reply instanceof Error
         ? Promise.reject(reply)
-        : Promise.resolve({ id: '1', timings: {}, status, ok: false, error: null, ...reply });
+        : Promise.resolve({ id: '1', timings: {}, status, ok: false, error: null, warnings: [], ...reply });
     },
   } as unknown as RuntimeClient;
   const context = {

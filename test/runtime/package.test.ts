@@ -117,8 +117,10 @@ describe('the runtime in a build', () => {
     );
     const exported = execFileSync('nm', ['-D', '--defined-only', '--format=just-symbols', runtimeLibrary]);
     assert.deepEqual(exported.toString().trim().split('\n').sort(), [
+      'hot_fix_add_hooks',
       'hot_fix_attach',
       'hot_fix_init',
+      'hot_fix_remove_hooks',
       'init_hot_fix_signal',
       'pthread_sigmask',
       'sigaction',

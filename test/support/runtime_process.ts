@@ -44,6 +44,7 @@ export interface Answer {
   id: string;
   ok: boolean;
   error: { code: string; message: string; symbol: string | null; errno: number | null } | null;
+  warnings: { code: string; message: string }[];
   timings: Record<'read' | 'load' | 'relocate' | 'write' | 'total', number>;
   status: Status;
 }
@@ -117,6 +118,7 @@ async function changes(directory: string, condition: () => boolean): Promise<voi
 
 export interface ProgramOptions {
   language?: 'c' | 'c++';
+  compiler?: 'gcc' | 'clang';
   flags?: string[];
   env?: NodeJS.ProcessEnv;
   args?: string[];
@@ -153,14 +155,14 @@ export class RuntimeSession {
   compile(
     name: string,
     source: string,
-    { language = 'c', flags = [], runtime }: ProgramOptions = {},
+    { language = 'c', compiler = 'gcc', flags = [], runtime }: ProgramOptions = {},
   ): string {
     if (flags.some((flag) => flag.startsWith('-static')))
       notUnderSanitizers('their libraries cannot be in a static program');
     const file = this.path(`${name}.${language === 'c' ? 'c' : 'cc'}`);
     writeFileSync(file, source);
     const isEmbedded = runtime === 'embedded' || runtime === 'both';
-    const compiler = language === 'c' ? 'gcc' : 'g++';
+    const drivers = { gcc: { c: 'gcc', 'c++': 'g++' }, clang: { c: 'clang', 'c++': 'clang++' } };
     const fixed = [
       '-O1',
       '-g',
@@ -172,7 +174,7 @@ export class RuntimeSession {
     const before = isEmbedded ? embed.before : [];
     const behind = isEmbedded ? embed.behind : ['-ldl'];
     const args = [...before, ...fixed, ...flags, file, '-o', this.path(name), ...behind];
-    execFileSync(compiler, args, { stdio: 'pipe' });
+    execFileSync(drivers[compiler][language], args, { stdio: 'pipe' });
     return this.path(name);
   }
 

@@ -70,6 +70,7 @@ export const ERROR_TABLE = {
   'old-code-stays': { kind: 'warning', exit: 0, shown: 'problems', title: 'A running function never returns to pick up its new version', hint: 'Threads already inside it keep running its old code until they leave it.' },
   'optimised-again': { kind: 'warning', exit: 0, shown: 'problems', title: 'A function that was at -O0 for debugging is optimised again', hint: 'The message says why the edit does not allow it; ask for it once more when that is mended.' },
   'signature-changed': { kind: 'warning', exit: 0, shown: 'problems', title: 'A function\'s signature changed: its old callers keep the old version', hint: 'Save the other files that call it, so that they call the new one.' },
+  'hook-failed': { kind: 'warning', exit: 0, shown: 'problems', title: 'A hook of the program did not do its part', hint: 'The save is live all the same. Correct the hook that the message names, and save again.' },
   'bad-request': { kind: 'failed', exit: 4, shown: 'problems', title: 'The runtime was given a request that it cannot read', hint: 'The engine and the runtime may be of different versions.' },
   'protocol-mismatch': { kind: 'failed', exit: 4, shown: 'problems', title: 'The runtime in the process speaks another protocol version', hint: 'Rebuild the program with this version of hot_fix, or start it with `hot-patch run`.' },
   'bad-patch-file': { kind: 'failed', exit: 4, shown: 'problems', title: 'The patch file is truncated, malformed or not a patch', hint: 'Save again; the file is made anew.' },

@@ -170,7 +170,8 @@ export function createRuntimeClient(
       const text = await awaitAnswer(waiting.next, id, options);
       inDirectory(join(directory, 'answers'), (path) => remove(join(path, `${id}.json`)));
       const answer = parseAnswer(text, exe);
-      return { ...answer, status: await complete(answer.status) };
+      const warnings = answer.warnings.map((warning) => ({ ...warning, pid }));
+      return { ...answer, warnings, status: await complete(answer.status) };
     } finally {
       waiting.close();
     }
@@ -271,6 +272,7 @@ export function createRuntimeClient(
       ask(
         'patch',
         [
+          ...(options?.sources ?? []).map((source): RequestLine => ['source', source]),
           ...files.map((file): RequestLine => ['file', inProcess(file)]),
           ...reverts.map((address): RequestLine => ['revert', hexadecimal(address)]),
         ],

@@ -9,6 +9,7 @@ import type {
   Page,
   PatchedFunction,
   ProcessStatus,
+  Problem,
   ProtectionCall,
   Trampoline,
 } from '../model/result';
@@ -153,6 +154,11 @@ export function parseStatus(text: string, exe: string): ProcessStatus {
   return { exe, ...status(parseDocument(text, 'status')) };
 }
 
+const warning = (field: Field): Problem => ({
+  code: knownCode(field.get('code').text()),
+  message: field.get('message').text(),
+});
+
 /** answers/ID.json; times become milliseconds. Throws HotPatchError protocol-mismatch. */
 export function parseAnswer(text: string, exe: string): Answer {
   const answer = parseDocument(text, 'answer');
@@ -168,6 +174,7 @@ export function parseAnswer(text: string, exe: string): Answer {
       symbol: error.get('symbol').orNull((symbol) => symbol.text()),
       errno: error.get('errno').orNull((errno) => errno.number()),
     })),
+    warnings: answer.get('warnings').orNull((warnings) => warnings.list(warning)) ?? [],
     timings: Object.fromEntries(
       ['read', 'load', 'relocate', 'write', 'total'].map((step) => [step, milliseconds(step)]),
     ),

@@ -1,7 +1,7 @@
 // The step `deliver`: hands the patch files to the runtime of each process and waits for its answer, trying again where
 // waiting or another place helps. After it a process runs either all of the save or none of it; where that cannot be
 // known because the answer was lost, the message says what memory shows.
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
 import type { Answer, LiveTarget, RuntimeClient } from '../context';
@@ -154,6 +154,7 @@ async function transact(save: Save, target: LiveTarget, patches: readonly PatchF
       patches.flatMap(({ reverts }) => reverts),
       {
         signal: save.request.signal,
+        sources: save.request.files.map((file) => resolve(file)),
         // A breakpoint may be looked at for an hour; a newer save of the file takes this one back.
         waitWhileStopped: true,
         onRunState: (stopped) =>
@@ -164,6 +165,7 @@ async function transact(save: Save, target: LiveTarget, patches: readonly PatchF
           ),
       },
     );
+    save.warnings.push(...answer.warnings);
     for (const [step, milliseconds] of Object.entries(answer.timings))
       if (step !== 'total')
         save.timings[`runtime-${step}`] = (save.timings[`runtime-${step}`] ?? 0) + milliseconds;

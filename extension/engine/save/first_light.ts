@@ -209,6 +209,8 @@ export async function takeFirstLight(
       before.set(target.process.pid, new Map(functions.map(({ address, version }) => [address, version])));
     }
     await deliver(inner, patches);
+    // The program's hooks are not called again for what the whole unit confirms.
+    save.warnings.push(...inner.warnings.filter(({ code }) => code === 'hook-failed'));
     const live = save.total()['total']!;
     const result = await inner.finish(isAnythingNew(patches), plans);
     const changed = result.changed.filter(({ symbol }) => !planned.companions.has(symbol));
