@@ -44,6 +44,8 @@ public:
 
 private:
   bool stop();
+  bool settle_call();
+  void let_go();
   bool prepare_call();
   bool call(long number, const std::uint64_t (&arguments)[6], std::int64_t &result);
   bool map();
@@ -62,6 +64,8 @@ private:
   arch::ThreadContext context_{};
   std::uint64_t frame_ = 0; // on the thread's own stack
   std::uint64_t mapping_ = 0;
+  arch::Registers interrupted_{};
+  bool makes_again_ = false; // the call that our stop has ended
   // Where the thread is: only in a stop on its way to a signal does the kernel look for a call to restart.
   enum class At { signal, call, running, gone } at_ = At::running;
 };
@@ -96,6 +100,23 @@ bool Borrower::stop() {
                   errand_.pid);
     }
   }
+}
+
+/**
+ * A wait that the kernel does not make again, as epoll_wait, has ended with EINTR on our account: the thread makes it again
+ * from now on, whatever becomes of this program. With a signal on its way EINTR may be the truth, and stays for now.
+ */
+bool Borrower::settle_call() {
+  if (!get_registers(tid_, interrupted_)) return lost("before it was borrowed");
+  if (!is_lost_wait(interrupted_) || has_queued_signal(tid_)) return true;
+  makes_again_ = set_registers(tid_, arch::made_again(interrupted_));
+  return makes_again_ || lost("before it was borrowed");
+}
+
+/** The thread is not fit: it goes on. */
+void Borrower::let_go() {
+  if (makes_again_ && has_pending_signal(errand_.pid, tid_)) set_registers(tid_, context_.registers);
+  detach(tid_, 0);
 }
 
 /** The frame below the red zone, to which a call through the gadget returns when nobody is there to take over. */
@@ -254,10 +275,13 @@ Borrowing Borrower::run() {
   // Until then it ran, or waited for its turn on a processor as it would have without us.
   const std::uint64_t begin = monotonic_microseconds();
   reached(Step::stopped, errand_.pid);
+  if (!settle_call()) return Borrowing::failed;
+  reached(Step::settled, errand_.pid);
   if (!get_context(tid_, context_)) {
     lost("before it was borrowed");
     return Borrowing::failed;
   }
+  if (makes_again_) context_.registers = interrupted_;
   const SafePoint point = examine(errand_.pid, tid_, context_.registers, errand_.surroundings);
   loan_.tid = tid_;
   loan_.reason = point.reason;
@@ -266,7 +290,7 @@ Borrowing Borrower::run() {
   const bool loads = errand_.surroundings.without_threads && errand_.surroundings.modules.is_changing();
   if (loads) loan_.reason = "the loader is at work";
   if (loads || point.activity == Activity::unfit || !prepare_call()) {
-    detach(tid_, 0);
+    let_go();
     return Borrowing::unsafe;
   }
   bool done = map();

@@ -66,13 +66,15 @@ Activity activity_of_call(long number, const unsigned long long (&arguments)[6])
   case SYS_epoll_wait:
   case SYS_epoll_pwait:
   case SYS_epoll_pwait2:
-    return Activity::epoll;
+  case SYS_rt_sigtimedwait:
+  case SYS_semop:
+  case SYS_semtimedop:
+    return Activity::event;
   case SYS_nanosleep:
   case SYS_clock_nanosleep:
     return Activity::sleep;
   case SYS_pause:
   case SYS_rt_sigsuspend:
-  case SYS_rt_sigtimedwait:
   case SYS_wait4:
   case SYS_waitid:
   case SYS_write:
@@ -82,8 +84,6 @@ Activity activity_of_call(long number, const unsigned long long (&arguments)[6])
   case SYS_flock:
   case SYS_fcntl:
   case SYS_msgrcv:
-  case SYS_semop:
-  case SYS_semtimedop:
     return Activity::other_wait;
   default:
     return Activity::unfit;
@@ -130,12 +130,12 @@ const char *activity_name(Activity activity) {
     return "input";
   case Activity::poll:
     return "poll";
-  case Activity::epoll:
-    return "epoll";
   case Activity::sleep:
     return "sleep";
   case Activity::other_wait:
     return "wait";
+  case Activity::event:
+    return "event";
   case Activity::running:
     return "running";
   case Activity::unfit:

@@ -6,8 +6,9 @@
 
 namespace hot_fix {
 
-/** What a thread does, best first. */
-enum class Activity { condition_wait, input, poll, epoll, sleep, other_wait, running, unfit };
+/** What a thread does, best first. The kernel makes all waits again that a stop has interrupted, but those of the kind
+ * `event` (epoll_wait, rt_sigtimedwait, semop): they would end with EINTR if this program were killed in that moment. */
+enum class Activity { condition_wait, input, poll, sleep, other_wait, event, running, unfit };
 
 struct Candidate {
   int tid;
@@ -23,7 +24,7 @@ bool rank_threads(int pid, List<Candidate> &candidates);
 /** The kind of wait of a system call, as its number and arguments say; unfit: a thread in it must be left alone. */
 Activity activity_of_call(long number, const unsigned long long (&arguments)[6]);
 
-/** "epoll" and so on, for the result. */
+/** "event" and so on, for the result. */
 const char *activity_name(Activity activity);
 
 } // namespace hot_fix

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <elf.h>
+#include <initializer_list>
 #include <linux/rseq.h>
 #include <sys/ptrace.h>
 #include <sys/time.h>
@@ -18,6 +19,12 @@ namespace {
 
 // Of <linux/ptrace.h>, which does not go together with <sys/ptrace.h>; older C libraries lack both.
 constexpr int get_rseq_configuration = 0x420f;
+constexpr int peek_signal_information = 0x4209;
+struct QueuePlace { // struct ptrace_peeksiginfo_args
+  std::uint64_t offset;
+  std::uint32_t flags;
+  std::int32_t count;
+};
 struct RseqConfiguration {
   std::uint64_t address;
   std::uint32_t size, signature, flags, padding;
@@ -87,6 +94,15 @@ bool set_extended(int tid, const arch::ThreadContext &context) {
 }
 
 bool set_signal_mask(int tid, std::uint64_t mask) { return call(PTRACE_SETSIGMASK, tid, sizeof mask, &mask) == 0; }
+
+bool has_queued_signal(int tid) {
+  for (const std::uint32_t flags : {std::uint32_t{0}, std::uint32_t{1}}) { // PTRACE_PEEKSIGINFO_SHARED
+    siginfo_t information;
+    QueuePlace place{0, flags, 1};
+    if (call(peek_signal_information, tid, &place, &information) != 0) return true;
+  }
+  return false;
+}
 
 bool resume(int tid, int signal) { return call(PTRACE_CONT, tid, 0L, long{signal}) == 0; }
 bool resume_to_call(int tid) { return call(PTRACE_SYSCALL, tid, 0L, 0L) == 0; }

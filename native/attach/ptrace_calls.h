@@ -32,6 +32,8 @@ bool set_registers(int tid, const arch::Registers &registers);
 bool get_context(int tid, arch::ThreadContext &context);
 bool set_extended(int tid, const arch::ThreadContext &context);
 bool set_signal_mask(int tid, std::uint64_t mask);
+/** Whether a signal is on its way to the thread or its process, be it blocked or not. Reads no file. */
+bool has_queued_signal(int tid);
 
 bool resume(int tid, int signal);
 bool resume_to_call(int tid);

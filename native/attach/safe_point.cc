@@ -44,15 +44,19 @@ bool is_unsafe_code(std::uint64_t address, const Surroundings &surroundings) {
   return module == nullptr ? false : module->unsafe;
 }
 
+Activity activity_of(const arch::Registers &registers, const unsigned char (&instruction)[7]) {
+  const long number = arch::call_number(registers, instruction);
+  unsigned long long arguments[6];
+  for (unsigned i = 0; i < 6; i++) arguments[i] = arch::call_argument(registers, i);
+  return activity_of_call(number, arguments);
+}
+
 /** A wait that libc makes for the program, not for itself. */
 bool is_wait(std::uint64_t program_counter, int pid, const arch::Registers &registers, Activity &activity) {
   unsigned char instruction[7];
   if (!read_remote(pid, program_counter - sizeof instruction, instruction)) return false;
   if (instruction[5] != 0x0f || instruction[6] != 0x05) return false;
-  const long number = arch::call_number(registers, instruction);
-  unsigned long long arguments[6];
-  for (unsigned i = 0; i < 6; i++) arguments[i] = arch::call_argument(registers, i);
-  activity = activity_of_call(number, arguments);
+  activity = activity_of(registers, instruction);
   return activity != Activity::unfit;
 }
 
@@ -101,6 +105,12 @@ const char *unsafe_stack(int pid, const arch::Registers &registers, const Surrou
 }
 
 } // namespace
+
+bool is_lost_wait(const arch::Registers &registers) {
+  static constexpr unsigned char unknown[7] = {}; // what restart_syscall restarts never ends so
+  return arch::interrupted_call(registers) == arch::Interrupted::lost &&
+         activity_of(registers, unknown) != Activity::unfit;
+}
 
 bool has_pending_signal(int pid, int tid) {
   StatusFile status;

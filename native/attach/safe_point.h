@@ -24,6 +24,9 @@ struct SafePoint {
 /** @param registers of the stopped thread */
 SafePoint examine(int pid, int tid, const arch::Registers &registers, const Surroundings &surroundings);
 
+/** Whether the stop has ended a wait with EINTR that is to be made again: nothing came, and nothing was done. */
+bool is_lost_wait(const arch::Registers &registers);
+
 /** Whether a signal waits that this thread would take: EINTR would then be the truth. */
 bool has_pending_signal(int pid, int tid);
 

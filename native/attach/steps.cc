@@ -8,7 +8,7 @@
 namespace hot_fix {
 namespace {
 
-constexpr const char *names[] = {"looked",  "seized",   "stopped",  "called",   "mapped", "written",
+constexpr const char *names[] = {"looked",  "seized",   "stopped",  "settled",  "called",   "mapped", "written",
                                  "entered", "finished", "restored", "released", "waited"};
 int chosen = -1;
 bool ends_process;

@@ -3,7 +3,7 @@
 
 namespace hot_fix {
 
-enum class Step { looked, seized, stopped, called, mapped, written, entered, finished, restored, released, waited };
+enum class Step { looked, seized, stopped, settled, called, mapped, written, entered, finished, restored, released, waited };
 
 /** Ends this program (`--end-at NAME`) or the process (`--end-process-at NAME`) if that was asked for here. */
 void reached(Step step, int pid);

@@ -10,7 +10,7 @@ const use = useSession(async (session) => {
 });
 
 describe('attaching that is killed', () => {
-  for (const kind of ['read', 'sleep', 'compute'])
+  for (const kind of ['read', 'sleep', 'epoll', 'compute'])
     it(`leaves a program of kind "${kind}" unharmed at every step`, async () => {
       for (const step of attachSteps) {
         const program = await use.session.startPlain('program', [kind]);
@@ -19,9 +19,11 @@ describe('attaching that is killed', () => {
         assert.equal(await program.ask('21'), '42', step);
         const again = await runAttach(program.pid);
         assert.equal(again.status, 0, `${step}: ${JSON.stringify(again.document)}`);
-        assert.equal(await program.ask('bad'), '0', `${step}: ${program.errorLines.join('\n')}`);
+        // The kernel does not make epoll_wait again, and between the stop and the next step nobody else does.
+        const bad = kind === 'epoll' && step === 'stopped' ? 1 : 0;
+        assert.equal(await program.ask('bad'), String(bad), `${step}: ${program.errorLines.join('\n')}`);
         program.endInput();
-        assert.equal(await program.exit(), 0, step);
+        assert.equal(await program.exit(), bad, step);
       }
     });
 
