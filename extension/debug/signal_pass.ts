@@ -107,6 +107,11 @@ export function isStopBy(
   );
 }
 
+/** The process that a configuration attaches to. */
+export function configuredPid(configuration: Readonly<Record<string, unknown>>): number | undefined {
+  return Number(configuration['processId'] ?? configuration['pid']) || undefined;
+}
+
 /** The process of a session: the one its debugger named or was attached to, else the one it started, which it traces.
  * @param tracerOf the tracer of a process, 0 when it has none */
 export function processOf(
@@ -116,7 +121,7 @@ export function processOf(
   tracerOf: (pid: number) => number,
 ): PatchableProcess | undefined {
   const withRuntime = processes.filter(({ runtime }) => runtime !== undefined);
-  const pid = announcedPid ?? (Number(configuration['processId'] ?? configuration['pid']) || undefined);
+  const pid = announcedPid ?? configuredPid(configuration);
   if (pid !== undefined) return withRuntime.find((process) => process.pid === pid);
   return withRuntime.find(
     (process) => process.exe === configuration['program'] && tracerOf(process.pid) !== 0,

@@ -180,17 +180,18 @@ function startSession(
       databases,
       launches,
       bringOver,
+      debuggers: new Set(),
     },
     get engine() {
       return engine;
     },
   };
 
-  const debugging = registerDebugging(session);
-  operations.onResult((result) => results.fire(result));
-
   const places = { extension: context.extensionPath, storage: context.globalStorageUri.fsPath };
   const terminals = prepareTerminals(context.environmentVariableCollection, places, warn);
+  const debugging = registerDebugging(session, () => terminals.environment());
+  operations.onResult((result) => results.fire(result));
+
   let fitting: Promise<string | undefined> | undefined;
   const fittingRuntime = () =>
     (fitting ??= runtimeDirectory(places, warn).catch((error: unknown) => {

@@ -4,9 +4,10 @@ import { strict as assert } from 'node:assert';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PatchableProcess } from '../../extension/engine/model/result';
+import { passCommand, USUAL_SIGNAL } from '../../extension/debug/signal_pass';
 import { Gdb, Lldb } from '../support/debuggers';
 import { hotPatch } from '../support/hot_patch';
-import { dist } from '../support/paths';
+import { cli, dist } from '../support/paths';
 import type { Program } from '../support/program';
 import { useSession } from '../support/session';
 import { until } from '../support/until';
@@ -64,6 +65,71 @@ describe('a program that a debugger has', () => {
       assert.equal(await program.ask('7'), '21');
       await program.stop();
     });
+});
+
+describe('a program that a debugger has gets the runtime by what the refusal says', () => {
+  /** The commands that stand below the hint. */
+  const commandsFor = async (pid: number): Promise<string[]> => {
+    const { status, stderr } = await use.session.hotPatch('attach', String(pid));
+    assert.equal(status, 3);
+    return [...stderr.matchAll(/^ {4}(\S.*)$/gm)].map(([, command]) => command!);
+  };
+  const isPatched = async (program: Program) => {
+    const word = String(program.pid);
+    await until(
+      () => listed(program.pid),
+      (entry) => entry?.state === 'ready',
+    );
+    await patch(3, '--pid', word);
+    assert.equal(await program.ask('7'), '21');
+    await patch(4, '--pid', word);
+    assert.equal(await program.ask('7'), '28');
+  };
+
+  it('in lldb, at a breakpoint', async () => {
+    const program = await use.session.startPlain();
+    const lldb = await Lldb.attach(use.session.path('program'), program.pid);
+    try {
+      await lldb.run('breakpoint set --name value');
+      await lldb.resume();
+      const answer = program.ask('7');
+      assert.match(await lldb.stop(), /stop reason = breakpoint/);
+      const [command, ...others] = await commandsFor(program.pid);
+      assert.deepEqual(others, []);
+      assert.match(await lldb.run(command!), /\(void \*\) \$0 = 0x0*[1-9a-f]/);
+      await lldb.run('breakpoint delete --force');
+      await lldb.run(passCommand('lldb', USUAL_SIGNAL));
+      await lldb.resume();
+      assert.equal(await answer, '14');
+      await isPatched(program);
+    } finally {
+      await lldb.end();
+    }
+    assert.equal(await program.ask('7'), '28');
+    await program.stop();
+  });
+
+  it('in gdb, which lets go for a moment and keeps its breakpoints', async () => {
+    const program = await use.session.startPlain();
+    const gdb = await Gdb.attach(program.pid);
+    try {
+      await gdb.run('break value');
+      const environment = `env XDG_RUNTIME_DIR=${use.session.path('run')} ${process.execPath} ${cli}`;
+      for (const command of await commandsFor(program.pid))
+        await gdb.run(command.replace('hot-patch', environment));
+      await gdb.run(passCommand('gdb', USUAL_SIGNAL));
+      await gdb.resume();
+      const answer = program.ask('7');
+      assert.equal((await gdb.stop()).reason, 'breakpoint-hit');
+      await gdb.run('delete');
+      await gdb.resume();
+      assert.equal(await answer, '14');
+      await isPatched(program);
+    } finally {
+      await gdb.end();
+    }
+    await program.stop();
+  });
 });
 
 describe('a program that forks', () => {

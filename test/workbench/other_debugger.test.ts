@@ -4,7 +4,6 @@
 import { strict as assert } from 'node:assert';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { runtimeEnvironment } from '../support/hot_patch';
 import type { Session } from '../support/session';
 import { buildService, Client } from './service';
 import { useWorkbench } from './host/use_workbench';
@@ -43,11 +42,15 @@ async function prepare(session: Session, home: string): Promise<void> {
       contributes: { debuggers, breakpoints: [{ language: 'cpp' }] },
     }),
   );
-  // A signal at which lldb stops, unless it is told otherwise.
-  const variables = { ...runtimeEnvironment(), HOT_FIX_SIGNAL: 'USR1' };
-  const env = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  // A signal at which lldb stops, unless it is told otherwise. Nothing else is asked for: the program has the runtime
+  // because Hot Patch has it started so.
+  const env = ['HOT_FIX_SIGNAL=USR1'];
   const program = session.path('service', 'build', 'service');
   const configuration = { type: 'lldb-dap', request: 'launch', name: 'lldb', program, env };
+  writeLaunch(session, configuration);
+}
+
+function writeLaunch(session: Session, configuration: object): void {
   session.write(
     'service/.vscode/launch.json',
     JSON.stringify({ version: '0.2.0', configurations: [configuration] }),
@@ -120,5 +123,47 @@ describe('beside a debug session of another extension', () => {
     await toolbar(/Stop/).click();
     await workbench.page.locator('.debug-toolbar').first().waitFor({ state: 'hidden' });
     await workbench.status('service has ended');
+  });
+
+  it('a process without the runtime that it was attached to gets it through the debugger, at a breakpoint', async () => {
+    const { workbench, session } = world;
+    client.close();
+    const program = await session.startCommand(session.path('service', 'build', 'service'), []);
+    await program.line(/listening/);
+    const configuration = { type: 'lldb-dap', request: 'attach', name: 'lldb', pid: program.pid };
+    writeLaunch(session, configuration);
+    client = await Client.connect(program.pid);
+    await workbench.openFile('shop.cc');
+    await workbench.showView();
+    await workbench.row(new RegExp(`not attached · pid ${program.pid}`));
+    await workbench.page.keyboard.press('F5');
+    const row = await workbench.row(new RegExp(`cannot be attached to · pid ${program.pid} · .*lldb`, 's'));
+    await workbench.clickAction(row, 'Attach to Process');
+    await workbench.notified('Stop at a breakpoint and attach again');
+    await workbench.page.keyboard.press('Escape');
+    await workbench.select('return each');
+    await workbench.page.keyboard.press('F9');
+    const stop = shows(toolbar(/Continue/)).then(() => 'stopped');
+    let answer = client.ask('order Ann 2');
+    while ((await Promise.race([stop, answer])) !== 'stopped') answer = client.ask('order Ann 2');
+    await workbench.showView();
+    await workbench.clickAction(
+      await workbench.row(new RegExp(`cannot be attached to · pid ${program.pid}`)),
+      'Attach to Process',
+    );
+    await workbench.notified('the debugger has brought the runtime into service');
+    await workbench.select('return each');
+    await workbench.page.keyboard.press('F9');
+    await workbench.page.keyboard.press('F5');
+    assert.match(await answer, /2 for 5/);
+    await workbench.status(new RegExp(`service \\(${program.pid}\\)\\s*$`));
+    await workbench.replace('each = 4.5', 'each = 6.5');
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    assert.match(await client.ask('order Ann 2'), /2 for 13/);
+    await shows(toolbar(/Pause/));
+    await toolbar(/Disconnect|Stop/).click();
+    await workbench.page.locator('.debug-toolbar').first().waitFor({ state: 'hidden' });
+    await program.stop();
   });
 });

@@ -20,6 +20,14 @@ export interface Problem {
   pid?: number;
   /** Of a type that is laid out otherwise than in the process: how it is there and how it would be, a line for each part. */
   layouts?: { type: string; before: string; after: string };
+  /** Of a process that a debugger has: what to tell that debugger. */
+  debugger?: DebuggerCommands;
+}
+
+/** Commands that bring the runtime into the process that the debugger has. */
+export interface DebuggerCommands {
+  name: 'gdb' | 'lldb';
+  commands: string[];
 }
 
 /** One `mprotect` call as the runtime made it. `protection` is spelled as in C, e.g. `PROT_READ|PROT_EXEC`. */

@@ -6,6 +6,7 @@ import type {
   AttachResult,
   CheckReport,
   CompilerDiagnostic,
+  DebuggerCommands,
   PatchableProcess,
   PatchedFunction,
   PatchResult,
@@ -51,7 +52,13 @@ export function problemText(problem: Problem, severity: 'error' | 'warning' = 'e
   return lines(
     `${where ? `${where}: ` : ''}${severity}: ${problem.message} [${problem.code}]`,
     `  ${hintFor(problem.code)}`,
+    ...(problem.debugger ? debuggerText(problem.debugger) : []),
   );
+}
+
+function debuggerText({ name, commands }: DebuggerCommands): string[] {
+  const where = name === 'lldb' ? ', where it stands at a breakpoint of your code' : '';
+  return [`  Or tell ${name}${where}:`, ...commands.map((command) => `    ${command}`)];
 }
 
 export function diagnosticText(diagnostic: CompilerDiagnostic): string {

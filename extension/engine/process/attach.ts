@@ -8,6 +8,7 @@ import { isThere, linkTarget } from '../host';
 import { ERROR_TABLE, HotPatchError, type ErrorCode } from '../model/errors';
 import type { Attachability, AttachResult, PatchableProcess, Problem } from '../model/result';
 import { unreachableRuntime } from './missing_runtime';
+import { debuggerCommands } from './through_debugger';
 
 const PROGRAM = 'hot_fix_attach';
 const LIBRARY = 'libhot_fix.so';
@@ -33,11 +34,12 @@ export function createAttacher(directory: string, log: EngineContext['log']): At
   return {
     async attach({ pid, exe, state }) {
       const start = performance.now();
-      const document = (await run([String(pid), join(directory, LIBRARY)])) as AttachDocument;
+      const library = join(directory, LIBRARY);
+      const document = (await run([String(pid), library])) as AttachDocument;
       const { outcome, error, activity, pause, total, thread } = document;
       // Another user's process is for that user to reach.
       const unreachable = state === 'other-user' ? undefined : unreachableRuntime({ pid, exe });
-      const problem = problemOf(pid, error) ?? unreachable;
+      const problem = problemOf(pid, error, library) ?? unreachable;
       log(
         problem ? 'warn' : 'info',
         `attach ${pid}: ${outcome}${problem ? `, ${problem.message} [${problem.code}]` : ` in ${total} µs, thread ${thread} (${activity}) paused ${pause} µs`}`,
@@ -86,10 +88,15 @@ interface LookDocument {
   error?: ErrorDocument;
 }
 
-function problemOf(pid: number, error: ErrorDocument | undefined): Problem | undefined {
+/** @param library where a debugger is to be told what it can do */
+function problemOf(pid: number, error: ErrorDocument | undefined, library?: string): Problem | undefined {
   if (!error) return undefined;
   const code = Object.hasOwn(ERROR_TABLE, error.code) ? (error.code as ErrorCode) : 'internal';
-  return { code, message: error.message, pid };
+  const problem = { code, message: error.message, pid };
+  if (code !== 'debugged' || library === undefined) return problem;
+  // The message begins with the name of who has the process.
+  const commands = debuggerCommands(error.message, pid, library);
+  return { ...problem, ...(commands && { debugger: commands }) };
 }
 
 /** Standard output of the program, whatever its exit status: a refusal has its document too. */

@@ -1,6 +1,9 @@
 // Command hotPatch.attach (tree, picker, status bar, palette): brings the runtime into processes that were started without
 // it. Without a node: into those that were built from the file in the editor, or all of the workspace, after a choice.
+// Where a debug session of another extension has the process, its debugger does it, if that can.
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import type { Problem } from '../../engine/model/result';
 import type { Session } from '../session/session';
 import { unpreparedOf } from '../state/queries';
 import type { UnpreparedProcess } from '../state/state';
@@ -14,9 +17,36 @@ export async function attach(session: Session, node?: TreeNode): Promise<void> {
 
 export async function attachTo(session: Session, pids: readonly number[]): Promise<void> {
   if (pids.length === 0) return;
-  for (const { problem } of await session.operations.attach(pids)) {
-    if (problem) await showProblem(problem.code, problem.message);
+  for (const { pid, exe, problem } of await session.operations.attach(pids)) {
+    if (!problem || (await attachThroughDebugger(session, `${basename(exe)} (${pid})`, problem))) continue;
+    await showProblem(problem.code, problem.message);
   }
+}
+
+/** @returns false when no debugger of a session here could be asked */
+async function attachThroughDebugger(
+  { debuggers, log }: Session,
+  name: string,
+  { pid, debugger: asked }: Problem,
+): Promise<boolean> {
+  const found = [...debuggers].find((each) => each.name === 'lldb' && pid !== undefined && each.has(pid));
+  if (!found || asked?.name !== 'lldb') return false;
+  const [command] = asked.commands;
+  const said = await found.tellAtBreakpoint(command!);
+  if (said === undefined) {
+    void vscode.window.showInformationMessage(
+      `Hot Patch: a debugger has ${name}. Stop at a breakpoint and attach again: the debugger brings the runtime in.`,
+    );
+    return true;
+  }
+  log.info(`${command}: ${said}`);
+  // `(void *) $0 = 0x…`, the loader's handle.
+  if (/= 0x0*[1-9a-f]/.test(said))
+    void vscode.window.showInformationMessage(
+      `Hot Patch: the debugger has brought the runtime into ${name}. Saves are live when the program goes on.`,
+    );
+  else await showProblem('not-loaded', `The debugger could not load the runtime: ${said.trim()}.`);
+  return true;
 }
 
 async function choose(session: Session): Promise<readonly number[]> {

@@ -1,10 +1,11 @@
 // A debug session of another extension on one of our processes. Two things are done for it: its debugger passes the
 // runtime's signal on without stopping, and a save that waits at a breakpoint is carried out there, where the debugger
-// can have the runtime do that.
+// can have the runtime do that. And its debugger can be told to bring the runtime in (commands/attach.ts).
 import { readFileSync } from 'node:fs';
 import type * as vscode from 'vscode';
 import { LIST_THREADS, selectThread, SERVE, threadsIn } from '../../debug/serve_at_stop';
 import {
+  configuredPid,
   isStopBy,
   passCommand,
   processOf,
@@ -13,6 +14,7 @@ import {
   type Stopped,
 } from '../../debug/signal_pass';
 import type { PatchableProcess } from '../../engine/model/result';
+import type { AskedDebugger } from '../session/debuggers';
 import type { Session } from '../session/session';
 import type { State } from '../state/state';
 
@@ -24,6 +26,9 @@ interface FromAdapter {
 
 /** Requests of DAP that have the process go on. */
 const GOES_ON = /^(continue|next|step\w*|reverse\w*|goto|restart\w*|disconnect|terminate)$/i;
+
+/** Reasons of a stop at a place that the user chose. */
+const CHOSEN_PLACE = /breakpoint|step|goto/;
 
 export class NeighbourSession implements vscode.DebugAdapterTracker {
   private readonly speech;
@@ -37,6 +42,9 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
   private stop: number | undefined;
   /** The save and the stop for which the runtime was called last: it is called once. */
   private served = '';
+  /** The thread that stands at a breakpoint. */
+  private breakpointThread: number | undefined;
+  private readonly asked: AskedDebugger | undefined;
 
   constructor(
     private readonly session: Session,
@@ -47,6 +55,16 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
       this.passOnceKnown(state);
       this.serveWhatWaits(state);
     });
+    if (!this.speech) return;
+    this.asked = {
+      name: this.speech.debugger,
+      has: (pid) => (this.announced ?? configuredPid(debugSession.configuration)) === pid,
+      tellAtBreakpoint: async (command) => {
+        const threadId = this.breakpointThread;
+        return threadId === undefined ? undefined : this.evaluate(command, await this.topFrame(threadId));
+      },
+    };
+    session.debuggers.add(this.asked);
   }
 
   onWillReceiveMessage({ command }: { command?: string }): void {
@@ -62,20 +80,29 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
     }
     if (event === 'initialized') this.attempt(this.pass(USUAL_SIGNAL));
     if (event === 'continued') this.goesOn();
-    if (event === 'stopped' && body) this.attempt(this.stopped(body));
+    if (event === 'stopped' && body) {
+      this.breakpointThread = CHOSEN_PLACE.test(body.reason) ? body.threadId : undefined;
+      this.attempt(this.stopped(body));
+    }
   }
 
   private goesOn(): void {
     this.changes++;
     this.stop = undefined;
+    this.breakpointThread = undefined;
   }
 
   onExit(): void {
-    this.watch.dispose();
+    this.ended();
   }
 
   onWillStopSession(): void {
+    this.ended();
+  }
+
+  private ended(): void {
     this.watch.dispose();
+    if (this.asked) this.session.debuggers.delete(this.asked);
   }
 
   private processIn(processes: readonly PatchableProcess[]): PatchableProcess | undefined {
@@ -97,6 +124,14 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
     };
     this.session.log.info(`${this.debugSession.type}: ${expression}`);
     return result;
+  }
+
+  private async topFrame(threadId: number): Promise<number | undefined> {
+    const top = { threadId, startFrame: 0, levels: 1 };
+    const { stackFrames } = (await this.debugSession.customRequest('stackTrace', top)) as {
+      stackFrames: { id: number }[];
+    };
+    return stackFrames[0]?.id;
   }
 
   /** Tells the debugger to pass the runtime's signal on: before the program runs the usual one; that of the process as
@@ -125,13 +160,7 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
     const threadId = stopped.threadId ?? process.pid;
     const isOurs = isStopBy(signal, stopped, workerTid);
     try {
-      await this.pass(signal, async () => {
-        const top = { threadId, startFrame: 0, levels: 1 };
-        const { stackFrames } = (await this.debugSession.customRequest('stackTrace', top)) as {
-          stackFrames: { id: number }[];
-        };
-        return stackFrames[0]?.id;
-      });
+      await this.pass(signal, () => this.topFrame(threadId));
     } finally {
       // Also where the debugger took no command: nobody else knows that this stop is not the user's.
       if (isOurs) await this.debugSession.customRequest('continue', { threadId });

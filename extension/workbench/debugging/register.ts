@@ -1,8 +1,10 @@
 // Joins the debug adapter (extension/debug) to VS Code: the inline adapter, configurations for the programs that were
-// built, the process picker, and the tracker that keeps other debuggers' sessions from stopping at the runtime's signal.
+// built, the process picker, the tracker that keeps other debuggers' sessions from stopping at the runtime's signal, and
+// the environment of the programs that these start.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { HotPatchDebugSession } from '../../debug/adapter';
+import { withEnvironment } from '../../debug/launch_environment';
 import type { PatchAccess } from '../../debug/patch_access';
 import { foreignDebugTypes, processOf, USUAL_SIGNAL, withPassSetup } from '../../debug/signal_pass';
 import { debugType, Setting } from '../contributions';
@@ -21,7 +23,8 @@ interface AdapterMessage {
   body?: { systemProcessId?: number; startMethod?: string; exitCode?: number };
 }
 
-export function registerDebugging(session: Session): Debugging {
+/** @param environment what programs are to be started with, so that they can be patched */
+export function registerDebugging(session: Session, environment: () => Record<string, string>): Debugging {
   const started = new Set<number>();
   const watchStarts: vscode.DebugAdapterTrackerFactory = {
     createDebugAdapterTracker: (debugSession) => {
@@ -49,6 +52,12 @@ export function registerDebugging(session: Session): Debugging {
     vscode.debug.registerDebugConfigurationProvider(debugType, provider, Dynamic),
     vscode.debug.registerDebugAdapterTrackerFactory(debugType, watchStarts),
     vscode.debug.registerDebugConfigurationProvider('cppdbg', passFromTheBeginning(session)),
+    ...foreignDebugTypes.map((type) =>
+      vscode.debug.registerDebugConfigurationProvider(type, {
+        resolveDebugConfigurationWithSubstitutedVariables: (_folder, configuration) =>
+          withEnvironment(configuration, environment()),
+      }),
+    ),
     ...foreignDebugTypes.map((type) =>
       vscode.debug.registerDebugAdapterTrackerFactory(type, {
         createDebugAdapterTracker: (debugSession: vscode.DebugSession) =>

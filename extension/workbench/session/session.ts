@@ -5,6 +5,7 @@ import type { EngineThread } from '../engine_thread/client';
 import type { Store } from '../state/store';
 import type { BringOver } from './bring_over';
 import type { CompileDatabases } from './compile_database';
+import type { Debuggers } from './debuggers';
 import type { FileWatch } from './file_watch';
 import type { Launches } from './launches';
 import type { Operations } from './operations';
@@ -24,4 +25,5 @@ export interface Session {
   readonly databases: CompileDatabases;
   readonly launches: Launches;
   readonly bringOver: BringOver;
+  readonly debuggers: Debuggers;
 }

@@ -1,5 +1,6 @@
 // Programs of the workspace that are started in a terminal, by a task or in a debug terminal have the runtime by
-// themselves: a gate (terminal_gate.ts) stands in LD_PRELOAD of terminals. Setting hotPatch.terminals.
+// themselves: a gate (terminal_gate.ts) stands in LD_PRELOAD of terminals. Setting hotPatch.terminals. What debuggers of
+// other extensions start gets the same (debugging/register.ts).
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
@@ -15,6 +16,8 @@ export interface Terminals {
    * @param folders programs below them get the runtime
    * @param runtime directory of the runtime; undefined: the prebuilt one */
   prepare(folders: readonly string[], runtime: string | undefined): Promise<void>;
+  /** The same for a program that is started in another way; empty where terminals get nothing. */
+  environment(): Record<string, string>;
 }
 
 export function prepareTerminals(
@@ -50,6 +53,12 @@ export function prepareTerminals(
         log(`programs started in terminals do not get the runtime: ${String(error)}`);
         variables.clear();
       }
+    },
+    environment() {
+      const [preload, told] = [PRELOAD, GATE_VARIABLE].map((name) => variables.get(name)?.value);
+      const nothing: Record<string, string> = {};
+      if (preload === undefined || told === undefined) return nothing;
+      return { [PRELOAD]: preload + (process.env[PRELOAD] ?? ''), [GATE_VARIABLE]: told };
     },
   };
 }

@@ -89,7 +89,11 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
       : 'It was started without Hot Patch. *Attach* brings the runtime into it while it runs; so does a save of one of its files.';
   return {
     id: processKey(process),
-    kind: obstacle ? TreeItemKind.unattachableProcess : TreeItemKind.attachableProcess,
+    // Where a debugger has it, that can attach perhaps.
+    kind:
+      obstacle && obstacle.code !== 'debugged'
+        ? TreeItemKind.unattachableProcess
+        : TreeItemKind.attachableProcess,
     label: name,
     description: [
       ...(obstacle ? ['cannot be attached to'] : [process.asleep ? 'detached' : 'not attached']),
