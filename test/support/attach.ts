@@ -11,7 +11,18 @@ const library = join(dist, 'native', 'lib', 'libhot_fix.so');
 
 /** Where it can be told to end itself, or the process, in the order in which it comes there. */
 export const attachSteps = [
-  ...['looked', 'seized', 'stopped', 'settled', 'called', 'mapped', 'written', 'entered', 'finished', 'restored'],
+  ...[
+    'looked',
+    'seized',
+    'stopped',
+    'settled',
+    'called',
+    'mapped',
+    'written',
+    'entered',
+    'finished',
+    'restored',
+  ],
   ...['released', 'waited'],
 ];
 
