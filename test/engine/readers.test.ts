@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { readUnits, fileTable, headerOf } from '../../extension/engine/dwarf/units';
 import { Dwarf } from '../../extension/engine/dwarf/dwarf';
 import { Archive } from '../../extension/engine/elf/archive';
@@ -98,21 +99,29 @@ describe('the readers of object files', () => {
   );
 
   it(
-    'read debug information that is compressed with zlib as they read it uncompressed, and name zstd, which they refuse',
+    'read compressed debug information as they read it uncompressed, and name zstd where this Node.js has none',
     inSession(async (session) => {
       const plain = await seed(session, 'g++', ['-g']);
-      await session.run('objcopy', ['--compress-debug-sections=zlib', 'seed.o', 'small.o']);
-      const small = ElfFile.parse('small.o', readFileSync(session.path('small.o')));
       const whole = ElfFile.parse('seed.o', plain);
-      for (const name of ['.debug_info', '.debug_line', '.debug_str'])
-        assert.deepEqual(small.data(small.section(name)!), whole.data(whole.section(name)!), name);
-      await session.run('objcopy', ['--compress-debug-sections=zstd', 'seed.o', 'other.o']);
-      const other = ElfFile.parse('other.o', readFileSync(session.path('other.o')));
-      assert.throws(
-        () => other.data(other.section('.debug_info')!),
-        (error) =>
-          error instanceof HotPatchError && error.code === 'unsupported-object' && /zstd/.test(error.message),
-      );
+      for (const method of ['zlib', 'zstd']) {
+        await session.run('objcopy', [`--compress-debug-sections=${method}`, 'seed.o', 'small.o']);
+        const small = ElfFile.parse('small.o', readFileSync(session.path('small.o')));
+        const same = (): void => {
+          for (const name of ['.debug_info', '.debug_line', '.debug_str'])
+            assert.deepEqual(small.data(small.section(name)!), whole.data(whole.section(name)!), name);
+        };
+        if (method === 'zlib' || 'zstdDecompressSync' in zlib) same();
+        else
+          assert.throws(
+            same,
+            (error) =>
+              error instanceof HotPatchError &&
+              error.code === 'unsupported-object' &&
+              /compressed with zstd, which Node\.js .* does not read: build with -gz=zlib/.test(
+                error.message,
+              ),
+          );
+      }
     }),
   );
 

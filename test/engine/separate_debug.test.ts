@@ -3,6 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { samples } from '../support/paths';
 import { inSession, type Session } from '../support/session';
@@ -117,6 +118,28 @@ describe('a stripped program without a debug file', () => {
       const run = await session.hotPatch('patch', 'unit.c');
       assert.equal(run.status, 3);
       assert.match(run.stderr, /program was stripped of its symbols and debug .*\[no-process\]/);
+    }),
+  );
+});
+
+describe('a program with debug information that is compressed with zstd', () => {
+  it(
+    'is patched, or refused by name where this Node.js has no zstd',
+    inSession(async (session) => {
+      session.write('unit.c', unit);
+      session.write('main.c', readFileSync(join(samples, 'driver', 'main.c'), 'utf8'));
+      await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g'] });
+      await session.run('objcopy', ['--compress-debug-sections=zstd', 'program']);
+      const program = await session.start();
+      const target = ['--pid', String(program.pid), 'unit.c'];
+      session.edit('unit.c', 'n * 2', 'n * 3');
+      if ('zstdDecompressSync' in zlib) {
+        assert.deepEqual((await session.patch(target)).warnings, []);
+        assert.equal(await program.ask('1'), '401');
+      } else {
+        const { refusals } = await session.refused(target, 'unsupported-module');
+        assert.match(refusals[0]!.message, /zstd, which Node\.js .* does not read: build with -gz=zlib/);
+      }
     }),
   );
 });

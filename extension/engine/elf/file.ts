@@ -1,7 +1,7 @@
 // Reads an ELF64 little-endian file: headers, sections, symbols, relocations (ELF gABI, chapters 4 and 5).
 // The first step after the compiler and after finding the live module; everything else works on what is
 // returned here. Must not interpret code or debug information, and never trusts an offset or a count.
-import { inflateSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { openFile } from '../host';
 import { HotPatchError } from '../model/errors';
 import * as abi from './constants';
@@ -67,6 +67,9 @@ const LARGEST_NOTES = 2 ** 20;
 const TABLE_OF_SYMBOLS: ReadonlySet<number> = new Set([abi.SHT_SYMTAB, abi.SHT_STRTAB, abi.SHT_SYMTAB_SHNDX]);
 /** Of an object with a section for each function of a very large unit, several times over. */
 const MOST_SECTIONS = 2 ** 20;
+
+/** Node.js has it from 22.15 on, and Visual Studio Code from 1.101 on; undefined before. */
+const { zstdDecompressSync } = zlib as { zstdDecompressSync?: typeof zlib.inflateSync };
 
 /** A file that is held open until it is closed. */
 export type OpenElfFile = ElfFile & { close(): void };
@@ -370,13 +373,15 @@ export class ElfFile {
       throw this.malformed(`has section ${section.name} of ${size} bytes, more than is read`);
     const content = bytes.subarray(COMPRESSION_HEADER);
     try {
-      if (kind === abi.ELFCOMPRESS_ZLIB) return inflateSync(content, { maxOutputLength: Math.max(size, 1) });
+      const options = { maxOutputLength: Math.max(size, 1) };
+      if (kind === abi.ELFCOMPRESS_ZLIB) return zlib.inflateSync(content, options);
+      if (kind === abi.ELFCOMPRESS_ZSTD && zstdDecompressSync) return zstdDecompressSync(content, options);
     } catch (error) {
       throw this.malformed(`has section ${section.name}, which cannot be decompressed: ${String(error)}`);
     }
     if (kind === abi.ELFCOMPRESS_ZSTD)
       throw this.malformed(
-        `has section ${section.name} compressed with zstd, which is not read: use -gz=zlib`,
+        `has section ${section.name} compressed with zstd, which Node.js ${process.versions.node} does not read: build with -gz=zlib, or use Node.js 22.15 (Visual Studio Code 1.101) or newer`,
       );
     throw this.malformed(`has section ${section.name} compressed with method ${kind}, which is not known`);
   }

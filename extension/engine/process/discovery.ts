@@ -136,8 +136,8 @@ export interface Discovery {
 interface Skipped {
   pid: number;
   message: string;
-  /** It was stripped: nothing tells what it was built from. */
-  stripped?: boolean;
+  /** Of what may be built from the files for all that is known. */
+  code?: 'no-symbols' | 'unsupported-module';
 }
 
 /** @param log where a process or module that cannot be looked at is named; it costs only itself */
@@ -149,9 +149,15 @@ export function createDiscovery(
 ): Discovery {
   const withRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
 
-  const skip = (skipped: Skipped[], pid: number, what: string, thrown: unknown): void => {
+  const skip = (
+    skipped: Skipped[],
+    pid: number,
+    what: string,
+    thrown: unknown,
+    code?: Skipped['code'],
+  ): void => {
     const message = `${what} cannot be looked at: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    skipped.push({ pid, message });
+    skipped.push({ pid, message, code });
     log(message);
   };
 
@@ -168,7 +174,7 @@ export function createDiscovery(
         for (const unit of unitsOf(module, file))
           if (!units.some(({ source }) => source === unit.source)) units.push(unit);
     } catch (error) {
-      skip(skipped, pid, `${module.path} (process ${pid})`, error);
+      skip(skipped, pid, `${module.path} (process ${pid})`, error, 'unsupported-module');
     }
     return units;
   };
@@ -195,7 +201,7 @@ export function createDiscovery(
     if (found.length === 0) {
       const program = live.find(({ path }) => path === process.exe);
       const message = withRuntime(process) && program && strippedOf(program);
-      if (message) skipped.push({ pid, message, stripped: true });
+      if (message) skipped.push({ pid, message, code: 'no-symbols' });
       return undefined;
     }
     const rank = Math.min(...found.flatMap(({ units }) => units.map((unit) => unit.rank))) as Rank;
@@ -295,8 +301,8 @@ function withReasons(
   }
   if (error.code !== 'no-process' || skipped.length === 0) return error;
   // Whoever chose the process knows what it was built from, and needs no telling that it was not.
-  const stripped = target.kind === 'pid' && skipped.find((each) => each.stripped);
-  if (stripped) return new HotPatchError('no-symbols', stripped.message, { pid: stripped.pid });
+  for (const { code, message, pid } of target.kind === 'pid' ? skipped : [])
+    if (code !== undefined) return new HotPatchError(code, message, { pid });
   const named = skipped.slice(0, NAMED).map(({ message }) => message);
   const more = skipped.length > NAMED ? `, and ${skipped.length - NAMED} more` : '';
   return new HotPatchError('no-process', `${error.message}; ${named.join('; ')}${more}`, error.place);
