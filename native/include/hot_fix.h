@@ -96,6 +96,18 @@ int hot_fix_add_hooks(const struct hot_fix_hooks *hooks);
  * library that is no longer loaded are not called. */
 int hot_fix_remove_hooks(int number);
 
+/* Sync points: for a program that wants its functions to change only at one place, such as the end of a frame. After
+ * hot_fix_use_sync_points(milliseconds) a patch, or what takes it back, is applied only while a thread of the program is in
+ * hot_fix_can_patch_now(), together with the hooks and the constructors of new objects. A save waits for that as long, at
+ * most 5000, and is refused then with the code no-sync-point: nothing has changed. With 0, which is how a program begins,
+ * it is applied at any time. */
+void hot_fix_use_sync_points(unsigned milliseconds);
+
+/* Returns at once when no patch waits, which costs a load. Else the calling thread waits while the patch is applied:
+ * returns 1 when it is live then, 0 when it failed. Where several threads come here, one waits and the others go on: what
+ * must stand still is for the program to stop before. */
+int hot_fix_can_patch_now(void);
+
 /* Hooks by name: a program that defines one of these, or both, needs neither to add them nor to link the runtime. They
  * are found when the first patch comes, in the program (which needs its symbol table, and no -rdynamic) or in what it has
  * loaded with it. Called as if they had been added first, with the default time limit. */

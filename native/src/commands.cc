@@ -10,6 +10,7 @@
 #include "process.h"
 #include "reclaim.h"
 #include "seed_patch.h"
+#include "sync_points.h"
 #include "transaction.h"
 
 #include <algorithm>
@@ -223,15 +224,29 @@ bool commit_plan(Plan &plan, bool &entered, Timings &timings, Failure &failure) 
   return committed;
 }
 
-/** Carries the plan out, with the hooks of the program around it. */
+/** Whether the program notices anything of it. */
+bool does_anything(const Plan &plan) {
+  return std::any_of(plan.changes.begin(), plan.changes.end(),
+                     [](const Change &change) { return change.function->current != change.to; }) ||
+         std::any_of(plan.patches.begin(), plan.patches.end(),
+                     [](const Patch *patch) { return patch->loaded.note.object_count != 0; });
+}
+
+/** Carries the plan out: where the program wants it done, and with its hooks around it. */
 bool carry_out(Plan &plan, const Request &request, Report &report, bool &entered, Failure &failure) {
   entered = false;
   if (!all_patches().reserve(all_patches().size() + plan.patches.size())) return no_memory(failure);
+  SyncPoint sync_point;
+  if (does_anything(plan) && !sync_point.reach(failure)) return false;
+  for (Patch *patch : plan.patches) {
+    if (!construct_objects(patch->loaded, failure)) return false;
+  }
   HookCalls hooks(plan.changes, request.sources, report.warnings);
   hooks.before();
   const bool committed = commit_plan(plan, entered, report.timings, failure);
   hooks.after(committed ? nullptr : &failure);
   if (!committed) return false;
+  sync_point.note_live();
   for (Patch *patch : plan.patches) {
     if (patch->kind == Patch::generated) announce_to_debugger(*patch, patch->file);
   }
@@ -246,9 +261,6 @@ bool execute_patch(const Request &request, Report &report, Failure &failure) {
     }
     for (const Request::Target &target : request.functions) {
       if (!add_revert(plan, target, failure)) return false;
-    }
-    for (Patch *patch : plan.patches) {
-      if (!construct_objects(patch->loaded, failure)) return false;
     }
     return true;
   };

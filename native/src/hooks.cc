@@ -5,6 +5,7 @@
 #include "module.h"
 #include "process.h"
 #include "program_symbols.h"
+#include "running_copy.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -47,13 +48,6 @@ bool read_hooks(const hot_fix_hooks *given, hot_fix_hooks &functions) {
   if (functions.time_limit == 0) functions.time_limit = default_limit;
   functions.time_limit = std::min(functions.time_limit, longest_limit);
   return any_function(functions) != 0;
-}
-
-/** The copy of the runtime that runs, where this one is linked into a program that was started with the other: what is
- * given to this one is meant for that. */
-template <class Function> Function in_running_copy(Function own, const char *name) {
-  const auto other = reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-  return other != own ? other : nullptr;
 }
 
 void fill(Hook &hook, const hot_fix_hooks &functions) {

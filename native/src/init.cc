@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "init.h"
 #include "signal_mask.h"
+#include "sync_points.h"
 #include "threads.h"
 #include "trust.h"
 #include "worker.h"
@@ -92,6 +93,7 @@ void stay_loaded() {
 void start_in_child(int forked_by) {
   follow_fork(forked_by);
   reset_hooks();
+  give_up_sync_points();
   reset_doorbell();
   forget_follower();
   reset_crash_report();

@@ -16,6 +16,7 @@
 #include "processor_sync.h"
 #include "reclaim.h"
 #include "store_entries.h"
+#include "sync_points.h"
 #include "threads.h"
 #include "trust.h"
 
@@ -213,12 +214,12 @@ bool is_alone() {
 
 constexpr const char *served = "The request was carried out; whoever made it knows the result.";
 constexpr const char *lock_is_held = "A thread that is held here has a lock of the loader: the request waits until it goes on.";
-constexpr const char *hooks_are_held = "The program has hooks, which need its threads: the request waits until it goes on.";
+constexpr const char *program_is_held = "The program has hooks or sync points, which need its threads: the request waits until it goes on.";
 
 /** What a request may need of threads that are held; null: nothing. */
 const char *what_it_waits_for() {
   if (may_loader_be_locked() || is_fork_gate_closed()) return lock_is_held;
-  return has_hooks() ? hooks_are_held : nullptr;
+  return has_hooks() || uses_sync_points() ? program_is_held : nullptr;
 }
 
 /** Waits while it may need something of them. */
@@ -362,6 +363,7 @@ bool hurry_worker() {
 void stop_worker() {
   if (!has_worker()) return;
   stopping.store(true);
+  give_up_sync_points();
   for (unsigned waited = 0; busy.load() && waited < longest_finish; waited++) pause_microseconds(1000);
   remove_control_directory();
 }

@@ -119,8 +119,10 @@ describe('the runtime in a build', () => {
     assert.deepEqual(exported.toString().trim().split('\n').sort(), [
       'hot_fix_add_hooks',
       'hot_fix_attach',
+      'hot_fix_can_patch_now',
       'hot_fix_init',
       'hot_fix_remove_hooks',
+      'hot_fix_use_sync_points',
       'init_hot_fix_signal',
       'pthread_sigmask',
       'sigaction',

@@ -58,6 +58,7 @@ export const ERROR_TABLE = {
   'entry-is-target': { kind: 'refused', exit: 2, shown: 'problems', title: 'The function jumps back into its own first bytes', hint: 'Its entry cannot be overwritten; restart the program.' },
   'folded-function': { kind: 'refused', exit: 2, shown: 'problems', title: 'The function is one with another that was equal to it', hint: 'Change the other one in the same way, or build without folding (gcc -fno-ipa-icf; linker --icf=none) and restart the program.' },
   'caller-active': { kind: 'refused', exit: 2, shown: 'problems', title: 'A caller that relies on the old function\'s register use is running', hint: 'Wait until it has returned and save again, or restart the program.' },
+  'no-sync-point': { kind: 'refused', exit: 2, shown: 'problems', title: 'The program did not come to a sync point in time', hint: 'Nothing was changed. Save again when the program is in its loop, or have it wait longer (hot_fix_use_sync_points).' },
   'out-of-reach': { kind: 'refused', exit: 2, shown: 'problems', title: 'No free address range within reach of the module', hint: 'Restart the program, or patch fewer functions at once.' },
   'unsupported-relocation': { kind: 'refused', exit: 2, shown: 'problems', title: 'The object uses a relocation that is not supported', hint: 'Please report it with the compile command.' },
   'verify-failed': { kind: 'refused', exit: 2, shown: 'problems', title: 'The finished patch failed its own check', hint: 'Nothing was changed. Restart the program to run the edit, and report what the message names.' },
