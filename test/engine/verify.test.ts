@@ -17,6 +17,7 @@ import { planUnit } from '../../extension/engine/save/plan';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/temporary';
 
 const BASE = 0x10000000;
+const PAGE = 4096;
 
 const original = `
   static long count = 3;
@@ -109,6 +110,16 @@ describe('The check of a finished patch', () => {
     assert.ok(at >= 0 && at < text.offset + text.size);
     return at + opcode.length;
   }
+
+  it('maps no debug information with the data, where addresses in it would be taken for those of callers', () => {
+    const { bytes } = link();
+    const { sections } = ElfFile.parse('patch', bytes);
+    const data = sections.find(({ name }) => name === '.data')!;
+    const end = data.offset + data.size;
+    assert.ok(sections.some(({ name, offset }) => name === '.debug_info' && offset > end));
+    const rest = bytes.subarray(end, Math.ceil(end / PAGE) * PAGE);
+    assert.ok(rest.length > 0 && rest.every((byte) => byte === 0));
+  });
 
   it('lets a link pass that is right', () => {
     const { bytes, input } = link();

@@ -88,7 +88,10 @@ export function writeElf(
   tail[2]!.content = sectionNames.bytes();
 
   const unloaded = new Map<OutputSection, number>();
-  let unloadedEnd = lastInFile;
+  // In a page of its own: what follows the data in the file is mapped with its last page, and the addresses in debug
+  // information would be found there as return addresses of suspended callers (docs/RUNTIME.md, "Is a guarded caller active?").
+  const firstUnloaded = Math.ceil(lastInFile / PAGE) * PAGE;
+  let unloadedEnd = firstUnloaded;
   for (const section of sections) {
     if (section.flags & abi.SHF_ALLOC) continue;
     unloaded.set(section, unloadedEnd);
@@ -135,7 +138,7 @@ export function writeElf(
   const headerPadding = (8 - (offset % 8)) % 8;
   const sectionHeaders = offset + headerPadding;
 
-  const image = Buffer.alloc(lastInFile);
+  const image = Buffer.alloc(firstUnloaded);
   for (const section of loaded) section.content?.copy(image, section.address - base);
   const programs = segments(base, loaded, dynamic);
   writeHeader(image, arch.machine, programs.length, sectionHeaders, sections.length + tail.length + 1);
