@@ -40,7 +40,8 @@ public:
   /** Counts those of the words that may be the counters of interrupted code (arch::is_interrupted_counter). */
   void count_interrupted(const std::uintptr_t *words, std::size_t count, int tid);
 
-  /** Counts those that may be return addresses, because a call stands before them, or counters of interrupted code. */
+  /** Counts those that may be return addresses, because a call stands before them, or counters of interrupted code. What
+   * a C++ exception left behind is neither. */
   void count_returns(const std::uintptr_t *words, std::size_t count, int tid);
 
   /** Takes back what was counted for the thread. */

@@ -99,4 +99,27 @@ describe('guarded code', () => {
       }
     }),
   );
+
+  it(
+    'is not active because an exception was caught there: its header keeps where it was caught',
+    inRuntimeSession(async (session) => {
+      const text = `
+        #include <stdio.h>
+        extern "C" {
+        __attribute__((noipa)) int inner(int n) { if (n > 0) throw n; return n; }
+        __attribute__((noipa)) int outer(int n) {
+          // The call that throws does not return: the place to go on at follows it, as a return address would.
+          try { inner(n); __builtin_unreachable(); } catch (int i) { return i + 1; }
+        }
+        }
+        int main() {
+          char line[64];
+          for (puts("ready"); fflush(stdout), fgets(line, sizeof line, stdin);) printf("%d\\n", outer(line[0] == '1'));
+        }`;
+      const process = await session.run(text, { language: 'c++', flags: ['-O2', '-rdynamic'] });
+      assert.equal(await guarded(process), undefined, 'before');
+      assert.equal(await process.ask('1'), '2');
+      assert.equal(await guarded(process), undefined, 'behind the exception');
+    }),
+  );
 });
