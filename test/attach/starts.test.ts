@@ -132,6 +132,37 @@ describe('a program that a debugger has gets the runtime by what the refusal say
   });
 });
 
+describe('a program that runs as systemd runs services', () => {
+  // PrivateTmp, ProtectSystem=strict, NoNewPrivileges, PrivateDevices and a clean environment, as systemd.exec(5) has them
+  // done. The workspace may lie below /tmp, and stays in sight.
+  const service = `
+    mount --make-rprivate /
+    mount -t tmpfs none /tmp && mkdir -p "$PWD" && mount --bind . "$PWD" && cd "$PWD"
+    mount --bind /usr /usr && mount -o remount,bind,ro /usr
+    mount -t tmpfs none /dev/shm
+    exec env -i PATH=/usr/bin setpriv --no-new-privs --bounding-set=-all "$PWD/program"`;
+  const namespaces = process.getuid!() === 0 ? ['--mount'] : ['--mount', '--user', '--map-root-user'];
+
+  it('is attached to and patched', async () => {
+    const { session } = use;
+    const program = await session.startCommand('unshare', [...namespaces, 'sh', '-ec', service]);
+    await program.line('ready');
+    const word = String(program.pid);
+    assert.match(await session.run('cat', [`/proc/${word}/status`]), /^NoNewPrivs:\s*1$/m);
+    assert.equal((await listed(program.pid))?.attachable, true);
+    await attach(word);
+    assert.match((await listed(program.pid))!.runtime!.controlDirectory, /^\/proc\/\d+\/root\/tmp\//);
+    for (const factor of [3, 4]) {
+      await patch(factor, '--pid', word);
+      assert.equal(await program.ask('7'), String(7 * factor));
+    }
+    await session.hotPatch('detach', word);
+    assert.equal(await program.ask('7'), '14');
+    program.endInput();
+    assert.equal(await program.exit(), 0);
+  });
+});
+
 describe('a program that forks', () => {
   const forked: number[] = [];
   afterEach(() => {
