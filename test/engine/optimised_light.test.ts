@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { closure } from '../../extension/engine/fast/closure';
 import { scan } from '../../extension/engine/fast/edit';
-import { inSession } from '../support/session';
+import { inSession, type Session } from '../support/session';
 import { Watched, wrap } from '../support/watched_unit';
 
 const flags = ['-O2', '-g'];
@@ -15,6 +15,12 @@ interface Case {
   edit: [string, string];
   /** Of value(1): before and behind the edit. */
   values: [number, number];
+}
+
+/** Every function that the process knows, with the version that runs. */
+async function versions(session: Session, watched: Watched): Promise<[string, number][]> {
+  const [status] = await session.status('--pid', String(watched.unit.program.pid));
+  return status!.functions.map(({ symbol, version }) => [symbol, version]);
 }
 
 /** What the compiler knew of the old text must not show in what is live of the new one. */
@@ -315,17 +321,7 @@ long value(long n) { return around(n) * 2; }
         ['other'],
       );
       // What only came along is no news, nor is it in the end.
-      const known = async () => {
-        const { stdout } = await session.hotPatch(
-          'status',
-          '--pid',
-          String(watched.unit.program.pid),
-          '--json',
-        );
-        const status = JSON.parse(stdout) as { functions: { symbol: string; version: number }[] }[];
-        return status[0]!.functions.map(({ symbol, version }) => [symbol, version]);
-      };
-      assert.deepEqual(await known(), [['other', 2]]);
+      assert.deepEqual(await versions(session, watched), [['other', 2]]);
       const back = await watched.save('return 7 + scaled', 'return scaled');
       assert.equal(back.outcome, 'reverted', JSON.stringify(back, null, 1));
       assert.deepEqual(
@@ -333,6 +329,31 @@ long value(long n) { return around(n) * 2; }
         [['other', 'reverted']],
       );
       assert.equal(await watched.value(1), 30);
+    }),
+  );
+
+  it(
+    'leaves nothing redirected in functions that only a part of the unit has',
+    inSession(async (session) => {
+      const source = `__attribute__((noinline)) static long scaled(long n, long factor);
+static long scaled(long n, long factor) { return n * factor + 1; }
+__attribute__((noinline)) long other(long n);
+long other(long n) { return scaled(n, 3) + scaled(n + 1, 3); }
+long value(long n) { return other(n) * 2; }
+`;
+      const watched = await Watched.start(session, source, { language: 'c', flags, compiler: wrap(session) });
+      assert.equal(await watched.value(1), 22);
+      const check = async () => assert.equal(await watched.value(1), 26);
+      const { changed } = await watched.heldLight('factor + 1', 'factor + 2', check, 'replaced');
+      assert.deepEqual(
+        changed.map(({ symbol, kind }) => [symbol, kind]),
+        [['scaled.constprop.0', 'changed']],
+      );
+      const back = await watched.save('factor + 2', 'factor + 1');
+      assert.equal(back.outcome, 'reverted', JSON.stringify(back, null, 1));
+      assert.equal(await watched.value(1), 22);
+      const redirected = (await versions(session, watched)).filter(([, version]) => version > 0);
+      assert.deepEqual(redirected, []);
     }),
   );
 });

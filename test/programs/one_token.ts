@@ -138,7 +138,8 @@ async function editOneToken(engine: Engine, pid: number, command: UnitCommand): 
   } finally {
     writeFileSync(file, original);
   }
-  await save();
-  assert.deepEqual([...(await redirected())], [], 'the undo takes all of them back');
+  const back = await save();
+  const left = [...(await redirected())];
+  assert.deepEqual(left, [], `the undo takes all of them back: ${JSON.stringify(back)}`);
   return compared;
 }

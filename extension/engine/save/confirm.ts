@@ -5,6 +5,7 @@ import { HotPatchError, toProblem } from '../model/errors';
 import type {
   ChangedFunction,
   FirstLightReport,
+  LoadedPatch,
   PatchedFunction,
   PatchResult,
   ProcessResult,
@@ -49,7 +50,14 @@ export async function concludeFirstLight(
         ),
         firstLight: report,
       };
-      return standsIn ? sinceBefore(save, all, light) : all;
+      if (!standsIn) return all;
+      try {
+        for (const target of targets) await takeBackUnknown(save, save.client(target), light);
+      } catch (thrown) {
+        // The code of the whole unit runs all the same.
+        save.context.log('warn', `what only first light has is not taken back: ${toProblem(thrown).message}`);
+      }
+      return sinceBefore(save, all, light);
     }
     case 'refused':
     case 'failed': {
@@ -80,7 +88,7 @@ function sinceBefore(
   { processes: all, changed, ...result }: PatchResult,
   { before }: FirstLight,
 ): PatchResult {
-  const names = new Set([...fresh.keys()].flatMap((object) => object.symbols.map(({ name }) => name)));
+  const names = namesIn(fresh);
   const isNews = (pid: number, { address, version, symbol }: PatchedFunction): boolean =>
     names.has(symbol) && version !== (before.get(pid)?.get(address) ?? 0);
   const reported = new Set(all.flatMap(({ functions }) => functions.map(({ symbol }) => symbol)));
@@ -94,17 +102,57 @@ function sinceBefore(
   return {
     ...result,
     processes,
-    changed: changed.filter(({ symbol }) => news.has(symbol) || !reported.has(symbol)),
+    changed: changed.filter(({ symbol, kind }) =>
+      reported.has(symbol) ? news.has(symbol) : kind !== 'new' || names.has(symbol),
+    ),
     outcome: left.length === 0 ? 'unchanged' : outcome,
   };
+}
+
+const namesIn = (fresh: Save['fresh']): ReadonlySet<string> =>
+  new Set([...fresh.keys()].flatMap((object) => object.symbols.map(({ name }) => name)));
+
+/** A part of a unit may have functions that the whole has none of, because there they are inlined or cloned: an earlier
+ * first light brought them, and this one redirected them there. The code of the whole unit does not lead to them, so that
+ * no later save would take that back. While a thread is still in what first light brought, they stay as they are. */
+async function takeBackUnknown(
+  { fresh }: Save,
+  client: RuntimeClient,
+  { result, before }: FirstLight,
+): Promise<void> {
+  const { pid } = client.process;
+  const names = namesIn(fresh);
+  const unknown = (result.processes.find((process) => process.pid === pid)?.functions ?? []).filter(
+    ({ symbol }) => !names.has(symbol),
+  );
+  if (unknown.length === 0) return;
+  const {
+    status: { patches, functions },
+  } = await client.status();
+  const isIn = (address: string, { base, length }: LoadedPatch): boolean =>
+    Number(address) >= Number(base) && Number(address) < Number(base) + length;
+  const brought = new Set(unknown.map(({ versions }) => versions.at(-1)!.patch));
+  if (patches.some(({ id, activeThreads }) => brought.has(id) && activeThreads > 0)) return;
+  const back = functions.filter(
+    ({ address }) =>
+      unknown.some((one) => one.address === address) && patches.some((patch) => isIn(address, patch)),
+  );
+  await goBack(client, back, before.get(pid));
 }
 
 /** Back to the versions that ran before. */
 async function withdraw(client: RuntimeClient, { result, before }: FirstLight): Promise<void> {
   const { pid } = client.process;
   const functions = result.processes.find((process) => process.pid === pid)?.functions ?? [];
+  await goBack(client, functions, before.get(pid));
+}
+
+async function goBack(
+  client: RuntimeClient,
+  functions: readonly PatchedFunction[],
+  versions: ReadonlyMap<string, number> | undefined,
+): Promise<void> {
   if (functions.length === 0) return;
-  const versions = before.get(pid);
   const answer = await client.revert(
     functions.map(({ address }) => ({ address: Number(address), version: versions?.get(address) ?? 0 })),
   );
@@ -113,7 +161,7 @@ async function withdraw(client: RuntimeClient, { result, before }: FirstLight): 
       answer.error?.code ?? 'internal',
       answer.error?.message ?? 'no reason was given',
       {
-        pid,
+        pid: client.process.pid,
       },
     );
 }
