@@ -52,8 +52,11 @@ function tokens(text: string, file: string): { at: number; from: string; to: str
   return found;
 }
 
+/** A function that the new text has no code of is in its callers, which differ, or nobody calls it any more. */
 const differing = (before: Functions, after: Functions): Set<string> =>
-  new Set([...before].filter(([name, code]) => after.get(name) !== code).map(([name]) => name));
+  new Set(
+    [...before].filter(([name, code]) => after.has(name) && after.get(name) !== code).map(([name]) => name),
+  );
 
 /** How many edits of each unit, spread evenly over it. */
 const EDITS = 12;
