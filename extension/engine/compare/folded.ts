@@ -1,11 +1,11 @@
 // Functions that are one in the process because they were equal: gcc folds them in a unit (-fipa-icf), gold and lld in the
 // whole module (--icf). Callers of the one cannot be told from callers of the other, so the entry must not be
-// redirected for one of them alone. Part of the comparison of unit.ts; decides nothing about what is refused.
+// redirected for one of them alone; nor can that of a function that is too short for a jump. Part of the comparison of unit.ts; decides nothing about what is refused.
 import { isRelative } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
-import type { LiveFunction } from '../live/functions';
+import { hasRoomForJump, type LiveFunction } from '../live/functions';
 import type { LiveSymbol } from '../live/live_image';
 import { type Correlation, stem } from './correlate';
 import type { ObjectReferences } from './object_references';
@@ -34,8 +34,15 @@ export class FoldedFunctions {
     });
   }
 
+  /** May the entry not be redirected for a function, which can be a new one instead? */
+  isSeparable(fn: ObjectFunction, live: LiveFunction): boolean {
+    if (!this.isOnlyCalled(fn)) return false;
+    // A reduced unit does not have the callers of a function that is too short for a jump.
+    return (!this.object.isReduced && !hasRoomForJump(live)) || this.othersAt(fn, live).length > 0;
+  }
+
   /** Do only direct calls of this unit lead to a function? Then those that call the new version are known. */
-  isOnlyCalled(fn: ObjectFunction): boolean {
+  private isOnlyCalled(fn: ObjectFunction): boolean {
     return (
       fn.aliases.every(({ binding }) => binding === abi.STB_LOCAL) &&
       !(this.taken ??= this.readTaken()).has(fn)

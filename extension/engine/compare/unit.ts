@@ -96,7 +96,7 @@ export class UnitComparison {
     // From here on numbered variables have theirs.
     this.variables.count([...chosen.values()].flatMap(({ current, original }) => [current, original]));
     this.correctByReferences(tried, chosen);
-    this.separateFolded(tried, chosen);
+    this.separateWithoutEntry(tried, chosen);
     // From here on an entry that is redirected is nobody else's, but for those that foldedWith names. Expectations can
     // be judged now.
     this.judgeAll();
@@ -302,14 +302,13 @@ export class UnitComparison {
   }
 
   /**
-   * A function that differs and was folded with others has no entry of its own: it is new, or the one that an earlier
-   * patch brought, and its callers go there.
+   * A function that differs and was folded with others, or that is too short for a jump, has no entry that could be
+   * redirected: it is new, or the one that an earlier patch brought, and its callers go there.
    */
-  private separateFolded(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
+  private separateWithoutEntry(tried: readonly Tried[], chosen: Map<ObjectFunction, Home>): void {
     const homesOf = new Map(tried.map(({ fn, homes }) => [fn, homes]));
-    const separable = (fn: ObjectFunction, { live }: Home): boolean =>
-      this.folded.isOnlyCalled(fn) && this.folded.othersAt(fn, live).length > 0;
-    // Its callers differ in turn, and may be folded themselves.
+    const separable = (fn: ObjectFunction, { live }: Home): boolean => this.folded.isSeparable(fn, live);
+    // Its callers differ in turn, and may have no such entry themselves.
     for (let again = true; again;) {
       again = false;
       for (const [fn, pick] of chosen) {

@@ -1,5 +1,5 @@
 // Functions of the process as a save sees them: the entry that callers know, and the versions behind it.
-// Data only; made from the runtime's status and the module's symbols.
+// Data, made from the runtime's status and the module's symbols.
 import type { Image } from './live_image';
 
 /** A function in the process: where callers enter it, and the bodies it has had. */
@@ -25,3 +25,11 @@ export interface Body {
 
 /** Versions of redirected functions, from the runtime's status, by entry. */
 export type Bodies = ReadonlyMap<number, Pick<LiveFunction, 'current' | 'versions'>>;
+
+/** Is there room for a jump at the entry, padding behind it included? */
+export function hasRoomForJump({ entry, size, image }: LiveFunction): boolean {
+  const body = image.bytes(entry, size);
+  if (!body) return true; // for those to say who need the code
+  const { jumpOffset, room } = image.arch.entryShape(body, image.padding(entry + size, 16));
+  return room >= jumpOffset + image.arch.jumpSize;
+}
