@@ -26,10 +26,13 @@ const PACKAGE_OF = {
   ninja: 'ninja-build',
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
-  // Header files that the real programs of test:programs include.
+  // Header files and libraries of the real programs of test:programs.
   '/usr/include/boost/version.hpp': 'libboost-dev',
   '/usr/include/fmt/format.h': 'libfmt-dev',
   '/usr/include/sndfile.h': 'libsndfile1-dev',
+  '/usr/include/openssl/ssl.h': 'libssl-dev',
+  '/usr/include/lua5.3/lua.hpp': 'liblua5.3-dev',
+  '/usr/lib/x86_64-linux-gnu/libboost_program_options.so': 'libboost-program-options-dev',
 };
 export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
 export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config', 'musl-gcc'];
