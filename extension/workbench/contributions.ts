@@ -78,6 +78,7 @@ export const Setting = {
   attachPrograms: 'hotPatch.attachPrograms',
   terminals: 'hotPatch.terminals',
   bringOver: 'hotPatch.bringOver',
+  afterPatchTask: 'hotPatch.afterPatchTask',
   checkOnOpen: 'hotPatch.checkOnOpen',
   buildDirectory: 'hotPatch.buildDirectory',
   debugDirectories: 'hotPatch.debugDirectories',
@@ -99,6 +100,8 @@ export interface SettingValues {
   [Setting.attachPrograms]: readonly string[];
   [Setting.terminals]: boolean;
   [Setting.bringOver]: 'ask' | 'always' | 'never';
+  /** Empty: none. */
+  [Setting.afterPatchTask]: string;
   [Setting.checkOnOpen]: boolean;
   [Setting.buildDirectory]: string;
   [Setting.debugDirectories]: readonly string[];

@@ -41,6 +41,7 @@ import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
 import { saveVersions } from './session/saved_versions';
 import { prepareTerminals } from './session/terminals';
+import { runAfterPatch } from './session/after_patch_task';
 import { offerToAgents } from './session/agents';
 import { watchTwins } from './session/twins';
 import type { Session } from './session/session';
@@ -248,6 +249,7 @@ function startSession(
     }),
     offerToAgents(bundle('cli.js'), () => databases.directories, databases.onDidChange),
     offerToAttach(store, operations),
+    runAfterPatch(operations, warn),
     bringOver,
     watchTwins(store, launches, current),
     watchCrashes(current, store, ({ crash }) => (crash ? crashText(crash, crash.report) : ''), warn),

@@ -20,7 +20,13 @@ describe('in the extension host', function () {
     await session.build({ sources: ['main.c', 'unit.c', 'other.c'], flags: ['-g', '-O0'] });
     const program = '${workspaceFolder}/program';
     const task = { label: 'run with hot patch', type: 'hotPatch', program };
-    session.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: [task] }));
+    const after = {
+      label: 'after patch',
+      type: 'process',
+      command: 'sh',
+      args: ['-c', 'echo ran >> ran.txt'],
+    };
+    session.write('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: [task, after] }));
     await session.start();
     const results = await runInHost({
       session,

@@ -49,7 +49,7 @@ export class Operations {
   /** Entries of the history are kept for the next window, where they must not meet their own numbers. */
   private lastId = Date.now();
   private readonly queue: OperationQueue;
-  private readonly listeners = new Set<(result: PatchResult) => void>();
+  private readonly listeners = new Set<(result: PatchResult, action: Action) => void>();
   private readonly unattachedListeners = new Set<(order: PatchOrder) => void>();
 
   constructor(
@@ -64,7 +64,7 @@ export class Operations {
   }
 
   /** Results of all operations as they end, but of those that a newer save took the place of. */
-  onResult(listener: (result: PatchResult) => void): () => void {
+  onResult(listener: (result: PatchResult, action: Action) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
@@ -235,7 +235,7 @@ export class Operations {
       this.store.dispatch({ type: 'operation-superseded', id });
       return { ...result, refusals: [] };
     }
-    this.inform(this.listeners, result);
+    this.inform(this.listeners, result, action);
     const statuses = await this.statusesAfter(result);
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
     const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
@@ -267,10 +267,10 @@ export class Operations {
     }
   }
 
-  private inform<T>(listeners: Iterable<(what: T) => void>, what: T): void {
+  private inform<T extends unknown[]>(listeners: Iterable<(...what: T) => void>, ...what: T): void {
     for (const listener of listeners) {
       try {
-        listener(what);
+        listener(...what);
       } catch (error) {
         this.surroundings.log(`a listener failed: ${String(error)}`);
       }

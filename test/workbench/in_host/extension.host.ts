@@ -2,7 +2,7 @@
 // change them. Runs in the extension host, on the small program of extension_host.test.ts.
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -365,7 +365,13 @@ describe('the extension', () => {
     const [running] = await api().processes();
     const told: PatchResult[] = [];
     const subscription = api().onDidPatch((result) => told.push(result));
-    const patched = await api().patch([unit.fsPath]);
+    const patched = await withSetting(Setting.afterPatchTask, 'after patch', async () => {
+      const result = await api().patch([unit.fsPath]);
+      const record = join(folder, 'ran.txt');
+      const written = () => (existsSync(record) ? readFileSync(record, 'utf8') : '');
+      await until('asked', written, (text) => text === 'ran\n');
+      return result;
+    });
     assert.equal(patched.outcome, 'patched');
     assert.deepEqual(
       patched.processes.map(({ pid }) => pid),
