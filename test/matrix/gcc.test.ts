@@ -8,3 +8,5 @@ describeMatrix('gcc-O2');
 describeMatrix('gcc-O2-loaded');
 // Zeros without a name.
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
+// What reports counters is another in each compile.
+describeMatrix('gcc-O2-coverage', few('static-counter', 'new-helper'));
