@@ -1,7 +1,9 @@
 // Hooks of the program (hot_fix.h): what they are told, in which order and on which thread; and that none of them holds
 // up a patch, whatever it does.
 import { strict as assert } from 'node:assert';
+import { readdirSync, readFileSync } from 'node:fs';
 import { inRuntimeSession, type ProgramOptions, type RuntimeProcess } from '../support/runtime_process';
+import { until } from '../support/until';
 
 /** Commands come on standard input, and each has an answer; hooks write to standard error. */
 const source = `
@@ -117,6 +119,17 @@ async function told(process: RuntimeProcess, ...lines: string[]): Promise<void> 
   for (const line of lines) assert.equal(await process.program.errorLine(), line);
 }
 
+/** Names of the threads; those that end meanwhile are left out. */
+function threadNames(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((tid) => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8').trim();
+    } catch {
+      return [];
+    }
+  });
+}
+
 async function add(process: RuntimeProcess, kind: string, limit = 0): Promise<void> {
   assert.equal(await process.ask(`add ${kind} ${limit}`), '1');
 }
@@ -161,7 +174,7 @@ describe('hooks of the program', () => {
     'do not hold up a patch when they hang, and go on when they return',
     inRuntimeSession(async (session) => {
       const process = await session.run(text, { ...options, flags: ['-rdynamic'] });
-      await add(process, 'hangs', 50);
+      await add(process, 'hangs', 500);
       await add(process, 'plain');
       const [warning, ...others] = await patch(process, 1);
       assert.match(warning!, /^the hook .* did not return in \d+ ms, and is left alone$/);
@@ -173,6 +186,10 @@ describe('hooks of the program', () => {
       // When it returns it is told what came of the change that it was called for.
       await process.ask('release');
       await told(process, 'after hangs /src/shop.cc value:0>1');
+      await until(
+        () => threadNames(process.pid),
+        (names) => !names.includes('hot_fix_hook'),
+      );
       await process.ask('release'); // for the next
       assert.deepEqual(await patch(process, 3), []);
       await told(
@@ -225,7 +242,7 @@ describe('hooks of the program', () => {
     inRuntimeSession(async (session) => {
       const process = await session.run(text, options);
       assert.equal(await process.ask('old'), '1 -1');
-      await add(process, 'hangs', 50);
+      await add(process, 'hangs', 500);
       assert.equal((await patch(process, 1)).length, 1);
       await told(process, 'before - /src/shop.cc value:0>1');
       assert.equal(await process.ask('remove 0'), '-1 16'); // EBUSY: it has not returned
