@@ -9,4 +9,4 @@ describeMatrix('gcc-O2-loaded');
 // Zeros without a name.
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 // What reports counters is another in each compile.
-describeMatrix('gcc-O2-coverage', few('static-counter', 'new-helper'));
+describeMatrix('gcc-O0-coverage', few('static-counter', 'new-helper', 'cold-part'));

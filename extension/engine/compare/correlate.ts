@@ -5,6 +5,7 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
+import { isCounters } from './coverage';
 
 /** Does a compiler count this name (`name.12`, `foo.part.0.cold`), so that the number may differ next time? */
 export function isNumbered(name: string): boolean {
@@ -72,7 +73,9 @@ export class Correlation {
    * patches introduced, oldest first. Types must agree (function, object, TLS). */
   candidates(symbol: ElfSymbol): LiveSymbol[] {
     const numbered = isNumbered(symbol.name) && symbol.binding === abi.STB_LOCAL;
-    const fits = (candidate: LiveSymbol): boolean => kindOf(candidate.type) === kindOf(symbol.type);
+    const fits = (candidate: LiveSymbol): boolean =>
+      kindOf(candidate.type) === kindOf(symbol.type) &&
+      (candidate.size === symbol.size || !isCounters(symbol));
     if (symbol.binding !== abi.STB_LOCAL) {
       const found: LiveSymbol[] = [];
       const own = this.live.module.global(symbol.name);

@@ -10,5 +10,8 @@ const FUNCTION = /^(_sub_[ID]_00(0\d\d|100)_\d+|__llvm_gcov_(init|writeout|reset
 /** Is a function one of those? */
 export const reportsCounters = ({ symbol: { name } }: ObjectFunction): boolean => FUNCTION.test(name);
 
+/** Is a variable the counters of a function? With another number of them they are others, which no table has. */
+export const isCounters = ({ name }: ElfSymbol): boolean => /^__gcov\d\./.test(name);
+
 /** Is a variable one of those tables? */
 export const describesCounters = ({ name }: ElfSymbol): boolean => name.startsWith('__gcov_.');
