@@ -1,6 +1,7 @@
 // Functions that are one in the process because they were equal: gcc folds them in a unit (-fipa-icf), gold and lld in the
 // whole module (--icf). Callers of the one cannot be told from callers of the other, so the entry must not be
-// redirected for one of them alone; nor can that of a function that is too short for a jump. Part of the comparison of unit.ts; decides nothing about what is refused.
+// redirected for one of them alone; nor can that of a function that is too short for a jump. Part of the comparison of
+// unit.ts; decides nothing about what is refused.
 import { isRelative } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
