@@ -1,6 +1,7 @@
 // Files that may not be what runs: somebody wrote to them since a program that runs was built from them, by a save that
-// failed, in another editor, with git. They are looked for when processes come and go and when files are written, and
-// compared one after the other in the background (setting hotPatch.checkOnOpen).
+// failed, in another editor, with git. They are looked for when processes come and go, when files are written, and every
+// few seconds, because VS Code does not tell of all files that are written. They are compared one after the other in the
+// background (setting hotPatch.checkOnOpen).
 import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import type { AsyncEngine } from '../engine_thread/client';
@@ -12,6 +13,9 @@ import type { FileWatch } from './file_watch';
 
 /** A branch is switched file by file: they are looked at when none was written for so long. */
 const QUIET_MS = 500;
+/** VS Code's watcher tells of nothing before it has started, where the system has no watches left (inotify(7)), and of what
+ * `files.watcherExclude` names. A look costs a `stat` for each source file. */
+const UNTOLD_MS = 10_000;
 /** Files compared by themselves at most: each is a compile, and a branch may change hundreds. The others are listed. */
 const COMPARED = 24;
 
@@ -29,6 +33,7 @@ export function watchPendingFiles(
   let timer: NodeJS.Timeout | undefined;
   let looking = Promise.resolve();
   let isComparing = false;
+  const untold = setInterval(lookSoon, UNTOLD_MS);
 
   async function look(): Promise<void> {
     const written = new Map<string, number>();
@@ -83,6 +88,11 @@ export function watchPendingFiles(
       if (hasEnded || isChanged(state, previous, ['processes'])) lookSoon();
       if (hasEnded || isChanged(state, previous, ['written'])) void compareNext();
     }),
-    { dispose: () => clearTimeout(timer) },
+    {
+      dispose: () => {
+        clearTimeout(timer);
+        clearInterval(untold);
+      },
+    },
   );
 }
