@@ -173,7 +173,7 @@ async function runOne(
         step === 'revert'
           ? await world.engine.revert({ pids: [live.pid], functions: 'all' })
           : await save(version);
-      const codes = meant(result, construct.refused ?? []);
+      const codes = meant(result, [...(construct.refused ?? []), ...(variant.limits ?? [])]);
       if (codes !== undefined) refused = codes;
       else if (result.refusals.length > 0) return wrong(`${step} is ${told(result)}`);
       else running = version;

@@ -14,10 +14,23 @@ export interface Variant {
   needs?: string;
   /** Every edit is meant to be refused with one of these. */
   refused?: readonly string[];
+  /** Single edits may be refused with one of these; where they are not, they must be right. */
+  limits?: readonly string[];
 }
 
+/** Where gcc neither aligns functions nor pads them, some are too short for a jump, and at -Os loops lead back into the
+ * first bytes (docs/ENGINE.md, TROUBLESHOOTING.md). */
+const LIMITS: Readonly<Record<string, readonly string[]>> = {
+  'gcc-Og': ['entry-too-short'],
+  'gcc-O1': ['entry-too-short'],
+  'gcc-Os': ['entry-too-short', 'entry-is-target'],
+};
+
 const levels: Variant[] = (['gcc', 'clang'] as const).flatMap((compiler) =>
-  ['-O0', '-Og', '-O1', '-O2', '-O3', '-Os'].map((level) => ({ id: `${compiler}${level}`, compiler, level })),
+  ['-O0', '-Og', '-O1', '-O2', '-O3', '-Os'].map((level) => {
+    const id = `${compiler}${level}`;
+    return { id, compiler, level, limits: LIMITS[id] ?? [] };
+  }),
 );
 
 const others: [name: string, flags: readonly string[], more?: Partial<Variant>][] = [
