@@ -137,7 +137,9 @@ describe('a program that runs as systemd runs services', () => {
   // done. The workspace may lie below /tmp, and stays in sight.
   const service = `
     mount --make-rprivate /
-    mount -t tmpfs none /tmp && mkdir -p "$PWD" && mount --bind . "$PWD" && cd "$PWD"
+    mount --bind "$PWD" /mnt
+    mount -t tmpfs none /tmp && mkdir -p "$PWD" && mount --bind /mnt "$PWD" && cd "$PWD"
+    umount /mnt
     mount --bind /usr /usr && mount -o remount,bind,ro /usr
     mount -t tmpfs none /dev/shm
     exec env -i PATH=/usr/bin setpriv --no-new-privs --bounding-set=-all "$PWD/program"`;

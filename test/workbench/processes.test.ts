@@ -142,7 +142,7 @@ describe('two processes of one program', () => {
     assert.deepEqual(await values(), ['80', '80']);
     // It has the text from the disk, and what runs from the processes.
     await shows(other.lens(/Version 1 and 2 is live in 2 processes/));
-    await shows(other.page.locator('.editor-instance .view-line', { hasText: /return\s8/ }));
+    await other.readsAnew(/return\s8/, () => session.write('unit.c', session.read('unit.c')));
     await other.marks('live', 1);
     await other.marks('differs', 0);
     await other.replace('return 8', 'return 9');

@@ -126,6 +126,14 @@ export class Workbench {
     await input.fill(text);
   }
 
+  /** Waits until the editor shows a text that was written to the file. VS Code is not told of what is written before its
+   * watcher has started; of what is written again it is.
+   * @param write writes the file again, as it is */
+  async readsAnew(text: RegExp, write: () => void): Promise<void> {
+    const line = this.page.locator('.editor-instance .view-line', { hasText: text });
+    await this.untilSeen(() => Promise.resolve(write()), line);
+  }
+
   /** Clicks a lens and waits for what it shows. VS Code draws lenses anew as others come: a click may be lost. */
   async clickLens(text: string, effect: Locator): Promise<void> {
     await this.untilSeen(() => this.lens(text).first().click(), effect);
