@@ -13,8 +13,8 @@ import type { FileWatch } from './file_watch';
 
 /** A branch is switched file by file: they are looked at when none was written for so long. */
 const QUIET_MS = 500;
-/** VS Code's watcher tells of nothing before it has started, where the system has no watches left (inotify(7)), and of what
- * `files.watcherExclude` names. A look costs a `stat` for each source file. */
+/** VS Code's watcher tells of nothing before it has started, and where the system has no watches left (inotify(7)). A look
+ * costs a `stat` for each source file. */
 const UNTOLD_MS = 10_000;
 /** Files compared by themselves at most: each is a compile, and a branch may change hundreds. The others are listed. */
 const COMPARED = 24;

@@ -104,18 +104,11 @@ export function reduce(state: State, event: Event): State {
         ahead: filterKeys(state.ahead, (file) => !event.files.includes(file)),
         operation: { id: event.id, action: event.action, files: event.files, step: undefined },
       };
-    case 'operation-step':
-      return state.operation?.id === event.id
-        ? {
-            ...state,
-            operation: {
-              ...state.operation,
-              step: event.step,
-              pid: event.pid,
-              live: event.live ?? state.operation.live,
-            },
-          }
-        : state;
+    case 'operation-step': {
+      const { operation } = state;
+      const { id, step, pid, live = operation?.live } = event;
+      return operation?.id === id ? { ...state, operation: { ...operation, step, pid, live } } : state;
+    }
     case 'attach-finished':
       return attachFinished(state, event);
     case 'operation-superseded':
