@@ -17,6 +17,7 @@ const PACKAGE_OF = {
   cmake: 'cmake',
   gdb: 'gdb',
   'musl-gcc': 'musl-tools',
+  sudo: 'sudo',
   lldb: 'lldb',
   'clang++': 'clang',
   bear: 'bear',
@@ -35,7 +36,16 @@ const PACKAGE_OF = {
   '/usr/lib/x86_64-linux-gnu/libboost_program_options.so': 'libboost-program-options-dev',
 };
 export const BUILD_COMMANDS = ['gcc', 'g++', 'make', 'ld'];
-export const TEST_COMMANDS = [...BUILD_COMMANDS, 'cmake', 'gdb', 'lldb', 'clang++', 'pkg-config', 'musl-gcc'];
+export const TEST_COMMANDS = [
+  ...BUILD_COMMANDS,
+  'cmake',
+  'gdb',
+  'lldb',
+  'clang++',
+  'pkg-config',
+  'musl-gcc',
+  'sudo',
+];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
   ...['bear', 'clang++', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'redis-server', 'nginx'],

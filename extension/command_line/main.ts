@@ -43,6 +43,7 @@ import type { Engine, EngineOptions } from '../engine/engine';
 import { ERROR_TABLE, HotPatchError, toProblem } from '../engine/model/errors';
 import type { PatchableProcess, PatchResult, ProcessStatus } from '../engine/model/result';
 import { isOneFamily } from '../engine/process/discovery';
+import { isAnotherUsers } from '../engine/process/other_users';
 import { replaceProcess } from '../engine/process/system_calls';
 
 async function patch(engine: Engine, command: Extract<Command, { name: 'patch' }>): Promise<number> {
@@ -161,7 +162,8 @@ async function processesNamed(
   const file = existsSync(word) ? realpathSync(word) : undefined;
   const named = processes.filter(({ name, exe }) => name === word || exe === file);
   if (named.length > 0 || file === undefined) return named;
-  return engine.processesOf(file);
+  const built = await engine.processesOf(file);
+  return built.length > 0 ? built : processes.filter((entry) => isAnotherUsers(entry, file));
 }
 
 /** The processes that the words mean, those of one program's family or all.

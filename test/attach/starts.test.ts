@@ -1,13 +1,10 @@
-// Programs that were started in one way or another, and attached to as a user does it: by hand in a debugger, as another
-// user, with workers that were forked before, behind a limit. And what is of them afterwards: children, other programs.
+// Programs that were started in one way or another, and attached to as a user does it: by hand in a debugger, with workers
+// that were forked before, behind a limit. And what is of them afterwards: children, other programs.
 import { strict as assert } from 'node:assert';
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { PatchableProcess } from '../../extension/engine/model/result';
 import { passCommand, USUAL_SIGNAL } from '../../extension/debug/signal_pass';
 import { Gdb, Lldb } from '../support/debuggers';
-import { hotPatch } from '../support/hot_patch';
-import { cli, dist } from '../support/paths';
+import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { useSession } from '../support/session';
 import { until } from '../support/until';
@@ -246,50 +243,6 @@ describe('a program that may open no more files', () => {
     assert.equal(refused.status, 4, refused.stdout);
     assert.match(refused.stderr, /open files|descriptor/);
     assert.equal(await program.ask('7'), '14');
-    await program.stop();
-  });
-});
-
-describe("another user's program", () => {
-  const NOBODY = 65534;
-  const rights = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-  let shared = '';
-  before(function () {
-    if (process.getuid!() !== 0) this.skip();
-    // Where everybody may read; the sources are that user's.
-    shared = `/tmp/hot-patch-other-${process.pid}`;
-    mkdirSync(shared, { mode: 0o755 });
-  });
-  after(() => shared !== '' && rmSync(shared, { recursive: true }));
-
-  it('is attached to by root once; its user patches it then, and needs no right to trace', async () => {
-    const { session } = use;
-    const [work, tool] = [join(shared, 'work'), join(shared, 'tool')];
-    for (const name of ['cli.js', 'disassembler.js', 'iced_x86_bg.wasm', 'linux_x64', 'native'])
-      cpSync(join(dist, name), join(tool, name), { recursive: true });
-    mkdirSync(join(work, 'run'), { recursive: true, mode: 0o700 });
-    const commands = ['main.c', 'unit.c'].map((file) => {
-      cpSync(session.path(file), join(work, file));
-      return { directory: work, file, arguments: ['gcc', '-g', '-O2', '-c', file, '-o', `${file}.o`] };
-    });
-    for (const { arguments: args } of commands) await session.run(args[0]!, args.slice(1), work);
-    await session.run('gcc', ['main.c.o', 'unit.c.o', '-o', 'program'], work);
-    writeFileSync(join(work, 'compile_commands.json'), JSON.stringify(commands));
-    await session.run('chown', ['-R', `${NOBODY}:${NOBODY}`, work]);
-    const env = { ...process.env, XDG_RUNTIME_DIR: join(work, 'run'), TMPDIR: '/tmp', HOME: work };
-    const program = await session.startCommand('setpriv', [...rights, join(work, 'program')], env);
-    await program.line('ready');
-    const word = String(program.pid);
-    const ours = await hotPatch(['attach', word], { cwd: work, env });
-    assert.equal(ours.status, 0, ours.stderr);
-    await session.run('sh', ['-c', 'sed -i "s/n \\* 2/n * 3/" "$0"', join(work, 'unit.c')]);
-    const theirs = await session.startCommand(
-      'setpriv',
-      [...rights, process.execPath, join(tool, 'cli.js'), 'patch', join(work, 'unit.c'), '--pid', word],
-      env,
-    );
-    assert.equal(await theirs.exit(), 0, [...theirs.lines, ...theirs.errorLines].join('\n'));
-    assert.equal(await program.ask('7'), '21');
     await program.stop();
   });
 });

@@ -21,7 +21,7 @@ export const ERROR_TABLE = {
   'doorbell-taken': { kind: 'environment', exit: 3, shown: 'problems', title: 'The program has taken the signal that the runtime listens to', hint: 'Choose another with the environment variable HOT_FIX_SIGNAL, and restart the program.' },
   'signal-refused': { kind: 'environment', exit: 3, shown: 'problems', title: 'The kernel refused to send the signal to the process', hint: 'See the message for the reason; usually a limit of the process or of the user.' },
   'process-gone': { kind: 'environment', exit: 3, shown: 'status', title: 'The process has ended', hint: 'Start the program again.' },
-  'other-user': { kind: 'environment', exit: 3, shown: 'status', title: 'The process belongs to another user', hint: 'Run the editor or hot-patch as that user.' },
+  'other-user': { kind: 'environment', exit: 3, shown: 'status', title: 'The process belongs to another user', hint: 'Run the editor or hot-patch as that user, or as root: `sudo hot-patch patch FILE --attach`.' },
   'rebuilt': { kind: 'refused', exit: 2, shown: 'problems', title: 'The program on disk is not the one that is running', hint: 'Restart the program: it was rebuilt after the process started.' },
   'patch-file-missing': { kind: 'refused', exit: 2, shown: 'problems', title: 'The file of a patch that is in the process is gone or is another', hint: 'Restart the program: what its earlier patches brought can no longer be known.' },
   'no-symbols': { kind: 'refused', exit: 2, shown: 'problems', title: 'The running module has no symbol table', hint: 'Build without -s and do not strip it, or keep its debug file beside it.' },

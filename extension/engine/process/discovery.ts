@@ -9,6 +9,7 @@ import { HotPatchError } from '../model/errors';
 import type { PatchableProcess } from '../model/result';
 import { awaitAnnouncement, missingRuntime } from './missing_runtime';
 import { isOfSystem, type ModuleCache } from './modules';
+import { processOfAnotherUser } from './other_users';
 import type { ProcessList } from './process_list';
 
 /** What is to be said of a program of which nothing tells what it was built from. */
@@ -108,12 +109,7 @@ export function choose(
 function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined {
   const { pid, exe, state } = process;
   const replaced = modules.find(({ module }) => module.rebuilt);
-  if (state === 'other-user')
-    return new HotPatchError(
-      'other-user',
-      `${exe || process.name} (process ${pid}) belongs to another user`,
-      { pid },
-    );
+  if (state === 'other-user') return belongsToAnother(exe || process.name, pid);
   if (state === 'no-runtime')
     return new HotPatchError('no-runtime', `${exe} (process ${pid}) has no hot_fix runtime`, { pid });
   if (replaced)
@@ -123,6 +119,10 @@ function problemOf({ process, modules }: LiveTarget): HotPatchError | undefined 
       { pid },
     );
   return undefined;
+}
+
+function belongsToAnother(program: string, pid: number): HotPatchError {
+  return new HotPatchError('other-user', `${program} (process ${pid}) belongs to another user`, { pid });
 }
 
 export interface Discovery {
@@ -261,7 +261,11 @@ export function createDiscovery(
           modules,
         }));
       } catch (error) {
-        throw withReasons(error, matches, skipped, target);
+        const isNone = error instanceof HotPatchError && error.code === 'no-process';
+        const other = isNone && target.kind !== 'pid' ? processOfAnotherUser(processes, files) : undefined;
+        throw other
+          ? belongsToAnother(other.program, other.pid)
+          : withReasons(error, matches, skipped, target);
       }
     },
 
