@@ -22,6 +22,21 @@ bool gone(int pid, Failure &failure) {
   return fail(failure, Code::ended, 0, nullptr, "There is no process %d", pid);
 }
 
+/** Access for reading (PTRACE_MODE_READ of ptrace(2)), for which Yama is not asked, was denied; or it is not Yama. */
+bool denied_by_the_process(int pid, Failure &failure) {
+  return fail(failure, Code::not_dumpable, 0, nullptr, "The system denies access to process %d", pid);
+}
+
+/** kernel.yama.ptrace_scope (Documentation/admin-guide/LSM/Yama.rst of Linux): 0 lets everybody trace whom they may
+ * trace otherwise, 1 only parents and 2 nobody; both leave those out that have the capability. 3 is for all, and for as
+ * long as the system runs. Without Yama: 0. */
+constexpr int yama_denies_all = 3;
+
+int yama_scope() {
+  Buffer scope;
+  return read_file("/proc/sys/kernel/yama/ptrace_scope", scope, 64) ? std::atoi(scope.begin()) : 0;
+}
+
 /** The kernel's own rule (ptrace(2), "Ptrace access mode checking"), asked here as well: where this program has the
  * capability to trace, the kernel would no longer ask it. */
 bool belongs_to_caller(int pid, const StatusFile &status, Failure &failure) {
@@ -71,7 +86,7 @@ bool is_of_known_kind(int pid, Failure &failure) {
   std::snprintf(path, sizeof path, "/proc/%d/exe", pid);
   const int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    if (errno == EACCES || errno == EPERM) return explain_denial(pid, failure);
+    if (errno == EACCES || errno == EPERM) return denied_by_the_process(pid, failure);
     return gone(pid, failure);
   }
   Elf64_Ehdr header{};
@@ -143,15 +158,18 @@ bool has_worker(int pid, const List<int> &threads) {
 
 bool explain_denial(int pid, Failure &failure) {
   StatusFile own;
-  Buffer scope;
   const bool capable = own.read(getpid()) && (own.mask("CapEff") >> CAP_SYS_PTRACE & 1) != 0;
-  const bool restricted = read_file("/proc/sys/kernel/yama/ptrace_scope", scope, 64) && std::atoi(scope.begin()) > 0;
-  if (restricted && (!capable || std::atoi(scope.begin()) == 3)) {
+  const int scope = yama_scope();
+  if (scope == yama_denies_all) {
     return fail(failure, Code::yama, 0, nullptr,
-                "This system lets nobody attach to process %d (kernel.yama.ptrace_scope is %d)",
-                pid, std::atoi(scope.begin()));
+                "Until it is booted anew this system lets nobody attach to any process (kernel.yama.ptrace_scope is %d)",
+                scope);
   }
-  return fail(failure, Code::not_dumpable, 0, nullptr, "The system denies access to process %d", pid);
+  if (scope > 0 && !capable) {
+    return fail(failure, Code::yama, 0, nullptr,
+                "This system lets nobody attach to process %d (kernel.yama.ptrace_scope is %d)", pid, scope);
+  }
+  return denied_by_the_process(pid, failure);
 }
 
 bool look(int pid, Look &look, Modules &modules, Failure &failure) {

@@ -20,7 +20,8 @@ struct Look {
  * architecture, static, musl, old-libc, seccomp, yama. With `has_runtime` nothing else was asked. */
 bool look(int pid, Look &look, Modules &modules, Failure &failure);
 
-/** Says why the kernel denied access to a process that passed the look at its owner. Always false. */
+/** Says why the kernel denied to trace a process, or to reach its memory, that passed the look at its owner. Always
+ * false. */
 bool explain_denial(int pid, Failure &failure);
 
 } // namespace hot_fix

@@ -202,6 +202,38 @@ describe('attaching with other rights', () => {
     await refused(await startAs(capable), 'file-capability', byNobody);
   });
 
+  describe('is refused by Yama', () => {
+    before(() => use.session.run('gcc', ['yama.c', '-o', 'yama']));
+    const byYama = (scope: string, capable: boolean): AttachOptions => ({
+      wrapper: [use.session.path('yama'), scope, ...(capable ? [] : asNobody)],
+      program: join(shared, 'hot_fix_attach'),
+    });
+    const isYama = (scope: string) => new RegExp(`kernel\\.yama\\.ptrace_scope is ${scope}\\)$`);
+
+    for (const [scope, ofOwner, ofCapable] of [
+      // Whatever denied it then was not Yama.
+      ['', 'not-dumpable', 'not-dumpable'],
+      ['0', 'not-dumpable', 'not-dumpable'],
+      ['1', 'yama', 'not-dumpable'],
+      ['2', 'yama', 'not-dumpable'],
+      ['3', 'yama', 'yama'],
+    ] as const)
+      it(`where its scope is ${scope || 'not there'}: ${ofOwner} for the owner, ${ofCapable} for root`, async () => {
+        for (const [code, capable] of [
+          [ofOwner, false],
+          [ofCapable, true],
+        ] as const) {
+          const message = await refused(await startAs(asNobody), code, byYama(scope, capable));
+          assert.equal(isYama(scope).test(message), code === 'yama', message);
+        }
+      });
+
+    it('not for a process that may not even be read, which Yama has no say in', async () => {
+      const ofOtherGroup = ['setpriv', `--reuid=${NOBODY}`, '--regid=1', '--clear-groups'];
+      await refused(await startAs(ofOtherGroup), 'not-dumpable', byYama('1', false));
+    });
+  });
+
   it('is refused for one that may not start a thread', async () => {
     await refused(await startAs(asNobody, 'no-thread'), 'no-thread');
   });

@@ -35,7 +35,7 @@ export const ERROR_TABLE = {
   'seccomp': { kind: 'environment', exit: 3, shown: 'status', title: 'The process filters its system calls', hint: 'Start it with `hot-patch run`, or without its sandbox.' },
   'not-dumpable': { kind: 'environment', exit: 3, shown: 'status', title: 'The process does not let itself be attached to', hint: 'Attach once as root: `sudo hot-patch attach PID`.' },
   'file-capability': { kind: 'environment', exit: 3, shown: 'status', title: 'The program has capabilities that its user has not', hint: 'Attach once as root: `sudo hot-patch attach PID`.' },
-  'yama': { kind: 'environment', exit: 3, shown: 'status', title: 'The system allows a process to be attached to by its parents only', hint: 'Attach once as root (`sudo hot-patch attach PID`), or allow it: `sudo sysctl kernel.yama.ptrace_scope=0`.' },
+  'yama': { kind: 'environment', exit: 3, shown: 'status', title: 'The system allows a process to be attached to by its parents only', hint: 'Attach once as root (`sudo hot-patch attach PID`), or allow it: `sudo sysctl kernel.yama.ptrace_scope=0`. Where the value is 3, start the program with `hot-patch run`.' },
   'old-libc': { kind: 'environment', exit: 3, shown: 'status', title: 'The C library of the program is not known here', hint: 'Start it with `hot-patch run`.' },
   'no-safe-point': { kind: 'environment', exit: 3, shown: 'status', title: 'No thread of the process could be borrowed', hint: 'Nothing was changed. Attach again when the process waits or does other work, or start it with `hot-patch run`.' },
   'no-memory': { kind: 'environment', exit: 3, shown: 'status', title: 'The process gets no more memory', hint: 'Raise its limit (`prlimit --as`), or start it with `hot-patch run`.' },
