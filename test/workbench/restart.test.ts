@@ -5,6 +5,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import type { Program } from '../support/program';
 import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
+import { contrastOf } from './host/contrast';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
 
@@ -19,12 +20,25 @@ long value(long n) {
 }
 `;
 
+const MORE = `struct Log {
+  long lines;
+};
+
+static struct Log log_of_all = {0};
+
+long more(long n) {
+  log_of_all.lines += n;
+  return log_of_all.lines;
+}
+`;
+
 describe('Restart Program', () => {
   let program: Program;
   const world = useWorkbench(async (session) => {
     session.copySample('driver');
     session.write('unit.c', UNIT);
-    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
+    session.write('more.c', MORE);
+    await session.build({ sources: ['main.c', 'unit.c', 'more.c'], flags: ['-g', '-O0'] });
     program = await session.start('program', ['--level', 'a b'], { GREETING: 'hello' });
   });
   after(() => {
@@ -35,8 +49,9 @@ describe('Restart Program', () => {
     return (await until(others, (pids) => pids.length > 0))[0]!;
   };
 
-  it('is offered at a refusal, beside its explanation and the way back', async () => {
+  it('is offered at a refusal, beside its explanation, both layouts and the way back, by the keyboard', async () => {
     const { workbench, session } = world;
+    const { keyboard } = workbench.page;
     await workbench.openFile('unit.c');
     await workbench.status(`program (${program.pid})`);
     await workbench.replace('balance * n', 'balance * n + 1');
@@ -47,31 +62,67 @@ describe('Restart Program', () => {
     await workbench.replace('long balance;', 'long balance, fee;');
     await workbench.save();
     await workbench.status('refused');
-    await workbench.select('balance, fee');
-    const list = await workbench.quickFixes('Explain layout-changed');
-    await shows(list.getByText('Restart the program'));
-    await workbench.screenshot('quick-fixes');
-    await list.getByText('Show both layouts').click();
+    await workbench.goToProblem('Account');
+    await workbench.chooseQuickFix('Explain layout-changed');
+    await shows(workbench.preview().getByRole('heading', { name: 'layout-changed' }));
+    await workbench.openFile('unit.c');
+    await workbench.goToProblem('Account');
+    await workbench.chooseQuickFix('Show both layouts');
     const diff = workbench.page.locator('.monaco-diff-editor');
     await shows(diff.locator('.original .view-line', { hasText: /8\sbytes/ }));
     await shows(diff.locator('.modified .view-line', { hasText: /8\s+8\s+long\sint\sfee/ }));
     await workbench.screenshot('layouts');
-    await workbench.page.keyboard.press('Control+W');
+    await keyboard.press('Control+W');
     await isGone(diff);
     await workbench.openFile('unit.c');
-    await workbench.select('balance, fee');
-    const again = await workbench.quickFixes('Undo this edit');
-    await again.getByText('Undo this edit').click();
+    await workbench.goToProblem('Account');
+    await workbench.chooseQuickFix('Undo this edit');
     await workbench.save();
     await workbench.status('unchanged');
     assert.equal(session.read('unit.c'), live);
   });
 
-  it('starts what another program had started with its arguments, environment and folder', async () => {
-    const { workbench, session } = world;
+  it('is legible at a refusal in every theme, with all that is offered', async () => {
+    const { workbench } = world;
+    await workbench.openFile('more.c');
+    // The text is known to be what runs: it can be gone back to.
+    await workbench.statusTooltip('reproduces the running code');
+    await workbench.unhover();
+    await workbench.replace('long lines;', 'long lines, bytes;');
+    await workbench.save();
+    await workbench.status('refused');
     await workbench.showView();
-    const row = await workbench.row(new RegExp(`program.*pid ${program.pid}`, 's'));
-    await workbench.clickAction(row, 'Restart Program');
+    for (const [label, kind] of [
+      ['Light Modern', 'vs'],
+      ['Light High Contrast', 'hc-light'],
+      ['Dark High Contrast', 'hc-black'],
+      ['Dark Modern', 'vs-dark'],
+    ] as const) {
+      await workbench.useTheme(label, kind);
+      await workbench.goToProblem('Log');
+      const list = await workbench.quickFixes('Explain layout-changed');
+      const offered = [
+        'Explain layout-changed',
+        'Show both layouts',
+        'Undo this edit',
+        'Restart the program',
+      ];
+      for (const title of offered) {
+        const contrast = await contrastOf(list.getByText(title));
+        assert.ok(contrast >= 4.5, `${label}: ${title}: ${contrast}`);
+      }
+      const status = await contrastOf(await workbench.status('refused'));
+      assert.ok(status >= 4.5, `${label}: the status bar: ${status}`);
+      await workbench.screenshot(`quick-fixes-${kind}`);
+      await workbench.page.keyboard.press('Escape');
+      await isGone(list);
+    }
+  });
+
+  it('starts what another program had started with its arguments, environment and folder, from a refusal', async () => {
+    const { workbench, session } = world;
+    await workbench.goToProblem('Log');
+    await workbench.chooseQuickFix('Restart the program');
     const pid = await next(program.pid);
     await workbench.row(new RegExp(`program.*pid ${pid}`, 's'));
     assert.equal(
@@ -80,8 +131,7 @@ describe('Restart Program', () => {
     );
     assert.match(readFileSync(`/proc/${pid}/environ`, 'utf8'), /(^|\0)GREETING=hello\0/);
     assert.equal(readlinkSync(`/proc/${pid}/cwd`), session.directory);
-    // A restart by hand brings the patches along without a question.
-    await workbench.status(/live in \d+ ms/);
+    // A restart by hand brings the patches along without a question: those that still apply.
     await workbench.row(/Brought over value/);
   });
 

@@ -1,8 +1,8 @@
 // As a new user would: open the sample workspace, start its program from the palette, edit a function, press Ctrl+S;
 // the running program changes, and everything on the screen says so. Then undo, save: the original is back.
 import { strict as assert } from 'node:assert';
-import type { Locator } from 'playwright-core';
 import { animatedPng, type Frame } from '../support/animated_png';
+import { contrastOf } from './host/contrast';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, keepPicture, shows } from './host/workbench';
 import { buildService, Client } from './service';
@@ -148,38 +148,3 @@ describe('saving a file of the sample service', () => {
     }
   });
 });
-
-/** Of a text to what is behind it, as WCAG 2 counts it: 4.5 is the least for text. */
-function contrastOf(text: Locator): Promise<number> {
-  return text.first().evaluate((element: Styled) => {
-    const channels = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number);
-    const luminance = (color: string) => {
-      const [r, g, b] = channels(color).map((c) =>
-        c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
-      );
-      return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
-    };
-    const styleOf = (globalThis as unknown as { getComputedStyle: (this: void, of: Styled) => Style })
-      .getComputedStyle;
-    const isSeen = (color: string) => channels(color).length > 0 && channels(color)[3] !== 0;
-    let behind: Styled | null = element;
-    while (behind && !isSeen(styleOf(behind).backgroundColor)) behind = behind.parentElement;
-    const [light, dark] = [
-      styleOf(element).color,
-      behind ? styleOf(behind).backgroundColor : 'rgb(255, 255, 255)',
-    ]
-      .map(luminance)
-      .sort((a, b) => b - a);
-    return (light! + 0.05) / (dark! + 0.05);
-  });
-}
-
-interface Style {
-  readonly color: string;
-  readonly backgroundColor: string;
-}
-
-/** What an element of the page has of the DOM, whose types are not those of Node. */
-interface Styled {
-  readonly parentElement: Styled | null;
-}

@@ -52,9 +52,9 @@ function fixesOf(
     running(`Explain ${code}`, Command.troubleshoot, code),
     ...(layouts ? [running('Show both layouts', Command.showLayouts, layouts)] : []),
     ...(isRefusal && before !== undefined && before !== document.getText()
-      ? [action('Undo this edit: the text that runs', { edit: replaced(document, before) })]
+      ? [action('Undo this edit: back to the text that runs', { edit: replaced(document, before) })]
       : []),
-    ...(isRefusal ? [running('Restart the program', Command.restartProgram)] : []),
+    ...(isRefusal ? [running('Restart the program as it was built last', Command.restartProgram)] : []),
   ];
 }
 

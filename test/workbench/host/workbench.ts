@@ -221,6 +221,33 @@ export class Workbench {
     return list;
   }
 
+  /** Chooses a Quick Fix at the cursor, without the mouse. */
+  async chooseQuickFix(title: string): Promise<void> {
+    const list = await this.quickFixes(title);
+    const focused = list.locator('.monaco-list-row.focused', { hasText: title });
+    await this.untilGone(async () => {
+      for (let presses = 0; (await focused.count()) === 0 && presses < 20; presses++)
+        await this.page.keyboard.press('ArrowDown');
+      // To the list or to nobody: were it closed meanwhile, the editor would break the line.
+      await list.locator('.monaco-list').first().press('Enter', { timeout: 2000 });
+    }, list.getByText(title));
+  }
+
+  /** Goes to the next problem of the file, without the mouse; the cursor is at it then. */
+  async goToProblem(text: string | RegExp): Promise<void> {
+    const { keyboard } = this.page;
+    const shown = this.page.locator('.editor-instance .marker-widget', { hasText: text });
+    const go = async () => {
+      // Into the editor, wherever the focus is.
+      await keyboard.press('Control+1');
+      await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
+      await keyboard.press('F8');
+    };
+    await this.untilSeen(go, shown, KEY_WAITS_MS);
+    await this.untilGone(() => this.page.keyboard.press('Escape'), shown);
+    await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
+  }
+
   async save(): Promise<void> {
     await this.page.keyboard.press('Control+S');
   }
