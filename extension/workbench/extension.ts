@@ -39,6 +39,7 @@ import { watchProcesses } from './session/process_watch';
 import { runtimeDirectory } from './session/runtime_library';
 import { dropStaleReports } from './session/stale_reports';
 import { watchSaves } from './session/save_watch';
+import { watchSources } from './session/source_watch';
 import { saveVersions } from './session/saved_versions';
 import { prepareTerminals } from './session/terminals';
 import { runAfterPatch } from './session/after_patch_task';
@@ -167,6 +168,7 @@ function startSession(
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
   const saves = watchSaves((saved) => operations.saved(saved));
   const launches = watchLaunches(store);
+  const mayCompare = (file: string) => setting(Setting.checkOnOpen, vscode.Uri.file(file));
   const bringOver = offerToBringOver(store, operations, (pid) => debugging.isOf(pid));
   const session: Session = {
     ...{
@@ -240,7 +242,7 @@ function startSession(
     showDecorations(store, documents, context.extensionUri),
     showProblems(store),
     provideQuickFixes(store),
-    watchPendingFiles(current, store, files, warn),
+    watchPendingFiles(current, store, files, watchSources, mayCompare, warn),
     provideVersions(comparedTexts),
     provideTasks(() => session),
     // A save writes its file, too; what comes of it is waited for.

@@ -1,11 +1,8 @@
 // Files that may not be what runs: somebody wrote to them since a program that runs was built from them, by a save that
 // failed, in another editor, with git. They are looked for when processes come and go, when files are written, and every
 // few seconds, because VS Code does not tell of all files that are written. They are compared one after the other in the
-// background (setting hotPatch.checkOnOpen).
-import * as vscode from 'vscode';
-import { Setting } from '../contributions';
+// background. Knows no VS Code: who tells of written files, and which may be compared, is passed in.
 import type { AsyncEngine } from '../engine_thread/client';
-import { setting } from '../settings';
 import { pendingOf } from '../state/queries';
 import type { WrittenFile } from '../state/state';
 import { isChanged, type Store } from '../state/store';
@@ -19,15 +16,18 @@ const UNTOLD_MS = 10_000;
 /** Files compared by themselves at most: each is a compile, and a branch may change hundreds. The others are listed. */
 const COMPARED = 24;
 
+/**
+ * @param tellOf has the listener called for source files that are written, for those that it learns of
+ * @param mayCompare whether a file may be compiled in the background
+ */
 export function watchPendingFiles(
-  engine: () => AsyncEngine,
+  engine: () => Pick<AsyncEngine, 'changedSources'>,
   store: Store,
   files: Pick<FileWatch, 'check'>,
+  tellOf: (listener: () => void) => { dispose(): void },
+  mayCompare: (file: string) => boolean,
   log: (message: string) => void,
-): vscode.Disposable {
-  const watcher = vscode.workspace.createFileSystemWatcher(
-    '**/*.{c,cc,cp,cpp,cxx,c++,C,h,hh,hp,hpp,hxx,h++,H,inl,ipp,tcc}',
-  );
+): { dispose(): void } {
   /** Comparisons that came to nothing are not made again until something changes. */
   const tried = new WeakSet<WrittenFile>();
   let timer: NodeJS.Timeout | undefined;
@@ -61,12 +61,7 @@ export function watchPendingFiles(
     if (isComparing || store.state.operation !== undefined) return;
     const next = pendingOf(store.state)
       .slice(0, COMPARED)
-      .find(
-        ({ file, written }) =>
-          written.report === undefined &&
-          !tried.has(written) &&
-          setting(Setting.checkOnOpen, vscode.Uri.file(file)),
-      );
+      .find(({ file, written }) => written.report === undefined && !tried.has(written) && mayCompare(file));
     if (!next) return;
     tried.add(next.written);
     isComparing = true;
@@ -78,21 +73,18 @@ export function watchPendingFiles(
     await compareNext();
   }
 
-  return vscode.Disposable.from(
-    watcher,
-    watcher.onDidChange(lookSoon),
-    watcher.onDidCreate(lookSoon),
-    watcher.onDidDelete(lookSoon),
-    store.subscribe((state, previous) => {
-      const hasEnded = previous.operation !== undefined && state.operation === undefined;
-      if (hasEnded || isChanged(state, previous, ['processes'])) lookSoon();
-      if (hasEnded || isChanged(state, previous, ['written'])) void compareNext();
-    }),
-    {
-      dispose: () => {
-        clearTimeout(timer);
-        clearInterval(untold);
-      },
+  const told = tellOf(lookSoon);
+  const subscription = store.subscribe((state, previous) => {
+    const hasEnded = previous.operation !== undefined && state.operation === undefined;
+    if (hasEnded || isChanged(state, previous, ['processes'])) lookSoon();
+    if (hasEnded || isChanged(state, previous, ['written'])) void compareNext();
+  });
+  return {
+    dispose: () => {
+      told.dispose();
+      subscription.dispose();
+      clearTimeout(timer);
+      clearInterval(untold);
     },
-  );
+  };
 }
