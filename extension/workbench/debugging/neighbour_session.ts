@@ -109,9 +109,9 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
     return processOf(this.debugSession.configuration, this.announced, processes, tracerOf);
   }
 
-  private attempt(work: Promise<void>): void {
+  private attempt(work: Promise<void>, failed = 'was not told about the runtime'): void {
     void work.catch((error: unknown) =>
-      this.session.log.info(`${this.debugSession.type} was not told about the runtime: ${String(error)}`),
+      this.session.log.info(`${this.debugSession.type} ${failed}: ${String(error)}`),
     );
   }
 
@@ -181,7 +181,8 @@ export class NeighbourSession implements vscode.DebugAdapterTracker {
     const turn = `${operation.id} at ${this.stop}`;
     if (this.served === turn) return;
     this.served = turn;
-    this.attempt(this.serve(process.runtime.workerTid));
+    // When the user continues in this moment the debugger takes no command: the save waits for the next stop.
+    this.attempt(this.serve(process.runtime.workerTid), 'did not have the save carried out at this stop');
   }
 
   private async serve(workerTid: number): Promise<void> {
