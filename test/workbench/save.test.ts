@@ -57,6 +57,8 @@ describe('saving a file of the sample service', () => {
     await workbench.marks('differs', 0);
     await workbench.row(`pid ${pid}`);
     await workbench.row(/shop::price_of.*version 1 · verified/s);
+    // What changed, and not all that the line has before it.
+    await workbench.row(/order\s*each = 2\.5 → each = 3\.5/);
     await workbench.screenshot('save');
     await film(3500);
   });

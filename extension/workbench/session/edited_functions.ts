@@ -115,8 +115,10 @@ function leadsTo(bodies: readonly Body[], from: string, to: string): boolean {
 }
 
 const LONGEST = 40;
+/** Characters kept of what stands unchanged before the change: a narrow side bar must show the change. */
+const NEAR = 12;
 
-/** The first line that differs, and of it the statement: `n * 3 + 1 → n * 9`. */
+/** The first line that differs, and of it what is near the change: `n * 3 + 1 → n * 9`. */
 function changedLine(before: readonly string[], after: readonly string[]): string {
   const at = after.findIndex((line, index) => line !== before[index]);
   const from = before[at < 0 ? after.length : at] ?? '';
@@ -125,10 +127,14 @@ function changedLine(before: readonly string[], after: readonly string[]): strin
   if (more > 0 && after[at + more] === from) return `+ ${shortened(to.trim())}`;
   if (more < 0 && before[at - more] === to) return `− ${shortened(from.trim())}`;
   const same = commonPrefix(from, to);
-  const start = Math.max(
+  const unchanged = to.slice(0, same);
+  const statementStart = Math.max(
     0,
-    ...[...to.slice(0, same).matchAll(/[{;]|\breturn\b/g)].map((m) => m.index + m[0].length),
+    ...[...unchanged.matchAll(/[{;]|\breturn\b/g)].map((m) => m.index + m[0].length),
   );
+  const words = [...unchanged.matchAll(/(?<![\w.])[\w.]/g)].map((m) => m.index);
+  const near = words.find((word) => word >= same - NEAR) ?? words.at(-1) ?? 0;
+  const start = Math.max(statementStart, near);
   const statement = (line: string) => {
     const end = line.length - commonPrefix(reversed(from.slice(same)), reversed(to.slice(same)));
     const stop = line.slice(end).search(/[;{}]/);
