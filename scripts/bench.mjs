@@ -138,6 +138,13 @@ const units = {
   small: { title: 'with &lt;iostream>', source: small, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
   'headers-O0': { title: 'ten STL headers', source: headers, ...cxx, flags: ['-O0', '-g', '-std=c++17'] },
   'headers-O2': { title: 'ten STL headers', source: headers, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
+  'headers-clang': {
+    title: 'ten STL headers, clang',
+    source: headers,
+    language: 'cc',
+    compiler: 'clang++',
+    flags: ['-O2', '-g', '-std=c++17'],
+  },
   'containers-O0': { title: 'containers', source: medium, ...cxx, flags: ['-O0', '-g', '-std=c++17'] },
   'containers-O2': { title: 'containers', source: medium, ...cxx, flags: ['-O2', '-g', '-std=c++17'] },
   // A round takes a minute.

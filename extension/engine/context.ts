@@ -96,6 +96,8 @@ export interface CompileContext {
   compileUnit(entry: CompileEntry, request?: CompileRequest): Promise<CompiledUnit>;
   /** Has the preamble of a text compiled ahead, when nothing else is to be done, for `compileUnit` to use. */
   prepare(entry: CompileEntry, text: GivenText, extraFlags: string[]): void;
+  /** Was the preamble of a text compiled ahead, so that `compileUnit` would take it? */
+  isPrepared(entry: CompileEntry, text: GivenText, extraFlags: string[]): boolean;
   /** Where the entry's compiler finds a library by its file name (`-print-file-name`); undefined when it does not say. */
   libraryFile(entry: CompileEntry, name: string): Promise<string | undefined>;
 }

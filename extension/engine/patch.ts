@@ -38,19 +38,20 @@ async function patchWithFirstLight(
   targets: readonly LiveTarget[],
   known: Known,
 ): Promise<PatchResult> {
+  const compiled = new AbortController();
   let light: Promise<FirstLight | undefined>;
   let before: Map<number, string>;
   try {
     before = await statesOf(save, targets);
     const edit = findEdit(save, targets, known.baselines, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
-    light = startFirstLight(save, targets, edit, known);
+    light = startFirstLight(save, targets, edit, { known, overtaken: compiled.signal });
     // No compiler is needed for it, and none takes time from it.
     if (edit.kind !== 'other' && known.compiled.areReady(edit.units)) await light;
   } catch (thrown) {
     return save.fail(thrown);
   }
-  const exact = await patchExactly(save, targets, { light, known });
+  const exact = await patchExactly(save, targets, { light, known, compiled });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
   // What runs is not certain when the delivery failed: its answer may only have been lost.
@@ -66,9 +67,9 @@ async function startFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   edit: Exclude<Edit, { kind: 'none' }>,
-  known: Known,
+  how: { known: Known; overtaken: AbortSignal },
 ): Promise<FirstLight | undefined> {
-  const light = edit.kind === 'other' ? edit : await takeFirstLight(save, targets, edit, known);
+  const light = edit.kind === 'other' ? edit : await takeFirstLight(save, targets, edit, how);
   if (!('reason' in light)) {
     const functions = light.result.changed.map(({ name }) => name);
     save.request.onProgress?.({ step: 'confirm', live: { milliseconds: light.live, functions } });
@@ -81,12 +82,18 @@ async function startFirstLight(
 async function patchExactly(
   save: Save,
   targets: readonly LiveTarget[],
-  ahead?: { light: Promise<FirstLight | undefined>; known: Known },
+  ahead?: {
+    light: Promise<FirstLight | undefined>;
+    known: Known;
+    /** Aborted when first light cannot be faster any more. */
+    compiled: AbortController;
+  },
 ): Promise<PatchResult> {
   const { request } = save;
   try {
     const texts = readTexts(ahead ? targets : []);
-    const [variants] = await bothOf(compileVariants(save, targets), ahead?.light);
+    const compiled = compileVariants(save, targets).finally(() => ahead?.compiled.abort());
+    const [variants] = await bothOf(compiled, ahead?.light);
     // Each unit is an object made by the build's own command. First light was taken, or will not be.
     const plans = await compareVariants(save, variants);
     // It is known what differs from the code that runs, and what of that may be patched.

@@ -8,6 +8,7 @@ import type { Engine } from '../../extension/engine/engine';
 import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
 import { type Built, build, EngineWorld, type Observed, type ProgramPlan } from '../support/live_program';
 import { dist } from '../support/paths';
+import { until } from '../support/until';
 
 const HEADER = 'static inline long scaled(long n) { return n * 10; }\n';
 const C = `#include "scale.h"
@@ -24,12 +25,13 @@ extern "C" long value(long n) { return step(n) + calls; }
 extern "C" long other(long n) { return value(n) - std::string("x").size(); }
 `;
 
-/** Holds the whole unit up as long as there is a file `hold`, and counts in `reduced` how often a part was compiled. */
+/** Holds the whole unit up as long as there is a file `hold`, and what is compiled of a text for first light as long as
+ * there is `hold-parts`. Counts in `reduced` how often a part was compiled. */
 const wrapper = (compiler: string) => `#!/bin/sh
 here=$(dirname "$0")
 case " $* " in
   *"-header "*) ;;
-  *" -w "*) echo >> "$here/reduced" ;;
+  *" -w "*) echo >> "$here/reduced"; while [ -e "$here/hold-parts" ]; do sleep 0.05; done ;;
   *" -ffunction-sections "*) while [ -e "$here/hold" ]; do sleep 0.05; done ;;
 esac
 exec ${compiler} "$@"
@@ -128,6 +130,14 @@ class Editor {
 
   async value(n: number): Promise<number> {
     return parseInt(await this.live.observe('value', [n]));
+  }
+
+  /** The preambles that the next save can use were compiled. */
+  async prepared(): Promise<void> {
+    await until(
+      () => this.world.preambles(),
+      (count) => count > 0,
+    );
   }
 
   compiledParts(): number {
@@ -254,6 +264,53 @@ describe('a text of which no part will do', () => {
       assert.equal(wasLive, false, 'nothing of the header as it was may run');
       assert.equal(result.firstLight, undefined);
       assert.equal(await editor.value(2), 70 + 101);
+    }),
+  );
+
+  it(
+    'is live over its preamble while it is compiled as the build does it, whatever was edited',
+    inEditor(kind, async (editor) => {
+      await editor.prepared();
+      const first = kind.text.replace(' + 1;', ' + 5;');
+      const result = await editor.save(first, async () => assert.equal(await editor.value(2), 25 + 101));
+      assert.equal(result.firstLight?.outcome, 'confirmed', JSON.stringify(result));
+      assert.equal(await editor.value(2), 25 + 102);
+      const more = first
+        .replace(
+          'static long step',
+          'static long plus() { static long sum = 1000; return ++sum; }\nstatic long step',
+        )
+        .replace(' + 5;', ' + plus();');
+      const second = await editor.save(more, async () => assert.equal(await editor.value(2), 1021 + 103));
+      assert.equal(second.firstLight?.outcome, 'confirmed', JSON.stringify(second));
+      assert.equal(await editor.value(2), 1022 + 104);
+      const back = await editor.save(kind.text, async () => assert.equal(await editor.value(2), 21 + 105));
+      assert.equal(back.outcome, 'reverted', JSON.stringify(back));
+      assert.equal(await editor.value(2), 21 + 106);
+    }),
+  );
+
+  it(
+    'does not hold its save up when it is compiled as fast without its preamble',
+    inEditor(kind, async (editor) => {
+      await editor.prepared();
+      writeFileSync(editor.path('hold-parts'), '');
+      writeFileSync(editor.path(kind.file), kind.text.replace(' + 1;', ' + 5;'));
+      const request = {
+        files: [editor.path(kind.file)],
+        target: { kind: 'pid' as const, pids: [editor.live.pid] },
+        firstLight: true,
+      };
+      const result = await editor.world.engine.patch(request);
+      assert.equal(result.outcome, 'patched', JSON.stringify(result));
+      assert.equal(result.firstLight, undefined);
+      assert.equal(await editor.value(2), 25 + 101);
+      const parts = editor.compiledParts();
+      await editor.prepared();
+      writeFileSync(editor.path(kind.file), kind.text);
+      const next = await editor.world.engine.patch(request);
+      assert.equal(next.outcome, 'reverted', JSON.stringify(next));
+      assert.equal(editor.compiledParts(), parts, 'it was tried again at once');
     }),
   );
 

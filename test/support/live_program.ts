@@ -2,7 +2,7 @@
 // executable, a linked or a loaded library, started with or without the runtime. The live one is edited and patched by
 // an engine in this process; the same text built anew in another directory says what is right.
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { createEngine } from '../../extension/engine/create_engine';
@@ -213,6 +213,13 @@ export class EngineWorld {
     const directory = join(this.directory, `p${++this.directories}`);
     mkdirSync(directory);
     return directory;
+  }
+
+  /** How many preambles were compiled ahead. */
+  preambles(): number {
+    const directory = join(this.directory, 'preambles');
+    if (!existsSync(directory)) return 0;
+    return readdirSync(directory).filter((name) => existsSync(join(directory, name, 'facts.json'))).length;
   }
 
   private get environment(): NodeJS.ProcessEnv {

@@ -26,7 +26,7 @@ export function createCompiler(
   { temporaryDirectory, log }: Pick<EngineContext, 'temporaryDirectory' | 'log'>,
   limits: CompilerLimits = COMPILER_LIMITS,
   preambles?: Preambles,
-): Pick<CompileContext, 'compileUnit' | 'prepare' | 'libraryFile'> {
+): Pick<CompileContext, 'compileUnit' | 'prepare' | 'isPrepared' | 'libraryFile'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   /** Directories that a compiler writes into now. */
@@ -130,6 +130,8 @@ export function createCompiler(
     },
 
     prepare: (entry, text, extraFlags) => preambles?.want({ entry, flags: extraFlags, text }),
+    isPrepared: (entry, text, extraFlags) =>
+      preambles?.find({ entry, flags: extraFlags, text }) !== undefined,
 
     libraryFile: async (entry, name) => {
       const driver = entry.arguments.slice(0, compilerIndex(entry.arguments) + 1);

@@ -57,7 +57,7 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
     for (const text of texts) {
       if (text.baseline.compiled.milliseconds > LONGEST)
         return unknown(`${text.source} takes too long to compile`);
-      const unit = await compileWhole(save, text, known.compiled);
+      const unit = await compileWhole(save, text, { known: known.compiled });
       if ('reason' in unit) return unknown(unit.reason);
       units.set(text.source, unit);
     }

@@ -18,6 +18,7 @@ import { compiledTogether } from './optimised_light';
 import { Save } from './progress';
 import {
   compileReduced,
+  compileWhole,
   isOptimised,
   objection,
   type ReducedUnit,
@@ -157,47 +158,63 @@ function targetsWith(targets: readonly LiveTarget[], units: ReadonlyMap<string, 
   }));
 }
 
-/** What was compiled whole ahead of the save goes first: it says all. */
+/** What was compiled whole ahead of the save goes first: it says all. Then a part of each unit, then the whole of them
+ * over their preambles. */
 async function planLight(
-  save: Save,
+  begin: () => Save,
   targets: readonly LiveTarget[],
   edit: Edited,
-  known: CompiledUnits,
-): Promise<PlannedLight | { reason: string }> {
-  const whole = new Map<string, FreshUnit>();
-  for (const unit of edit.units) {
-    const compiled = known.wholeOf(unit);
-    if (compiled) whole.set(unit.source, compiled);
+  { known, overtaken }: { known: CompiledUnits; overtaken: AbortSignal },
+): Promise<(PlannedLight & { save: Save }) | { reason: string }> {
+  let objection = '';
+  if (edit.units.some((unit) => !known.wholeOf(unit))) {
+    const save = begin();
+    const part =
+      edit.kind === 'texts'
+        ? edit
+        : await planFirstLight(save, targets, edit.units, { known, isAhead: false });
+    if (!('reason' in part)) return { ...part, save };
+    objection = `${part.reason}; `;
   }
-  if (whole.size < edit.units.length)
-    return edit.kind === 'texts'
-      ? edit
-      : planFirstLight(save, targets, edit.units, { known, isAhead: false });
+  const whole = new Map<string, FreshUnit>();
+  const save = begin();
+  for (const unit of edit.units) {
+    const compiled = await compileWhole(save, unit, { known, overtaken });
+    if ('reason' in compiled) return { reason: `${objection}${compiled.reason}` };
+    whole.set(unit.source, compiled);
+  }
   const planned = await planWholeLight(save, targets, whole);
-  return !('reason' in planned) && planned.patches.every(isEmpty) ? { reason: NOTHING_NEW } : planned;
+  if ('reason' in planned) return planned;
+  return planned.patches.every(isEmpty) ? { reason: NOTHING_NEW } : { ...planned, save };
 }
 
-/** @returns what was delivered, or why nothing was. Throws the signal's reason, and HotPatchError where the process
+/** @param how overtaken: aborted when the whole unit was compiled as the build does it
+ * @returns what was delivered, or why nothing was. Throws the signal's reason, and HotPatchError where the process
  * cannot be reached. */
 export async function takeFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
   edit: Edited,
-  known: Known,
+  how: { known: Known; overtaken: AbortSignal },
 ): Promise<FirstLight | { reason: string }> {
+  const { known } = how;
   // Of its steps only the last can take long: where the process is held.
-  const inner = new Save(save.context, {
-    ...save.request,
-    onProgress: (event) => {
-      if (event.step !== 'deliver' && !event.step.startsWith('wait-')) return;
-      save.isFirstLightShown = true;
-      save.request.onProgress?.(event);
-    },
-  });
+  const begin = (): Save =>
+    new Save(save.context, {
+      ...save.request,
+      onProgress: (event) => {
+        if (event.step !== 'deliver' && !event.step.startsWith('wait-')) return;
+        save.isFirstLightShown = true;
+        save.request.onProgress?.(event);
+      },
+    });
   try {
-    const planned = await planLight(inner, targets, edit, known.compiled);
+    const planned = await planLight(begin, targets, edit, {
+      known: known.compiled,
+      overtaken: how.overtaken,
+    });
     if ('reason' in planned) return planned;
-    const { plans, patches, isWhole } = planned;
+    const { save: inner, plans, patches, isWhole } = planned;
     // Whatever comes of it: until the whole unit was compared, these may differ from the text.
     if (isWhole) for (const { source } of edit.units) known.baselines.forget(source);
     else if (edit.kind === 'bodies')

@@ -10,7 +10,7 @@ import { reduce, type Reduced } from '../fast/reduce';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import * as abi from '../elf/constants';
-import type { ObjectFunction } from '../elf/object';
+import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { isThere, look, stampOf } from '../host';
 import { CallerAssumptions } from '../compare/caller_assumptions';
 import { isNumbered } from '../compare/correlate';
@@ -24,6 +24,9 @@ import type { FreshUnit } from './unit';
 /** Options under which the code of a function depends on others' bodies, or that first light was not tried with. */
 const UNSUPPORTED =
   /^(-O([4-9sgz].*|[1-3].+|fast)|-f(sanitize|profile|auto-profile|branch-probabilities|instrument|openmp|openacc|plugin|modules|split-stack|gnu-tm|whole-program|preprocessed|directives-only|optimi[sz]e|permissive).*|--coverage|-coverage|-p|-pg|-traditional.*|-Xclang|-mllvm|--config.*|-specs.*|-include-pch|-x.*|@.*)$/;
+
+/** Saves. */
+const PAUSE = 8;
 
 /** A unit without the bodies that nobody needs, compiled. */
 export interface ReducedUnit {
@@ -46,6 +49,8 @@ export class CompiledUnits {
   private readonly units = new WeakMap<Baseline, { key: string; unit: ReducedUnit }>();
   private readonly whole = new WeakMap<Baseline, WholeUnit>();
   private readonly ready = new WeakMap<Baseline, string>();
+  /** By source: saves for which the whole text is not compiled over its preamble, because that was no faster. */
+  private readonly pauses = new Map<string, number>();
 
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
     const last = this.units.get(baseline);
@@ -75,15 +80,39 @@ export class CompiledUnits {
   setWhole({ baseline }: NewText, unit: WholeUnit): void {
     this.whole.set(baseline, unit);
   }
+
+  /** The unit was compiled as the build does before its text was over the preamble. */
+  wasOvertaken(source: string): void {
+    this.pauses.set(source, PAUSE);
+  }
+
+  /** Counts the saves. */
+  isPaused(source: string): boolean {
+    const left = this.pauses.get(source) ?? 0;
+    if (left > 1) this.pauses.set(source, left - 1);
+    else this.pauses.delete(source);
+    return left > 0;
+  }
 }
 
 /** Has the compiler do ahead what it can for the first light of a unit's next save. */
 export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
-  const { scanned, entry } = baseline;
-  if (!scanned || preambleEnd(baseline.text) === 0) return;
-  const reduced = reduceUnit(baseline, scanned, new Set(), isOptimised(baseline) ? [] : undefined);
-  if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
-  else compile.prepare(entry, reduced.text, reduced.flags);
+  const { scanned, entry, text } = baseline;
+  if (preambleEnd(text) === 0) return;
+  const whole = reduceUnit(baseline, { text, functions: [] }, new Set(), undefined);
+  // The preamble of an optimised part is compiled with other options.
+  const part =
+    scanned && isOptimised(baseline) && isOfGcc(baseline.object)
+      ? reduceUnit(baseline, scanned, new Set(), [])
+      : whole;
+  for (const reduced of new Set([part, whole]))
+    if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
+    else compile.prepare(entry, reduced.text, reduced.flags);
+}
+
+function isOfGcc(object: ObjectFile): boolean {
+  const [unit] = readUnits(object.elf);
+  return unit !== undefined && parseProducer(unit.producer)?.compiler === 'gcc';
 }
 
 export function isOptimised({ compiled }: Baseline): boolean {
@@ -145,21 +174,39 @@ export async function compileReduced(
   return found;
 }
 
-/** The whole text, as a reduced unit that lacks nothing, because the source still holds another. At the lowest priority. */
+/** The whole text, as a reduced unit that lacks nothing.
+ * @param how with a signal: beside a compile of the same unit as the build does it, over the preamble alone, and no longer
+ * than until the signal. Else nobody waits for it: at the lowest priority */
 export async function compileWhole(
   { context, request: { signal } }: Save,
   newText: NewText,
-  known: CompiledUnits,
+  { known, overtaken }: { known: CompiledUnits; overtaken?: AbortSignal },
 ): Promise<FreshUnit | { reason: string }> {
   const compiled = known.wholeOf(newText);
   if (compiled) return compiled;
-  const { baseline, text: whole } = newText;
+  const { source, baseline, text: whole } = newText;
   const reduced = reduceUnit(baseline, { text: whole, functions: [] }, new Set(), undefined);
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
-  const request = { text, extraFlags, signal, isAhead: true, listFiles: true };
+  if (overtaken) {
+    if (!context.compile.isPrepared(baseline.entry, text, extraFlags))
+      return { reason: `no preamble of ${source} was compiled ahead` };
+    if (known.isPaused(source)) return { reason: `${source} is compiled as fast without its preamble` };
+  }
+  const request = { text, extraFlags, isAhead: !overtaken, listFiles: true };
   const started = Date.now();
-  const unit = readUnit(await context.compile.compileUnit(baseline.entry, request));
+  let compiledText: CompiledUnit;
+  try {
+    compiledText = await context.compile.compileUnit(baseline.entry, {
+      ...request,
+      signal: overtaken ? AbortSignal.any([overtaken, ...(signal ? [signal] : [])]) : signal,
+    });
+  } catch (thrown) {
+    if (!overtaken?.aborted || signal?.aborted) throw thrown;
+    known.wasOvertaken(source);
+    return { reason: 'the whole unit was compiled before' };
+  }
+  const unit = readUnit(compiledText);
   // The text itself lies beside the object.
   const beside = `${dirname(unit.compiled.object)}/`;
   const read = unit.compiled.files?.filter((file) => !file.startsWith(beside));
