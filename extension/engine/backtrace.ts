@@ -4,7 +4,6 @@ import type { EngineContext, Mapping } from './context';
 import { callerOf, type Caller, type Registers } from './dwarf/call_frames';
 import { placeOfCode, type CodePlace } from './dwarf/line_at';
 import { ElfFile } from './elf/file';
-import { number64 } from './elf/integers';
 import { debugFilesOf, isStripped, joinDebugFile } from './elf/separate_debug';
 import { look } from './host';
 import type { CrashFrame, ProcessStatus } from './model/result';
@@ -14,12 +13,12 @@ import { mappedFiles, placement } from './process/modules';
 const MOST_FRAMES = 64;
 /** DWARF numbers (psABI for x86-64, figure 3.36). */
 export const STACK_POINTER = 7;
-const COUNTER = 16;
+export const COUNTER = 16;
 
 /** The registers of a thread of which only these two are known. */
 export function registersAt(stackPointer: number, counter: number): Registers {
   return Array.from({ length: COUNTER + 1 }, (_, register) =>
-    register === COUNTER ? counter : register === STACK_POINTER ? stackPointer : undefined,
+    register === COUNTER ? BigInt(counter) : register === STACK_POINTER ? BigInt(stackPointer) : undefined,
   );
 }
 
@@ -76,6 +75,10 @@ export interface Frame {
   readonly address: number;
   /** To look it up by: behind a call, the call itself. */
   readonly inside: number;
+  /** As they are in that frame, as far as they are known: behind a call those that its function keeps. */
+  readonly registers: Registers;
+  /** Whether a signal came there: it is not behind a call. */
+  readonly interrupted: boolean;
 }
 
 /** The frames of a thread, the innermost first, as far as call frame information and the stack that was read lead.
@@ -86,18 +89,19 @@ export function backtrace(
   { address: stackStart, bytes }: { address: number; bytes: Buffer },
   modules: readonly CodeModule[],
 ): Frame[] {
-  const read = (address: number): number | undefined => {
-    const at = address - stackStart;
-    return at >= 0 && at + 8 <= bytes.length ? number64(bytes, at) : undefined;
+  const read = (address: bigint): bigint | undefined => {
+    const at = Number(address) - stackStart;
+    return at >= 0 && at + 8 <= bytes.length ? bytes.readBigUInt64LE(at) : undefined;
   };
   const frames: Frame[] = [];
   let registers = start;
   let isExact = true;
   while (frames.length < MOST_FRAMES) {
-    const address: number | undefined = registers[COUNTER];
-    if (address === undefined || (address === 0 && frames.length > 0)) break;
+    const counter: bigint | undefined = registers[COUNTER];
+    if (counter === undefined || (counter === 0n && frames.length > 0)) break;
+    const address = Number(counter);
     const inside: number = isExact ? address : address - 1;
-    frames.push({ address, inside });
+    frames.push({ address, inside, registers, interrupted: isExact });
     const module = moduleAt(modules, inside);
     const caller: Caller | undefined = module
       ? callerOf(module.elf, inside - module.bias, registers, read)
@@ -116,13 +120,13 @@ export function backtrace(
 /** A call of an address that has no code: what was pushed is all that there is of its frame. */
 function callerOfNowhere(
   registers: Registers,
-  read: (address: number) => number | undefined,
+  read: (address: bigint) => bigint | undefined,
 ): Caller | undefined {
   const pointer = registers[STACK_POINTER];
   const returnsTo = pointer === undefined ? undefined : read(pointer);
   if (pointer === undefined || returnsTo === undefined) return undefined;
   const caller = registers.map((value, register) =>
-    register === COUNTER ? returnsTo : register === STACK_POINTER ? pointer + 8 : value,
+    register === COUNTER ? returnsTo : register === STACK_POINTER ? pointer + 8n : value,
   );
   return { registers: caller, interrupted: false };
 }

@@ -186,6 +186,9 @@ export interface Answer {
   status: ProcessStatus;
 }
 
+/** A line of a request between the first and the last. */
+export type RequestLine = readonly [key: string, value: string];
+
 export interface RequestOptions {
   signal?: AbortSignal;
   /** Milliseconds to wait for the answer; 10 s by default. */
@@ -219,6 +222,9 @@ export interface RuntimeClient {
   /** Reverts everything and leaves the runtime asleep: it then answers `no-runtime` to all but `wake`. */
   detach(options?: RequestOptions): Promise<Answer>;
   wake(options?: RequestOptions): Promise<Answer>;
+  /** Requests `hold` and `resume` (docs/PROTOCOL.md, section 2), with their lines. */
+  hold(lines: readonly RequestLine[], options?: RequestOptions): Promise<Answer>;
+  resume(lines: readonly RequestLine[], options?: RequestOptions): Promise<Answer>;
   /** Has the runtime count threads in old code again. */
   status(options?: RequestOptions): Promise<Answer>;
   /** The status the runtime last wrote; an empty one when it never did. Costs no signal. */

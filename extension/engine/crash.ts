@@ -34,7 +34,7 @@ export async function readCrash(
       exe,
       at: crash.at,
       signal: signalName(crash.signal),
-      cause: causeOf(crash, crash.registers[STACK_POINTER] ?? 0),
+      cause: causeOf(crash, Number(crash.registers[STACK_POINTER] ?? 0n)),
       thread: crash.thread,
       tid: crash.tid,
       frames: await describeFrames(frames, modules.all, { status, demangle, log }),

@@ -27,6 +27,8 @@ import type {
 } from './model/result';
 import { checkFiles } from './check';
 import { readCrash } from './crash';
+import { hold, resume } from './held/resume';
+import { readHeldThreads, type Held } from './held/threads';
 import { readThreads } from './threads';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
@@ -143,6 +145,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
     return { ...status, deoptimised: deoptimised.map((fn, index) => ({ ...fn, name: names[index]! })) };
   };
 
+  const heldIn = async (process: PatchableProcess): Promise<Held[]> => {
+    const status = process.runtime && (await runtime(process).readStatus());
+    return readHeldThreads(process, { status, debugDirectories, demangle, log: warn });
+  };
+
   const ahead = createAhead(context, known);
 
   /** One request to the runtime of each process, as the result of a save. */
@@ -250,6 +257,27 @@ export function createEngine(options: EngineOptions = {}): Engine {
       const problem = asProblem(answer);
       if (!answer.ok) throw new HotPatchError(problem.code, problem.message, { pid });
       return withNames(withPlaces(answer.status));
+    },
+    hold: async (pids, holdOptions) => {
+      const problems: Problem[] = [];
+      for (const pid of pids) {
+        try {
+          await hold(runtime(await processWith(pid)), holdOptions);
+        } catch (error) {
+          problems.push({ pid, ...toProblem(error, log) });
+        }
+      }
+      return problems;
+    },
+    heldThreads: async (pid) => (await heldIn(await processWith(pid))).map(({ thread }) => thread),
+    resume: async (pid, resumeRequest) => {
+      try {
+        const process = await processWith(pid);
+        await resume(runtime(process), await heldIn(process), resumeRequest);
+        return undefined;
+      } catch (error) {
+        return { pid, ...toProblem(error, log) };
+      }
     },
     threads: async (pid) => {
       const process = await processWith(pid);

@@ -1,5 +1,6 @@
 // The engine's public face: what the command line, the extension and the debug adapter call. Everything here
 // returns plain data (model/result.ts); failures are outcomes with problems, not exceptions.
+import type { HeldThread, HoldOptions, ResumeRequest } from './model/held';
 import type {
   AheadReport,
   Attachability,
@@ -9,6 +10,7 @@ import type {
   CrashReport,
   PatchableProcess,
   PatchResult,
+  Problem,
   ProcessStatus,
   ProgressEvent,
   ThreadReport,
@@ -104,6 +106,14 @@ export interface Engine {
   crash(
     process: Pick<PatchableProcess, 'pid' | 'startTime' | 'exe' | 'runtime'>,
   ): Promise<CrashReport | undefined>;
+  /** Has threads of processes held when they crash, in place of what this engine asked before. They are as long as its
+   * process lives. A process in which they cannot be is a problem: cannot-hold, no-runtime, process-gone. */
+  hold(pids: number[], options: HoldOptions): Promise<Problem[]>;
+  /** Threads of a process that have crashed and are held, with the ways on for each. Throws HotPatchError process-gone,
+   * other-user, protocol-mismatch. */
+  heldThreads(pid: number): Promise<HeldThread[]>;
+  /** Says how a thread that is held goes on. A problem when it does not: not-held, way-not-offered, process-gone. */
+  resume(pid: number, request: ResumeRequest): Promise<Problem | undefined>;
   /** Environment with which a program gets the runtime (LD_PRELOAD and so on), on top of `base`. */
   runEnvironment(base: NodeJS.ProcessEnv, program: string): NodeJS.ProcessEnv;
   /** Removes temporary files. Running processes keep their patches. */

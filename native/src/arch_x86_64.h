@@ -243,12 +243,47 @@ inline bool ends_with_call(const std::uint8_t (&bytes)[longest_call]) {
   return false;
 }
 
-/** What an interrupted thread has in the register of that number; in the last one, where it is. */
-inline std::uint64_t dwarf_register(const ucontext_t *context, unsigned number) {
+/** Where the context keeps the register of that number; for the last one, where the thread is. */
+inline int place_in_context(unsigned number) {
   constexpr int in_context[] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
                                 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
-  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[in_context[number]]);
+  return in_context[number];
 }
+
+/** What an interrupted thread has in the register of that number. */
+inline std::uint64_t dwarf_register(const ucontext_t *context, unsigned number) {
+  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[place_in_context(number)]);
+}
+
+inline void set_dwarf_register(ucontext_t *context, unsigned number, std::uint64_t value) {
+  context->uc_mcontext.gregs[place_in_context(number)] = static_cast<greg_t>(value);
+}
+
+/** At calls and returns string instructions go upwards (psABI for x86-64, section 3.2.1: the direction flag). */
+inline void clear_direction(ucontext_t *context) { context->uc_mcontext.gregs[REG_EFL] &= ~0x400; }
+
+/** Gives xmm0 a double or a float, and zeros above it. Where the kernel wrote the extended state (FP_XSTATE_MAGIC1 in the
+ * bytes for software, asm/sigcontext.h), its header must say that there is something in those registers. */
+inline void set_first_vector(ucontext_t *context, std::uint64_t value) {
+  constexpr std::size_t software_bytes = 464, header = 512;
+  constexpr std::uint32_t magic = 0x46505853;
+  constexpr std::uint64_t sse = 2;
+  auto *state = reinterpret_cast<std::uint8_t *>(context->uc_mcontext.fpregs);
+  if (state == nullptr) return;
+  const std::uint64_t both[] = {value, 0};
+  std::memcpy(&context->uc_mcontext.fpregs->_xmm[0], both, sizeof both);
+  std::uint32_t found;
+  std::memcpy(&found, state + software_bytes, sizeof found);
+  if (found != magic) return;
+  std::uint64_t present;
+  std::memcpy(&present, state + header, sizeof present);
+  present |= sse;
+  std::memcpy(state + header, &present, sizeof present);
+}
+
+/** Whether a function may be called with the stack pointer there, its return address not pushed yet (psABI for x86-64,
+ * section 3.2.2). */
+inline bool is_aligned_at_call(std::uintptr_t stack_pointer) { return stack_pointer % 16 == 0; }
 
 inline void relax() { __builtin_ia32_pause(); }
 

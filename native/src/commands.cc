@@ -4,6 +4,7 @@
 #include "debugger.h"
 #include "fork.h"
 #include "function_table.h"
+#include "held_threads.h"
 #include "hook_calls.h"
 #include "loader.h"
 #include "objects.h"
@@ -365,6 +366,10 @@ bool execute(const Request &request, Report &report, Failure &failure) {
     return true;
   case Request::wake:
     return true;
+  case Request::hold:
+    return set_holding(request, failure);
+  case Request::resume:
+    return resume_thread(request, failure);
   }
   if (done) count_active_threads(answer_patience);
   return done;

@@ -1,4 +1,4 @@
-// The control directory: BASE/hot_fix-UID/PID/{process.json,status.json,requests,answers,patches}.
+// The control directory: BASE/hot_fix-UID/PID/{process.json,status.json,requests,answers,patches,held}.
 #include "control_directory.h"
 
 #include "process.h"
@@ -20,7 +20,7 @@ namespace {
 
 constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr std::size_t most_request_bytes = 1 << 20;
-constexpr const char *subdirectories[] = {"requests", "answers", "patches"};
+constexpr const char *subdirectories[] = {"requests", "answers", "patches", "held"};
 
 constexpr const char *common_base = "/tmp";
 
@@ -369,6 +369,12 @@ bool write_control_file(const char *name, const Buffer &content) {
   }
   unlinkat(directory, temporary, 0);
   return false;
+}
+
+void remove_control_file(const char *name) {
+  const char *file = nullptr;
+  const Descriptor directory = open_directory_of(name, file);
+  if (directory >= 0) unlinkat(directory, file, 0);
 }
 
 void remove_patch_file(const char *path) {

@@ -31,6 +31,9 @@ void sweep_stale_directories();
 /** Writes a file of the directory whole or not at all; `name` may be `answers/NAME`. */
 bool write_control_file(const char *name, const Buffer &content);
 
+/** Removes such a file. */
+void remove_control_file(const char *name);
+
 /** Removes a patch file when it is one of `patches/`. */
 void remove_patch_file(const char *path);
 

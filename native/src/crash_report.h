@@ -15,11 +15,8 @@ void arm_crash_report();
 /** Takes them back. */
 void disarm_crash_report();
 
-/** In a child of fork, which has crashed nowhere yet. */
-void reset_crash_report();
-
-/** On the worker, woken by a crash: writes crash.json, and lets the crashed thread go on to its end. */
-void write_crash_report();
+/** Whether they are there. */
+bool is_crash_report_armed();
 
 /** What the program asks for is the default action of a signal that a crash raises: puts the handler in its place. */
 void stand_in_for_default(int signal, struct sigaction &action);

@@ -8,6 +8,7 @@
 #include "doorbell.h"
 #include "fork.h"
 #include "guarded_call.h"
+#include "held_threads.h"
 #include "hooks.h"
 #include "init.h"
 #include "signal_mask.h"
@@ -96,7 +97,7 @@ void start_in_child(int forked_by) {
   give_up_sync_points();
   reset_doorbell();
   forget_follower();
-  reset_crash_report();
+  reset_held_threads();
   worker_options.delay = child_delay;
   start_worker(worker_options);
 }

@@ -137,6 +137,8 @@ bool parked_outside(List<CodeRange> &tails) {
 
 } // namespace
 
+bool is_parking_handler(std::uintptr_t handler) { return handler == reinterpret_cast<std::uintptr_t>(&handle_parking); }
+
 bool park_threads(List<CodeRange> &tails, Failure &failure) {
   const int signal = parking_signal();
   if (signal == 0 || !have_slots()) {

@@ -13,6 +13,9 @@ namespace hot_fix {
 bool park_threads(List<CodeRange> &tails, Failure &failure);
 void unpark_threads();
 
+/** Whether that is the handler of the signal by which threads are parked. Async-signal-safe. */
+bool is_parking_handler(std::uintptr_t handler);
+
 /** Parks a thread that is running for as long as it takes to count what it holds: in its program counter, in its
  * registers and on its stack. Returns its stack pointer; 0, and nothing is counted, when it is not running, does not let
  * the signal in, or gets no processor for long. */

@@ -54,7 +54,9 @@ bool parse_command(const char *name, Request::Command &command) {
                   {"status", Request::status},
                   {"symbols", Request::symbols},
                   {"detach", Request::detach},
-                  {"wake", Request::wake}};
+                  {"wake", Request::wake},
+                  {"hold", Request::hold},
+                  {"resume", Request::resume}};
   for (const auto &known : commands) {
     if (std::strcmp(name, known.name) != 0) continue;
     command = known.command;
@@ -63,8 +65,78 @@ bool parse_command(const char *name, Request::Command &command) {
   return false;
 }
 
+bool parse_count(const char *text, std::uint64_t most, std::uint64_t &number) {
+  const char *rest;
+  return parse_number(text, 10, '\0', number, rest) && number <= most;
+}
+
+bool parse_holding(const char *line, Request &request) {
+  static constexpr struct {
+    const char *name;
+    Holding holding;
+  } modes[] = {{"off", Holding::off}, {"patched", Holding::patched}, {"all", Holding::all}};
+  const char *rest = "";
+  std::uint64_t number = 0;
+  if (const char *name = value_of(line, "mode")) {
+    for (const auto &mode : modes) {
+      if (std::strcmp(name, mode.name) != 0) continue;
+      request.holding = mode.holding;
+      return request.names_mode = true;
+    }
+    return false;
+  }
+  if (const char *engine = value_of(line, "engine")) {
+    if (!parse_number(engine, 10, ' ', number, rest) || number == 0 || number > INT32_MAX) return false;
+    request.engine_pid = static_cast<int>(number);
+    if (!parse_number(rest + 1, 10, ' ', request.engine_start, rest)) return false;
+    request.engine_namespace = rest + 1;
+    return true;
+  }
+  if (const char *limit = value_of(line, "limit")) {
+    if (!parse_count(limit, UINT32_MAX, number)) return false;
+    request.limit = static_cast<unsigned>(number);
+    return true;
+  }
+  const char *module = value_of(line, "module");
+  return module != nullptr && module[0] == '/' && request.modules.add(module);
+}
+
+bool parse_resumption(const char *line, Request &request) {
+  static constexpr struct {
+    const char *name;
+    Way way;
+  } ways[] = {{"instruction", Way::instruction}, {"return", Way::returns}, {"call", Way::call}, {"crash", Way::crash}};
+  const char *rest = "";
+  std::uint64_t number = 0;
+  if (const char *thread = value_of(line, "thread")) {
+    if (!parse_count(thread, INT32_MAX, number)) return false;
+    request.tid = static_cast<int>(number);
+    return true;
+  }
+  if (const char *held = value_of(line, "held")) {
+    if (!parse_count(held, UINT32_MAX, number)) return false;
+    request.held = static_cast<unsigned>(number);
+    return true;
+  }
+  if (const char *name = value_of(line, "way")) {
+    for (const auto &way : ways) {
+      if (std::strcmp(name, way.name) == 0) request.way = way.way;
+    }
+    return request.way != Way::none;
+  }
+  if (const char *vector = value_of(line, "vector")) {
+    return request.has_vector = parse_address(vector, '\0', request.vector, rest);
+  }
+  const char *given = value_of(line, "register");
+  if (given == nullptr || !parse_number(given, 10, ' ', number, rest) || number > arch::last_unwind_register) return false;
+  request.changed |= std::uint32_t{1} << number;
+  return parse_address(rest + 1, '\0', request.registers[number], rest);
+}
+
 /** One line of the command's own; false when it is not one of them. */
 bool parse_line(const char *line, Request &request) {
+  if (request.command == Request::hold) return parse_holding(line, request);
+  if (request.command == Request::resume) return parse_resumption(line, request);
   const char *rest = "";
   std::uint64_t number = 0;
   if (const char *path = value_of(line, "file")) {
@@ -107,6 +179,10 @@ bool is_complete(const Request &request) {
   case Request::detach:
   case Request::wake:
     return true;
+  case Request::hold:
+    return request.names_mode && request.engine_pid != 0;
+  case Request::resume:
+    return request.tid != 0 && request.held != 0 && request.way != Way::none;
   }
   return false;
 }

@@ -1,6 +1,7 @@
 // A request of the engine (docs/PROTOCOL.md, section 2), from text to values. Pure: looks at nothing but the text.
 #pragma once
 
+#include "arch_x86_64.h"
 #include "failure.h"
 #include "memory.h"
 
@@ -8,8 +9,14 @@
 
 namespace hot_fix {
 
+/** Which threads are held when they crash: those whose own code is patched or in a module that is named; all. */
+enum class Holding { off, patched, all };
+
+/** How a thread goes on that is held: at the instruction that failed; behind a call; in a call; or it crashes. */
+enum class Way { none, instruction, returns, call, crash };
+
 struct Request {
-  enum Command { patch, load, revert, status, symbols, detach, wake };
+  enum Command { patch, load, revert, status, symbols, detach, wake, hold, resume };
   struct Target {
     std::uintptr_t entry;
     unsigned version;
@@ -20,6 +27,24 @@ struct Request {
   List<Target> functions;    // to be reverted, to that version
   bool all;                  // revert all functions to their originals
   unsigned patch_id;         // of `symbols`
+
+  // Of `hold`.
+  bool names_mode;
+  Holding holding;
+  int engine_pid;
+  std::uint64_t engine_start;   // as start_time()
+  const char *engine_namespace; // as pid_namespace()
+  unsigned limit;               // seconds; 0: none
+  List<const char *> modules;
+
+  // Of `resume`.
+  int tid;
+  unsigned held; // the number of the hold
+  Way way;
+  std::uint32_t changed; // a bit for each register that is given
+  std::uint64_t registers[arch::last_unwind_register + 1];
+  bool has_vector;
+  std::uint64_t vector;
 };
 
 /** Parses in place: the texts of the request point into `text`, which ends with a NUL. Fails with bad-request. */

@@ -9,6 +9,7 @@
 #include "credentials.h"
 #include "doorbell.h"
 #include "fork.h"
+#include "held_threads.h"
 #include "hooks.h"
 #include "kernel_signals.h"
 #include "loader_locks.h"
@@ -111,6 +112,10 @@ bool set_asleep(bool asleep, Failure &failure) {
 bool execute_unless_asleep(const Request &request, Report &report, Failure &failure) {
   if (is_asleep && request.command != Request::wake) {
     return fail(failure, Code::no_runtime, 0, nullptr, "process %d was detached from", getpid());
+  }
+  int held = 0;
+  if (request.command == Request::detach && is_any_held(held)) {
+    return fail(failure, Code::thread_held, 0, nullptr, "thread %d of process %d is held after a crash", held, getpid());
   }
   if (!execute(request, report, failure)) return false;
   if (request.command == Request::detach) return set_asleep(true, failure);
@@ -262,7 +267,7 @@ void *run(void *) {
   Failure failure;
   prepare_synchronization(failure); // asked again, and answered for, by each transaction
   for (;;) {
-    write_crash_report();
+    look_after_crashes();
     if (!is_announced.load() && was_asked_again.exchange(false)) announce(status);
     wait_for_held_threads();
     const bool any = drain_requests();
@@ -272,8 +277,8 @@ void *run(void *) {
     if (!any && by_hand && !stopping.load()) load_default_patch();
     if ((any || by_hand) && !stopping.load()) tidy_up(status);
     busy.store(false);
-    const unsigned pause = until_next_attempt();
-    wait_for_ring(pause);
+    const unsigned pause = until_next_attempt(), next_look = look_after_crashes();
+    wait_for_ring(pause == 0 || (next_look != 0 && next_look < pause) ? next_look : pause);
     follow_credentials();
     if (is_announced.load() && has_changed_user()) {
       is_announced.store(false);

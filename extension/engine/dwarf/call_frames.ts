@@ -3,22 +3,22 @@
 import * as abi from '../elf/constants';
 import { afterEncoded, encoded } from '../elf/exception_table';
 import type { ElfFile } from '../elf/file';
-import { number64, signed64 } from '../elf/integers';
 import { afterLeb, sleb, uleb } from '../elf/leb128';
 import { lowerBound } from '../shared/search';
 
-/** Values by DWARF register number; the last one is where the thread is (psABI for x86-64, figure 3.36). Exact as far as
- * they are addresses. */
-export type Registers = readonly (number | undefined)[];
+/** Values by DWARF register number, unsigned; the last one is where the thread is (psABI for x86-64, figure 3.36). */
+export type Registers = readonly (bigint | undefined)[];
 
-/** The 8 bytes of memory at an address; undefined when they are not known. */
-export type ReadWord = (address: number) => number | undefined;
+/** The 8 bytes of memory at an address, unsigned; undefined when they are not known. */
+export type ReadWord = (address: bigint) => bigint | undefined;
 
 export interface Caller {
   readonly registers: Registers;
   /** The frame is the kernel's for a signal: the caller is where the signal came, not behind a call. */
   readonly interrupted: boolean;
 }
+
+const word = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 interface Cie {
   readonly codeAlignment: number;
@@ -89,18 +89,18 @@ function unwind(
     'register' in rule
       ? base === undefined
         ? undefined
-        : base + rule.offset
+        : word(base + BigInt(rule.offset))
       : evaluate(rule.expression, registers, read, undefined);
   if (cfa === undefined) return undefined;
-  const valueOf = (register: number): number | undefined => {
+  const valueOf = (register: number): bigint | undefined => {
     const found = rules.get(register);
     switch (found?.kind) {
       case undefined:
         return register === STACK_POINTER ? cfa : registers[register];
       case 'offset':
-        return read(cfa + found.offset);
+        return read(word(cfa + BigInt(found.offset)));
       case 'value':
-        return cfa + found.offset;
+        return word(cfa + BigInt(found.offset));
       case 'register':
         return registers[found.register];
       case 'expression': {
@@ -322,10 +322,11 @@ function evaluate(
   code: Buffer,
   registers: Registers,
   read: ReadWord,
-  first: number | undefined,
-): number | undefined {
-  const stack: number[] = first === undefined ? [] : [first];
-  const pop = (): number => {
+  first: bigint | undefined,
+): bigint | undefined {
+  const stack: bigint[] = first === undefined ? [] : [first];
+  const push = (value: bigint | number): void => void stack.push(word(BigInt(value)));
+  const pop = (): bigint => {
     const value = stack.pop();
     if (value === undefined) throw new RangeError('an empty stack');
     return value;
@@ -336,54 +337,54 @@ function evaluate(
     if (opcode >= 0x70 && opcode <= 0x8f) {
       const base = registers[opcode - 0x70]; // DW_OP_breg0 …
       if (base === undefined) return undefined;
-      stack.push(base + sleb(code, at));
+      push(base + BigInt(sleb(code, at)));
       at = afterLeb(code, at);
     } else if (opcode >= 0x30 && opcode <= 0x4f)
-      stack.push(opcode - 0x30); // DW_OP_lit0 …
+      push(opcode - 0x30); // DW_OP_lit0 …
     else
       switch (opcode) {
         case 0x03: // DW_OP_addr
-          stack.push(number64(code, at));
+          push(code.readBigUInt64LE(at));
           at += 8;
           break;
         case 0x06: {
           // DW_OP_deref
           const value = read(pop());
           if (value === undefined) return undefined;
-          stack.push(value);
+          push(value);
           break;
         }
         case 0x08: // DW_OP_const1u, 1s
-          stack.push(code.readUInt8(at++));
+          push(code.readUInt8(at++));
           break;
         case 0x09:
-          stack.push(code.readInt8(at++));
+          push(code.readInt8(at++));
           break;
         case 0x0e: // DW_OP_const8u, 8s
         case 0x0f:
-          stack.push(signed64(code, at));
+          push(code.readBigUInt64LE(at));
           at += 8;
           break;
         case 0x1a: // DW_OP_and
-          stack.push(Number(BigInt(pop()) & BigInt(pop())));
+          push(pop() & pop());
           break;
         case 0x22: // DW_OP_plus
-          stack.push(pop() + pop());
+          push(pop() + pop());
           break;
         case 0x23: // DW_OP_plus_uconst
-          stack.push(pop() + uleb(code, at));
+          push(pop() + BigInt(uleb(code, at)));
           at = afterLeb(code, at);
           break;
         case 0x24: {
           // DW_OP_shl
           const by = pop();
-          stack.push(pop() * 2 ** by);
+          push(pop() << by);
           break;
         }
         case 0x2a: {
           // DW_OP_ge
           const right = pop();
-          stack.push(pop() >= right ? 1 : 0);
+          push(BigInt.asIntN(64, pop()) >= BigInt.asIntN(64, right) ? 1 : 0);
           break;
         }
         default:

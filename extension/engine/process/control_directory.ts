@@ -10,6 +10,9 @@ export const PROTOCOL_VERSION = 1;
 /** What a process that crashed said last (section 5). */
 export const CRASH_FILE = 'crash.json';
 
+/** Where there is a document of each thread that is held (section 5). */
+export const HELD_DIRECTORY = 'held';
+
 /** Milliseconds for which that is kept, for the engines of other windows. */
 const CRASH_KEPT = 600_000;
 

@@ -2,8 +2,8 @@
 // program. And what its signal means, in words.
 import { join } from 'node:path';
 import type { Mapping } from '../context';
-import { readTextIfThere } from '../host';
-import { CRASH_FILE } from './control_directory';
+import { namesIn, readTextIfThere } from '../host';
+import { CRASH_FILE, HELD_DIRECTORY } from './control_directory';
 import { parseMaps } from './maps';
 import { parseDocument } from './status';
 
@@ -19,16 +19,41 @@ export interface CrashDocument {
   address: number;
   thread: string;
   tid: number;
-  registers: number[];
+  registers: bigint[];
   stack: { address: number; bytes: Buffer };
   mappings: Mapping[];
+}
+
+/** Of a thread that is held. */
+export interface HeldDocument extends CrashDocument {
+  /** The number of the hold in the process. */
+  id: number;
+  /** The instruction raised the signal, and would do so again. */
+  isFault: boolean;
 }
 
 /** Undefined when the process left none. Throws HotPatchError protocol-mismatch. */
 export function readCrashDocument(controlDirectory: string): CrashDocument | undefined {
   const text = readTextIfThere(join(controlDirectory, CRASH_FILE), LARGEST);
-  if (text === undefined) return undefined;
-  const crash = parseDocument(text, 'last word');
+  return text === undefined ? undefined : parseCrash(parseDocument(text, 'last word'));
+}
+
+/** Of all threads that are held, the first that crashed first. Throws HotPatchError protocol-mismatch. */
+export function readHeldDocuments(controlDirectory: string): HeldDocument[] {
+  const directory = join(controlDirectory, HELD_DIRECTORY);
+  return namesIn(directory)
+    .filter((name) => /^\d+\.json$/.test(name))
+    .flatMap((name): HeldDocument[] => {
+      const text = readTextIfThere(join(directory, name), LARGEST);
+      if (text === undefined) return []; // it goes on
+      const document = parseDocument(text, 'word of a held thread');
+      const id = document.get('held').number();
+      return [{ ...parseCrash(document), id, isFault: document.get('fault').flag() }];
+    })
+    .sort((a, b) => a.id - b.id);
+}
+
+function parseCrash(crash: ReturnType<typeof parseDocument>): CrashDocument {
   const stack = crash.get('stack');
   return {
     startTime: crash.get('startTime').number(),
@@ -38,13 +63,18 @@ export function readCrashDocument(controlDirectory: string): CrashDocument | und
     address: Number(crash.get('address').text()),
     thread: crash.get('thread').text(),
     tid: crash.get('tid').number(),
-    registers: crash.get('registers').list((register) => Number(register.text())),
+    registers: crash.get('registers').list((register) => addressOf(register.text())),
     stack: {
       address: Number(stack.get('address').text()),
       bytes: Buffer.from(stack.get('bytes').bytes(), 'hex'),
     },
     mappings: parseMaps(crash.get('maps').orNull((maps) => maps.text()) ?? ''),
   };
+}
+
+/** An address of a document, exactly. */
+function addressOf(text: string): bigint {
+  return /^0x[0-9a-f]+$/.test(text) ? BigInt(text) : 0n;
 }
 
 /** signal(7), for x86-64. */

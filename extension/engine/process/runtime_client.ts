@@ -2,7 +2,7 @@
 // answer. Says what the runtime reported and what memory shows; decides nothing about patches.
 import { watch, type FSWatcher } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Answer, EngineContext, RequestOptions, RuntimeClient } from '../context';
+import type { Answer, EngineContext, RequestLine, RequestOptions, RuntimeClient } from '../context';
 import { hostArchitecture } from '../arch/choose';
 import { inDirectory, writeInto } from '../guarded_directory';
 import { errorCode, isThere, readFile, remove, takeBack } from '../host';
@@ -31,9 +31,6 @@ const LARGEST_DOCUMENT = 64 * 1024 * 1024;
 /** Errno of tgkill(2). */
 const EPERM = 1;
 const EAGAIN = 11;
-
-/** Lines of a request between the first and the last. */
-type RequestLine = readonly [key: string, value: string];
 
 /** The text of a request (section 2). Throws HotPatchError bad-request for a value that cannot be in it. */
 export function requestText(command: string, lines: readonly RequestLine[]): string {
@@ -305,6 +302,8 @@ export function createRuntimeClient(
       ),
     detach: (options) => ask('detach', [], options),
     wake: (options) => ask('wake', [], options),
+    hold: (lines, options) => ask('hold', lines, options),
+    resume: (lines, options) => ask('resume', lines, options),
     status: (options) => ask('status', [], options),
     async readStatus() {
       const status = statusOnDisk();

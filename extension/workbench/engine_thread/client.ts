@@ -153,6 +153,9 @@ export function startEngine(
     status: (pid, options) => ask('status', [pid, options]),
     threads: (pid) => ask('threads', [pid]),
     crash: (process) => ask('crash', [process]),
+    hold: (pids, options) => ask('hold', [pids, options]),
+    heldThreads: (pid) => ask('heldThreads', [pid]),
+    resume: (pid, request) => ask('resume', [pid, request]),
     runEnvironment: (base, program) => ask('runEnvironment', [base, program]),
     restart: (reason) => thread.abandon(reason),
     async dispose() {

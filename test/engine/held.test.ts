@@ -1,0 +1,186 @@
+// Threads that crash and are held: the others go on meanwhile, and the thread goes on in each of the ways that are offered.
+import { strict as assert } from 'node:assert';
+import { createEngine } from '../../extension/engine/create_engine';
+import type { Engine } from '../../extension/engine/engine';
+import type { HeldThread, HoldOptions, ResumeRequest } from '../../extension/engine/model/held';
+import type { Program } from '../support/program';
+import { type Session, useSession } from '../support/session';
+import { until } from '../support/until';
+
+/** A server: each line `NAME NUMBER` is work for a thread of that name, which prints `NAME RESULT`; `ping` is answered by
+ * the first thread. */
+const main = `#include <pthread.h>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+long work(long n, double factor);
+extern "C" void mend();
+struct Job { char name[16]; long n; };
+static void *run(void *argument) {
+  Job *job = static_cast<Job *>(argument);
+  pthread_setname_np(pthread_self(), job->name);
+  long result = work(job->n, 0.5);
+  char line[64];
+  write(1, line, static_cast<size_t>(snprintf(line, sizeof line, "%s %ld\\n", job->name, result)));
+  delete job;
+  return nullptr;
+}
+int main() {
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  puts("ready");
+  char line[64];
+  while (fgets(line, sizeof line, stdin)) {
+    Job job{};
+    if (!strcmp(line, "ping\\n")) puts("pong");
+    else if (!strcmp(line, "mend\\n")) mend(), puts("mended");
+    else if (sscanf(line, "%15s %ld", job.name, &job.n) == 2) {
+      pthread_t thread;
+      pthread_create(&thread, nullptr, run, new Job(job));
+      pthread_detach(thread);
+    }
+  }
+}
+`;
+const unit = `#include <sys/mman.h>
+struct Player { long gold; };
+static Player rich = {100};
+static Player *volatile player = &rich;
+static Player *far = static_cast<Player *>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+extern "C" void mend() { player = &rich; mprotect(far, 4096, PROT_READ); }
+__attribute__((noipa, noinline)) long loot(long n, double factor) {
+  return player->gold + static_cast<long>(static_cast<double>(n) * factor); // loot
+}
+long work(long n, double factor) {
+  if (n < 0) player = nullptr;
+  if (n < -100) { player = far; mprotect(far, 4096, PROT_NONE); }
+  long sum = loot(n, factor);
+  return sum + 1;
+}
+`;
+
+/** The edit by which the program crashes: the player is looked up in a table that is empty. */
+const lineOf = (text: string, what: string) => text.split('\n').findIndex((line) => line.includes(what)) + 1;
+
+class Server {
+  readonly engine: Engine;
+  constructor(
+    readonly session: Session,
+    readonly program: Program,
+  ) {
+    this.engine = createEngine({ temporaryDirectory: session.path('tmp') });
+  }
+
+  static async start(session: Session, hold: HoldOptions, env: NodeJS.ProcessEnv = {}): Promise<Server> {
+    session.write('unit.cc', unit);
+    const server = new Server(session, await session.start('program', [], env));
+    await server.inSession(async () => {
+      const { pid } = server.program;
+      await until(
+        () => server.engine.processes(),
+        (all) => all.some((one) => one.pid === pid && one.runtime !== undefined),
+      );
+      assert.deepEqual(await server.engine.hold([pid], hold), []);
+    });
+    return server;
+  }
+
+  /** The engine looks where the session's programs have their control directories. */
+  async inSession<T>(call: () => Promise<T>): Promise<T> {
+    const before = process.env['XDG_RUNTIME_DIR'];
+    process.env['XDG_RUNTIME_DIR'] = this.session.path('run');
+    try {
+      return await call();
+    } finally {
+      process.env['XDG_RUNTIME_DIR'] = before;
+    }
+  }
+
+  held(count = 1): Promise<HeldThread[]> {
+    return this.inSession(() =>
+      until(
+        () => this.engine.heldThreads(this.program.pid),
+        (threads) => threads.length === count,
+      ),
+    );
+  }
+
+  resume(request: ResumeRequest): ReturnType<Engine['resume']> {
+    return this.inSession(() => this.engine.resume(this.program.pid, request));
+  }
+
+  /** Other threads, and the first one, work. */
+  async isServing(): Promise<void> {
+    assert.equal(await this.program.ask('ping'), 'pong');
+  }
+
+  /** Another thread mends the data. */
+  async mend(): Promise<void> {
+    assert.equal(await this.program.ask('mend'), 'mended');
+  }
+
+  async stop(): Promise<void> {
+    await this.program.stop();
+    await this.engine.dispose();
+  }
+}
+
+const ALL: HoldOptions = { mode: 'all' };
+
+for (const [compiler, level] of [
+  ['g++', '-O0'],
+  ['g++', '-O2'],
+  ['clang++', '-O0'],
+  ['clang++', '-O2'],
+] as const)
+  describe(`a thread that is held after a crash (${compiler} ${level})`, () => {
+    const world = useSession(async (session) => {
+      session.write('main.cc', main);
+      session.write('unit.cc', unit);
+      await session.build({
+        sources: ['main.cc', 'unit.cc'],
+        flags: [level, '-g', '-pthread'],
+        compiler,
+      });
+    });
+    const serving = (hold: HoldOptions, test: (server: Server) => Promise<void>) => async () => {
+      const server = await Server.start(world.session, hold);
+      try {
+        await test(server);
+      } finally {
+        await server.stop();
+      }
+    };
+
+    it(
+      'goes on at the instruction that failed, when the data was mended; the others work meanwhile',
+      serving(ALL, async (server) => {
+        server.program.send('raid -108');
+        const [thread] = await server.held();
+        assert.equal(thread!.thread, 'raid');
+        assert.equal(thread!.signal, 'SIGSEGV');
+        assert.match(thread!.cause, /^access denied to address/);
+        assert.equal(thread!.frames[0]!.function, 'loot(long, double)');
+        assert.equal(thread!.frames[0]!.line, lineOf(unit, '// loot'));
+        await server.isServing();
+        await server.mend();
+        assert.equal(await server.resume({ tid: thread!.tid, kind: 'instruction' }), undefined);
+        assert.equal(await server.program.line(), 'raid -53');
+        assert.deepEqual(await server.held(0), []);
+        await server.isServing();
+      }),
+    );
+
+    it(
+      'crashes as it would have',
+      serving(ALL, async (server) => {
+        server.program.send('raid -8');
+        const [thread] = await server.held();
+        await server.isServing();
+        // Not even when the instruction would not fail any more.
+        await server.mend();
+        assert.equal(await server.resume({ tid: thread!.tid, kind: 'crash' }), undefined);
+        assert.equal(await server.program.exit(), 'SIGSEGV');
+      }),
+    );
+  });
