@@ -213,6 +213,7 @@ function startSession(
     builds = await databases.find();
     await terminals.prepare(folders(), wanted.runtimeDirectory);
     store.dispatch({ type: 'environment', environment: { database: builds.length > 0 } });
+    store.dispatch({ type: 'commands-changed' });
     files.forget();
   };
   // One after the other: each may exchange the engine.

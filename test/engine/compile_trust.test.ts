@@ -70,11 +70,12 @@ function belongsToStranger(path: string): ReturnType<typeof createTrust> {
 
 describe('a compile database', () => {
   it(
-    'that everybody may write to is not used, and the message says why',
-    inTree(({ database, error }) => {
+    'that everybody may write to is not used, and the message says why, and what to name',
+    inTree(({ top, database, error }) => {
       chmodSync(database('work'), 0o666);
-      const { code, message } = error();
+      const { code, message, place } = error();
       assert.equal(code, 'untrusted-compile-database');
+      assert.deepEqual(place.untrusted, [join(top, 'work')]);
       assert.match(message, /everybody may write to .*compile_commands\.json/);
     }),
   );
@@ -105,7 +106,7 @@ describe('a compile database', () => {
       const trust = belongsToStranger(database('work'));
       const { paths, ignored } = searchDatabases(file, [], [top], trust);
       assert.deepEqual(paths, []);
-      assert.match(ignored.join(), /belongs to user/);
+      assert.match(ignored.map(({ what }) => what).join(), /belongs to user/);
     }),
   );
 

@@ -1,6 +1,7 @@
 // What goes wrong appears where it belongs, and goes away: compile errors and refusals at their lines, a process that
 // ends or does not answer, a compile command that is not that of the running code.
 import { strict as assert } from 'node:assert';
+import { chmodSync } from 'node:fs';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, shows } from './host/workbench';
@@ -199,6 +200,26 @@ describe('a compile command that is not that of the running code', () => {
     await workbench.status('no compile command');
     session.writeDatabase(command(world, '-O0'));
     await workbench.status(`program (${program.pid})`);
+  });
+
+  it('is accepted by its directory, by the keyboard, where somebody else could have written it', async () => {
+    const { workbench, session } = world;
+    chmodSync(session.path('compile_commands.json'), 0o666);
+    // What was read before is not read again until it is written.
+    session.writeDatabase(command(world, '-O0'));
+    chmodSync(session.path('compile_commands.json'), 0o666);
+    await workbench.replace('balance += n', 'balance += 2 * n');
+    await workbench.save();
+    await workbench.status('refused');
+    await workbench.goToProblem('can be trusted');
+    const offered = await workbench.quickFixes(`Accept ${session.directory}`);
+    assert.equal(await offered.getByText('Restart the program').count(), 0);
+    await workbench.screenshot('accept');
+    await workbench.chooseQuickFix(`Accept ${session.directory}`);
+    await workbench.status(/program \(\d+\)(?!.*checking)/);
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    assert.equal(Number(await program.ask('1')), 102);
   });
 
   it('is said when the program was built again since it started', async () => {

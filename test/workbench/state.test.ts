@@ -69,6 +69,16 @@ describe('problems', () => {
     assert.deepEqual(problemItems(after([...running, foreseen, typed])), []);
   });
 
+  it('of how a file is compiled are gone when compile commands are looked up anew, others stay', () => {
+    const refused = (code: 'untrusted-compile-database' | 'layout-changed') => [
+      ...running,
+      ...save(result({ outcome: 'refused', refusals: [{ code, message: 'no', file }] })),
+      { type: 'commands-changed' } as const,
+    ];
+    assert.deepEqual(problemItems(after(refused('untrusted-compile-database'))), []);
+    assert.equal(problemItems(after(refused('layout-changed'))).length, 1);
+  });
+
   it('are not made of what the status bar says: that there is no process', () => {
     const refusals = [{ code: 'no-process', message: 'none' } as const];
     assert.deepEqual(

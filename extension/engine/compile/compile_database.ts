@@ -7,7 +7,7 @@ import type { CompileContext, CompileEntry } from '../context';
 import type { EngineOptions } from '../engine';
 import { look, LARGEST_TEXT, readFile, readTextIfThere, realPathOrSelf } from '../host';
 import { HotPatchError } from '../model/errors';
-import { DATABASE_NAME, type Found, searchDatabases } from './database_search';
+import { DATABASE_NAME, type Found, type Ignored, searchDatabases } from './database_search';
 import { commandKind, expandResponseFiles, inputsOf, outputOf, type CommandKind } from './command';
 
 /** An element of the JSON list; other fields are the business of other tools. */
@@ -59,9 +59,9 @@ export function createCompileDatabases(
   const databasesOf = (
     file: string,
     builtIn: readonly string[] = [],
-  ): { databases: Database[]; ignored: string[] } => {
+  ): { databases: Database[]; ignored: Ignored[] } => {
     const { paths, ignored } = pathsOf(file, builtIn);
-    for (const what of ignored)
+    for (const { what } of ignored)
       if (!told.has(what)) {
         told.add(what);
         log(`ignored ${what}`);
@@ -105,7 +105,7 @@ function noDatabase(
   file: string,
   builtIn: readonly string[],
   buildDirectories: readonly string[],
-  ignored: readonly string[],
+  ignored: readonly Ignored[],
 ): HotPatchError {
   const above = [file, ...builtIn].join(' or ');
   const where = buildDirectories.length > 0 ? `in ${buildDirectories.join(', ')}` : `above ${above}`;
@@ -113,13 +113,13 @@ function noDatabase(
     ? new HotPatchError(
         'untrusted-compile-database',
         `No ${DATABASE_NAME} that can be trusted was found ${where}${ignoredText(ignored)}`,
-        { file },
+        { file, untrusted: [...new Set(ignored.flatMap(({ directories }) => directories))] },
       )
     : new HotPatchError('no-compile-database', `No ${DATABASE_NAME} was found ${where}`, { file });
 }
 
-function ignoredText(ignored: readonly string[]): string {
-  return ignored.length > 0 ? `; ignored: ${ignored.join(', ')}` : '';
+function ignoredText(ignored: readonly Ignored[]): string {
+  return ignored.length > 0 ? `; ignored: ${ignored.map(({ what }) => what).join(', ')}` : '';
 }
 
 /** Of several commands for a file, those that can be run; when none can, the reason.

@@ -13,8 +13,15 @@ const BUILD_DIRECTORY = /^(build.*|_build|out|cmake-build-.*|\.build)$/i;
 export interface Found {
   /** Databases, the likeliest first. */
   paths: string[];
-  /** What is there and was not taken, each with the reason. */
-  ignored: string[];
+  /** What is there and was not taken. */
+  ignored: Ignored[];
+}
+
+export interface Ignored {
+  /** With the reason. */
+  what: string;
+  /** That the user may name, to have it taken. */
+  directories: string[];
 }
 
 /** @param builtIn directories in which the running code was compiled, or that hold the running module
@@ -30,7 +37,7 @@ export function searchDatabases(
     if (look(path)?.isFile() !== true) return false;
     const why = trust.ofFile(path);
     if (why === undefined) found.paths.push(path);
-    else found.ignored.push(`${path} (${why})`);
+    else found.ignored.push({ what: `${path} (${why})`, directories: [dirname(path)] });
     return why === undefined;
   };
   for (const start of new Set([file, realPathOrSelf(file)]))
@@ -41,7 +48,8 @@ export function searchDatabases(
   for (const start of builtIn)
     for (const directory of upwards(start, roots, trust, found)) add(join(directory, DATABASE_NAME));
   const unique = new Map(found.paths.map((path) => [realPathOrSelf(path), path]));
-  return { paths: [...unique.values()], ignored: [...new Set(found.ignored)] };
+  const ignored = new Map(found.ignored.map((one) => [one.what, one]));
+  return { paths: [...unique.values()], ignored: [...ignored.values()] };
 }
 
 /** Generators with several configurations have one directory more: build/Debug, out/build/preset. */
@@ -67,7 +75,9 @@ function upwards(start: string, roots: readonly string[], trust: Trust, found: F
     if (stats && device !== undefined && stats.dev !== device) break;
     const why = stats && trust.ofDirectory(directory);
     if (why !== undefined) {
-      if (holdsDatabase(directory)) found.ignored.push(`what is in ${directory} (${why})`);
+      const directories = databasesIn(directory);
+      if (directories.length > 0)
+        found.ignored.push({ what: `what is in ${directory} (${why})`, directories });
       break;
     }
     directories.push(directory);
@@ -76,15 +86,17 @@ function upwards(start: string, roots: readonly string[], trust: Trust, found: F
   return directories;
 }
 
-function holdsDatabase(directory: string): boolean {
-  let holds = false;
+/** Directories with a database: this one, and its build directories. */
+function databasesIn(directory: string): string[] {
+  const found: string[] = [];
   const see = (path: string): boolean => {
-    holds ||= look(path)?.isFile() === true;
-    return holds;
+    const isThere = look(path)?.isFile() === true;
+    if (isThere) found.push(dirname(path));
+    return isThere;
   };
   see(join(directory, DATABASE_NAME));
   addBuildDirectories(directory, see);
-  return holds;
+  return found;
 }
 
 /** @param named only those with such names */

@@ -20,6 +20,8 @@ export interface Problem {
   pid?: number;
   /** Of a type that is laid out otherwise than in the process: how it is there and how it would be, a line for each part. */
   layouts?: { type: string; before: string; after: string };
+  /** Directories of compile databases that others could have written: what the user names is taken. */
+  untrusted?: string[];
   /** Of a process that a debugger has: what to tell that debugger. */
   debugger?: DebuggerCommands;
 }

@@ -14,8 +14,16 @@ target_link_libraries(your_program PRIVATE hot_fix::hot_fix)
 `;
 }
 
-export async function chooseBuildDirectory(): Promise<void> {
+/** @param named absolute, by a Quick Fix; else the user is asked */
+export async function chooseBuildDirectory(_session: Session, named?: string): Promise<void> {
   const [folder] = vscode.workspace.workspaceFolders ?? [];
+  const directory = named ?? (await askForDirectory(folder));
+  if (directory === undefined) return;
+  const target = folder ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+  await vscode.workspace.getConfiguration().update(Setting.buildDirectory, directory, target);
+}
+
+async function askForDirectory(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
   const [chosen] =
     (await vscode.window.showOpenDialog({
       title: 'Build directory with compile_commands.json',
@@ -24,9 +32,7 @@ export async function chooseBuildDirectory(): Promise<void> {
       canSelectFolders: true,
       defaultUri: folder?.uri,
     })) ?? [];
-  if (!chosen) return;
-  const target = folder ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
-  await vscode.workspace.getConfiguration().update(Setting.buildDirectory, chosen.fsPath, target);
+  return chosen?.fsPath;
 }
 
 export async function copyCMakeLines({ context }: Session): Promise<void> {

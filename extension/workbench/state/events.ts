@@ -25,6 +25,8 @@ import type {
 
 export type Event =
   | { readonly type: 'environment'; readonly environment: Partial<Environment> }
+  /** The compile databases are looked up anew, all of them. */
+  | { readonly type: 'commands-changed' }
   | {
       readonly type: 'processes';
       readonly processes: readonly PatchableProcess[];

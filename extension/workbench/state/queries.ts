@@ -1,4 +1,5 @@
 // Questions that several views ask of the state, answered in one place. Pure.
+import type { ErrorCode } from '../../engine/model/errors';
 import type { PatchableProcess, PatchedFunction } from '../../engine/model/result';
 import { cloneSuffix, isSameFunction, sourceNames } from './function_names';
 import type { SourceFunction } from './source_function';
@@ -225,4 +226,21 @@ export function shortList(items: readonly string[]): string {
   const [first = '', second] = items;
   if (items.length <= 1) return first;
   return items.length === 2 ? `${first} and ${second}` : `${first} and ${items.length - 1} more`;
+}
+
+/** Codes that tell how a file is compiled: other commands may give another answer. */
+export const OF_COMMANDS: ReadonlySet<ErrorCode> = new Set([
+  'no-compile-database',
+  'bad-compile-database',
+  'untrusted-compile-database',
+  'no-compile-command',
+  'bad-compile-command',
+  'flags-differ',
+]);
+
+/** Whether a report says nothing but that a file cannot be compiled as it was. */
+export function isOfCommands({ refusals, diagnostics }: Pick<Report, 'refusals' | 'diagnostics'>): boolean {
+  return (
+    refusals.length > 0 && diagnostics.length === 0 && refusals.every(({ code }) => OF_COMMANDS.has(code))
+  );
 }

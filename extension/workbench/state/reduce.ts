@@ -6,7 +6,7 @@ import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { crashed, lostOf, silentAfter, withLost } from './lost_processes';
 import { isNotAttached, saysNotAttached } from './not_attached';
-import { filesOf, originalSource, targetsOf } from './queries';
+import { filesOf, isOfCommands, originalSource, targetsOf } from './queries';
 import {
   functionKey,
   processKey,
@@ -38,6 +38,8 @@ export function reduce(state: State, event: Event): State {
   switch (event.type) {
     case 'environment':
       return { ...state, environment: { ...state.environment, ...event.environment } };
+    case 'commands-changed':
+      return { ...state, reports: state.reports.filter((report) => !isOfCommands(report)) };
     case 'processes':
       return processesSeen(state, event.processes, event.unprepared ?? []);
     case 'status':

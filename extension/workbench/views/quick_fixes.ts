@@ -1,10 +1,12 @@
-// Quick Fixes at what Hot Patch refused (Ctrl+.): its explanation, the edit undone, the program started again with it.
-// Decides nothing about the refusal: the text that runs is known from the state.
+// Quick Fixes at what Hot Patch refused (Ctrl+.): its explanation, the edit undone, the program started again. Only one
+// refusal can be accepted: a compile database that somebody else could have written, whose directory the user names. The
+// others say that a process would go wrong, which nobody can vouch for. Decides nothing about the refusal: the text that
+// runs is known from the state.
 import * as vscode from 'vscode';
 import { ERROR_TABLE, type ErrorCode } from '../../engine/model/errors';
 import type { Problem } from '../../engine/model/result';
 import { Command, languages } from '../contributions';
-import { knownText } from '../state/queries';
+import { knownText, OF_COMMANDS } from '../state/queries';
 import type { State } from '../state/state';
 import type { Store } from '../state/store';
 
@@ -46,11 +48,16 @@ function fixesOf(
   const running = (title: string, command: Command, ...parameters: unknown[]) =>
     action(title, { command: { title, command, arguments: parameters } });
   const before = knownText(store.state, document.uri.fsPath);
-  const layouts = layoutsOf(store.state, diagnostic);
-  const isRefusal = ERROR_TABLE[code].kind === 'refused';
+  const problem = problemOf(store.state, diagnostic);
+  const layouts = problem?.layouts;
+  /** Of the edit: neither another text nor another process has other compile commands. */
+  const isRefusal = ERROR_TABLE[code].kind === 'refused' && !OF_COMMANDS.has(code);
   return [
     running(`Explain ${code}`, Command.troubleshoot, code),
     ...(layouts ? [running('Show both layouts', Command.showLayouts, layouts)] : []),
+    ...(problem?.untrusted ?? []).map((directory) =>
+      running(`Accept ${directory}: compile as it says`, Command.chooseBuildDirectory, directory),
+    ),
     ...(isRefusal && before !== undefined && before !== document.getText()
       ? [action('Undo this edit: back to the text that runs', { edit: replaced(document, before) })]
       : []),
@@ -58,10 +65,10 @@ function fixesOf(
   ];
 }
 
-/** Of the problem that the entry was made from. */
-function layoutsOf({ reports, ahead }: State, { message }: vscode.Diagnostic): Problem['layouts'] {
+/** What the entry was made from. */
+function problemOf({ reports, ahead }: State, { message }: vscode.Diagnostic): Problem | undefined {
   const problems = [...reports, ...ahead.values()].flatMap(({ refusals }) => refusals);
-  return problems.find((problem) => problem.layouts && message.includes(problem.message))?.layouts;
+  return problems.find((problem) => message.includes(problem.message));
 }
 
 /** The lines that differ, and no others: the cursor and what was folded stay where they are. */
