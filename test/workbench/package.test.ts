@@ -5,8 +5,9 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/paths';
 import { CodeServer } from './host/code_server';
+import { openTerminal, PLAIN_SHELL } from './host/terminal';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { isGone, shows } from './host/workbench';
 import { buildService, Client } from './service';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -15,8 +16,10 @@ const vsix = join(root, `hot-patch-linux-x64-${version}.vsix`);
 describe('the package', () => {
   let pid = 0;
   let client: Client | undefined;
+  let home = '';
   const world = useWorkbench(
-    async (session, home) => {
+    async (session, itsHome) => {
+      home = itsHome;
       await session.run(process.execPath, [join(root, 'scripts', 'package.mjs'), '--built']);
       await CodeServer.install(home, vsix);
       await buildService(session);
@@ -25,7 +28,7 @@ describe('the package', () => {
       const manifest = { name: 'empty', publisher: 'test', version: '0.0.1', engines: { vscode: '*' } };
       session.write('empty/package.json', JSON.stringify(manifest));
     },
-    { folder: 'service', extension: 'empty' },
+    { folder: 'service', extension: 'empty', settings: PLAIN_SHELL },
   );
   after(() => {
     client?.close();
@@ -58,5 +61,33 @@ describe('the package', () => {
     await workbench.expand('shop::price_of');
     await (await workbench.row(/Trampoline 0x/)).hover();
     await shows(workbench.page.locator('.monaco-hover, .workbench-hover', { hasText: 'jmp 0x' }));
+  });
+
+  // VS Code keeps what an extension adds to terminals for the next start, at which it may have been disabled.
+  describe('leaves nothing in new terminals', () => {
+    const hasGate = (variables: string) => /^HOT_FIX_GATE=/m.test(variables);
+    const haveNothing = async () => {
+      const { workbench } = world;
+      await workbench.reload();
+      await isGone(workbench.page.locator('.activitybar [aria-label^="Hot Patch"]'));
+      const variables = await openTerminal(world);
+      assert.doesNotMatch(variables, /LD_PRELOAD|HOT_FIX/);
+    };
+
+    it('when it is disabled', async () => {
+      const { workbench } = world;
+      await openTerminal(world, hasGate);
+      await workbench.command('Extensions: Disable All Installed Extensions');
+      await haveNothing();
+    });
+
+    it('when it is uninstalled', async () => {
+      const { workbench } = world;
+      await workbench.command('Extensions: Enable All Extensions');
+      await workbench.reload();
+      await openTerminal(world, hasGate);
+      await CodeServer.uninstall(home, 'hot-patch.hot-patch');
+      await haveNothing();
+    });
   });
 });

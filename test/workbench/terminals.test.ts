@@ -1,10 +1,9 @@
 // Terminals of the workspace (setting hotPatch.terminals): what is started in them by hand, or by a task, can be patched
 // by the first save, without attaching; everything else is as it was.
 import { strict as assert } from 'node:assert';
-import { existsSync } from 'node:fs';
+import { openTerminal, outputOf, PLAIN_SHELL } from './host/terminal';
 import { useWorkbench } from './host/use_workbench';
 import { isGone } from './host/workbench';
-import { until } from '../support/until';
 
 const tasks = {
   version: '2.0.0',
@@ -26,32 +25,10 @@ describe('terminals of a workspace', () => {
     {
       settings: {
         'hotPatch.attach': 'never',
-        'terminal.integrated.profiles.linux': {
-          plain: { path: 'bash', args: ['--norc'], env: { PS1: '$ ', HISTFILE: '/dev/null' } },
-        },
-        'terminal.integrated.defaultProfile.linux': 'plain',
+        ...PLAIN_SHELL,
       },
     },
   );
-  const read = (name: string) => (existsSync(world.session.path(name)) ? world.session.read(name) : '');
-  /** Runs a command line in the terminal; what it printed. */
-  const output = async (line: string): Promise<string> => {
-    const { workbench } = world;
-    await workbench.runInTerminal(`{ ${line}; } > printed.part; mv printed.part printed`);
-    const printed = await until(() => read('printed'), Boolean);
-    await world.session.run('rm', ['printed']);
-    return printed;
-  };
-  const environment = async (isWanted: (text: string) => boolean) => {
-    const { workbench } = world;
-    for (;;) {
-      await workbench.command('Terminal: Create New Terminal');
-      const text = await output('env');
-      if (isWanted(text)) return text;
-      // It was opened before the extension was ready, or had heard of the setting.
-      await workbench.command('Terminal: Kill the Active Terminal Instance');
-    }
-  };
   /** The process of the program that has been started, as the tree lists it. */
   const startedRow = async (name = 'program') => {
     const { workbench } = world;
@@ -63,13 +40,13 @@ describe('terminals of a workspace', () => {
     const { workbench, session } = world;
     await workbench.openFile('unit.c');
     await workbench.showView();
-    const text = await environment((env) => /^HOT_FIX_GATE=/m.test(env));
+    const text = await openTerminal(world, (env) => /^HOT_FIX_GATE=/m.test(env));
     assert.match(text, /^LD_PRELOAD=\S+\/before-libasan\.so\/\$PLATFORM\/libhot_fix_gate\.so:$/m);
     assert.ok(/^HOT_FIX_GATE=(.*)$/m.exec(text)![1]!.split(':').includes(session.directory));
   });
 
   it('leave programs of other folders as they are', async () => {
-    const maps = await output('cat /proc/self/maps');
+    const maps = await outputOf(world, 'cat /proc/self/maps');
     assert.match(maps, /terminals\/x86_64\/libhot_fix_gate\.so/);
     assert.doesNotMatch(maps, /libhot_fix\.so/);
   });
@@ -114,7 +91,7 @@ describe('terminals of a workspace', () => {
   it('are as they were when the setting is off', async () => {
     const { workbench, session } = world;
     session.write('.vscode/settings.json', '{ "hotPatch.terminals": false }');
-    const text = await environment((env) => !/^HOT_FIX_GATE=/m.test(env));
+    const text = await openTerminal(world, (env) => !/^HOT_FIX_GATE=/m.test(env));
     assert.doesNotMatch(text, /LD_PRELOAD/);
     await workbench.runInTerminal('./program');
     const row = await workbench.row(/not attached · pid \d+/);

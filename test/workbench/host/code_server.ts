@@ -57,14 +57,22 @@ export class CodeServer {
   }
 
   /** Installs a packaged extension, as `code --install-extension` does. */
-  static async install(directory: string, vsix: string): Promise<void> {
+  static install(directory: string, vsix: string): Promise<void> {
+    return CodeServer.runToEnd(directory, '--install-extension', vsix);
+  }
+
+  static uninstall(directory: string, id: string): Promise<void> {
+    return CodeServer.runToEnd(directory, '--uninstall-extension', id);
+  }
+
+  private static async runToEnd(directory: string, ...action: string[]): Promise<void> {
     const args = [
       '--user-data-dir',
       join(directory, 'data'),
       '--extensions-dir',
       join(directory, 'extensions'),
     ];
-    const child = spawn(node, [entry, ...args, '--install-extension', vsix], {
+    const child = spawn(node, [entry, ...args, ...action], {
       cwd: directory,
       env: environment(directory, process.env),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,7 +81,7 @@ export class CodeServer {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
     const [code] = (await once(child, 'close')) as [number | null];
-    if (code !== 0) throw new Error(`${vsix} was not installed: ${output}`);
+    if (code !== 0) throw new Error(`${action.join(' ')}: ${output}`);
   }
 
   /** The page of a folder, or of a workspace file, with an extension from its source folder and, for tests in the
