@@ -166,7 +166,7 @@ function startSession(
   const versions =
     context.storageUri && saveVersions(store, join(context.storageUri.fsPath, 'versions'), warn);
   const processes = watchProcesses(current, store, folders, isSeen, () => files.othersChanged(), warn);
-  const saves = watchSaves((saved) => operations.saved(saved));
+  const saves = watchSaves((saved, since) => operations.saved(saved, since));
   const launches = watchLaunches(store);
   const mayCompare = (file: string) => setting(Setting.checkOnOpen, vscode.Uri.file(file));
   const bringOver = offerToBringOver(store, operations, (pid) => debugging.isOf(pid));

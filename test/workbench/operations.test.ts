@@ -58,4 +58,31 @@ describe('a save', () => {
     assert.equal(store.state.operation, undefined);
     assert.equal(messages.filter((message) => message.includes('another extension failed')).length, 2);
   });
+
+  it('tells its time from Ctrl+S on: while the file was written, and while another save was under way', async () => {
+    const firstLight = { outcome: 'confirmed' as const, live: 10, exact: 40, functions: [] };
+    let end = (): void => undefined;
+    const shown: number[] = [];
+    const engine = {
+      patch: async ({ files, onProgress }: Parameters<AsyncEngine['patch']>[0]) => {
+        if (files[0] !== file) await new Promise<void>((resolve) => (end = resolve));
+        onProgress?.({ step: 'confirm', live: { milliseconds: 10, functions: [] } });
+        return { ...result({ timings: { total: 40 } }), firstLight };
+      },
+    } as unknown as AsyncEngine;
+    const store = new Store();
+    store.subscribe(({ operation }) => {
+      if (operation?.live) shown.push(operation.live.milliseconds);
+    });
+    const operations = new Operations(() => engine, store, surroundings({}));
+    const other = operations.saved(['/project/other.cc']);
+    const save = operations.saved([file], performance.now() - 500);
+    await new Promise((resolve) => setImmediate(resolve));
+    end();
+    await Promise.all([other, save]);
+    const { milliseconds, confirmed } = store.state.last!;
+    assert.ok(milliseconds >= 510, `live in ${milliseconds} ms`);
+    assert.ok(confirmed!.milliseconds >= 540, `confirmed after ${confirmed!.milliseconds} ms`);
+    assert.ok(shown.at(-1)! >= 510, `shown ${shown.at(-1)} ms`);
+  });
 });

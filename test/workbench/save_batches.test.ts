@@ -9,13 +9,17 @@ const automatic = { explicit: false, dirty: true };
 
 describe('saves that VS Code reports', () => {
   let saved: string[][];
+  let since: number[];
   let batches: SaveBatches;
   beforeEach(() => {
     mock.timers.enable({ apis: ['setTimeout'] });
-    saved = [];
+    [saved, since] = [[], []];
     batches = new SaveBatches(
       (_file, save) => counts(save, 'manual'),
-      (files) => saved.push([...files].sort()),
+      (files, at) => {
+        saved.push([...files].sort());
+        since.push(at);
+      },
     );
   });
   afterEach(() => {
@@ -32,6 +36,18 @@ describe('saves that VS Code reports', () => {
     batches.didSave('b.cc');
     wait(1000);
     assert.deepEqual(saved, [['a.cc', 'b.cc']]);
+  });
+
+  it('are told with when the first of them began, which is before it is written', () => {
+    const begun = performance.now();
+    batches.willSave('a.cc', explicit);
+    const later = performance.now();
+    while (performance.now() === later);
+    batches.willSave('b.cc', explicit);
+    batches.didSave('b.cc');
+    batches.didSave('a.cc');
+    wait(1000);
+    assert.ok(since[0]! >= begun && since[0]! <= later);
   });
 
   it('are patched also when their formatter takes longer than the others wait for it', () => {

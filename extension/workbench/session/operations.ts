@@ -49,6 +49,8 @@ export class Operations {
   /** Entries of the history are kept for the next window, where they must not meet their own numbers. */
   private lastId = Date.now();
   private readonly queue: OperationQueue;
+  /** Of files that wait for their turn: when their user pressed Ctrl+S. */
+  private readonly asked = new Map<string, number>();
   private readonly listeners = new Set<(result: PatchResult, action: Action) => void>();
   private readonly unattachedListeners = new Set<(order: PatchOrder) => void>();
 
@@ -75,8 +77,10 @@ export class Operations {
     return () => this.unattachedListeners.delete(listener);
   }
 
-  /** Files that were saved together. A newer save of one of them takes the place of this. */
-  saved(files: readonly string[]): Promise<void> {
+  /** Files that were saved together. A newer save of one of them takes the place of this.
+   * @param since when the user pressed Ctrl+S (`performance.now()`): the times that are told count from there */
+  saved(files: readonly string[], since = performance.now()): Promise<void> {
+    for (const file of files) this.asked.set(file, since);
     return this.queue.save(files);
   }
 
@@ -136,23 +140,38 @@ export class Operations {
   }
 
   private async save(files: readonly string[], signal: AbortSignal): Promise<SaveEnd> {
-    const result = await this.patchNow({ action: 'save', files }, signal);
-    return result.outcome === 'failed' && signal.aborted ? 'withdrawn' : 'done';
+    const asked = new Map(files.map((file) => [file, this.asked.get(file)!]));
+    const since = Math.min(...asked.values());
+    const result = await this.patchNow({ action: 'save', files }, signal, since);
+    if (result.outcome === 'failed' && signal.aborted) return 'withdrawn';
+    // Those that were saved again meanwhile wait for their turn.
+    for (const [file, at] of asked) if (this.asked.get(file) === at) this.asked.delete(file);
+    return 'done';
   }
 
-  private async patchNow(order: PatchOrder, signal: AbortSignal): Promise<PatchResult> {
+  /** @param since when the user asked for it (`performance.now()`) */
+  private async patchNow(
+    order: PatchOrder,
+    signal: AbortSignal,
+    since = performance.now(),
+  ): Promise<PatchResult> {
     const result = await this.perform(
       order.action,
       order.files,
       order.functionName === undefined,
-      (id) => this.attachAndPatch(order, id, signal),
+      (id) => this.attachAndPatch(order, id, signal, since),
       signal,
     );
     if (isNotAttached(result) && !result.attached) this.inform(this.unattachedListeners, order);
     return result;
   }
 
-  private async attachAndPatch(order: PatchOrder, id: number, signal: AbortSignal): Promise<PatchResult> {
+  private async attachAndPatch(
+    order: PatchOrder,
+    id: number,
+    signal: AbortSignal,
+    since: number,
+  ): Promise<PatchResult> {
     const target = this.targetOf(order);
     const attached: AttachResult[] = [];
     const attach = async (processes: readonly PatchableProcess[]): Promise<void> => {
@@ -163,11 +182,9 @@ export class Operations {
       const pids = wanted.map(({ pid }) => pid);
       if (pids.length > 0) attached.push(...(await this.attachNow(id, pids)));
     };
-    const started = performance.now();
-    let before = 0;
-    const patch = (): Promise<PatchResult> => {
-      before = performance.now() - started;
-      return this.engine().patch({
+    const patch = async (): Promise<PatchResult> => {
+      const waited = performance.now() - since;
+      const result = await this.engine().patch({
         files: [...order.files],
         target,
         functionName: order.functionName,
@@ -175,9 +192,12 @@ export class Operations {
         optimise: order.optimise,
         signal,
         firstLight: this.surroundings.firstLight(),
-        onProgress: ({ step, live, pid }) =>
-          this.store.dispatch({ type: 'operation-step', id, step, live, pid }),
+        onProgress: ({ step, live, pid }) => {
+          const ahead = live && { ...live, milliseconds: live.milliseconds + waited };
+          this.store.dispatch({ type: 'operation-step', id, step, live: ahead, pid });
+        },
       });
+      return countedFrom(result, waited);
     };
     await attach(unpreparedOf(this.store.state, order.files));
     let result = await patch();
@@ -186,7 +206,7 @@ export class Operations {
       await attach(await this.withoutRuntime(order.files));
       if (attached.length > 0) result = await patch();
     }
-    return attached.length === 0 ? result : withAttached(result, attached, before);
+    return attached.length === 0 ? result : withAttached(result, attached);
   }
 
   private async withoutRuntime(files: readonly string[]): Promise<PatchableProcess[]> {
@@ -310,9 +330,21 @@ export class Operations {
   }
 }
 
-/** A process that could not be attached to is the reason, or, beside others that were patched, a warning.
- * @param before milliseconds before the patch was begun */
-function withAttached(result: PatchResult, attached: readonly AttachResult[], before: number): PatchResult {
+/** A result of the engine with times that count from when the user asked.
+ * @param waited milliseconds from then until the engine began: until files were written, others done, processes attached to */
+function countedFrom(result: PatchResult, waited: number): PatchResult {
+  const { firstLight, timings } = result;
+  return {
+    ...result,
+    ...(firstLight && {
+      firstLight: { ...firstLight, live: firstLight.live + waited, exact: firstLight.exact + waited },
+    }),
+    timings: { waited, ...timings, total: waited + (timings['total'] ?? 0) },
+  };
+}
+
+/** A process that could not be attached to is the reason, or, beside others that were patched, a warning. */
+function withAttached(result: PatchResult, attached: readonly AttachResult[]): PatchResult {
   const problems = attached.flatMap(({ problem }) => problem ?? []);
   const isReason = isNotAttached(result) && problems.length > 0;
   return {
@@ -323,7 +355,6 @@ function withAttached(result: PatchResult, attached: readonly AttachResult[], be
     timings: {
       attach: attached.reduce((sum, one) => sum + one.milliseconds, 0),
       ...result.timings,
-      total: before + (result.timings['total'] ?? 0),
     },
   };
 }

@@ -9,21 +9,27 @@ const TOGETHER_MS = 20;
 const WAIT_MS = 1000;
 
 interface Writing extends Save {
+  /** When the user pressed Ctrl+S, as far as VS Code tells; of `performance.now()`. */
+  readonly since: number;
   /** What was saved beside it has waited long enough. */
   readonly late: boolean;
 }
 
 export class SaveBatches {
   private readonly writing = new Map<string, Writing>();
-  private readonly written = new Set<string>();
+  /** With since when. */
+  private readonly written = new Map<string, number>();
   /** Files whose user presses Ctrl+S at this moment: a save that begins now is theirs. */
   private readonly asked = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** @param counts whether a save of the file patches; @param saved called with the files of each batch */
+  /**
+   * @param counts whether a save of the file patches
+   * @param saved called with the files of each batch, and when the first save of them began (`performance.now()`)
+   */
   constructor(
     private readonly counts: (file: string, save: Save) => boolean,
-    private readonly saved: (files: readonly string[]) => unknown,
+    private readonly saved: (files: readonly string[], since: number) => unknown,
   ) {}
 
   /** Before a file is written. A save that was replaced before it was written hands over that it was explicit. */
@@ -32,22 +38,23 @@ export class SaveBatches {
     this.writing.set(file, {
       explicit: explicit || replaced?.explicit === true || this.asked.has(file),
       dirty: dirty || replaced?.dirty === true,
+      since: performance.now(),
       late: false,
     });
   }
 
   /** After it was written. Nobody was told before where the user saved without formatting. */
   didSave(file: string): void {
-    const save = this.writing.get(file) ?? { explicit: true, dirty: true };
+    const save = this.writing.get(file) ?? { explicit: true, dirty: true, since: performance.now() };
     this.writing.delete(file);
-    if (this.counts(file, save)) this.written.add(file);
+    if (this.counts(file, save)) this.written.set(file, save.since);
     if (this.written.size > 0) this.wait();
   }
 
   /** A save by Ctrl+S, which VS Code leaves out when an auto-save of the same text is under way: that one counts for it. */
   async explicitly(file: string, save: () => Promise<unknown>): Promise<void> {
     const writing = this.writing.get(file);
-    if (writing) this.writing.set(file, { ...writing, explicit: true });
+    if (writing) this.writing.set(file, { ...writing, explicit: true, since: performance.now() });
     this.asked.set(file, (this.asked.get(file) ?? 0) + 1);
     try {
       await save();
@@ -70,8 +77,9 @@ export class SaveBatches {
 
   private end(): void {
     for (const [file, save] of this.writing) this.writing.set(file, { ...save, late: true });
-    const files = [...this.written];
+    const files = [...this.written.keys()];
+    const since = Math.min(...this.written.values());
     this.written.clear();
-    this.saved(files);
+    this.saved(files, since);
   }
 }

@@ -14,7 +14,8 @@ export interface SaveWatch extends vscode.Disposable {
   saveExplicitly(document: vscode.TextDocument): Promise<void>;
 }
 
-export function watchSaves(saved: (files: readonly string[]) => unknown): SaveWatch {
+/** @param saved called with files that were saved together, and when that began (`performance.now()`) */
+export function watchSaves(saved: (files: readonly string[], since: number) => unknown): SaveWatch {
   const silent = new Set<string>();
   const batches = new SaveBatches(
     (file, save) => !silent.has(file) && counts(save, setting(Setting.onSave, vscode.Uri.file(file))),

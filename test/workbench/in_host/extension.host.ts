@@ -246,6 +246,8 @@ describe('the extension', () => {
   it('patches a file whose save takes longer than those beside it in Save All wait for', async () => {
     await vscode.window.showTextDocument(other, { preview: false });
     await vscode.window.showTextDocument(unit, { preview: false });
+    const times = new Map<string, number>();
+    const timed = api().onDidPatch(({ files, timings }) => times.set(basename(files[0]!), timings['total']!));
     const told = await patchedFiles(['other.c', 'unit.c'], async () => {
       await replace('n * 2', 'n * 3');
       await replace('n * 2', 'n * 3', other);
@@ -255,7 +257,10 @@ describe('the extension', () => {
         async () => vscode.workspace.saveAll(),
       );
     });
+    timed.dispose();
     assert.deepEqual(told, [['other.c'], ['unit.c']]);
+    // The time that is told is what the user waited for, the formatter included.
+    assert.ok(times.get('unit.c')! >= 1290, `live in ${times.get('unit.c')} ms`);
   });
 
   it('patches what is saved without formatting', async () => {
