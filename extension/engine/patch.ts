@@ -92,8 +92,11 @@ async function patchExactly(
   const { request } = save;
   try {
     const texts = readTexts(ahead ? targets : []);
-    const compiled = compileVariants(save, targets).finally(() => ahead?.compiled.abort());
+    const compiled = compileVariants(save, targets, { toRefusal: true }).finally(() =>
+      ahead?.compiled.abort(),
+    );
     const [variants] = await bothOf(compiled, ahead?.light);
+    if (save.refusals.length > 0) return await save.finish('refused', []);
     // Each unit is an object made by the build's own command. First light was taken, or will not be.
     const plans = await compareVariants(save, variants);
     // It is known what differs from the code that runs, and what of that may be patched.

@@ -16,12 +16,14 @@ import type { FreshUnit } from './unit';
 
 /** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
  * when the comparison needs another one.
- * @param compileOne how each unit is compiled */
+ * @param compileOne how each unit is compiled
+ * @param refuses is told of each that was; none but those is returned when it refuses the save */
 export async function compileUnits(
   save: Save,
   targets: readonly LiveTarget[],
   compileOne: CompileContext['compileUnit'] = (entry, request) =>
     save.context.compile.compileUnit(entry, request),
+  refuses?: (compiled: CompiledUnit) => Promise<boolean>,
 ): Promise<Map<string, FreshUnit>> {
   const builtIn = new Map<string, Set<string>>();
   for (const { modules } of targets)
@@ -38,7 +40,7 @@ export async function compileUnits(
       ),
     ),
   );
-  const compiled = await save.step('compile', () => compileAll(save, entries, compileOne));
+  const compiled = await save.step('compile', () => compileAll(save, entries, compileOne, refuses));
   return save.step('read', () =>
     Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
   );
@@ -55,19 +57,25 @@ async function compileAll(
   save: Save,
   entries: readonly CompileEntry[],
   compileOne: CompileContext['compileUnit'],
+  refuses?: (compiled: CompiledUnit) => Promise<boolean>,
 ): Promise<CompiledUnit[]> {
+  const { signal, firstLight: listFiles } = save.request;
+  const refused = new AbortController();
+  const either = AbortSignal.any([refused.signal, ...(signal ? [signal] : [])]);
   const results = await Promise.allSettled(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       save.progress('compile', entry.source);
-      const { signal, firstLight: listFiles } = save.request;
-      return compileOne(entry, { signal, listFiles });
+      const compiled = await compileOne(entry, { signal: either, listFiles });
+      if (await refuses?.(compiled)) refused.abort();
+      return compiled;
     }),
   );
   const failures: unknown[] = [];
   const compiled: CompiledUnit[] = [];
   for (const result of results) {
-    if (result.status === 'rejected') failures.push(result.reason);
-    else {
+    if (result.status === 'rejected') {
+      if (!refused.signal.aborted || signal?.aborted) failures.push(result.reason);
+    } else {
       compiled.push(result.value);
       save.diagnostics.push(...result.value.diagnostics);
     }

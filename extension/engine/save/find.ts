@@ -5,6 +5,20 @@ import type { PatchRequest } from '../engine';
 import { HotPatchError } from '../model/errors';
 import type { Save } from './progress';
 
+/** The same processes, with only those units whose sources are wanted. */
+export function onlyUnits(
+  targets: readonly LiveTarget[],
+  isWanted: (source: string) => boolean,
+): LiveTarget[] {
+  return targets.map(({ process, modules }) => ({
+    process,
+    modules: modules.map(({ module, units }) => ({
+      module,
+      units: units.filter(({ source }) => isWanted(source)),
+    })),
+  }));
+}
+
 /** Throws HotPatchError as ProcessContext.targets does, and what attaching is refused for. */
 export async function findTargets(save: Save, request: PatchRequest): Promise<LiveTarget[]> {
   const { processes } = save.context;

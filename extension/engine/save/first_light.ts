@@ -12,6 +12,7 @@ import type { ChangedFunction, PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
 import type { Edit, EditedUnit } from './edited_units';
+import { onlyUnits } from './find';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { companionsOf } from './marks';
 import { compiledTogether } from './optimised_light';
@@ -86,7 +87,7 @@ export async function planFirstLight(
     if (reason !== undefined) return { reason };
     fresh.set(source, compiled);
   }
-  const concerned = targetsWith(targets, fresh);
+  const concerned = onlyUnits(targets, (source) => fresh.has(source));
   const plans = await comparePlans(save, concerned, unitsOf(fresh));
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message };
@@ -137,7 +138,11 @@ export async function planWholeLight(
   targets: readonly LiveTarget[],
   units: ReadonlyMap<string, FreshUnit>,
 ): Promise<PlannedLight | { reason: string; refusals: Problem[] }> {
-  const plans = await comparePlans(save, targetsWith(targets, units), units);
+  const plans = await comparePlans(
+    save,
+    onlyUnits(targets, (source) => units.has(source)),
+    units,
+  );
   const [refusal] = save.refusals;
   if (refusal) return { reason: refusal.message, refusals: save.refusals };
   if (hasStartCode(plans)) return { reason: TO_CONSTRUCT, refusals: [] };
@@ -146,17 +151,6 @@ export async function planWholeLight(
 
 const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
   plans.some(({ units }) => units.some(({ start }) => start.length > 0));
-
-/** Only the units that were compiled. */
-function targetsWith(targets: readonly LiveTarget[], units: ReadonlyMap<string, unknown>): LiveTarget[] {
-  return targets.map(({ process, modules }) => ({
-    process,
-    modules: modules.map(({ module, units: all }) => ({
-      module,
-      units: all.filter(({ source }) => units.has(source)),
-    })),
-  }));
-}
 
 /** What was compiled whole ahead of the save goes first: it says all. Then a part of each unit, then the whole of them
  * over their preambles. */

@@ -8,7 +8,9 @@ import { type Mark, marksThatRun, readMarks } from '../patch_format/marks';
 import { comparePlans, isNamed } from './compare';
 import { compileUnits } from './compile';
 import { compileDeoptimised, deoptimise, unqualified } from './deoptimised_unit';
+import { FEWEST_UNITS, lookForRefusal } from './early_refusal';
 import type { Save } from './progress';
+import { sourcesOf } from './remember';
 import type { FreshUnit, ModulePlan } from './unit';
 
 /** Functions that are not optimised, by source. */
@@ -20,19 +22,29 @@ export interface Variant {
   units: Map<string, FreshUnit>;
 }
 
-/** Throws what compileUnits throws, and HotPatchError unknown-function and cannot-deoptimise. */
-export async function compileVariants(save: Save, targets: readonly LiveTarget[]): Promise<Variant[]> {
+/** @param toRefusal no further than to the first unit that refuses the save, which then says why
+ * Throws what compileUnits throws, and HotPatchError unknown-function and cannot-deoptimise. */
+export async function compileVariants(
+  save: Save,
+  targets: readonly LiveTarget[],
+  { toRefusal = false } = {},
+): Promise<Variant[]> {
   const { deoptimise: wanted, files } = save.request;
   const groups = await groupsOf(save, targets);
   const variants = await Promise.all(
     groups.map(async ({ targets: some, deoptimised }): Promise<Variant> => {
-      const units = await compileUnits(save, some, (entry, request: CompileRequest = {}) =>
-        compileDeoptimised(save, entry, deoptimised.get(entry.source), request),
+      const sources = new Set(sourcesOf(some));
+      const units = await compileUnits(
+        save,
+        some,
+        (entry, request: CompileRequest = {}) =>
+          compileDeoptimised(save, entry, deoptimised.get(entry.source), request),
+        toRefusal && sources.size >= FEWEST_UNITS ? lookForRefusal(save, some) : undefined,
       );
       return { targets: some, units };
     }),
   );
-  if (wanted === undefined) return variants;
+  if (wanted === undefined || save.refusals.length > 0) return variants;
   let isFound = false;
   for (const { units } of variants)
     for (const [source, unit] of units) {
