@@ -89,6 +89,22 @@ describe('the status bar', () => {
     assert.equal(await value(), 30);
   });
 
+  it('gives up a save that is being compiled when it is clicked, and takes the next one', async () => {
+    const { workbench, session } = world;
+    session.write('held', '');
+    await workbench.replace('n * 3', 'n * 7');
+    await workbench.save();
+    await (await workbench.status('Compiling…')).click();
+    await workbench.status(new RegExp(`program \\(${program.pid}\\)`));
+    assert.equal(await value(), 30);
+    await workbench.marks('differs', 1);
+    await workbench.replace('n * 7', 'n * 3');
+    rmSync(session.path('held'));
+    await workbench.save();
+    await workbench.status('unchanged');
+    await workbench.marks('differs', 0);
+  });
+
   it('says that the compiler failed, also when it gives no reason', async () => {
     const { workbench, session } = world;
     session.write('broken', '');

@@ -180,4 +180,24 @@ describe('Restart Program', () => {
       (pids) => pids.length === 0,
     );
   });
+
+  it('is offered where the program was rebuilt since it started, and starts what was built', async () => {
+    const { workbench, session } = world;
+    program = await session.start();
+    await workbench.openFile('unit.c');
+    await workbench.row(new RegExp(`program.*pid ${program.pid}`, 's'));
+    await workbench.replace('return account.balance', 'return 7 + account.balance');
+    await session.build({ sources: ['main.c', 'unit.c', 'more.c'], flags: ['-g', '-O0'] });
+    await workbench.status('rebuilt since it started');
+    await workbench.save();
+    await workbench.status('refused');
+    await workbench.goToProblem('rebuilt');
+    await workbench.chooseQuickFix('Restart the program as it was built last');
+    const pid = await next(program.pid);
+    await workbench.status(new RegExp(`program \\(${pid}\\)`));
+    await isGone(workbench.problem('rebuilt'));
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    process.kill(pid, 'SIGKILL');
+  });
 });

@@ -225,4 +225,9 @@ describe('the status bar', () => {
     const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };
     assert.match(said(...running, start, { type: 'operation-superseded', id: 5 }), /service \(4242\)/);
   });
+  it('no longer says of an earlier save that it is live when the last one was given up', () => {
+    const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };
+    const given: Event = { type: 'operation-superseded', id: 5 };
+    assert.match(said(...running, ...patched(), start, given), /service \(4242\)/);
+  });
 });

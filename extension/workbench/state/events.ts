@@ -88,7 +88,7 @@ export type Event =
     }
   /** The end of an operation that only attached. */
   | { readonly type: 'attach-finished'; readonly id: number; readonly results: readonly AttachResult[] }
-  /** A newer save took its place; nothing of it is shown. */
+  /** A newer save took its place, or the user gave it up; nothing of it is shown, nor what came of the save before. */
   | { readonly type: 'operation-superseded'; readonly id: number }
   | {
       readonly type: 'operation-finished';

@@ -114,7 +114,7 @@ export function reduce(state: State, event: Event): State {
     case 'attach-finished':
       return attachFinished(state, event);
     case 'operation-superseded':
-      return state.operation?.id === event.id ? { ...state, operation: undefined } : state;
+      return state.operation?.id === event.id ? { ...state, operation: undefined, last: undefined } : state;
     case 'operation-finished':
       return operationFinished(state, event);
   }
