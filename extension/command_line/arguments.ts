@@ -1,6 +1,7 @@
 // The command line's words: commands, options, help. Pure: text in, a typed request or a usage error out.
 import { parseArgs } from 'node:util';
 import type { Target } from '../engine/engine';
+import type { HoldMode, WayKind } from '../engine/model/held';
 
 export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
 
@@ -10,9 +11,10 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
   patch FILE... [--function NAME] [--pid N | --all] [-p BUILD_DIR] [--attach] [--dry-run]
                                   compile the files and patch what differs into the running process;
                                   --attach: into one that was started without the runtime as well
-  watch [DIR] [--pid N | --all] [-p BUILD_DIR] [--attach] [--exact]
+  watch [DIR] [--pid N | --all] [-p BUILD_DIR] [--attach] [--exact] [--hold patched|all]
                                   patch on save, without an editor; edited functions are live before the whole
-                                  file is compiled, which confirms them; --exact: not before
+                                  file is compiled, which confirms them; --exact: not before;
+                                  --hold: a thread that crashes in patched code, or anywhere, is held
   check FILE... [--pid N | --all] [-p BUILD_DIR]
                                   does the file's compile command reproduce the running code?
   deoptimize NAME [FILE] [--pid N | --all] [-p BUILD_DIR] [--attach]
@@ -23,6 +25,10 @@ export const HELP = `Usage: hot-patch COMMAND [OPTIONS]
   status [PID...]                 patched functions: versions, trampolines, pages
   revert [FUNCTION...] [--to VERSION] [--pid N | --all]
                                   back to the original code, or to an earlier version
+  held [PID|NAME...]              threads that crashed and are held, and how each can go on
+  resume PID TID instruction|call|return[=RESULT]|crash [--frames N]
+                                  let a held thread go on: carry out the instruction again; call the function again;
+                                  return from N frames, with zero or a result; or crash
   run [--] PROGRAM [ARGUMENT...]  start a program with the runtime preloaded
   load PID PATCH.so               load a hand-written patch (fix_table)
   mcp [-p BUILD_DIR]              serve coding agents on standard input and output (Model Context Protocol);
@@ -62,7 +68,23 @@ export type Command = Common &
         dryRun: boolean;
         attach: boolean;
       }
-    | { name: 'watch'; directory: string; target: Target; attach: boolean; exact: boolean }
+    | {
+        name: 'watch';
+        directory: string;
+        target: Target;
+        attach: boolean;
+        exact: boolean;
+        hold: HoldMode;
+      }
+    | { name: 'held'; words: string[]; all: boolean }
+    | {
+        name: 'resume';
+        pid: number;
+        tid: number;
+        way: WayKind;
+        frames: number | undefined;
+        result: string | undefined;
+      }
     | {
         name: 'deoptimize' | 'optimize';
         functionName: string;
@@ -86,7 +108,9 @@ const OPTIONS: Record<string, readonly string[]> = {
   attach: ['all'],
   detach: ['all'],
   patch: ['function', 'pid', 'all', ...PLACES, 'dry-run', 'attach'],
-  watch: ['pid', 'all', ...PLACES, 'attach', 'exact'],
+  watch: ['pid', 'all', ...PLACES, 'attach', 'exact', 'hold'],
+  held: ['all', 'debug-directory'],
+  resume: ['frames', 'debug-directory'],
   deoptimize: ['pid', 'all', ...PLACES, 'attach'],
   optimize: ['pid', 'all', ...PLACES],
   check: ['pid', 'all', ...PLACES],
@@ -100,6 +124,20 @@ const positiveInteger = (text: string, what: string): number => {
   if (!/^\d{1,10}$/.test(text)) throw new UsageError(`${what} must be a number, not "${text}"`);
   return Number(text);
 };
+
+function holdMode(text = 'off'): HoldMode {
+  if (text === 'off' || text === 'patched' || text === 'all') return text;
+  throw new UsageError(`--hold takes patched or all, not "${text}"`);
+}
+
+function wayOf(words: string): { way: WayKind; result: string | undefined } {
+  const [way = '', ...rest] = words.split('=');
+  const result = rest.length === 0 ? undefined : rest.join('=');
+  const ways: readonly string[] = ['instruction', 'call', 'return', 'crash'];
+  if (!ways.includes(way) || (result !== undefined && way !== 'return'))
+    throw new UsageError(`A thread goes on by instruction, call, return[=RESULT] or crash, not "${words}"`);
+  return { way: way as WayKind, result };
+}
 
 /** Throws UsageError, with what is wrong. */
 export function parseCommand(words: readonly string[]): Command {
@@ -173,8 +211,20 @@ export function parseCommand(words: readonly string[]): Command {
         target,
         attach: values.attach ?? false,
         exact: values.exact ?? false,
+        hold: holdMode(values.hold),
         ...common,
       };
+    case 'held':
+      return { name: command, words: operands, all: true, ...common };
+    case 'resume': {
+      const [pid, tid, words] = operands;
+      if (pid === undefined || tid === undefined || words === undefined)
+        throw new UsageError('resume needs a pid, a thread and a way: hot-patch resume PID TID WAY');
+      atMost(3);
+      const frames = values.frames === undefined ? undefined : positiveInteger(values.frames, '--frames');
+      const both = { pid: positiveInteger(pid, 'PID'), tid: positiveInteger(tid, 'TID') };
+      return { name: command, ...both, ...wayOf(words), frames, ...common };
+    }
     case 'status':
       return {
         name: command,
@@ -212,8 +262,10 @@ function parse(words: readonly string[]) {
         'debug-directory': { type: 'string', multiple: true },
         'dry-run': { type: 'boolean' },
         exact: { type: 'boolean' },
+        frames: { type: 'string' },
         function: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
+        hold: { type: 'string' },
         json: { type: 'boolean' },
         pid: { type: 'string', multiple: true },
         to: { type: 'string' },

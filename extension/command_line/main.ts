@@ -18,6 +18,7 @@ import {
   USAGE,
   VERDICT_STATUS,
 } from './report';
+import { attend, listHeld, resumeHeld } from './held';
 import {
   asListed,
   failure,
@@ -121,7 +122,11 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
     running ??= patchWaiting().finally(() => (running = undefined));
   });
   err(`watching ${directory}\n`);
-  await new Promise((resolve) => interrupted.addEventListener('abort', resolve, { once: true }));
+  const { hold, target, json } = command;
+  const pids = target.kind === 'pid' ? target.pids : [];
+  if (hold === 'off')
+    await new Promise((resolve) => interrupted.addEventListener('abort', resolve, { once: true }));
+  else await attend(engine, hold, pids, json, interrupted);
   stop();
   await running;
   // Being interrupted is how watching ends.
@@ -203,6 +208,15 @@ async function detach(engine: Engine, command: Extract<Command, { name: 'detach'
   return exitStatusOf(result);
 }
 
+async function held(engine: Engine, command: Extract<Command, { name: 'held' }>): Promise<number> {
+  const hasRuntime = ({ runtime }: PatchableProcess): boolean => runtime !== undefined;
+  const chosen =
+    command.words.length > 0
+      ? (await processesMeant(engine, command, hasRuntime)).map(({ pid }) => pid)
+      : await pidsWithRuntime(engine);
+  return listHeld(engine, command, chosen);
+}
+
 async function attach(engine: Engine, command: Extract<Command, { name: 'attach' }>): Promise<number> {
   const chosen = await processesMeant(engine, command);
   const results = await engine.attach(chosen.map(({ pid }) => pid));
@@ -266,6 +280,10 @@ function execute(
       return changeOptimisation(engine, command);
     case 'watch':
       return watch(engine, command);
+    case 'held':
+      return held(engine, command);
+    case 'resume':
+      return resumeHeld(engine, command);
     case 'check':
       return check(engine, command);
     case 'status':

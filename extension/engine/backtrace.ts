@@ -131,7 +131,7 @@ function callerOfNowhere(
   return { registers: caller, interrupted: false };
 }
 
-function moduleAt(modules: readonly CodeModule[], address: number): CodeModule | undefined {
+export function moduleAt(modules: readonly CodeModule[], address: number): CodeModule | undefined {
   return modules.find(({ start, end }) => start <= address && address < end);
 }
 

@@ -28,7 +28,7 @@ import type {
 import { checkFiles } from './check';
 import { readCrash } from './crash';
 import { hold, resume } from './held/resume';
-import { readHeldThreads, type Held } from './held/threads';
+import { readHeldThreads, type Held, type KnownHeld } from './held/threads';
 import { readThreads } from './threads';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
@@ -145,9 +145,10 @@ export function createEngine(options: EngineOptions = {}): Engine {
     return { ...status, deoptimised: deoptimised.map((fn, index) => ({ ...fn, name: names[index]! })) };
   };
 
-  const heldIn = async (process: PatchableProcess): Promise<Held[]> => {
+  const knownHeld: KnownHeld = new Map();
+  const heldIn = async (process: PatchableProcess): Promise<readonly Held[]> => {
     const status = process.runtime && (await runtime(process).readStatus());
-    return readHeldThreads(process, { status, debugDirectories, demangle, log: warn });
+    return readHeldThreads(process, { status, debugDirectories, demangle, log: warn }, knownHeld);
   };
 
   const ahead = createAhead(context, known);

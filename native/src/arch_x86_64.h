@@ -262,16 +262,18 @@ inline void set_dwarf_register(ucontext_t *context, unsigned number, std::uint64
 /** At calls and returns string instructions go upwards (psABI for x86-64, section 3.2.1: the direction flag). */
 inline void clear_direction(ucontext_t *context) { context->uc_mcontext.gregs[REG_EFL] &= ~0x400; }
 
-/** Gives xmm0 a double or a float, and zeros above it. Where the kernel wrote the extended state (FP_XSTATE_MAGIC1 in the
+inline constexpr unsigned argument_vectors = 8; // xmm0 to xmm7
+
+/** Gives a vector register a double or a float, and zeros above it. Where the kernel wrote the extended state (FP_XSTATE_MAGIC1 in the
  * bytes for software, asm/sigcontext.h), its header must say that there is something in those registers. */
-inline void set_first_vector(ucontext_t *context, std::uint64_t value) {
+inline void set_vector(ucontext_t *context, unsigned number, std::uint64_t value) {
   constexpr std::size_t software_bytes = 464, header = 512;
   constexpr std::uint32_t magic = 0x46505853;
   constexpr std::uint64_t sse = 2;
   auto *state = reinterpret_cast<std::uint8_t *>(context->uc_mcontext.fpregs);
   if (state == nullptr) return;
   const std::uint64_t both[] = {value, 0};
-  std::memcpy(&context->uc_mcontext.fpregs->_xmm[0], both, sizeof both);
+  std::memcpy(&context->uc_mcontext.fpregs->_xmm[number], both, sizeof both);
   std::uint32_t found;
   std::memcpy(&found, state + software_bytes, sizeof found);
   if (found != magic) return;

@@ -125,7 +125,9 @@ bool parse_resumption(const char *line, Request &request) {
     return request.way != Way::none;
   }
   if (const char *vector = value_of(line, "vector")) {
-    return request.has_vector = parse_address(vector, '\0', request.vector, rest);
+    if (!parse_number(vector, 10, ' ', number, rest) || number >= arch::argument_vectors) return false;
+    request.changed_vectors |= std::uint32_t{1} << number;
+    return parse_address(rest + 1, '\0', request.vectors[number], rest);
   }
   const char *given = value_of(line, "register");
   if (given == nullptr || !parse_number(given, 10, ' ', number, rest) || number > arch::last_unwind_register) return false;

@@ -43,8 +43,8 @@ struct Request {
   Way way;
   std::uint32_t changed; // a bit for each register that is given
   std::uint64_t registers[arch::last_unwind_register + 1];
-  bool has_vector;
-  std::uint64_t vector;
+  std::uint32_t changed_vectors; // the same of the vector registers
+  std::uint64_t vectors[arch::argument_vectors]; // their low eight bytes
 };
 
 /** Parses in place: the texts of the request point into `text`, which ends with a NUL. Fails with bad-request. */

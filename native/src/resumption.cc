@@ -56,8 +56,8 @@ bool check_resumption(const Request &request, const Crash &crash, Resumption &re
   if (request.way == Way::instruction) return true;
   resumption.changed = request.changed;
   std::memcpy(resumption.registers, request.registers, sizeof resumption.registers);
-  resumption.has_vector = request.has_vector;
-  resumption.vector = request.vector;
+  resumption.changed_vectors = request.changed_vectors;
+  std::memcpy(resumption.vectors, request.vectors, sizeof resumption.vectors);
   return true;
 }
 
@@ -67,7 +67,9 @@ void apply(const Resumption &resumption, ucontext_t &context) {
     if ((resumption.changed >> number & 1) != 0) arch::set_dwarf_register(&context, number, resumption.registers[number]);
   }
   arch::clear_direction(&context);
-  if (resumption.has_vector) arch::set_first_vector(&context, resumption.vector);
+  for (unsigned number = 0; number < arch::argument_vectors; number++) {
+    if ((resumption.changed_vectors >> number & 1) != 0) arch::set_vector(&context, number, resumption.vectors[number]);
+  }
 }
 
 } // namespace hot_fix

@@ -14,8 +14,8 @@ namespace hot_fix {
 struct Resumption {
   std::uint32_t changed; // a bit for each of the registers, by its DWARF number
   std::uint64_t registers[arch::last_unwind_register + 1];
-  bool has_vector;
-  std::uint64_t vector; // the low half of the first vector register, in which floating-point results are
+  std::uint32_t changed_vectors;
+  std::uint64_t vectors[arch::argument_vectors]; // the low halves of the vector registers for arguments and results
 };
 
 /** What a request says, when it is a way that the thread can go: its registers are what a return, or a call, leaves.

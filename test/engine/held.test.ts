@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { HeldThread, HoldOptions, ResumeRequest } from '../../extension/engine/model/held';
+import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { type Session, useSession } from '../support/session';
 import { until } from '../support/until';
@@ -42,13 +43,15 @@ int main() {
   }
 }
 `;
-const unit = `#include <sys/mman.h>
+const unit = `#include <cstdlib>
+#include <sys/mman.h>
 struct Player { long gold; };
 static Player rich = {100};
 static Player *volatile player = &rich;
 static Player *far = static_cast<Player *>(mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 extern "C" void mend() { player = &rich; mprotect(far, 4096, PROT_READ); }
 __attribute__((noipa, noinline)) long loot(long n, double factor) {
+  if (n == 1000) abort();
   return player->gold + static_cast<long>(static_cast<double>(n) * factor); // loot
 }
 long work(long n, double factor) {
@@ -172,6 +175,25 @@ for (const [compiler, level] of [
     );
 
     it(
+      'returns from a frame or two, with zero or a result, and the thread that called abort() too',
+      serving(ALL, async (server) => {
+        const goOn = async (work: string, request: Omit<ResumeRequest, 'tid'>, printed: string) => {
+          server.program.send(work);
+          const [thread] = await server.held();
+          await server.isServing();
+          assert.equal(await server.resume({ ...request, tid: thread!.tid }), undefined);
+          assert.equal(await server.program.line(), printed);
+          await server.mend();
+        };
+        await goOn('raid -8', { kind: 'return' }, 'raid 1');
+        await goOn('raid -8', { kind: 'return', frames: 1, result: '-42' }, 'raid -41');
+        await goOn('raid -8', { kind: 'return', frames: 2, result: '0x10' }, 'raid 16');
+        // Twice: abort() keeps no lock.
+        for (const _ of [1, 2]) await goOn('end 1000', { kind: 'return', result: '7' }, 'end 8');
+      }),
+    );
+
+    it(
       'crashes as it would have',
       serving(ALL, async (server) => {
         server.program.send('raid -8');
@@ -184,3 +206,44 @@ for (const [compiler, level] of [
       }),
     );
   });
+
+describe('threads that are held, on the command line', () => {
+  const world = useSession(async (session) => {
+    session.write('main.cc', main);
+    session.write('unit.cc', unit);
+    await session.build({ sources: ['main.cc', 'unit.cc'], flags: ['-O0', '-g', '-pthread'] });
+  });
+
+  it('are told of by `watch --hold`, listed, and go on; when the watch ends, they crash', async () => {
+    const { session } = world;
+    const program = await session.start();
+    const watching = await session.startCommand(process.execPath, [
+      cli,
+      'watch',
+      '--hold',
+      'all',
+      '--pid',
+      String(program.pid),
+    ]);
+    await watching.errorLine(/threads of program \(process \d+\) are held/);
+    program.send('raid -8');
+    const told = await watching.errorLine(/ is held: /);
+    assert.match(told, /\(raid\) is held: SIGSEGV, null pointer \(address 0x0\)$/);
+    const { stdout } = await session.hotPatch('held', 'program');
+    assert.match(stdout, /#0 loot\(long, double\) at .*unit\.cc:\d+/);
+    const tid = /thread (\d+) \(raid\)/.exec(stdout)![1]!;
+    const refused = await session.hotPatch('resume', String(program.pid), tid, 'return=many');
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /"many" cannot be returned: it is no whole number/);
+    const done = await session.hotPatch('resume', String(program.pid), tid, 'return=41');
+    assert.equal(done.stdout, `thread ${tid} goes on\n`);
+    assert.equal(await program.line(), 'raid 42');
+    const again = await session.hotPatch('resume', String(program.pid), tid, 'crash');
+    assert.match(again.stderr, /not-held/);
+
+    program.send('raid -8');
+    await watching.errorLine(/ is held: /);
+    await watching.stop();
+    assert.equal(await program.exit(), 'SIGSEGV');
+  });
+});

@@ -330,6 +330,13 @@ export interface Calls {
   resultRegisters(value: PassedValue): RegisterSet;
   /** Those that the address takes at which a result is to be written. */
   readonly resultAddress: ArgumentRegisters;
+  /** General registers by their DWARF numbers: those that a function keeps, but for the stack pointer; of results; of
+   * arguments, in their order. Vector registers for arguments are numbered from 0, and the first is that of results. */
+  readonly generalRegisters: {
+    readonly kept: readonly number[];
+    readonly results: readonly number[];
+    readonly arguments: readonly number[];
+  };
 }
 
 export interface ArgumentRegisters {

@@ -25,6 +25,8 @@ interface Cie {
   readonly dataAlignment: number;
   readonly returnAddress: number;
   readonly encoding: number;
+  /** Of the pointer to a function's exception table; undefined: it has none. */
+  readonly tableEncoding: number | undefined;
   readonly isSignalFrame: boolean;
   readonly hasAugmentation: boolean;
   readonly start: number;
@@ -35,6 +37,7 @@ interface Fde {
   readonly low: number;
   readonly high: number;
   readonly cie: Cie;
+  readonly exceptionTable: number | undefined;
   readonly start: number;
   readonly end: number;
 }
@@ -75,6 +78,17 @@ export function callerOf(
     if (thrown instanceof RangeError) return undefined;
     throw thrown;
   }
+}
+
+/** The function whose code is at an address of the file, as call frames know it: a part of it that lies elsewhere is one of
+ * its own. */
+export function frameAt(
+  elf: ElfFile,
+  address: number,
+): { low: number; high: number; exceptionTable: number | undefined } | undefined {
+  const { fdes } = elf.derived(readFrames);
+  const fde = fdes[lowerBound(fdes.length, (i) => fdes[i]!.high <= address)];
+  return fde && address >= fde.low ? fde : undefined;
 }
 
 function unwind(
@@ -138,13 +152,23 @@ function readFrames(elf: ElfFile): { data: Buffer; fdes: Fde[] } {
         const range = afterEncoded(data, at + 8, cie.encoding);
         const size = encoded(data, range, cie.encoding & 0x0f);
         let start = afterEncoded(data, range, cie.encoding);
-        if (cie.hasAugmentation) start = afterLeb(data, start) + uleb(data, start);
-        if (low !== 0) fdes.push({ low, high: low + size, cie, start, end });
+        const augmented = cie.hasAugmentation ? afterLeb(data, start) : start;
+        const exceptionTable =
+          cie.tableEncoding === undefined ? undefined : tableAt(data, augmented, base, cie.tableEncoding);
+        if (cie.hasAugmentation) start = augmented + uleb(data, start);
+        if (low !== 0) fdes.push({ low, high: low + size, cie, exceptionTable, start, end });
       }
     }
     at = end;
   }
   return { data, fdes: fdes.sort((a, b) => a.high - b.high) };
+}
+
+/** The pointer to an exception table, as an address of the file; undefined when the function has none. */
+function tableAt(data: Buffer, at: number, base: number, encoding: number): number | undefined {
+  const value = encoded(data, at, encoding);
+  if (value === 0) return undefined;
+  return (encoding & 0x70) === 0x10 ? base + at + value : value;
 }
 
 /** LSB Core, 10.6.1.1: undefined for an augmentation that is not known. */
@@ -160,13 +184,14 @@ function readCie(data: Buffer, at: number): Cie | undefined {
   const returnAddress = uleb(data, cursor);
   cursor = data[at + 8] === 1 ? cursor + 1 : afterLeb(data, cursor);
   let encoding = 0;
+  let tableEncoding: number | undefined;
   const hasAugmentation = augmentation.startsWith('z');
   if (augmentation !== '' && !hasAugmentation) return undefined;
   const start = hasAugmentation ? afterLeb(data, cursor) + uleb(data, cursor) : cursor;
   if (hasAugmentation) cursor = afterLeb(data, cursor);
   for (const letter of augmentation.slice(1)) {
     if (letter === 'R') encoding = data.readUInt8(cursor++);
-    else if (letter === 'L') cursor++;
+    else if (letter === 'L') tableEncoding = data.readUInt8(cursor++);
     else if (letter === 'P') cursor = afterEncoded(data, cursor + 1, data.readUInt8(cursor));
   }
   const isSignalFrame = augmentation.includes('S');
@@ -175,6 +200,7 @@ function readCie(data: Buffer, at: number): Cie | undefined {
     dataAlignment,
     returnAddress,
     encoding,
+    tableEncoding,
     isSignalFrame,
     hasAugmentation,
     start,

@@ -21,11 +21,16 @@ export interface CodePlace {
  * @throws HotPatchError `unsupported-object` when the debug information is malformed.
  */
 export function placeOfCode(elf: ElfFile, address: number): CodePlace {
+  const symbol = functionAt(elf, address)?.name;
+  return { ...(symbol !== undefined && { symbol }), ...lineOf(elf, address) };
+}
+
+/** The symbol of the function whose code is at an address of the file. */
+export function functionAt(elf: ElfFile, address: number): ElfSymbol | undefined {
   const functions = elf.derived(functionsByAddress);
   // Symbols of one address are alike; the last one that begins at or before it.
   const before = functions[lowerBound(functions.length, (i) => functions[i]!.value <= address) - 1];
-  const symbol = before && address < before.value + Math.max(before.size, 1) ? before.name : undefined;
-  return { ...(symbol !== undefined && { symbol }), ...lineOf(elf, address) };
+  return before && address < before.value + Math.max(before.size, 1) ? before : undefined;
 }
 
 function functionsByAddress(elf: ElfFile): ElfSymbol[] {

@@ -1,9 +1,11 @@
 // Says to a runtime how a thread goes on, and to which threads this engine attends.
+import { hostArchitecture } from '../arch/choose';
 import type { RequestLine, RuntimeClient } from '../context';
 import { linkTarget } from '../host';
 import { HotPatchError, toProblem } from '../model/errors';
-import type { HoldOptions, ResumeRequest } from '../model/held';
+import type { HoldOptions, ResumeRequest, WayKind } from '../model/held';
 import { readStat } from '../process/process_list';
+import { resultLines } from './returns';
 import type { Held } from './threads';
 
 /** Has the runtime hold threads as long as this process lives. Throws HotPatchError cannot-hold, no-runtime, process-gone. */
@@ -47,18 +49,20 @@ export async function resume(
   if (answer?.error) throw new HotPatchError(answer.error.code, answer.error.message, { pid });
 }
 
-function linesOf({ thread, found }: Held, { kind, frames }: ResumeRequest): RequestLine[] {
-  const way = found.ways.find(
-    (one) => one.way.kind === kind && (frames === undefined || one.way.frames === frames),
-  );
-  if (way) return [['way', kind]];
-  const why = found.refused.find(
-    (one) => one.kind === kind && (frames === undefined || one.frames === frames),
-  );
+function linesOf({ thread, found }: Held, { kind, frames, result }: ResumeRequest): RequestLine[] {
+  const wanted = kind === 'return' || kind === 'call' ? (frames ?? found.ownFrame + 1) : 0;
+  const isMeant = (one: { kind: WayKind; frames: number }): boolean =>
+    one.kind === kind && one.frames === wanted;
+  const chosen = found.ways.find(({ way }) => isMeant(way));
+  if (chosen) {
+    const { registers, call } = chosen;
+    const results = call ? resultLines(call, result, hostArchitecture()) : [];
+    return [['way', kind], ...registers, ...results];
+  }
   throw new HotPatchError(
     'way-not-offered',
     `Thread ${thread.tid} (${thread.thread}) of process ${thread.pid} cannot go on this way: ` +
-      (why?.reason ?? 'it has no such frame'),
+      (found.refused.find(isMeant)?.reason ?? 'it has no such frame'),
     { pid: thread.pid },
   );
 }

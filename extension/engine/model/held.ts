@@ -21,9 +21,9 @@ export interface HoldOptions {
  * `crash`: as it would have crashed without being held. */
 export type WayKind = 'instruction' | 'call' | 'return' | 'crash';
 
-/** What can be given as the result of a function that is returned from. `none`: it has none. `unknown`: there is no debug
- * information, so a whole number is put where the results of functions are. */
-export type ReturnKind = 'none' | 'integer' | 'boolean' | 'pointer' | 'float' | 'double' | 'unknown';
+/** What can be given as the result of a function that is returned from. `none`: it has none. `object`: all bytes zero, and
+ * nothing else. */
+export type ReturnKind = 'none' | 'integer' | 'boolean' | 'pointer' | 'float' | 'double' | 'object';
 
 /** A way on that is offered. */
 export interface HeldWay {
@@ -75,7 +75,7 @@ export interface ResumeRequest {
   /** Of the hold; the thread's present one by default. */
   id?: number;
   kind: WayKind;
-  /** Frames that are left; with `call` and `return` those of the first such way that is offered by default. */
+  /** Frames that are left, with `call` and `return`; up to `ownFrame` by default. */
   frames?: number;
   /** With `return`: a whole number (`-1`, `0x10`), `true` or `false`, or a number with a fraction for floating point. */
   result?: string;

@@ -57,7 +57,8 @@ function registersOf(types: UnitTypes, type: number): ArgumentRegisters | undefi
   return value && types.arch.registersOf(value);
 }
 
-function passedValue(types: UnitTypes, type: number): PassedValue | undefined {
+/** Undefined for what may lie in memory, or is not known. */
+export function passedValue(types: UnitTypes, type: number): PassedValue | undefined {
   const die = bare(types, type);
   if (!die) return undefined;
   const size = types.sizes.sizeOf(type);
@@ -110,7 +111,7 @@ function isAligned(types: UnitTypes, type: number, offset = 0, depth = 0): boole
 }
 
 /** The entry behind typedefs and qualifiers. */
-function bare(types: UnitTypes, type: number): Die | undefined {
+export function bare(types: UnitTypes, type: number): Die | undefined {
   let die = types.dwarf.die(type);
   for (let depth = 0; depth < 64; depth++) {
     switch (die.tag) {

@@ -35,4 +35,6 @@ export const calls: Calls = {
   registersOf,
   resultRegisters,
   resultAddress: { integer: 1, vector: 0 },
+  // rbx rbp r12–r15; rax rdx; rdi rsi rdx rcx r8 r9 (psABI, figure 3.36)
+  generalRegisters: { kept: [3, 6, 12, 13, 14, 15], results: [0, 1], arguments: [5, 4, 1, 2, 8, 9] },
 };

@@ -1,0 +1,82 @@
+// Threads that are held after a crash: listing them, saying how they go on, and attending to them while saves are watched.
+import { setTimeout as pause } from 'node:timers/promises';
+import { DONE, err, out, printJson } from './report';
+import type { Command } from './arguments';
+import type { Engine } from '../engine/engine';
+import { ERROR_TABLE, HotPatchError } from '../engine/model/errors';
+import type { HeldThread, HoldMode } from '../engine/model/held';
+import { heldText } from '../engine/model/held_text';
+import { problemText } from '../engine/model/text';
+
+/** Milliseconds. */
+const LOOK_INTERVAL = 500;
+
+export async function listHeld(engine: Engine, { json }: Command, pids: readonly number[]): Promise<number> {
+  const threads: HeldThread[] = [];
+  for (const pid of pids) threads.push(...(await engine.heldThreads(pid)));
+  if (json) printJson(threads);
+  else out(threads.map(heldText).join('\n') || 'No thread is held.\n');
+  return DONE;
+}
+
+export async function resumeHeld(
+  engine: Engine,
+  { pid, tid, way, frames, result, json }: Extract<Command, { name: 'resume' }>,
+): Promise<number> {
+  const problem = await engine.resume(pid, {
+    tid,
+    kind: way,
+    ...(frames !== undefined && { frames }),
+    ...(result !== undefined && { result }),
+  });
+  if (json) printJson(problem ? { ok: false, problem } : { ok: true });
+  else if (problem) err(problemText(problem));
+  else out(way === 'crash' ? `thread ${tid} crashes\n` : `thread ${tid} goes on\n`);
+  return problem ? ERROR_TABLE[problem.code].exit : DONE;
+}
+
+/** Has threads held in the processes with the runtime, also in those that start later, and tells of each, until it is
+ * interrupted. They crash when this process has ended.
+ * @param pids the only ones, when there are any */
+export async function attend(
+  engine: Engine,
+  mode: HoldMode,
+  pids: readonly number[],
+  json: boolean,
+  interrupted: AbortSignal,
+): Promise<void> {
+  const attended = new Set<string>();
+  const told = new Set<string>();
+  while (!interrupted.aborted) {
+    for (const { pid, name, startTime, runtime, asleep } of await engine.processes()) {
+      if (!runtime || asleep || (pids.length > 0 && !pids.includes(pid))) continue;
+      const identity = `${pid}@${startTime}`;
+      if (!attended.has(identity)) {
+        attended.add(identity);
+        const [problem] = await engine.hold([pid], { mode });
+        err(
+          problem
+            ? problemText(problem, 'warning')
+            : `threads of ${name} (process ${pid}) are held when they crash\n`,
+        );
+      }
+      for (const thread of await heldOrGone(engine, pid)) {
+        const one = `${identity}#${thread.id}`;
+        if (told.has(one)) continue;
+        told.add(one);
+        if (json) printJson(thread);
+        else err(heldText(thread));
+      }
+    }
+    await pause(LOOK_INTERVAL, undefined, { signal: interrupted }).catch(() => undefined);
+  }
+}
+
+async function heldOrGone(engine: Engine, pid: number): Promise<HeldThread[]> {
+  try {
+    return await engine.heldThreads(pid);
+  } catch (error) {
+    if (error instanceof HotPatchError && error.code === 'process-gone') return [];
+    throw error;
+  }
+}
