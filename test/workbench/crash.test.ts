@@ -86,7 +86,7 @@ describe('a program that crashes', () => {
     assert.deepEqual(status!.functions, []);
   });
 
-  it('in code that was never patched: says so, and how its task ended', async () => {
+  it('in code that was never patched: says so, and is started again', async () => {
     const { workbench, session } = world;
     const [pid] = processesOf(session.path('program'));
     process.kill(pid!, 'SIGSEGV');
@@ -100,5 +100,21 @@ describe('a program that crashes', () => {
     const again = await next(pid!);
     await workbench.row(new RegExp(`program.*pid ${again}`, 's'));
     await workbench.screenshot('crash-restarted');
+  });
+
+  it('is told from one that ends by itself, whose task gives its exit status', async () => {
+    const { workbench } = world;
+    await workbench.closeNotifications();
+    await workbench.replace(
+      'return bounded(n) * 2',
+      'if (n == 9) __builtin_exit(3);\n  return bounded(n) * 2',
+    );
+    await workbench.save();
+    await workbench.status(/live in \d+ ms/);
+    await workbench.runInTerminal('9');
+    await workbench.status('program has ended');
+    await workbench.statusTooltip('has ended with exit status 3');
+    await workbench.screenshot('exit-status');
+    await workbench.unhover();
   });
 });
