@@ -1,4 +1,4 @@
-// `npm run test:matrix [-- --construct ID --family NAME --variant ID]`: what test/matrix/matrix.command.ts says.
+// `npm run test:matrix [-- --construct ID --family NAME --variant ID --part K/N]`: what test/matrix/matrix.command.ts says.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root, setUp, TEST_COMMANDS } from './setup.mjs';

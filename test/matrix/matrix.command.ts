@@ -14,13 +14,17 @@ const SIGNS: Record<Cell['outcome'], string> = {
   wrong: 'X',
 };
 
-/** @param argv `--construct ID --family NAME --variant ID`, each any number of times; an ID may be a regular expression */
+/** @param argv `--construct ID --family NAME --variant ID`, each any number of times; an ID may be a regular expression.
+ * `--part K/N`: of the constructs every N-th one, from another one on in each variant, so that each construct meets some
+ * variant of every kind, and parts 1/N to N/N are the whole */
 export async function runMatrix(argv: readonly string[]): Promise<number> {
   const text = { type: 'string', multiple: true } as const;
   const { values } = parseArgs({
     args: [...argv],
-    options: { construct: text, family: text, variant: text },
+    options: { construct: text, family: text, variant: text, part: { type: 'string' } },
   });
+  const [part = 1, parts = 1] = (values.part ?? '1/1').split('/').map(Number);
+  if (!(part >= 1 && part <= parts)) throw new Error(`--part ${values.part}: not K/N`);
   const wanted = (patterns: string[] | undefined, id: string) =>
     patterns === undefined || patterns.some((pattern) => new RegExp(`^(${pattern})$`).test(id));
   const cells: Cell[] = [];
@@ -28,9 +32,10 @@ export async function runMatrix(argv: readonly string[]): Promise<number> {
   const variants = VARIANTS.filter(({ id }) => wanted(values.variant, id));
   for (const [index, variant] of variants.entries()) {
     const count = cells.length;
+    let place = part - 1 + VARIANTS.indexOf(variant);
     const begin = performance.now();
     for (const [family, constructs] of Object.entries(FAMILIES)) {
-      const chosen = constructs.filter(({ id }) => wanted(values.construct, id));
+      const chosen = constructs.filter(({ id }) => place++ % parts === 0 && wanted(values.construct, id));
       if (chosen.length === 0 || !wanted(values.family, family)) continue;
       const world = new EngineWorld();
       try {
@@ -55,7 +60,7 @@ export async function runMatrix(argv: readonly string[]): Promise<number> {
   }
   console.log(`\n${variants.map(({ id }, index) => `${String(index + 1).padStart(3)} ${id}`).join('\n')}\n`);
   for (const [construct, row] of rows) console.log(`${construct.padEnd(36)}${row}`);
-  console.log(`\n${summary(cells)}`);
+  console.log(`\n${parts > 1 ? `Part ${part} of ${parts}: ` : ''}${summary(cells)}`);
   return cells.filter(({ outcome }) => outcome === 'wrong').length;
 }
 
