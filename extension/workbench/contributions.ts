@@ -28,6 +28,15 @@ export const Command = {
   restartWithoutLastPatch: 'hotPatch.restartWithoutLastPatch',
   /** After a crash: notification, status bar, palette. */
   showBacktrace: 'hotPatch.showBacktrace',
+  /** Status bar, notification, code lens of a thread that is held after a crash: asks how it goes on. */
+  goOn: 'hotPatch.goOn',
+  /** Code lens, Quick Fix, tree: each way on. */
+  retryCall: 'hotPatch.retryCall',
+  retryInstruction: 'hotPatch.retryInstruction',
+  returnFromHere: 'hotPatch.returnFromHere',
+  letItCrash: 'hotPatch.letItCrash',
+  /** Notification: the line at which a thread is held. */
+  showHeld: 'hotPatch.showHeld',
   /** Tree, picker, status bar: brings the runtime into a running process. */
   attach: 'hotPatch.attach',
   /** Tree: context menu. Takes all patches back; the process is then as if it had not been attached to. */
@@ -79,6 +88,8 @@ export const Setting = {
   terminals: 'hotPatch.terminals',
   bringOver: 'hotPatch.bringOver',
   afterPatchTask: 'hotPatch.afterPatchTask',
+  holdOnCrash: 'hotPatch.holdOnCrash',
+  holdLimit: 'hotPatch.holdLimit',
   checkOnOpen: 'hotPatch.checkOnOpen',
   buildDirectory: 'hotPatch.buildDirectory',
   debugDirectories: 'hotPatch.debugDirectories',
@@ -102,6 +113,9 @@ export interface SettingValues {
   [Setting.bringOver]: 'ask' | 'always' | 'never';
   /** Empty: none. */
   [Setting.afterPatchTask]: string;
+  [Setting.holdOnCrash]: 'started' | 'off' | 'patched' | 'all';
+  /** Seconds; 0: none. */
+  [Setting.holdLimit]: number;
   [Setting.checkOnOpen]: boolean;
   [Setting.buildDirectory]: string;
   [Setting.debugDirectories]: readonly string[];
@@ -130,6 +144,8 @@ export const ContextKey = {
   hasPending: 'hotPatch.hasPending',
   /** Some process has crashed. */
   hasCrash: 'hotPatch.hasCrash',
+  /** Some thread is held after a crash. */
+  hasHeld: 'hotPatch.hasHeld',
   /** Something is under way that can be cancelled. */
   hasOperation: 'hotPatch.hasOperation',
 } as const;
@@ -142,6 +158,7 @@ export type WelcomeState = 'platform' | 'untrusted' | 'database' | 'process' | '
 export const TreeItemKind = {
   crash: 'crash',
   frame: 'frame',
+  held: 'held',
   pending: 'pending',
   pendingFile: 'pending.file',
   process: 'process',

@@ -7,6 +7,7 @@ import { attach } from './commands/attach';
 import { detach } from './commands/detach';
 import { compare, provideVersions, showLayouts, type TypeLayouts } from './commands/compare';
 import { copyDiagnostics } from './commands/copy_diagnostics';
+import * as held from './commands/held';
 import { loadPatch } from './commands/load_patch';
 import { deoptimiseFunction, optimiseFunction } from './commands/optimisation';
 import { patchFile, patchFunction, saveExplicitly } from './commands/patch_function';
@@ -32,6 +33,7 @@ import { watchCrashes } from './session/crash_watch';
 import { watchFiles } from './session/file_watch';
 import { watchEditedFunctions } from './session/edited_functions';
 import { offerToAttach } from './session/offer_to_attach';
+import { watchHeld } from './session/held_watch';
 import { watchLaunches } from './session/launches';
 import { Operations } from './session/operations';
 import { watchPendingFiles } from './session/pending_files';
@@ -54,6 +56,8 @@ import { setContextKeys } from './views/context_keys';
 import { showDecorations } from './views/decorations';
 import { showHistory } from './views/history';
 import { crashText } from './views/crash_text';
+import { provideWaysOn } from './views/held_actions';
+import { heldText, mendedText } from './views/held_text';
 import type { FunctionTarget } from './views/lens_content';
 import { showProblems } from './views/problems';
 import { provideQuickFixes } from './views/quick_fixes';
@@ -101,6 +105,12 @@ const commandsWith = (tree: Tree): Commands => ({
   [Command.restartEngine]: restartEngine,
   [Command.restartProgram]: restartProgram,
   [Command.restartWithoutLastPatch]: restartWithoutLastPatch,
+  [Command.goOn]: held.goOn,
+  [Command.retryCall]: held.retryCall,
+  [Command.retryInstruction]: held.retryInstruction,
+  [Command.returnFromHere]: held.returnFromHere,
+  [Command.letItCrash]: held.letItCrash,
+  [Command.showHeld]: held.showHeld,
   [Command.showBacktrace]: (session) => show.showBacktrace(session, tree),
 });
 /* eslint-enable @typescript-eslint/no-explicit-any */
@@ -169,6 +179,8 @@ function startSession(
   const saves = watchSaves((saved, since) => operations.saved(saved, since));
   const launches = watchLaunches(store);
   const mayCompare = (file: string) => setting(Setting.checkOnOpen, vscode.Uri.file(file));
+  const texts = { held: heldText, mended: mendedText };
+  const heldThreads = watchHeld(current, store, (pid) => launches.isStartedHere(pid), texts, warn);
   const bringOver = offerToBringOver(store, operations, (pid) => debugging.isOf(pid));
   const session: Session = {
     ...{
@@ -182,6 +194,7 @@ function startSession(
       files,
       databases,
       launches,
+      held: heldThreads,
       bringOver,
       debuggers: new Set(),
     },
@@ -253,6 +266,8 @@ function startSession(
     offerToAgents(bundle('cli.js'), () => databases.directories, databases.onDidChange),
     offerToAttach(store, operations),
     runAfterPatch(operations, warn),
+    heldThreads,
+    provideWaysOn(store, documents),
     bringOver,
     watchTwins(store, launches, current),
     watchCrashes(current, store, ({ crash }) => (crash ? crashText(crash, crash.report) : ''), warn),

@@ -3,6 +3,7 @@
 // of it (proc(5): cwd, environ, exe). Environments stay in memory.
 import { readFile, readlink } from 'node:fs/promises';
 import * as vscode from 'vscode';
+import { taskType } from '../contributions';
 import { processKey, type ProcessKey, type State } from '../state/state';
 import type { Store } from '../state/store';
 
@@ -30,6 +31,8 @@ export interface Launches extends vscode.Disposable {
   /** The newest first. */
   all(): readonly Launch[];
   of(key: ProcessKey): Launch | undefined;
+  /** Whether a debug session of this window, or a task that starts programs with the runtime, started it. */
+  isStartedHere(pid: number): boolean;
   /** How it ended: the status that a shell would give. */
   exited(pid: number, status: number): void;
   /** A debug session says which process it has started. */
@@ -91,6 +94,7 @@ export function watchLaunches(store: Store): Launches {
       const launch = launches.get(key);
       return launch && complete(launch);
     },
+    isStartedHere: (pid) => sessions.has(pid) || tasks.get(pid)?.task.definition.type === taskType,
     exited,
     debugged(pid, session) {
       tasks.delete(pid);

@@ -7,6 +7,7 @@ import type { BringOver } from './bring_over';
 import type { CompileDatabases } from './compile_database';
 import type { Debuggers } from './debuggers';
 import type { FileWatch } from './file_watch';
+import type { HeldWatch } from './held_watch';
 import type { Launches } from './launches';
 import type { Operations } from './operations';
 import type { ProcessWatch } from './process_watch';
@@ -24,6 +25,7 @@ export interface Session {
   readonly files: FileWatch;
   readonly databases: CompileDatabases;
   readonly launches: Launches;
+  readonly held: HeldWatch;
   readonly bringOver: BringOver;
   readonly debuggers: Debuggers;
 }

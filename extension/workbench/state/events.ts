@@ -1,5 +1,6 @@
 // Everything that can happen, as data: what the engine reported, what the user chose, what VS Code told. The
 // reducer (reduce.ts) is the only place that gives an event its meaning.
+import type { HeldThread } from '../../engine/model/held';
 import type {
   AheadReport,
   AttachResult,
@@ -69,6 +70,8 @@ export type Event =
   | { readonly type: 'compiled-ahead'; readonly file: string; readonly report: AheadReport | undefined }
   /** A process has ended that left a last word. */
   | { readonly type: 'crashed'; readonly process: PatchableProcess; readonly report: CrashReport }
+  /** All threads that are held after a crash. */
+  | { readonly type: 'held'; readonly threads: readonly HeldThread[] }
   /** A process that this window started has ended. */
   | { readonly type: 'exited'; readonly key: ProcessKey; readonly status: number }
   | { readonly type: 'lost-dismissed' }

@@ -89,6 +89,8 @@ export function reduce(state: State, event: Event): State {
       return { ...state, ahead: withAhead(state, event.file, event.report) };
     case 'crashed':
       return crashed(state, event);
+    case 'held':
+      return { ...state, held: event.threads };
     case 'exited':
       return {
         ...state,
@@ -179,6 +181,7 @@ function processesSeen(
     ...state,
     processes,
     unprepared,
+    held: state.held.filter(({ pid }) => pids.has(pid)),
     written: writtenSince(state, processes),
     statuses: filterKeys(state.statuses, (key) => present.has(key)),
     matches,

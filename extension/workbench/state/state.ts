@@ -1,5 +1,6 @@
 // The one immutable state of the extension: what the engine and VS Code have reported so far. Events become a new
 // state in reduce.ts; views render it and decide nothing. Plain data: no vscode, no effects.
+import type { HeldThread } from '../../engine/model/held';
 import type {
   AheadReport,
   AttachResult,
@@ -40,6 +41,8 @@ export interface State {
   readonly lost: readonly LostProcess[];
   /** The last process that crashed; until a save is live that may have mended it. */
   readonly crash: CrashedProcess | undefined;
+  /** Threads that have crashed and wait to be told how to go on. */
+  readonly held: readonly HeldThread[];
   /** Exit statuses of processes that this window started, the last ones. */
   readonly exits: ReadonlyMap<ProcessKey, number>;
   readonly reports: readonly Report[];
@@ -230,6 +233,7 @@ export const initialState: State = {
   last: undefined,
   lost: [],
   crash: undefined,
+  held: [],
   exits: new Map(),
   reports: [],
   history: [],

@@ -17,6 +17,8 @@ const LENS_PARTS = [
   'checks',
   'delivered',
   'ahead',
+  'held',
+  'history',
 ] as const;
 
 /** An editor that loses the focus within 250 ms of what it was told forgets it, also that it was opened: it is told

@@ -12,6 +12,7 @@ export function contextOf(state: State): Record<ContextKey, string | boolean> {
     [ContextKey.hasPending]: pendingOf(state).length > 0,
     [ContextKey.hasHistory]: state.history.length > 0,
     [ContextKey.hasCrash]: state.crash !== undefined,
+    [ContextKey.hasHeld]: state.held.length > 0,
     [ContextKey.hasOperation]: state.operation !== undefined,
   };
 }

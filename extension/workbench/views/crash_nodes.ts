@@ -20,17 +20,18 @@ export function crashNode(crash: CrashedProcess): TreeNode {
     color: 'error',
     expanded: true,
     target: { key, pid, name },
-    children: report.frames.map((frame, index) => frameNode(key, frame, index, report.at)),
+    children: report.frames.map((frame, index) => frameNode(`crash ${key} ${index}`, frame, report.at)),
   };
 }
 
-function frameNode(key: string, frame: CrashFrame, index: number, at: number): TreeNode {
+/** @param at when it crashed, Unix milliseconds */
+export function frameNode(id: string, frame: CrashFrame, at: number): TreeNode {
   const { address, module, version, patchedAt, file, line } = frame;
   const isPatched = patchedAt !== undefined;
   const where = file === undefined ? (module === undefined ? '' : basename(module)) : placeText(frame);
   const patch = isPatched ? (version === undefined ? 'patched' : `version ${version}`) : '';
   return {
-    id: `crash ${key} ${index}`,
+    id,
     kind: TreeItemKind.frame,
     label: frame.function === undefined ? address : qualifiedName(frame.function),
     description: [where, patch].filter(Boolean).join(' · '),

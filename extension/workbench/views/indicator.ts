@@ -1,6 +1,8 @@
 // The status bar's state, found from the one state: which of the things there are to say is said. Pure;
 // status_bar.ts shows it.
 import type { CheckReport, PatchableProcess, Problem, Step } from '../../engine/model/result';
+import type { HeldThread } from '../../engine/model/held';
+import { canRetryMended } from '../state/held_threads';
 import { isNotAttached } from '../state/not_attached';
 import type { Finished, LostProcess, Report, State, UnpreparedProcess } from '../state/state';
 import { patchedFunctions, targetProcesses, targetsOf, unpreparedOf } from '../state/queries';
@@ -15,6 +17,12 @@ export type Indicator =
       readonly step: Step | undefined;
       /** Milliseconds after which the edited functions were live. */
       readonly live?: number | undefined;
+    }
+  | {
+      readonly kind: 'held';
+      readonly threads: readonly HeldThread[];
+      /** The function of one of them was saved since, and can be called again. */
+      readonly canRetry: boolean;
     }
   | { readonly kind: 'lost'; readonly lost: LostProcess }
   | { readonly kind: 'compile-error'; readonly count: number; readonly first: ProblemItem | undefined }
@@ -45,6 +53,10 @@ export function indicatorOf(state: State): Indicator {
   if (state.operation) {
     const { files, step, live } = state.operation;
     return { kind: 'working', files, step, ...(live && { live: live.milliseconds }) };
+  }
+  const { held } = state;
+  if (held.length > 0) {
+    return { kind: 'held', threads: held, canRetry: held.some((thread) => canRetryMended(state, thread)) };
   }
   const lost = state.lost.at(-1);
   if (lost) return { kind: 'lost', lost };

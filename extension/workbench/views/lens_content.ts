@@ -1,6 +1,6 @@
 // What stands above each function: `⚡ Hot Patch` while its process runs, or version, time, threads, `Revert` and
 // `Compare` once it is patched; that its edit is compiled already, or live and still being confirmed; above the file,
-// why it cannot be patched. Pure; code_lens.ts shows it.
+// why it cannot be patched; at a line, that a thread is held there. Pure; code_lens.ts shows it.
 import { Command } from '../contributions';
 import type { SourceFunction } from '../state/source_function';
 import {
@@ -19,6 +19,7 @@ import {
 import { cloneSuffix, isSameFunction, qualifiedName } from '../state/function_names';
 import { versionKey, type State } from '../state/state';
 import { confirmingText } from './first_light_text';
+import { heldLenses } from './held_lenses';
 
 export interface Lens {
   readonly line: number;
@@ -44,11 +45,12 @@ const VERDICTS: Record<string, string> = {
 };
 
 export function lensesOf(state: State, file: string, functions: readonly SourceFunction[]): Lens[] {
-  if (targetsOf(state, file).length === 0 && unpreparedOf(state, [file]).length === 0) return [];
+  const held = heldLenses(state, file);
+  if (targetsOf(state, file).length === 0 && unpreparedOf(state, [file]).length === 0) return held;
   const check = state.checks.get(file);
   const verdict = check?.kind === 'done' ? VERDICTS[check.report.verdict] : undefined;
   const header = check?.kind === 'done' && verdict ? [fileLens(file, verdict, check.report.message)] : [];
-  return [...header, ...functions.flatMap((source) => functionLenses(state, file, source))];
+  return [...held, ...header, ...functions.flatMap((source) => functionLenses(state, file, source))];
 }
 
 function fileLens(file: string, title: string, message: string): Lens {

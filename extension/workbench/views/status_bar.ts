@@ -59,7 +59,11 @@ function isOfInterest(state: State): boolean {
   const language = vscode.window.activeTextEditor?.document.languageId;
   const isSource = language === undefined || (languages as readonly string[]).includes(language);
   return (
-    isSource || (state.processes ?? []).length > 0 || state.lost.length > 0 || state.operation !== undefined
+    isSource ||
+    (state.processes ?? []).length > 0 ||
+    state.lost.length > 0 ||
+    state.held.length > 0 ||
+    state.operation !== undefined
   );
 }
 

@@ -7,6 +7,7 @@ import { plural, shortList } from '../state/queries';
 import type { Finished } from '../state/state';
 import { crashShort, crashText, exitText } from './crash_text';
 import { confirmedText, confirmingText } from './first_light_text';
+import { heldText } from './held_text';
 import type { Indicator } from './indicator';
 import { describe } from './process_text';
 
@@ -61,6 +62,13 @@ function contentOf(indicator: Indicator): StatusBarContent {
       const what = indicator.live === undefined ? step : confirmingText(indicator.live);
       const files = shortList(indicator.files.map((file) => basename(file)));
       return content('loading~spin', `${what}…`, `${files}\n\nClick to cancel.`, Command.cancel);
+    }
+    case 'held': {
+      const { threads, canRetry } = indicator;
+      const offer = canRetry ? ' · saved: retry the call' : '';
+      const what = threads.map(heldText).join('\n\n');
+      const text = `${plural(threads.length, 'thread')} held${offer}`;
+      return content('debug-pause', text, `${what}\n\nClick to say how it goes on.`, Command.goOn, 'error');
     }
     case 'lost': {
       const { name, pid, reason, functions, crash } = indicator.lost;

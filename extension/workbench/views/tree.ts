@@ -21,6 +21,8 @@ const TREE_PARTS = [
   'statuses',
   'lost',
   'crash',
+  'held',
+  'history',
   'written',
 ] as const;
 

@@ -1,5 +1,6 @@
 // A node of the tree as plain data: tree_nodes.ts and crash_nodes.ts make them, tree.ts shows them, commands are given them.
 import type { TreeItemKind } from '../contributions';
+import type { HeldTarget } from '../state/held_threads';
 import type { ProcessKey } from '../state/state';
 
 export interface TreeNode {
@@ -29,6 +30,7 @@ export interface NodeTarget {
   readonly version?: number;
   readonly file?: string;
   readonly line?: number;
+  readonly held?: HeldTarget;
   /** Bytes to show as instructions, with the address they are at. */
   readonly code?: readonly { readonly title: string; readonly address: string; readonly bytes: string }[];
 }

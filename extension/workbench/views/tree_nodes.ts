@@ -13,11 +13,13 @@ import type {
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { pendingOf, plural, shortList, targetProcesses, type PendingFile } from '../state/queries';
+import { canRetryMended } from '../state/held_threads';
 import { cloneSuffix, qualifiedName, readableName } from '../state/function_names';
 import { processKey, type ProcessKey, type State, type UnpreparedProcess } from '../state/state';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { DEOPTIMISED } from '../../engine/model/text';
 import { crashNode } from './crash_nodes';
+import { heldNode } from './held_nodes';
 import { escapeMarkdown } from './markdown';
 import { distinctionOf } from './process_text';
 import type { NodeTarget, TreeNode } from './tree_node';
@@ -114,6 +116,7 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
 function processNode(state: State, process: PatchableProcess, chosen: boolean | undefined): TreeNode {
   const key = processKey(process);
   const { functions = [], deoptimised = [] } = state.statuses.get(key) ?? {};
+  const held = state.held.filter(({ pid }) => pid === process.pid);
   const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
   const modules = [...new Set(functions.map((f) => f.module))].sort();
   const labels = labelsOf(functions);
@@ -135,8 +138,9 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
     color: silent ? 'warning' : undefined,
     expanded: true,
     target,
-    children:
-      functions.length === 0
+    children: [
+      ...held.map((thread) => heldNode(key, thread, canRetryMended(state, thread))),
+      ...(functions.length === 0
         ? [nothingPatched(key, target)]
         : [
             ...modules.map((module) => ({
@@ -155,7 +159,8 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
             ...deoptimised
               .filter(({ symbol }) => !functions.some((f) => f.deoptimised && f.symbol === symbol))
               .map((fn) => deoptimisedNode(key, process.pid, fn)),
-          ],
+          ]),
+    ],
   };
 }
 
