@@ -6,7 +6,8 @@ import { languages, Setting } from '../contributions';
 import { setting } from '../settings';
 import { isChanged, type Store } from '../state/store';
 import type { Documents } from '../documents/documents';
-import { lensesOf, type Lens } from './lens_content';
+import type { Lens } from './lens';
+import { lensesOf } from './lens_content';
 
 const LENS_PARTS = [
   'processes',

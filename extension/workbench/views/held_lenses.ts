@@ -4,7 +4,7 @@ import { Command } from '../contributions';
 import { heldIn, canRetryMended, ownFrameOf } from '../state/held_threads';
 import type { State } from '../state/state';
 import { heldText, signalText, WAYS, WAY_KINDS, wayText } from './held_text';
-import type { Lens } from './lens_content';
+import type { Lens } from './lens';
 
 export function heldLenses(state: State, file: string): Lens[] {
   return heldIn(state, file).flatMap((thread) => lensesOf(thread, canRetryMended(state, thread)));

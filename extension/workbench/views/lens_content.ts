@@ -20,14 +20,7 @@ import { cloneSuffix, isSameFunction, qualifiedName } from '../state/function_na
 import { versionKey, type State } from '../state/state';
 import { confirmingText } from './first_light_text';
 import { heldLenses } from './held_lenses';
-
-export interface Lens {
-  readonly line: number;
-  readonly title: string;
-  readonly tooltip: string;
-  readonly command: Command;
-  readonly parameters: readonly unknown[];
-}
+import type { Lens } from './lens';
 
 /** Parameters of the commands that a lens on a function runs. */
 export interface FunctionTarget {
