@@ -158,6 +158,9 @@ describe('two processes of one program', () => {
     assert.deepEqual(await values(), ['20', '20']);
     // The file is not what runs any more, in both.
     for (const window of [workbench, other]) await window.marks('differs', 1);
+    // Nor does either say of its last save that it is live.
+    await workbench.status(/original in \d+ ms/);
+    await other.status(/2 × program/);
     await other.screenshot('second-window');
     await other.page.close();
   });

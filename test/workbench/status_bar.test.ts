@@ -5,7 +5,7 @@ import type { Event } from '../../extension/workbench/state/events';
 import { processKey } from '../../extension/workbench/state/state';
 import { indicatorOf, olderTroubles } from '../../extension/workbench/views/indicator';
 import { statusBarContent } from '../../extension/workbench/views/status_bar_content';
-import { after, file, patched, patchedFunction, process, result, running, save } from './fixtures';
+import { after, file, patched, patchedFunction, process, result, running, save, status } from './fixtures';
 
 const said = (...events: Event[]) => statusBarContent(indicatorOf(after(events))).text;
 const refusal = {
@@ -224,6 +224,16 @@ describe('the status bar', () => {
   it('shows nothing of a save that a newer one replaced', () => {
     const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };
     assert.match(said(...running, start, { type: 'operation-superseded', id: 5 }), /service \(4242\)/);
+  });
+  it('says no longer that a save is live when another window took it back', () => {
+    const read = (version: number): Event => ({
+      type: 'status',
+      key: processKey(process()),
+      status: status([patchedFunction({ version })]),
+      answered: true,
+    });
+    assert.match(said(...running, ...patched(), read(1)), /live in 84 ms/);
+    assert.match(said(...running, ...patched(), read(0)), /service \(4242\)/);
   });
   it('no longer says of an earlier save that it is live when the last one was given up', () => {
     const start: Event = { type: 'operation-started', id: 5, action: 'save', files: [file] };

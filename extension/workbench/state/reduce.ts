@@ -24,11 +24,11 @@ import {
 } from './state';
 import {
   sourcesWritten,
+  underOthers,
   whatRuns,
   writtenAfter,
   writtenChecked,
   writtenSince,
-  writtenUnder,
 } from './written_files';
 
 const HISTORY_LENGTH = 200;
@@ -229,7 +229,7 @@ function statusRead(state: State, { key, status, answered }: Extract<Event, { ty
   return {
     ...state,
     statuses: new Map(state.statuses).set(key, status),
-    written: writtenUnder(state.written, state.statuses.get(key), status),
+    ...underOthers(state, key, status),
     lost: answered ? state.lost.filter((lost) => lost.key !== key) : state.lost,
   };
 }

@@ -2,7 +2,7 @@
 // with what runs. A part of the reducer (reduce.ts). Pure.
 import type { CheckReport, PatchableProcess, ProcessStatus } from '../../engine/model/result';
 import type { Event } from './events';
-import { processKey, type State, type WrittenFile } from './state';
+import { processKey, type Finished, type ProcessKey, type State, type WrittenFile } from './state';
 
 /** What is known of a text stays known until the file is written again. */
 export function sourcesWritten(
@@ -42,16 +42,28 @@ export function writtenSince(state: State, processes: readonly PatchableProcess[
   return isOther ? compareAgain(state.written, () => true) : state.written;
 }
 
-/** Another window, or the command line, may have made other versions live. */
-export function writtenUnder(
-  written: State['written'],
-  before: ProcessStatus | undefined,
+/** Another window, or the command line, may have made other versions live: what was known of their files is not so any
+ * more, and neither is what was told of the last save of one. */
+export function underOthers(
+  { written, last, statuses }: State,
+  key: ProcessKey,
   now: ProcessStatus,
-): State['written'] {
-  if (!before) return written;
-  const known = new Map(before.functions.map((f) => [f.address, f.version]));
+): Pick<State, 'written' | 'last'> {
+  const before = statuses.get(key);
+  const known = new Map(before?.functions.map((f) => [f.address, f.version]));
   const moved = now.functions.filter((f) => f.version !== (known.get(f.address) ?? 0)).map((f) => f.file);
-  return moved.length === 0 ? written : compareAgain(written, (file) => moved.includes(file));
+  if (!before || moved.length === 0) return { written, last };
+  const isTold =
+    last && (last.files.length === 0 || last.files.some((file) => moved.includes(file))) && !isBad(last);
+  return {
+    written: compareAgain(written, (file) => moved.includes(file)),
+    last: isTold ? undefined : last,
+  };
+}
+
+/** What it met is still so. */
+function isBad({ outcome }: Finished): boolean {
+  return outcome === 'refused' || outcome === 'failed';
 }
 
 /** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
