@@ -264,6 +264,15 @@ inline void clear_direction(ucontext_t *context) { context->uc_mcontext.gregs[RE
 
 inline constexpr unsigned argument_vectors = 8; // xmm0 to xmm7
 
+inline constexpr unsigned vector_count = 16;
+
+/** The low eight bytes that an interrupted thread has in a vector register. */
+inline std::uint64_t vector(const ucontext_t *context, unsigned number) {
+  std::uint64_t low = 0;
+  if (context->uc_mcontext.fpregs != nullptr) std::memcpy(&low, &context->uc_mcontext.fpregs->_xmm[number], sizeof low);
+  return low;
+}
+
 /** Gives a vector register a double or a float, and zeros above it. Where the kernel wrote the extended state (FP_XSTATE_MAGIC1 in the
  * bytes for software, asm/sigcontext.h), its header must say that there is something in those registers. */
 inline void set_vector(ucontext_t *context, unsigned number, std::uint64_t value) {

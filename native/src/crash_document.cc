@@ -82,6 +82,13 @@ bool describe_crash(const Crash &crash, unsigned held, Buffer &buffer) {
     json.address(nullptr, arch::dwarf_register(crash.context, number));
   }
   json.end_array();
+  if (held != 0) {
+    json.begin_array("vectors");
+    for (unsigned number = 0; number < arch::vector_count; number++) {
+      json.address(nullptr, arch::vector(crash.context, number));
+    }
+    json.end_array();
+  }
   describe_stack(json, arch::stack_pointer(crash.context), bytes);
   if (read_file("/proc/self/maps", maps, most_maps)) json.text("maps", maps.begin());
   json.end_object();

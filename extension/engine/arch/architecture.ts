@@ -330,6 +330,11 @@ export interface Calls {
   resultRegisters(value: PassedValue): RegisterSet;
   /** Those that the address takes at which a result is to be written. */
   readonly resultAddress: ArgumentRegisters;
+  /** What is still there of the arguments of a call that runs.
+   * @returns undefined when the code cannot be followed to that place */
+  entryValues(pieces: readonly CodePiece[], place: PlaceInCall): EntryValues | undefined;
+  /** Bytes that a call leaves on the stack below what its caller's frame ends with. */
+  readonly returnAddressSize: number;
   /** General registers by their DWARF numbers: those that a function keeps, but for the stack pointer; of results; of
    * arguments, in their order. Vector registers for arguments are numbered from 0, and the first is that of results. */
   readonly generalRegisters: {
@@ -337,6 +342,35 @@ export interface Calls {
     readonly results: readonly number[];
     readonly arguments: readonly number[];
   };
+}
+
+/** A part of a function's code, as the file has it; the first one begins with the entry. */
+export interface CodePiece {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  /** Addresses in any part at which a call may go on that throws. */
+  readonly landingPads: readonly number[];
+}
+
+export interface PlaceInCall {
+  /** Address of the instruction that is to be carried out, or of any byte of a call that runs. */
+  readonly inside: number;
+  readonly isBehindCall: boolean;
+  /** Each parameter has a place of its own on the stack, as long as the function runs. */
+  readonly hasHomes: boolean;
+}
+
+/** Where the low bytes of what an argument register held at the entry still are: in a general register, by its DWARF number;
+ * in a vector register; or on the stack, by the distance from the stack pointer at the entry. */
+export type EntryValue =
+  | { readonly place: 'register'; readonly number: number; readonly bytes: number }
+  | { readonly place: 'vector'; readonly number: number; readonly bytes: number }
+  | { readonly place: 'stack'; readonly offset: number; readonly bytes: number };
+
+/** Of each argument register, in their order. */
+export interface EntryValues {
+  readonly integers: readonly (EntryValue | undefined)[];
+  readonly vectors: readonly (EntryValue | undefined)[];
 }
 
 export interface ArgumentRegisters {

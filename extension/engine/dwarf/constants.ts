@@ -141,6 +141,7 @@ export const DW_OP_const4u = 0x0c;
 export const DW_OP_const8u = 0x0e;
 export const DW_OP_constu = 0x10;
 export const DW_OP_plus_uconst = 0x23;
+export const DW_OP_fbreg = 0x91;
 export const DW_OP_form_tls_address = 0x9b;
 export const DW_OP_addrx = 0xa1;
 export const DW_OP_constx = 0xa2;

@@ -7,11 +7,13 @@ import { HotPatchError } from '../model/errors';
 import type { ReturnKind } from '../model/held';
 import type { FunctionCall } from '../types/call_of';
 
-/** The registers with which a caller goes on, as lines of a request; undefined where one of them is not known. */
-export function callerRegisters(caller: Frame, arch: Architecture): RequestLine[] | undefined {
-  const lines = [...arch.generalRegisters.kept, STACK_POINTER, COUNTER].map((number) =>
-    registerLine(caller.registers, number),
-  );
+/** The registers with which a caller goes on behind its call, as lines of a request; undefined where one is not known. */
+export function callerRegisters({ registers }: Frame, arch: Architecture): RequestLine[] | undefined {
+  return registerLines(registers, [...arch.generalRegisters.kept, STACK_POINTER, COUNTER]);
+}
+
+export function registerLines(registers: Registers, numbers: readonly number[]): RequestLine[] | undefined {
+  const lines = numbers.map((number) => registerLine(registers, number));
   return lines.every((line) => line !== undefined) ? lines : undefined;
 }
 

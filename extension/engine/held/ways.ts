@@ -3,9 +3,11 @@
 import type { Architecture } from '../arch/architecture';
 import type { RequestLine } from '../context';
 import type { HeldWay, RefusedWay } from '../model/held';
+import type { ProcessStatus } from '../model/result';
 import { signalName, type HeldDocument } from '../process/crash_document';
 import type { FunctionCall } from '../types/call_of';
 import type { HeldFrame } from './frames';
+import { callAgain } from './calls';
 import { callerRegisters } from './returns';
 
 /** A way on, with what its request says besides. */
@@ -31,6 +33,7 @@ export function findWays(
   document: HeldDocument,
   frames: readonly HeldFrame[],
   arch: Architecture,
+  status: ProcessStatus | undefined,
 ): FoundWays {
   const ownFrame = Math.max(
     0,
@@ -44,8 +47,12 @@ export function findWays(
     else refused.push(found);
   };
   add(atInstruction(document, frames, warnings));
-  for (const [index] of frames.slice(0, -1).entries())
-    if (index >= ownFrame) add(returning(frames, index, warnings, arch));
+  const context = { arch, status, stack: document.stack, vectors: document.vectors };
+  for (const index of frames.slice(0, -1).keys())
+    if (index >= ownFrame) {
+      add(calling(frames, index, warnings, context));
+      add(returning(frames, index, warnings, arch));
+    }
   const crash: HeldWay = {
     kind: 'crash',
     frames: 0,
@@ -72,6 +79,31 @@ function atInstruction(
       'uses was mended. It is still the code that was called.'
     : 'The thread goes on where it was: the signal that was sent to it is dropped.';
   return { way: { kind: 'instruction', frames: 0, meaning, warnings }, registers: [] };
+}
+
+/** Leaves the frames up to that one, and calls its function again. */
+function calling(
+  frames: readonly HeldFrame[],
+  index: number,
+  warnings: readonly string[],
+  context: Parameters<typeof callAgain>[2],
+): FoundWay | RefusedWay {
+  const { name } = frames[index]!;
+  const caller = frames[index + 1]!;
+  const place = { kind: 'call' as const, frames: index + 1, function: name };
+  const obstacle = obstacleTo(frames, index);
+  if (obstacle !== undefined) return { ...place, reason: obstacle };
+  const again = callAgain(frames[index]!, caller, context);
+  if ('reason' in again) return { ...place, reason: again.reason };
+  const meaning =
+    `${name} is called again with the arguments that it was called with, in its newest version. ` +
+    'What it had done before it crashed stays done.';
+  const way: HeldWay = {
+    ...place,
+    meaning,
+    warnings: [...warnings, ...leavingWarnings(frames, index)],
+  };
+  return { way, registers: again.lines };
 }
 
 /** Leaves the frames up to that one. */

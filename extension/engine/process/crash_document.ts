@@ -30,6 +30,8 @@ export interface HeldDocument extends CrashDocument {
   id: number;
   /** The instruction raised the signal, and would do so again. */
   isFault: boolean;
+  /** Low eight bytes of the vector registers. */
+  vectors: bigint[];
 }
 
 /** Undefined when the process left none. Throws HotPatchError protocol-mismatch. */
@@ -48,7 +50,8 @@ export function readHeldDocuments(controlDirectory: string): HeldDocument[] {
       if (text === undefined) return []; // it goes on
       const document = parseDocument(text, 'word of a held thread');
       const id = document.get('held').number();
-      return [{ ...parseCrash(document), id, isFault: document.get('fault').flag() }];
+      const vectors = document.get('vectors').list((vector) => addressOf(vector.text()));
+      return [{ ...parseCrash(document), id, isFault: document.get('fault').flag(), vectors }];
     })
     .sort((a, b) => a.id - b.id);
 }

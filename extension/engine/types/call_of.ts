@@ -29,6 +29,9 @@ export interface FunctionCall {
   readonly resultSize: number;
   /** All arguments are in registers, also the address of a result in memory. */
   readonly inRegisters: boolean;
+  readonly variadic: boolean;
+  /** Each parameter has a place of its own in the frame, as long as the function runs. */
+  readonly hasHomes: boolean;
   /** Parameters in their order, the address of a result in memory first; undefined for one that is not a scalar. */
   readonly parameters: readonly (Scalar | undefined)[];
 }
@@ -59,6 +62,8 @@ export function callOf(elf: ElfFile, address: number, symbol: string): FunctionC
           : resultOf(types, entry.returns),
     resultSize: entry.returns === undefined ? 0 : (types.sizes.sizeOf(entry.returns) ?? 8),
     inRegisters,
+    variadic: entry.variadic,
+    hasHomes: entry.homes === entry.parameters.length,
     parameters: [
       ...(inMemory || byAddress ? [{ kind: 'integer' as const, size: 8, isSigned: false }] : []),
       ...entry.parameters.map((type) => scalarOf(types, type)),

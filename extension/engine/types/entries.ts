@@ -90,6 +90,8 @@ export interface FunctionEntry {
   returns: number | undefined;
   parameters: number[];
   variadic: boolean;
+  /** How many of them have a place of their own in the frame, as long as the function runs. */
+  homes: number;
 }
 
 /** A function with code: where its types are, and by what name the linker knows it. */

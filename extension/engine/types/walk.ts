@@ -174,6 +174,7 @@ export class Walk {
             die.read(unit, at);
             const type = reference(die, dw.DW_AT_type);
             if (type !== undefined) scope.callee.parameters.push(type);
+            if (die.block(dw.DW_AT_location)?.[0] === dw.DW_OP_fbreg) scope.callee.homes++;
           }
           at = skipTree(abbreviations, abbreviation, unit, attributes);
           break;
@@ -417,7 +418,7 @@ export class Walk {
     let callee: FunctionEntry | undefined;
     // A copy of an abstract instance has its types there.
     if (abstract === undefined) {
-      callee = { returns, parameters: [], variadic: false };
+      callee = { returns, parameters: [], variadic: false, homes: 0 };
       this.registry.functions.set(address, callee);
     }
     if (hasCode)

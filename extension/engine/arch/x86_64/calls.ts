@@ -1,5 +1,6 @@
 // Where x86-64 functions find their arguments and leave their results (psABI, section 3.2.3), erring on the side of memory.
 import type { ArgumentRegisters, Calls, PassedValue, RegisterSet } from '../architecture';
+import { entryValues } from './entry_values';
 import { registers } from './registers';
 
 /** Bytes of the largest value that is passed in registers. */
@@ -35,6 +36,8 @@ export const calls: Calls = {
   registersOf,
   resultRegisters,
   resultAddress: { integer: 1, vector: 0 },
+  entryValues,
+  returnAddressSize: 8,
   // rbx rbp r12–r15; rax rdx; rdi rsi rdx rcx r8 r9 (psABI, figure 3.36)
   generalRegisters: { kept: [3, 6, 12, 13, 14, 15], results: [0, 1], arguments: [5, 4, 1, 2, 8, 9] },
 };
