@@ -1,6 +1,8 @@
 // A debug session of type hotPatch in a real VS Code: F5 without a launch.json, an edit, a save, the toolbar button, the
 // console, the trampoline in the disassembly view, stop.
 import { strict as assert } from 'node:assert';
+import { until } from '../support/until';
+import { processesOf } from './host/processes_of';
 import { buildService, Client } from './service';
 import { useWorkbench } from './host/use_workbench';
 import { shows } from './host/workbench';
@@ -75,6 +77,22 @@ describe('a debug session', () => {
     await workbench.screenshot('debug-disassembly');
     await toolbar(/Continue/).click();
     assert.match(await client.ask('order Ann 2'), /2 for 9/);
+  });
+
+  it('is started again by Restart Program, in the session, and its patches come along', async () => {
+    const { workbench, session } = world;
+    await workbench.command('Hot Patch: Restart Program');
+    client.close();
+    const others = () =>
+      processesOf(session.path('service', 'build', 'service')).filter((other) => other !== pid);
+    [pid] = (await until(others, (pids) => pids.length > 0)) as [number];
+    await workbench.status(new RegExp(`service \\(${pid}\\)|live in`));
+    client = await Client.connect(pid);
+    await until(
+      () => client.ask('order Ann 2'),
+      (answer) => answer.includes('2 for 9'),
+    );
+    await shows(toolbar(/Pause/));
   });
 
   it('ends the program with the stop button', async () => {

@@ -115,6 +115,14 @@ describe('saving a file of the sample service', () => {
     await film(2500);
   });
 
+  it('has nothing to compare then, which is said', async () => {
+    const { workbench } = world;
+    await workbench.select('price_of');
+    await workbench.command('Hot Patch: Compare with Running Version');
+    await workbench.notified(/price_of runs as it is in the file; there is no difference to show/);
+    await workbench.closeNotifications();
+  });
+
   it('is shown in an animated picture of less than a megabyte', () => {
     const picture = animatedPng(frames);
     keepPicture('first-minute', picture);

@@ -333,6 +333,17 @@ describe('the tree', () => {
     ]);
   });
 
+  it('says of each mprotect call what it was given and returned, as it is written in C', () => {
+    const calls = flat(treeOf(after([...running, ...patched()]))).filter((node) => node.kind === 'call');
+    assert.deepEqual(
+      calls.map(({ tooltip }) => tooltip),
+      [
+        '`mprotect(…, PROT_READ|PROT_WRITE|PROT_EXEC)` returned 0.',
+        '`mprotect(…, PROT_READ|PROT_EXEC)` returned 0.',
+      ],
+    );
+  });
+
   it('shows a failed call in red, with the name of its errno and what it means', () => {
     const calls = [{ protection: 'PROT_READ|PROT_WRITE|PROT_EXEC', result: -1, errno: 13 }];
     const pages = [{ start: '0x1000', length: 4096, calls }];
