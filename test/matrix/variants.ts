@@ -18,12 +18,13 @@ export interface Variant {
   limits?: readonly string[];
 }
 
-/** Where gcc neither aligns functions nor pads them, some are too short for a jump, and at -Os loops lead back into the
- * first bytes (docs/ENGINE.md, TROUBLESHOOTING.md). */
+/** Where compilers neither align functions nor pad them, some are too short for a jump, and at -Os loops lead back into
+ * the first bytes (docs/ENGINE.md, TROUBLESHOOTING.md). */
 const LIMITS: Readonly<Record<string, readonly string[]>> = {
   'gcc-Og': ['entry-too-short'],
   'gcc-O1': ['entry-too-short'],
   'gcc-Os': ['entry-too-short', 'entry-is-target'],
+  'clang-Os': ['entry-too-short'],
 };
 
 const levels: Variant[] = (['gcc', 'clang'] as const).flatMap((compiler) =>

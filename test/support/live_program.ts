@@ -66,6 +66,7 @@ ${declared.join('\n')}
 __attribute__((visibility("default"))) const struct observer observers[] = {
 ${rows.join('\n')}
 {0, 0, 0}};
+int behind_all_units(int n) { return n * n + 100; }
 `;
 }
 
@@ -132,10 +133,12 @@ export async function link(directory: string, plan: ProgramPlan): Promise<Built>
   const driver: Unit = { file: 'driver.c', flags: plan.module === 'loaded' ? ['-DLOADED'] : [] };
   const table: Unit = { file: 'observers.c' };
   const linker = plan.units.every(({ file }) => isC(file)) ? plan.compilers.c : plan.compilers.cxx;
-  const linkArgs = [...plan.flags, ...(plan.linkFlags ?? [])];
+  // Also while no unit uses the libraries of C++, as in a larger program.
+  const linkArgs = ['-Wl,--no-as-needed', ...plan.flags, ...(plan.linkFlags ?? [])];
   await compile(directory, plan, driver);
   await compile(directory, plan, table);
-  const objects = [table, ...plan.units].map(objectOf);
+  // Behind the last function of a module there is no padding.
+  const objects = [...plan.units, table].map(objectOf);
   const libraries = ['-pthread', '-ldl', '-lm'];
   if (plan.module === 'executable')
     await run(linker, ['driver.c.o', ...objects, '-o', 'program', ...linkArgs, ...libraries], directory);
