@@ -67,7 +67,7 @@ Holding wanted_by_environment() {
   return std::strcmp(setting, "patched") == 0 ? Holding::patched : Holding::off;
 }
 
-bool is_alive(const Attendant &one) { return one.pid != 0 && start_time(one.pid) == one.start_time; }
+bool is_alive(const Attendant &one) { return one.pid != 0 && !has_ended(one.pid, one.start_time); }
 
 bool wants(const Attendant &one, const Origin &origin) {
   const auto is_its_module = [&](const char *module) { return std::strcmp(module, origin.module) == 0; };

@@ -81,17 +81,34 @@ bool is_lldb(int tracer) {
   return read_file(path, name, 64) && std::strncmp(name.begin(), "lldb", 4) == 0;
 }
 
-std::uint64_t start_time(int pid) {
+namespace {
+
+/** /proc/PID/stat behind field 2, the name, which is in parentheses and may hold anything; null when there is no such
+ * process. */
+const char *read_stat(int pid, Buffer &stat) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  Buffer stat;
-  if (!read_file(path, stat, 64 << 10)) return 0;
-  // Field 2, the name, is in parentheses and may hold anything; field 3 follows its last parenthesis.
-  const char *at = std::strrchr(stat.begin(), ')');
+  return read_file(path, stat, 64 << 10) ? std::strrchr(stat.begin(), ')') : nullptr;
+}
+
+std::uint64_t start_time_of(const char *at) {
   for (int field = 2; at != nullptr && field < 22; field++) {
     at = std::strchr(at + 1, ' ');
   }
   return at != nullptr ? std::strtoull(at, nullptr, 10) : 0;
+}
+
+} // namespace
+
+std::uint64_t start_time(int pid) {
+  Buffer stat;
+  return start_time_of(read_stat(pid, stat));
+}
+
+bool has_ended(int pid, std::uint64_t started) {
+  Buffer stat;
+  const char *at = read_stat(pid, stat);
+  return at == nullptr || start_time_of(at) != started || at[2] == 'Z' || at[2] == 'X';
 }
 
 bool has_own_proc() {

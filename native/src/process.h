@@ -40,6 +40,9 @@ bool has_own_proc();
 /** Start time in clock ticks since boot (field 22 of /proc/PID/stat), or 0 when there is no such process. */
 std::uint64_t start_time(int pid);
 
+/** Whether a process has ended, also when its parent does not know it yet (a zombie). */
+bool has_ended(int pid, std::uint64_t started);
+
 /** The name of the pid namespace, e.g. pid:[4026531836]; "" when /proc does not say. */
 void pid_namespace(char (&name)[64]);
 
