@@ -32,6 +32,15 @@ describe('a thread that crashes in a program that was started here', () => {
     await workbench.replace(from, to);
     await workbench.save();
   };
+  /** The service that has just been started, with a client. */
+  const started = async () => {
+    const { workbench } = world;
+    const item = workbench.page.locator('[id="hot-patch.hot-patch.status"]');
+    const other = item.filter({ hasText: /service \(\d+\)/ }).filter({ hasNotText: `(${pid})` });
+    await other.waitFor();
+    pid = Number(/\((\d+)\)/.exec(await other.innerText())![1]);
+    clients.push(await Client.connect(pid));
+  };
   /** An order that returns once the thread goes on. */
   const crash = async () => {
     answer = clients[0]!.ask('order Ann 7');
@@ -47,9 +56,8 @@ describe('a thread that crashes in a program that was started here', () => {
     await workbench.openFile('shop.cc');
     await workbench.command('Hot Patch: Start Program with Hot Patch');
     await workbench.pick('service');
-    const item = await workbench.status(/service \(\d+\)/);
-    pid = Number(/\((\d+)\)/.exec(await item.innerText())![1]);
-    clients.push(await Client.connect(pid), await Client.connect(pid));
+    await started();
+    clients.push(await Client.connect(pid));
     await workbench.showView();
     await workbench.widenSideBar(200);
     await save(ORIGINAL, CRASHING);
@@ -89,6 +97,27 @@ describe('a thread that crashes in a program that was started here', () => {
     await isGone(lens('Let It Crash'));
   });
 
+  it('makes the call again, with the function that was saved meanwhile', async () => {
+    const { workbench } = world;
+    await crash();
+    await shows(lens(/^Retry the Call$/));
+    await save(CRASHING, 'each = 4.5');
+    await workbench.status('1 thread held · saved: retry the call');
+    await workbench.row(/thread service held.*saved: retry the call/s);
+    await workbench.notified(
+      new RegExp(`shop::price_of is saved and live in service \\(${pid}\\), where thread service is held`),
+    );
+    await workbench.closeNotifications();
+    await shows(lens('Saved: Retry the Call'));
+    await workbench.screenshot('held-saved');
+    await lens('Saved: Retry the Call').first().click();
+    assert.match((await answer)!, /7 for 31\.5, Ann has 14/);
+    await workbench.status(/live in \d+ ms/);
+    await save('each = 4.5', CRASHING);
+    await workbench.row(/shop::price_of.*version 3/s);
+    await workbench.status(/live in \d+ ms(?!.*confirming)/);
+  });
+
   it('is held again when the instruction is retried, and fails again', async () => {
     const { workbench } = world;
     await crash();
@@ -106,5 +135,32 @@ describe('a thread that crashes in a program that was started here', () => {
     await workbench.status(/service crashed: SIGSEGV in shop::price_of/);
     await isGone(workbench.page.locator('.sidebar .monaco-list-row', { hasText: /thread service held/ }));
     assert.deepEqual(processesOf(world.session.path('service', 'build', 'service')), []);
+  });
+
+  it('is not held where it was started otherwise, which the setting has by default', async () => {
+    const { workbench } = world;
+    await world.session.start('service/build/service');
+    await started();
+    await save('count - 7', 'count - 8');
+    await workbench.status(/live in \d+ ms(?!.*confirming)/);
+    void clients.at(-1)!.ask('order Ann 8');
+    await workbench.status(/service crashed: SIGSEGV in shop::price_of/);
+  });
+
+  it('is held in a debug session of F5, and asked about by the status bar', async () => {
+    const { workbench } = world;
+    await workbench.page.keyboard.press('F5');
+    await started();
+    await save('count - 8', 'count - 7');
+    await workbench.status(/live in \d+ ms(?!.*confirming)/);
+    void clients.at(-1)!.ask('order Ann 7');
+    await (await workbench.status('1 thread held')).click();
+    const list = workbench.page.locator('.quick-input-list .monaco-list-row');
+    await shows(list.filter({ hasText: /Retry the Instruction.*carried out again/s }));
+    await shows(list.filter({ hasText: /Return from Here….*is left, as if it had returned/s }));
+    await shows(list.filter({ hasText: /Retry the Call.*called again/s }));
+    await workbench.screenshot('held-ways');
+    await workbench.pick(/Let It Crash.*The process ends by the signal/s);
+    await workbench.status(/service crashed/);
   });
 });

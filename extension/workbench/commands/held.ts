@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import type { HeldThread, HeldWay, WayKind } from '../../engine/model/held';
 import type { Session } from '../session/session';
 import { qualifiedName } from '../state/function_names';
-import { isSameHold, ownFrameOf, type HeldTarget } from '../state/held_threads';
+import { isSameHold, ownFrameOf, ownWay, type HeldTarget } from '../state/held_threads';
 import { heldTitle, signalText, WAYS, WAY_KINDS, wayText } from '../views/held_text';
 import type { TreeNode } from '../views/tree_node';
 import { showProblem } from './tell';
@@ -17,9 +17,17 @@ type Meant = HeldTarget | TreeNode | undefined;
 export async function goOn(session: Session, meant?: Meant): Promise<void> {
   const thread = await threadOf(session, meant);
   if (!thread) return;
-  const ways = WAY_KINDS.flatMap((kind) => thread.ways.filter((way) => way.kind === kind));
-  const way = await chooseWay(heldTitle(thread), ways);
+  const kinds = WAY_KINDS.flatMap((kind) => ofKind(thread, kind)[0] ?? []);
+  const first = await chooseWay(heldTitle(thread), kinds);
+  if (!first) return;
+  const ways = ofKind(thread, first.kind);
+  const way = ways.length === 1 ? first : await chooseWay(WAYS[first.kind].title, ways);
   if (way) await resume(session, thread, way);
+}
+
+/** Those that leave the fewest frames first. */
+function ofKind({ ways }: HeldThread, kind: WayKind): readonly HeldWay[] {
+  return ways.filter((way) => way.kind === kind);
 }
 
 /** The command of a way on. */
@@ -35,13 +43,15 @@ export const letItCrash = by('crash');
 async function goOnBy(session: Session, kind: WayKind, meant: Meant): Promise<void> {
   const thread = await threadOf(session, meant);
   if (!thread) return;
-  const ways = thread.ways.filter((way) => way.kind === kind);
+  const ways = ofKind(thread, kind);
   if (ways.length === 0) {
     const why = thread.refused.find((way) => way.kind === kind)?.reason ?? 'it has no such frame';
     await showProblem('way-not-offered', `${WAYS[kind].title}: ${why}.`);
     return;
   }
-  const way = ways.length === 1 ? ways[0] : await chooseWay(WAYS[kind].title, ways);
+  // From which frame a person returns is asked; the call that is meant is that of the function at the line.
+  const own = kind === 'return' && ways.length > 1 ? undefined : ownWay(thread, kind);
+  const way = own ?? (await chooseWay(WAYS[kind].title, ways));
   if (way) await resume(session, thread, way);
 }
 

@@ -9,7 +9,7 @@ import type { PatchableProcess } from '../../engine/model/result';
 import { Command, Setting } from '../contributions';
 import type { AsyncEngine } from '../engine_thread/client';
 import { setting } from '../settings';
-import { isMended, isSameHold } from '../state/held_threads';
+import { isMended, isSameHold, ownWay } from '../state/held_threads';
 import { processKey, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
 
@@ -99,6 +99,8 @@ export function watchHeld(
     if (!active) void begin();
   }, INTERVAL_MS);
   const subscription = store.subscribe((state, previous) => {
+    // A program that has just started may crash soon.
+    if (state.processes !== previous.processes) void begin();
     if (state.history === previous.history) return;
     for (const thread of state.held)
       if (isMended(state, thread) && !isMended(previous, thread))
@@ -136,11 +138,11 @@ async function filesIn(directory: string): Promise<string> {
   return files.filter((file) => file !== undefined).join('\n');
 }
 
-async function tell({ pid, tid, id, ways }: HeldThread, text: string, mended: boolean): Promise<void> {
+async function tell(thread: HeldThread, text: string, mended: boolean): Promise<void> {
+  const { pid, tid, id } = thread;
   const target = { pid, tid, id };
-  const canRetry = ways.some(({ kind }) => kind === 'call');
   const actions: Record<string, Command> = {
-    ...(mended && canRetry && { 'Retry the Call': Command.retryCall }),
+    ...(mended && ownWay(thread, 'call') && { 'Retry the Call': Command.retryCall }),
     'Go On…': Command.goOn,
     ...(!mended && { 'Show Line': Command.showHeld }),
     'Let It Crash': Command.letItCrash,

@@ -1,5 +1,5 @@
 // Questions about threads that have crashed and are held, answered from the state. Pure.
-import type { HeldThread } from '../../engine/model/held';
+import type { HeldThread, HeldWay, WayKind } from '../../engine/model/held';
 import type { CrashFrame } from '../../engine/model/result';
 import { qualifiedName } from './function_names';
 import { processKey, type State } from './state';
@@ -21,9 +21,14 @@ export function heldIn({ held }: State, file: string): readonly HeldThread[] {
   return held.filter((thread) => ownFrameOf(thread)?.file === file);
 }
 
+/** The way that leaves the person's own frame and no more, or leaves none. */
+export function ownWay({ ways, ownFrame }: HeldThread, kind: WayKind): HeldWay | undefined {
+  return ways.find((way) => way.kind === kind && (way.frames === 0 || way.frames === ownFrame + 1));
+}
+
 /** Whether it was saved, and the call can be made again. */
 export function canRetryMended(state: State, thread: HeldThread): boolean {
-  return isMended(state, thread) && thread.ways.some(({ kind }) => kind === 'call');
+  return isMended(state, thread) && ownWay(thread, 'call') !== undefined;
 }
 
 /** Whether the function in which the thread is held was patched in its process since: its next call runs another version. */
