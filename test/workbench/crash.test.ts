@@ -21,12 +21,16 @@ const CRASHING = 'n == 7 ? *(long *)(n - 7) : n';
 
 describe('a program that crashes', () => {
   let program: Program;
-  const world = useWorkbench(async (session) => {
-    session.copySample('driver');
-    session.write('unit.c', UNIT);
-    await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
-    program = await session.start();
-  });
+  const world = useWorkbench(
+    async (session) => {
+      session.copySample('driver');
+      session.write('unit.c', UNIT);
+      await session.build({ sources: ['main.c', 'unit.c'], flags: ['-g', '-O0'] });
+      program = await session.start();
+    },
+    // A thread that crashes is held otherwise (held.test.ts).
+    { settings: { 'hotPatch.holdOnCrash': 'off' } },
+  );
   after(() => {
     for (const pid of processesOf(world.session.path('program'))) process.kill(pid, 'SIGKILL');
   });
