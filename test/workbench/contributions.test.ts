@@ -131,6 +131,20 @@ describe('the manifest', () => {
     );
   });
 
+  it('is told in the README: every setting, and every command of the palette', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const settings = contributes.configuration.flatMap(({ properties }) => Object.keys(properties));
+    const hidden = contributes.menus['commandPalette']!.filter(({ when }) => when === 'false');
+    const commands = contributes.commands.filter(
+      ({ command }) => !hidden.some((entry) => entry.command === command),
+    );
+    const wanted = [...settings.map((name) => `\`${name}\``), ...commands.map(({ title }) => `*${title}*`)];
+    assert.deepEqual(
+      wanted.filter((text) => !readme.includes(text)),
+      [],
+    );
+  });
+
   it('gives inline and toolbar commands an icon', () => {
     const icons = new Map(contributes.commands.map((command) => [command.command, command.icon]));
     const items = Object.values(contributes.menus).flat();

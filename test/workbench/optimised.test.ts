@@ -90,3 +90,53 @@ describe('a program that was compiled with -O2', () => {
     assert.equal(await value(10), 50 + 76);
   });
 });
+
+describe('a header with a template', () => {
+  const HEADER = `#pragma once
+
+template <typename T>
+T area(T width) {
+  return width * 2;
+}
+`;
+  const MAIN = `#include <cstdio>
+#include "area.h"
+int main() {
+  long n;
+  std::puts("ready");
+  for (std::fflush(stdout); std::scanf("%ld", &n) == 1; std::fflush(stdout))
+    std::printf("%d %ld\\n", area(static_cast<int>(n)), area(n));
+}
+`;
+  let program: Program;
+  const history = () =>
+    world.workbench.page.locator('.pane', { hasText: 'History' }).locator('.monaco-list-row');
+  const world = useWorkbench(async (session) => {
+    session.write('area.h', HEADER);
+    session.write('main.cc', MAIN);
+    await session.build({ sources: ['main.cc'], flags: ['-g', '-O0'] });
+    program = await session.start();
+  });
+
+  it('shows an edit at the template, for all of its instances, and takes all of them back from there', async () => {
+    const { workbench } = world;
+    await workbench.openFile('area.h');
+    await workbench.status(`program (${program.pid})`);
+    await workbench.showView();
+    assert.equal(await program.ask('10'), '20 20');
+    await workbench.replace('width * 2', 'width * 3');
+    await workbench.save();
+    await shows(workbench.lens(/Version 1 live in \d+ ms/));
+    assert.equal(await program.ask('10'), '30 30');
+    await workbench.marks('live', 1);
+    await workbench.row(/area<int>.*version 1 · verified/s);
+    await workbench.row(/area<long>.*version 1 · verified/s);
+    // The template leads, with what changed in it.
+    await shows(history().filter({ hasText: /^area\s*width \* 2 → width \* 3/ }));
+    await workbench.screenshot('template');
+    await workbench.clickLens('Revert', workbench.lens('⚡ Hot Patch'));
+    assert.equal(await program.ask('10'), '20 20');
+    await workbench.row(/area<int>.*original/s);
+    await workbench.row(/area<long>.*original/s);
+  });
+});

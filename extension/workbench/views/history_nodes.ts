@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { Outcome } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
+import { qualifiedName } from '../state/function_names';
 import { shortList } from '../state/queries';
 import { confirmedText } from './first_light_text';
 import type { Action, HistoryEntry, ProcessKey, State } from '../state/state';
@@ -63,7 +64,9 @@ export function stepsBackTo(
 function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<ProcessKey>): HistoryNode {
   const partly = entry.partly.length > 0;
   const failed = !partly && (entry.outcome === 'refused' || entry.outcome === 'failed');
-  const what = entry.functions.length > 0 ? entry.functions : entry.files.map((file) => basename(file));
+  // Instances of a template, and overloads, are one function to the person who edited it.
+  const functions = [...new Set(entry.functions.map(qualifiedName))];
+  const what = functions.length > 0 ? functions : entry.files.map((file) => basename(file));
   const restorable =
     !failed &&
     entry.processes.some((process) => alive.has(process.key)) &&
@@ -73,7 +76,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
   return {
     id: `history ${entry.id}`,
     kind: restorable ? TreeItemKind.restorableEntry : TreeItemKind.historyEntry,
-    label: `${ACTIONS[entry.action]}${shortList(what.map(withoutParameters))}`.trimEnd(),
+    label: `${ACTIONS[entry.action]}${shortList(what)}`.trimEnd(),
     description: [
       failed && outcome,
       partly && `live in ${entry.partly.length} of ${processes.length} processes`,
@@ -101,8 +104,4 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
 
 function time(at: number): string {
   return new Date(at).toTimeString().slice(0, 8);
-}
-
-function withoutParameters(name: string): string {
-  return name.replace(/(?<!^)\(.*$/, '');
 }
