@@ -35,24 +35,26 @@ export async function resumeHeld(
   return problem ? ERROR_TABLE[problem.code].exit : DONE;
 }
 
-/** Has threads held in the processes with the runtime, also in those that start later, and tells of each, until it is
- * interrupted. They crash when this process has ended.
- * @param pids the only ones, when there are any */
+/** Has threads held in the processes that run code of a folder, also in those that start later, and tells of each, until it
+ * is interrupted. They crash when this process has ended.
+ * @param where the folder; the only processes, when there are any */
 export async function attend(
   engine: Engine,
   mode: HoldMode,
-  pids: readonly number[],
+  { folder, pids }: { folder: string; pids: readonly number[] },
   json: boolean,
   interrupted: AbortSignal,
 ): Promise<void> {
-  const attended = new Set<string>();
+  const attended = new Map<string, boolean>();
   const told = new Set<string>();
   while (!interrupted.aborted) {
     for (const { pid, name, startTime, runtime, asleep } of await engine.processes()) {
       if (!runtime || asleep || (pids.length > 0 && !pids.includes(pid))) continue;
       const identity = `${pid}@${startTime}`;
       if (!attended.has(identity)) {
-        attended.add(identity);
+        const isWanted = pids.length > 0 || (await isFrom(engine, pid, folder));
+        attended.set(identity, isWanted);
+        if (!isWanted) continue;
         const [problem] = await engine.hold([pid], { mode });
         err(
           problem
@@ -60,6 +62,7 @@ export async function attend(
             : `threads of ${name} (process ${pid}) are held when they crash\n`,
         );
       }
+      if (attended.get(identity) !== true) continue;
       for (const thread of await heldOrGone(engine, pid)) {
         const one = `${identity}#${thread.id}`;
         if (told.has(one)) continue;
@@ -69,6 +72,16 @@ export async function attend(
       }
     }
     await pause(LOOK_INTERVAL, undefined, { signal: interrupted }).catch(() => undefined);
+  }
+}
+
+/** Also when it is gone by now: then there is nothing to hold. */
+async function isFrom(engine: Engine, pid: number, folder: string): Promise<boolean> {
+  try {
+    return await engine.isFrom(pid, [folder]);
+  } catch (error) {
+    if (error instanceof HotPatchError) return false;
+    throw error;
   }
 }
 

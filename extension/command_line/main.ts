@@ -126,7 +126,7 @@ async function watch(engine: Engine, command: Extract<Command, { name: 'watch' }
   const pids = target.kind === 'pid' ? target.pids : [];
   if (hold === 'off')
     await new Promise((resolve) => interrupted.addEventListener('abort', resolve, { once: true }));
-  else await attend(engine, hold, pids, json, interrupted);
+  else await attend(engine, hold, { folder: directory, pids }, json, interrupted);
   stop();
   await running;
   // Being interrupted is how watching ends.

@@ -33,7 +33,7 @@ import { readThreads } from './threads';
 import { patchProcesses } from './patch';
 import { createAttacher } from './process/attach';
 import { attachTo } from './process/attach_targets';
-import { createChangedSources } from './process/changed_sources';
+import { createChangedSources, createOrigins } from './process/changed_sources';
 import { createRuntimeClient } from './process/runtime_client';
 import { createDemangler } from './process/demangle';
 import { createDiscovery } from './process/discovery';
@@ -91,6 +91,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
   );
   const runtimeDirectory = options.runtimeDirectory ?? join(__dirname, 'native', 'lib');
   const changedSources = createChangedSources(modules.modules, options.roots ?? []);
+  const isFrom = createOrigins(modules.modules);
   const withPlaces = createPatchPlaces(caches, (message) => log('debug', message));
   const runtime = (process: PatchableProcess) => createRuntimeClient(process, { demangle, log });
   const attacher = wakingAttacher(createAttacher(runtimeDirectory, log), list, runtime);
@@ -221,6 +222,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     processesOf: async (file) => (await discovery.matching(file)).map(({ process }) => process),
     sourcesOf: createFunctionSources(list, modules.modules, demangle),
     changedSources: (pid) => changedSources(pid),
+    isFrom: (pid, folders) => isFrom(pid, folders),
     listeningPorts,
     check: (files, target) => checkFiles(context, files, target, known),
     patch: (patchRequest) => {

@@ -79,6 +79,8 @@ export interface Engine {
   sourcesOf(functionName: string, target: Target): Promise<string[]>;
   /** Files under the roots that were written since the program of the process was built from them. */
   changedSources(pid: number): Promise<ChangedSource[]>;
+  /** Does a module of the process lie in one of the folders, or was one built from a file there? */
+  isFrom(pid: number, folders: readonly string[]): Promise<boolean>;
   /** TCP ports that a process listens on, ascending; none where that cannot be read. */
   listeningPorts(pid: number): Promise<number[]>;
   check(files: string[], target: Target): Promise<CheckReport[]>;

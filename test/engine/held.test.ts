@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { HeldThread, HoldOptions, ResumeRequest } from '../../extension/engine/model/held';
+import { runtimeEnvironment } from '../support/hot_patch';
 import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { type Session, useSession } from '../support/session';
@@ -388,5 +389,25 @@ describe('threads that are held, on the command line', () => {
     await watching.errorLine(/ is held: /);
     await watching.stop();
     assert.equal(await program.exit(), 'SIGSEGV');
+  });
+
+  it('are those of programs that were built from the watched folder; others crash as ever', async () => {
+    const { session } = world;
+    const program = await session.start();
+    const other = await session.startCommand('/bin/cat', [], runtimeEnvironment());
+    other.send('here');
+    assert.equal(await other.line(), 'here');
+    const { engine } = new Server(session, program);
+    const inOne = (folder: string) => engine.isFrom(other.pid, [folder]);
+    assert.deepEqual([await inOne(session.directory), await inOne('/usr/bin')], [false, true]);
+    const watching = await session.startCommand(process.execPath, [cli, 'watch', '--hold', 'all', '.']);
+    await watching.errorLine(/threads of program \(process \d+\) are held/);
+    program.send('raid -8');
+    await watching.errorLine(/ is held: /);
+    process.kill(other.pid, 'SIGSEGV');
+    assert.equal(await other.exit(), 'SIGSEGV');
+    await watching.stop();
+    assert.equal(await program.exit(), 'SIGSEGV');
+    await engine.dispose();
   });
 });

@@ -3,7 +3,7 @@
 import type { Architecture } from '../arch/architecture';
 import type { RequestLine } from '../context';
 import type { HeldWay, RefusedWay } from '../model/held';
-import type { ProcessStatus } from '../model/result';
+import type { CrashFrame, ProcessStatus } from '../model/result';
 import { signalName, type HeldDocument } from '../process/crash_document';
 import type { FunctionCall } from '../types/call_of';
 import type { HeldFrame } from './frames';
@@ -48,8 +48,8 @@ export function findWays(
   };
   add(atInstruction(document, frames, warnings));
   const context = { arch, status, stack: document.stack, vectors: document.vectors };
-  for (const index of frames.slice(0, -1).keys())
-    if (index >= ownFrame) {
+  for (const [index, { described }] of frames.slice(0, -1).entries())
+    if (index === ownFrame || (index > ownFrame && isOfProgram(described))) {
       add(calling(frames, index, warnings, context));
       add(returning(frames, index, warnings, arch));
     }
@@ -61,6 +61,11 @@ export function findWays(
   };
   ways.push({ way: crash, registers: [] });
   return { ownFrame, ways, refused };
+}
+
+/** Not of a library, nor of what a library's header makes of the program's types: nobody would think of leaving that. */
+function isOfProgram({ module, file }: CrashFrame): boolean {
+  return module !== undefined && !isSystemLibrary(module) && !/^\/usr\/(include|lib)\//.test(file ?? '');
 }
 
 function atInstruction(

@@ -1,5 +1,5 @@
-// Source files that were written since the module was linked that was built from them: what a process may not run yet.
-// Whether it does is for a check to say. Reads unit headers and file tables, once for each module file.
+// Source files that processes were built from: whether any is in a folder, and which were written since their module was
+// linked, so that the process may not run them yet. Whether it does is for a check to say. Reads unit headers and file tables, once for each module file.
 // Headers that only define macros are not in them.
 import { sep } from 'node:path';
 import type { LiveModule } from '../context';
@@ -21,19 +21,9 @@ export function createChangedSources(
   modulesOf: (pid: number) => Promise<LiveModule[]>,
   roots: readonly string[],
 ): (pid: number) => Promise<ChangedSource[]> {
-  const folders = roots.map((root) => ({ root: withSlash(root), real: withSlash(realPathOrSelf(root)) }));
-
-  /** The path of a file as its folder is spelled; undefined outside of them. */
-  const inFolder = (path: string): string | undefined => {
-    for (const { root, real } of folders) {
-      if (path.startsWith(root)) return path;
-      if (path.startsWith(real)) return root + path.slice(real.length);
-    }
-    return undefined;
-  };
-
+  const inFolder = spelledIn(roots);
   return async (pid) => {
-    if (folders.length === 0) return [];
+    if (roots.length === 0) return [];
     const changed = new Map<string, number>();
     for (const { elf, modified } of await modulesOf(pid)) {
       for (const path of await elf.derived(readSources)) {
@@ -44,6 +34,32 @@ export function createChangedSources(
       }
     }
     return [...changed].map(([file, at]) => ({ file, at })).sort((a, b) => a.file.localeCompare(b.file));
+  };
+}
+
+/** @returns whether a process has a module that lies in one of the folders, or was built from a file there */
+export function createOrigins(
+  modulesOf: (pid: number) => Promise<LiveModule[]>,
+): (pid: number, folders: readonly string[]) => Promise<boolean> {
+  return async (pid, folders) => {
+    const inFolder = spelledIn(folders);
+    const modules = await modulesOf(pid);
+    if (modules.some(({ path }) => inFolder(path) !== undefined)) return true;
+    for (const { elf } of modules)
+      for (const path of await elf.derived(readSources)) if (inFolder(path) !== undefined) return true;
+    return false;
+  };
+}
+
+/** The path of a file as its folder is spelled; undefined outside of them. */
+function spelledIn(roots: readonly string[]): (path: string) => string | undefined {
+  const folders = roots.map((root) => ({ root: withSlash(root), real: withSlash(realPathOrSelf(root)) }));
+  return (path) => {
+    for (const { root, real } of folders) {
+      if (path.startsWith(root)) return path;
+      if (path.startsWith(real)) return root + path.slice(real.length);
+    }
+    return undefined;
   };
 }
 

@@ -141,6 +141,7 @@ export function startEngine(
     processesOf: (file) => ask('processesOf', [file]),
     sourcesOf: (functionName, target) => ask('sourcesOf', [functionName, target]),
     changedSources: (pid) => ask('changedSources', [pid]),
+    isFrom: (pid, folders) => ask('isFrom', [pid, folders]),
     listeningPorts: (pid) => ask('listeningPorts', [pid]),
     check: (files, target) => ask('check', [files, target]),
     patch,

@@ -35,6 +35,7 @@ export function watchHeld(
   log: (message: string) => void,
 ): HeldWatch {
   const asked = new Map<ProcessKey, string>();
+  const ofWorkspace = new Map<ProcessKey, boolean>();
   /** What was found of each process, and the files that it was read from. */
   const found = new Map<ProcessKey, { files: string; threads: readonly HeldThread[] }>();
   let active: Promise<void> | undefined;
@@ -45,7 +46,7 @@ export function watchHeld(
       ({ state, runtime }) => state === 'ready' && runtime,
     );
     const present = new Set(processes.map(processKey));
-    for (const known of [asked, found])
+    for (const known of [asked, found, ofWorkspace])
       for (const key of known.keys()) if (!present.has(key)) known.delete(key);
     await Promise.all(
       processes.map(async (process) => {
@@ -68,13 +69,31 @@ export function watchHeld(
   /** What the setting says now, when that is news to the process. */
   async function ask(process: PatchableProcess): Promise<void> {
     const key = processKey(process);
-    const options = optionsFor(process, isStartedHere(process.pid));
+    const options = await optionsFor(process);
     const text = JSON.stringify(options);
     // An operation has the runtime at work.
     if (store.state.operation || (asked.get(key) ?? JSON.stringify(OFF)) === text) return;
     asked.set(key, text);
     for (const { code, message } of await engine().hold([process.pid], options))
       log(`${process.name} (${process.pid}) is not held when it crashes: ${message} [${code}]`);
+  }
+
+  async function optionsFor(process: PatchableProcess): Promise<HoldOptions> {
+    const wanted = setting(Setting.holdOnCrash);
+    const isHere = isStartedHere(process.pid);
+    const mode = wanted !== 'started' ? wanted : isHere ? 'patched' : 'off';
+    if (mode === 'off' || !(isHere || (await isOfWorkspace(process)))) return OFF;
+    const limit = setting(Setting.holdLimit);
+    return { mode, ...(limit > 0 && { limit }), modules: [process.exe] };
+  }
+
+  /** Other programs of the user crash as ever. */
+  async function isOfWorkspace(process: PatchableProcess): Promise<boolean> {
+    const key = processKey(process);
+    const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath);
+    const known = ofWorkspace.get(key) ?? (await engine().isFrom(process.pid, folders));
+    ofWorkspace.set(key, known);
+    return known;
   }
 
   async function find(process: PatchableProcess): Promise<void> {
@@ -117,14 +136,6 @@ export function watchHeld(
 }
 
 const OFF: HoldOptions = { mode: 'off' };
-
-function optionsFor({ exe }: PatchableProcess, isStartedHere: boolean): HoldOptions {
-  const wanted = setting(Setting.holdOnCrash);
-  const mode = wanted !== 'started' ? wanted : isStartedHere ? 'patched' : 'off';
-  if (mode === 'off') return OFF;
-  const limit = setting(Setting.holdLimit);
-  return { mode, ...(limit > 0 && { limit }), modules: [exe] };
-}
 
 /** Names and times of the files in a directory; empty where there are none. */
 async function filesIn(directory: string): Promise<string> {
