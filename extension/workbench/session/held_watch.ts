@@ -43,7 +43,7 @@ export function watchHeld(
 
   async function look(): Promise<void> {
     const processes = (store.state.processes ?? []).filter(
-      ({ state, runtime }) => state === 'ready' && runtime,
+      ({ state, runtime }) => runtime !== undefined && state !== 'other-user',
     );
     const present = new Set(processes.map(processKey));
     for (const known of [asked, found, ofWorkspace])
@@ -100,8 +100,9 @@ export function watchHeld(
     const key = processKey(process);
     const files = await filesIn(join(process.runtime!.controlDirectory, 'held'));
     if (files === (found.get(key)?.files ?? '')) return;
-    const threads = files === '' ? [] : await engine().heldThreads(process.pid);
-    found.set(key, { files, threads });
+    // What cannot be read is not asked for again before it changes.
+    found.set(key, { files, threads: [] });
+    if (files !== '') found.set(key, { files, threads: await engine().heldThreads(process.pid) });
   }
 
   /** One look at a time; one that is asked for while another is under way begins after it. */
