@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <elf.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /** Of functions that read or write code by single accesses: the thread sanitizer, which the tests use, keeps no record of
  * code, and would fault where it looked for one. */
@@ -263,6 +265,14 @@ inline void set_dwarf_register(ucontext_t *context, unsigned number, std::uint64
 inline void clear_direction(ucontext_t *context) { context->uc_mcontext.gregs[REG_EFL] &= ~0x400; }
 
 inline constexpr unsigned argument_vectors = 8; // xmm0 to xmm7
+
+/** Whether the calling thread has a shadow stack, which keeps return addresses beside the stack (arch_prctl with
+ * ARCH_SHSTK_STATUS, asm/prctl.h; kernels before 6.6 know none). libc gives one to all threads or to none. */
+inline bool has_shadow_stack() {
+  constexpr int status = 0x5005;
+  std::uint64_t features = 0;
+  return syscall(SYS_arch_prctl, status, &features) == 0 && (features & 1) != 0;
+}
 
 inline constexpr unsigned vector_count = 16;
 

@@ -23,6 +23,7 @@ bool is_code(const MemoryMap &map, std::uintptr_t address) {
 const char *objection(const Request &request, const Crash &crash) {
   constexpr std::uint32_t needed = 1U << arch::stack_pointer_column | 1U << arch::return_address_column;
   if ((request.changed & needed) != needed) return "the stack pointer or the program counter is missing";
+  if (arch::has_shadow_stack()) return "its return addresses are kept on a shadow stack as well";
   MemoryMap map;
   if (!map.read()) return "the memory map cannot be read";
   const std::uintptr_t counter = request.registers[arch::return_address_column];
