@@ -403,6 +403,16 @@ describe('the tree', () => {
     assert.match(historyOf(after([...running, ...save(refused)]))[0]!.description, /^refused · /);
   });
 
+  it('lists a process that cannot be read with the reason, and the others as ever', () => {
+    const problem = { code: 'unreadable-file' as const, message: 'The notes of /project/service never end' };
+    const processes = [process(1, { problem }), process(2)];
+    const [bad, good] = treeOf(after([{ type: 'processes', processes }]));
+    assert.equal(bad!.description, 'cannot be read · pid 1');
+    assert.deepEqual([bad!.icon, bad!.color], ['warning', 'warning']);
+    assert.match(bad!.tooltip!, /^The notes of \/project\/service never end\./);
+    assert.equal(good!.description, 'pid 2');
+  });
+
   it('keeps its ids from state to state', () => {
     const ids = (version: number) =>
       flat(treeOf(after([...running, ...patched({ version })]))).map((node) => node.id);

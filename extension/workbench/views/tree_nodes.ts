@@ -118,6 +118,7 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
   const { functions = [], deoptimised = [] } = state.statuses.get(key) ?? {};
   const held = state.held.filter(({ pid }) => pid === process.pid);
   const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
+  const { problem } = process;
   const modules = [...new Set(functions.map((f) => f.module))].sort();
   const labels = labelsOf(functions);
   const target = { key, pid: process.pid, name: process.name };
@@ -127,15 +128,24 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
     label: process.name,
     description: [
       silent && 'does not answer',
+      problem && 'cannot be read',
       chosen === true && 'selected',
       distinctionOf(state, process),
       `pid ${process.pid}`,
     ]
       .filter(Boolean)
       .join(' · '),
-    tooltip: processTooltip(process),
-    icon: silent ? 'debug-disconnect' : chosen === false ? 'circle-outline' : 'server-process',
-    color: silent ? 'warning' : undefined,
+    tooltip: problem
+      ? `${escapeMarkdown(problem.message)}.\n\n${escapeMarkdown(ERROR_TABLE[problem.code].hint)}\n\n${processTooltip(process)}`
+      : processTooltip(process),
+    icon: silent
+      ? 'debug-disconnect'
+      : problem
+        ? 'warning'
+        : chosen === false
+          ? 'circle-outline'
+          : 'server-process',
+    color: silent || problem ? 'warning' : undefined,
     expanded: true,
     target,
     children: [
