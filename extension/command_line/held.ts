@@ -13,7 +13,9 @@ const LOOK_INTERVAL = 500;
 
 export async function listHeld(engine: Engine, { json }: Command, pids: readonly number[]): Promise<number> {
   const threads: HeldThread[] = [];
-  for (const pid of pids) threads.push(...(await engine.heldThreads(pid)));
+  // Of several that have one name, one may end meanwhile.
+  const look = pids.length > 1 ? heldOrGone : (_: Engine, pid: number) => engine.heldThreads(pid);
+  for (const pid of pids) threads.push(...(await look(engine, pid)));
   if (json) printJson(threads);
   else out(threads.map(heldText).join('\n') || 'No thread is held.\n');
   return DONE;

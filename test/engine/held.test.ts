@@ -191,6 +191,13 @@ const kinds: readonly { name: string; text: string; call: string; result: number
     refused: /parameter 1 of object\(Two\) is an object/,
   },
   {
+    name: 'twice',
+    text: 'long twice(long n) { static jmp_buf back; if (setjmp(back) == 0) { n += 5; longjmp(back, 1); } return *nowhere + n; }',
+    call: 'twice(1)',
+    result: 106,
+    refused: /may call setjmp/,
+  },
+  {
     name: 'chosen',
     text: `long chosen(long n) { long more = 0; switch (n) { case 1: more = 3; break; case 2: touch(); break; case 3: more = *nowhere; break;
       case 4: change(&more); break; case 5: more = 9; touch(); break; case 6: more = 7; } return more + n; }`,
@@ -199,7 +206,8 @@ const kinds: readonly { name: string; text: string; call: string; result: number
     refused: /cannot be followed/,
   },
 ];
-const kindsUnit = `#define NEVER __attribute__((noinline))
+const kindsUnit = `#include <csetjmp>
+#define NEVER __attribute__((noinline))
 static long hundred = 100;
 static long *volatile nowhere;
 struct Two { long a, b; };
@@ -329,6 +337,7 @@ for (const [compiler, level] of [
           // Optimised code may still have what unoptimised code has not.
           if (level === '-O0') assert.equal(way === undefined, refused !== undefined, `${name}: ${why}`);
           if (why !== undefined) assert.match(why, refused ?? / is not known any more$/, name);
+          else assert.notEqual(name, 'twice');
           const request: ResumeRequest = way ? { tid, kind: 'call' } : { tid, kind: 'return', frames: 2 };
           assert.equal(await server.resume(request), undefined, name);
           assert.equal(await server.program.line(), `kind ${way ? result : 0}`, name);
@@ -373,7 +382,7 @@ describe('threads that are held, on the command line', () => {
     program.send('raid -8');
     const told = await watching.errorLine(/ is held: /);
     assert.match(told, /\(raid\) is held: SIGSEGV, null pointer \(address 0x0\)$/);
-    const { stdout } = await session.hotPatch('held', 'program');
+    const { stdout } = await session.hotPatch('held', String(program.pid));
     assert.match(stdout, /#0 loot\(long, double\) at .*unit\.cc:\d+/);
     const tid = /thread (\d+) \(raid\)/.exec(stdout)![1]!;
     const refused = await session.hotPatch('resume', String(program.pid), tid, 'return=many');

@@ -1,18 +1,20 @@
 // Calling a function of a held thread again: its frame is left, and it is entered with the arguments that it was called with,
 // where each of them is still known.
 import type { Architecture, CodePiece, EntryValue } from '../arch/architecture';
-import { COUNTER, STACK_POINTER } from '../backtrace';
+import { COUNTER, STACK_POINTER, type CodeModule } from '../backtrace';
 import type { RequestLine } from '../context';
 import { landingPadsOf } from '../dwarf/landing_pads';
 import type { ElfFile, ElfSymbol } from '../elf/file';
 import type { ProcessStatus } from '../model/result';
 import type { Scalar } from '../types/call_of';
 import { wholeName, type HeldFrame } from './frames';
+import { mayComeBack } from './returns_twice';
 import { registerLines, setRegister, setVector } from './returns';
 
 interface Context {
   readonly arch: Architecture;
   readonly status: ProcessStatus | undefined;
+  readonly modules: readonly CodeModule[];
   /** The stack as it was read. */
   readonly stack: { readonly address: number; readonly bytes: Buffer };
   /** Of the thread where it crashed: those of a frame that calls are nobody's. */
@@ -24,7 +26,7 @@ interface Context {
 export function callAgain(
   { frame, module, symbol, name, call }: HeldFrame,
   caller: HeldFrame,
-  { arch, status, stack, vectors }: Context,
+  { arch, status, modules, stack, vectors }: Context,
 ): { lines: RequestLine[] } | { reason: string } {
   if (!module || !symbol || !call)
     return { reason: `there is no debug information that says how ${name} is called` };
@@ -33,6 +35,8 @@ export function callAgain(
   const pieces = codeOf(module.elf, symbol);
   const entry = entryOf(frame.inside, pieces, module.bias, status);
   if (!pieces || entry === undefined) return { reason: `the entry of ${name} is not known` };
+  if (mayComeBack(module, pieces, modules, arch))
+    return { reason: `${name} may call setjmp, and have come back to it with other values` };
   const values = arch.entryValues(pieces, {
     inside: frame.inside - module.bias,
     isBehindCall: !frame.interrupted,

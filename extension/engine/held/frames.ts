@@ -55,3 +55,11 @@ export function readFrames(
 export function wholeName(symbol: string): string {
   return symbol.replace(/\.cold(\.\d+)?$/, '');
 }
+
+/** Libraries that do what a program calls them for, as `native/src/crash_origin.cc` has them. */
+export function isSystemLibrary(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return /^(libc\.so|libc-|ld-|ld\.so|libm\.so|libm-|libpthread|libstdc\+\+\.so|libc\+\+|libgcc_s)/.test(
+    name,
+  );
+}

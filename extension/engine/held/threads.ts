@@ -46,7 +46,11 @@ async function describeHeld(
     const frames = backtrace(document.registers, document.stack, modules.all);
     const described = await describeFrames(frames, modules.all, context);
     const known = readFrames(frames, described, modules.all, context.log);
-    const found = findWays(document, known, hostArchitecture(), context.status);
+    const found = findWays(document, known, {
+      arch: hostArchitecture(),
+      status: context.status,
+      modules: modules.all,
+    });
     return {
       thread: {
         pid,

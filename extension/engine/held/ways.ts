@@ -3,10 +3,10 @@
 import type { Architecture } from '../arch/architecture';
 import type { RequestLine } from '../context';
 import type { HeldWay, RefusedWay } from '../model/held';
-import type { CrashFrame, ProcessStatus } from '../model/result';
+import type { CrashFrame } from '../model/result';
 import { signalName, type HeldDocument } from '../process/crash_document';
 import type { FunctionCall } from '../types/call_of';
-import type { HeldFrame } from './frames';
+import { isSystemLibrary, type HeldFrame } from './frames';
 import { callAgain } from './calls';
 import { callerRegisters } from './returns';
 
@@ -32,8 +32,7 @@ const EXCEPTION = /^(std::terminate|__cxa_throw|__cxa_rethrow)/;
 export function findWays(
   document: HeldDocument,
   frames: readonly HeldFrame[],
-  arch: Architecture,
-  status: ProcessStatus | undefined,
+  { arch, status, modules }: Pick<Parameters<typeof callAgain>[2], 'arch' | 'status' | 'modules'>,
 ): FoundWays {
   const ownFrame = Math.max(
     0,
@@ -47,7 +46,7 @@ export function findWays(
     else refused.push(found);
   };
   add(atInstruction(document, frames, warnings));
-  const context = { arch, status, stack: document.stack, vectors: document.vectors };
+  const context = { arch, status, modules, stack: document.stack, vectors: document.vectors };
   for (const [index, { described }] of frames.slice(0, -1).entries())
     if (index === ownFrame || (index > ownFrame && isOfProgram(described))) {
       add(calling(frames, index, warnings, context));
@@ -184,12 +183,4 @@ function warningsOf({ signal }: HeldDocument, inner: readonly HeldFrame[]): stri
 
 function isAbortFrame({ name, described: { module } }: HeldFrame): boolean {
   return (name === 'abort' || name === '__GI_abort') && module !== undefined && isSystemLibrary(module);
-}
-
-/** Libraries that do what a program calls them for, as `native/src/crash_origin.cc` has them. */
-export function isSystemLibrary(path: string): boolean {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  return /^(libc\.so|libc-|ld-|ld\.so|libm\.so|libm-|libpthread|libstdc\+\+\.so|libc\+\+|libgcc_s)/.test(
-    name,
-  );
 }
