@@ -56,6 +56,7 @@ char *stack; // the runtime's own memory; a child of fork takes over that of the
 std::uint64_t sequence;
 std::atomic<bool> busy, stopping, was_asked_again;
 bool is_asleep; // detached from; children of fork are as well
+std::atomic<bool> has_directory; // of its own: a crash can leave its last word there
 std::atomic<bool> is_announced;
 std::atomic<int> announce_error; // errno of the last attempt
 sem_t attempted;                 // posted after each attempt to announce it
@@ -181,11 +182,13 @@ void load_default_patch() {
 void announce(Buffer &status) {
   Failure failure;
   errno = ESRCH;
-  if (has_own_proc() && create_control_directory(failure) && write_identity(is_asleep)) {
+  has_directory.store(has_own_proc() && create_control_directory(failure));
+  if (has_directory.load() && write_identity(is_asleep)) {
     write_status(status);
     is_announced.store(true);
   } else {
     announce_error.store(errno);
+    has_directory.store(false);
     remove_control_directory();
   }
   sem_post(&attempted);
@@ -316,6 +319,7 @@ bool start_worker(const WorkerOptions &wanted) {
   owner_pid.store(0);
   busy.store(false);
   stopping.store(false);
+  has_directory.store(false);
   is_announced.store(false);
   was_asked_again.store(false);
   sem_init(&attempted, 0, 0);
@@ -349,7 +353,7 @@ bool start_worker(const WorkerOptions &wanted) {
 bool has_worker() { return owner_pid.load() == getpid(); }
 
 bool is_attended(int tid) {
-  return has_worker() && is_announced.load() && !stopping.load() && worker_tid.load() != tid;
+  return has_worker() && has_directory.load() && !stopping.load() && worker_tid.load() != tid;
 }
 
 bool hurry_worker() {
