@@ -244,10 +244,12 @@ class World {
     const list = (name: string) =>
       readdirSync(join(this.process.controlDirectory, name)).map((file) => `${name}/${file}`);
     const top = readdirSync(this.process.controlDirectory).filter(
-      (name) => !['process.json', 'status.json', 'requests', 'answers', 'patches'].includes(name),
+      (name) => !['process.json', 'status.json', 'requests', 'answers', 'patches', 'held'].includes(name),
     );
     // What could not be removed was moved to that name.
-    return [...list('requests'), ...list('answers'), ...top].filter((name) => name !== 'requests/.unusable');
+    return [...list('requests'), ...list('answers'), ...list('held'), ...top].filter(
+      (name) => name !== 'requests/.unusable',
+    );
   }
 }
 
