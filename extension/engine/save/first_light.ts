@@ -160,7 +160,6 @@ async function planLight(
   edit: Edited,
   { known, overtaken }: { known: CompiledUnits; overtaken: AbortSignal },
 ): Promise<(PlannedLight & { save: Save }) | { reason: string }> {
-  let objection = '';
   if (edit.units.some((unit) => !known.wholeOf(unit))) {
     const save = begin();
     const part =
@@ -168,13 +167,13 @@ async function planLight(
         ? edit
         : await planFirstLight(save, targets, edit.units, { known, isAhead: false });
     if (!('reason' in part)) return { ...part, save };
-    objection = `${part.reason}; `;
+    save.context.log('debug', `no part of it will do: ${part.reason}`);
   }
   const whole = new Map<string, FreshUnit>();
   const save = begin();
   for (const unit of edit.units) {
     const compiled = await compileWhole(save, unit, { known, overtaken });
-    if ('reason' in compiled) return { reason: `${objection}${compiled.reason}` };
+    if ('reason' in compiled) return compiled;
     whole.set(unit.source, compiled);
   }
   const planned = await planWholeLight(save, targets, whole);
