@@ -118,8 +118,9 @@ void leave_last_word(const Crash &crash) {
   has_left_last_word = describe_crash(crash, 0, json) && write_control_file("crash.json", json);
 }
 
-/** No handler of the program runs on a thread that is held: a signal for the process goes to another thread. The runtime's
- * own get through, and libc's (32 and 33), for which other threads wait. The mask as it was is in the crash's context. */
+/** No handler of the program runs on a thread that waits for its verdict, or is held: a signal for the process goes to
+ * another thread. The runtime's own get through, and libc's (32 and 33), for which other threads wait. The mask as it was
+ * is in the crash's context. */
 void block_signals_of_program() {
   SignalBits mask = 0;
   for (int signal = 1; signal <= 64; signal++) {
@@ -192,10 +193,10 @@ Verdict await_verdict(const Crash &crash) {
   if (slot == nullptr) return Verdict::crashes;
   slot->crash = crash;
   slot->since = monotonic_microseconds();
+  block_signals_of_program(); // before anybody can know that it is held
   slot->state.store(wanted);
   ring();
   if (!wait_while(slot->state, wanted, slot->since + longest_wait)) decide(*slot, wanted, crashing);
-  if (slot->state.load() == held) block_signals_of_program();
   wait_while(slot->state, held, UINT64_MAX);
   switch (slot->state.load()) {
   case released:
