@@ -72,7 +72,9 @@ export class Workbench {
 
   /** Runs a command from the palette by its title; it must be offered there. */
   async command(title: string): Promise<void> {
-    await this.quickInput('F1', `>${title}`);
+    // The list is made once, of what is offered as it opens.
+    const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title });
+    await this.untilSeen(() => this.quickInput('F1', `>${title}`), row, KEY_WAITS_MS);
     await this.pick(title);
     await this.page.locator('.quick-input-widget input[value^=">"]').waitFor({ state: 'hidden' });
   }
