@@ -8,7 +8,6 @@ import { promisify } from 'node:util';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
-import { runtimeEnvironment } from './hot_patch';
 import { Program } from './program';
 import { dist, samples } from './paths';
 import { removeTemporaryDirectory, temporaryDirectory } from './temporary';
@@ -236,7 +235,9 @@ export class EngineWorld {
 
   /** Starts a program with the runtime, which is there when this returns. */
   async startLive(built: Built): Promise<Observed> {
-    const live = await this.begin(built, runtimeEnvironment());
+    // A sanitizer's library comes before the runtime.
+    const { LD_PRELOAD } = this.engine.runEnvironment({ PATH: process.env['PATH'] }, built.executable);
+    const live = await this.begin(built, { LD_PRELOAD });
     await until(
       () => this.engine.processes(),
       (processes) => processes.some(({ pid, runtime }) => pid === live.pid && runtime !== undefined),
