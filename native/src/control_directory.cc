@@ -1,6 +1,7 @@
 // The control directory: BASE/hot_fix-UID/PID/{process.json,status.json,requests,answers,patches,held}.
 #include "control_directory.h"
 
+#include "descriptor.h"
 #include "process.h"
 #include "trust.h"
 
@@ -29,22 +30,6 @@ const char *base = common_base; // of those two, the one that is in use
 char user_name[40];             // of the user's directory in it
 char passed_over[224];          // why another was not used; "": none was
 int created_for_pid;            // 0: this process has no directory
-
-/** A descriptor that closes itself. */
-class Descriptor {
-public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor &&other) noexcept : number_(other.number_) { other.number_ = -1; }
-  Descriptor(const Descriptor &) = delete;
-  Descriptor &operator=(const Descriptor &) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  operator int() const { return number_; }
-
-private:
-  int number_;
-};
 
 /** Opens a directory that is ours alone, or -1: EPERM when it is anybody else's, or open to others. */
 Descriptor open_own(int parent, const char *name) {
