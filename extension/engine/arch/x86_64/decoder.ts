@@ -3,6 +3,7 @@
 import {
   Decoder,
   DecoderOptions,
+  FlowControl,
   Instruction,
   type InstructionInfo,
   InstructionInfoFactory,
@@ -53,5 +54,27 @@ export function forEachRegisterUse(
     });
   } finally {
     factory.free();
+  }
+}
+
+/** Where code goes on behind an instruction. */
+export type Flow = 'next' | 'branch' | 'jump' | 'indirect-jump' | 'call' | 'end';
+
+export function flowOf(flow: FlowControl): Flow {
+  switch (flow) {
+    case FlowControl.ConditionalBranch:
+      return 'branch';
+    case FlowControl.UnconditionalBranch:
+      return 'jump';
+    case FlowControl.IndirectBranch:
+      return 'indirect-jump';
+    case FlowControl.Call:
+    case FlowControl.IndirectCall:
+      return 'call';
+    case FlowControl.Return:
+    case FlowControl.Exception:
+      return 'end';
+    default:
+      return 'next';
   }
 }

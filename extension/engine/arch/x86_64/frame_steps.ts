@@ -1,7 +1,6 @@
 // What instructions do with registers and words of the stack: moves between them, and what they overwrite. For following
 // values through a function. Registers are numbered in the order of their encoding, vector registers behind them.
 import {
-  FlowControl,
   type Instruction,
   InstructionInfoFactory,
   MemorySizeExt,
@@ -14,7 +13,7 @@ import {
   type UsedRegister,
 } from 'iced-x86';
 import type { CodePiece } from '../architecture';
-import { forEachInstruction } from './decoder';
+import { forEachInstruction, flowOf, type Flow } from './decoder';
 
 export const STACK_POINTER = 4;
 export const FRAME_POINTER = 5;
@@ -41,7 +40,7 @@ type Action =
 export interface Step {
   address: number;
   length: number;
-  flow: 'next' | 'branch' | 'jump' | 'indirect-jump' | 'call' | 'end';
+  flow: Flow;
   target: number;
   action: Action;
   writes: number[];
@@ -97,25 +96,6 @@ export function readSteps({ address, bytes }: CodePiece): Step[] {
 
 function isWrite(access: OpAccess): boolean {
   return access !== OpAccess.Read && access !== OpAccess.CondRead && access !== OpAccess.NoMemAccess;
-}
-
-function flowOf(flow: FlowControl): Step['flow'] {
-  switch (flow) {
-    case FlowControl.ConditionalBranch:
-      return 'branch';
-    case FlowControl.UnconditionalBranch:
-      return 'jump';
-    case FlowControl.IndirectBranch:
-      return 'indirect-jump';
-    case FlowControl.Call:
-    case FlowControl.IndirectCall:
-      return 'call';
-    case FlowControl.Return:
-    case FlowControl.Exception:
-      return 'end';
-    default:
-      return 'next';
-  }
 }
 
 function actionOf(instruction: Instruction): Action {

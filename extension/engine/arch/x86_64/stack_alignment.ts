@@ -1,13 +1,13 @@
 // How the stack is aligned at the calls that machine code makes. gcc -fipa-stack-alignment (on by default) leaves the
 // alignment out where it knows that a callee needs none; the psABI (3.2.2) demands 16 bytes, which a function finds
 // 8 short at its entry. Follows the stack pointer from the entry along all branches. Reads code, decides nothing.
-import { FlowControl, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
+import { type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
 import type { StackAlignment } from '../architecture';
-import { forEachInstruction } from './decoder';
+import { forEachInstruction, flowOf, type Flow } from './decoder';
 
 interface Step {
   offset: number;
-  flow: 'next' | 'branch' | 'jump' | 'indirect-jump' | 'end';
+  flow: Exclude<Flow, 'call'>;
   target: number;
   /** What happens to the stack pointer: it moves by bytes, is rounded down to 16, or is not known. */
   moves: number | 'rounds' | 'unknown';
@@ -96,11 +96,11 @@ function moved(pointer: Pointer, moves: Step['moves']): Pointer {
 function decode(code: Uint8Array): Step[] {
   const steps: Step[] = [];
   forEachInstruction(code, (instruction, offset) => {
-    const calls =
-      instruction.flowControl === FlowControl.Call || instruction.flowControl === FlowControl.IndirectCall;
+    const flow = flowOf(instruction.flowControl);
+    const calls = flow === 'call';
     steps.push({
       offset,
-      flow: flowOf(instruction.flowControl),
+      flow: flow === 'call' ? 'next' : flow,
       target: Number(BigInt.asIntN(64, instruction.nearBranchTarget)),
       moves: calls ? 0 : movesOf(instruction),
       leaves: calls,
@@ -108,22 +108,6 @@ function decode(code: Uint8Array): Step[] {
     });
   });
   return steps;
-}
-
-function flowOf(flow: FlowControl): Step['flow'] {
-  switch (flow) {
-    case FlowControl.ConditionalBranch:
-      return 'branch';
-    case FlowControl.UnconditionalBranch:
-      return 'jump';
-    case FlowControl.IndirectBranch:
-      return 'indirect-jump';
-    case FlowControl.Return:
-    case FlowControl.Exception:
-      return 'end';
-    default:
-      return 'next';
-  }
 }
 
 function onStackOf(instruction: Instruction): Step['onStack'] {
