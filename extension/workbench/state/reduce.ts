@@ -95,9 +95,7 @@ export function reduce(state: State, event: Event): State {
       return {
         ...state,
         exits: new Map([...[...state.exits].slice(-EXITS_KEPT), [event.key, event.status]]),
-        lost: state.lost.map((lost) =>
-          lost.key === event.key ? { ...lost, exitStatus: event.status } : lost,
-        ),
+        lost: state.lost.map((one) => (one.key === event.key ? { ...one, exitStatus: event.status } : one)),
       };
     case 'lost-dismissed':
       return { ...state, lost: [] };
