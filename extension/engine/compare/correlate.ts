@@ -5,16 +5,16 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
-import { isCounters } from './coverage';
+import { FIRST_COUNTERS, isCounters } from './coverage';
 
 /** Does a compiler count this name (`name.12`, `foo.part.0.cold`), so that the number may differ next time? */
 export function isNumbered(name: string): boolean {
-  return /\.\d+(?=\.|$)/.test(name);
+  return name === FIRST_COUNTERS || /\.\d+(?=\.|$)/.test(name);
 }
 
 /** The name without the compiler's counters: `foo.part.0.cold` → `foo.part.#.cold`. */
 export function stem(name: string): string {
-  return name.replace(/\.\d+(?=\.|$)/g, '.#');
+  return name === FIRST_COUNTERS ? `${name}.#` : name.replace(/\.\d+(?=\.|$)/g, '.#');
 }
 
 /** The name of the function that an unlikely part belongs to. */
