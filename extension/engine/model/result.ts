@@ -18,8 +18,11 @@ export interface Problem {
   symbol?: string;
   /** The process it concerns, when it concerns one. */
   pid?: number;
-  /** Of a type that is laid out otherwise than in the process: how it is there and how it would be, a line for each part. */
+  /** Of a type that is laid out otherwise than in the process: how it is there and how it would be, a line for each part;
+   * then the same of the types that consist of it. */
   layouts?: { type: string; before: string; after: string };
+  /** Types of the process that consist of that one: they have it as a member or base class, or are templates for it. */
+  concerned?: string[];
   /** Directories of compile databases that others could have written: what the user names is taken. */
   untrusted?: string[];
   /** Of a process that a debugger has: what to tell that debugger. */

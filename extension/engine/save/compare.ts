@@ -129,7 +129,10 @@ function checkLayout(
     const units = patchedUnits(patch, unit.object);
     return units.length > 0 ? against(patch.elf, units).problems : [];
   });
-  return { ...built, problems: [...built.problems, ...problems] };
+  // Of a type that does not fit what was built, it makes no difference that it does not fit a patch either.
+  const named = new Set(built.problems.map(({ layouts }) => layouts?.type));
+  const others = problems.filter(({ layouts }) => layouts === undefined || !named.has(layouts.type));
+  return { ...built, problems: [...built.problems, ...others] };
 }
 
 /** The last patch of a unit that was compiled whole, and those of reduced units since. Each save was compared with the

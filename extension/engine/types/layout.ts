@@ -10,6 +10,7 @@ import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
+import { type Concerned, concernedBy, type ConcernedTypes } from './concerned';
 import { type Difference, listed, typeDifferences, typeText } from './differences';
 import { layoutText } from './layout_text';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
@@ -33,11 +34,14 @@ export interface LayoutCache {
   units: Map<number, Side>;
   /** Units that define types which others do not use, by qualified name; undefined: there is none. */
   definitions: Map<string, Unit | undefined>;
+  /** Types that consist of one that was laid out otherwise, by its qualified name and file. */
+  concerned: Map<string, ConcernedTypes>;
 }
 
 export const newLayoutCache = (): LayoutCache => ({
   units: new Map(),
   definitions: new Map(),
+  concerned: new Map(),
 });
 
 export interface LayoutOptions {
@@ -78,6 +82,7 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
 
 /** The types of one unit, and where its file numbers lead. */
 interface Side {
+  unit: Unit;
   types: UnitTypes;
   file: (unit: UnitHeader, number: number) => string | undefined;
 }
@@ -100,9 +105,23 @@ function compareSides(
     cache.units.set(unit.offset, side);
     return side;
   };
+  const concerned: ConcernedOf = (older, name, entry) => {
+    const header = fresher.file(entry.unit, entry.file);
+    const key = `${name} ${header ?? older.unit.offset}`;
+    const known = cache.concerned.get(key);
+    if (known) return known;
+    const including = header === undefined ? [] : unitsIncluding(live.elf, header).map(({ unit }) => unit);
+    const others = including.filter(({ offset }) => offset !== older.unit.offset);
+    const types = (unit: Unit): UnitTypes =>
+      (unit === older.unit ? older : (cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false))).types;
+    const found = concernedBy(name, [older.unit, ...others], types);
+    cache.concerned.set(key, found);
+    return found;
+  };
   for (const unit of live.units) {
     const older = sideOf(unit);
-    for (const problem of compareUnits(older, fresher, options)) problems.set(problem.message, problem);
+    for (const problem of compareUnits(older, fresher, concerned, options))
+      problems.set(problem.message, problem);
     const before = older.types.signatures.keysByName();
     for (const [symbol, now] of fresher.types.signatures.keysByName()) {
       const then = before.get(symbol);
@@ -116,7 +135,8 @@ function compareSides(
     ([name]) => !known.some((types) => types.has(name)),
   );
   for (const [unit, names] of definedElsewhere(live, fresher, unknown, cache.definitions))
-    for (const problem of compareTypes(sideOf(unit), fresher, names)) problems.set(problem.message, problem);
+    for (const problem of compareTypes(sideOf(unit), fresher, concerned, names))
+      problems.set(problem.message, problem);
   const conventions = new Map<string, CallingConvention>();
   for (const [name, [entry, ...others]] of fresher.types.signatures.typesByName())
     if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
@@ -161,8 +181,11 @@ function definedElsewhere(
 
 function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
   const { dwarf, header, file } = entriesOf(elf, unit);
-  return { types: new UnitTypes(dwarf, whole ? dwarf.units : [header], elf), file };
+  return { unit, types: new UnitTypes(dwarf, whole ? dwarf.units : [header], elf), file };
 }
+
+/** The types of the process that consist of one, which the fresh side has as `entry`. */
+type ConcernedOf = (older: Side, name: string, entry: TypeEntry) => ConcernedTypes;
 
 interface ChangedType {
   name: string;
@@ -181,10 +204,14 @@ const placesIn =
   };
 
 /** @param names of the types to compare; all by default */
-function compareTypes(older: Side, fresher: Side, names?: ReadonlySet<string>): Problem[] {
+function compareTypes(
+  older: Side,
+  fresher: Side,
+  concerned: ConcernedOf,
+  names?: ReadonlySet<string>,
+): Problem[] {
   const then = older.types;
   const now = fresher.types;
-  const place = placesIn(fresher);
   const changed = new Map<string, ChangedType>();
   for (const [name, entry] of now.registry.types) {
     const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
@@ -195,18 +222,57 @@ function compareTypes(older: Side, fresher: Side, names?: ReadonlySet<string>): 
       differences = typeDifferences(then, twin, now, entry);
     if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
   }
-  return rootCauses(now, changed).map(({ name, before, now: entry, differences }) => ({
-    code: 'layout-changed',
-    message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
-    ...place(entry.unit, entry.file, differences[0]?.line || entry.line),
-    layouts: { type: name, before: layoutText(then, before), after: layoutText(now, entry) },
-  }));
+  return rootCauses(now, changed).map((root) => layoutProblem(older, fresher, changed, root, concerned));
 }
 
-function compareUnits(older: Side, fresher: Side, options: LayoutOptions): Problem[] {
+/** One refusal for a type and all that consist of it. */
+function layoutProblem(
+  older: Side,
+  fresher: Side,
+  changed: ReadonlyMap<string, ChangedType>,
+  { name, before, now: entry, differences }: ChangedType,
+  concernedOf: ConcernedOf,
+): Problem {
+  const { types, unread } = concernedOf(older, name, entry);
+  const instances = [...changed.values()].filter(
+    (other) => other.name !== name && !types.has(other.name) && mentions(other.name, name),
+  );
+  const others: Concerned[] = [
+    ...types.values(),
+    ...instances.map((other) => ({
+      name: other.name,
+      keyword: other.before.keyword,
+      how: 'instance of a template',
+      layout: layoutText(older.types, other.before),
+    })),
+  ];
+  const after = (other: Concerned): string => {
+    const now = fresher.types.registry.types.get(other.name);
+    return now
+      ? layoutText(fresher.types, now)
+      : `${other.keyword} ${other.name}: not known, since no unit that has it was compiled\n`;
+  };
+  const also = others.map(({ keyword, name, how }) => `\`${keyword} ${name}\` (${how})`);
+  const more = unread > 0 ? ` ${unread} units that may have more such types were not looked at.` : '';
+  return {
+    code: 'layout-changed',
+    message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.${
+      also.length > 0 ? ` So do the types that consist of it: ${also.join(', ')}.` : ''
+    }${more}`,
+    ...placesIn(fresher)(entry.unit, entry.file, differences[0]?.line || entry.line),
+    layouts: {
+      type: name,
+      before: [layoutText(older.types, before), ...others.map(({ layout }) => layout)].join('\n'),
+      after: [layoutText(fresher.types, entry), ...others.map(after)].join('\n'),
+    },
+    ...(others.length > 0 ? { concerned: others.map((other) => other.name) } : {}),
+  };
+}
+
+function compareUnits(older: Side, fresher: Side, concerned: ConcernedOf, options: LayoutOptions): Problem[] {
   const then = older.types;
   const now = fresher.types;
-  const problems = compareTypes(older, fresher);
+  const problems = compareTypes(older, fresher, concerned);
   const place = placesIn(fresher);
 
   for (const [name, { value, entry, line }] of now.registry.looseEnumerators) {
@@ -278,8 +344,7 @@ function pairs(
 /** Without the changed types that differ only because they contain another changed type. */
 function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedType[] {
   const roots = [...changed.values()].filter(({ name, now: entry, differences }) => {
-    for (const other of changed.keys())
-      if (other !== name && name.includes('<') && mentions(name, other)) return false;
+    for (const other of changed.keys()) if (other !== name && mentions(name, other)) return false;
     if (!differences.every(({ mayFollow }) => mayFollow)) return true;
     const parts = [...entry.bases, ...now.keys.members(entry)].map(({ type }) => now.valueType(type)?.name);
     return !parts.some((part) => part !== undefined && part !== name && changed.has(part));
@@ -289,7 +354,8 @@ function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedT
 
 /** Is one of the template arguments of `name` the type `other`? */
 function mentions(name: string, other: string): boolean {
-  const at = name.indexOf(other, name.indexOf('<') + 1);
+  const list = name.indexOf('<');
+  const at = list < 0 ? -1 : name.indexOf(other, list + 1);
   if (at < 0) return false;
   const isWord = (character: string | undefined): boolean =>
     character !== undefined && /[\w]/.test(character);

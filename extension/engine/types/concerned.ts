@@ -1,0 +1,101 @@
+// Which types of a process consist of another one: they have it as a member or a base class, or arrays of it, and so on
+// outwards. When that one is laid out otherwise, so are they, also those that other units have. For what a refusal names;
+// reads debug information of live units, and compares nothing.
+import type { Unit } from '../dwarf/units';
+import { HotPatchError } from '../model/errors';
+import type { TypeEntry } from './entries';
+import { layoutText } from './layout_text';
+import type { UnitTypes } from './types';
+
+export interface Concerned {
+  name: string;
+  /** `struct`, `class` or `union`. */
+  keyword: string;
+  /** What it has of the type, or of another one that consists of it. */
+  how: string;
+  /** How it is laid out in the process, a line for each part. */
+  layout: string;
+}
+
+/** Those of a whole module, by name. */
+export interface ConcernedTypes {
+  types: ReadonlyMap<string, Concerned>;
+  /** Units that may have more of them. */
+  unread: number;
+}
+
+/** Reading the types of a unit takes some 10 ms, of one with many templates 100, and somebody waits for the refusal. */
+const MOST_UNITS = 32;
+
+/**
+ * @param name qualified, of the type that is laid out otherwise
+ * @param units that include the file in which it is defined
+ * @param typesOf a unit; throws HotPatchError or RangeError for one that cannot be read
+ */
+export function concernedBy(
+  name: string,
+  units: readonly Unit[],
+  typesOf: (unit: Unit) => UnitTypes,
+): ConcernedTypes {
+  const types = new Map<string, Concerned>();
+  let unread = Math.max(units.length - MOST_UNITS, 0);
+  for (const unit of units.slice(0, MOST_UNITS))
+    try {
+      for (const concerned of containersIn(typesOf(unit), name)) types.set(concerned.name, concerned);
+    } catch (thrown) {
+      if (!(thrown instanceof HotPatchError) && !(thrown instanceof RangeError)) throw thrown;
+      unread++;
+    }
+  return { types: new Map([...types].sort(([a], [b]) => (a < b ? -1 : 1))), unread };
+}
+
+function containersIn(types: UnitTypes, name: string): Concerned[] {
+  const holders = holdersIn(types);
+  const found = new Map<string, Concerned>();
+  const pending = [name];
+  for (let part = pending.pop(); part !== undefined; part = pending.pop())
+    for (const { entry, how } of holders.get(part) ?? []) {
+      const { name: holder, keyword } = entry;
+      if (holder === undefined || holder === name || found.has(holder)) continue;
+      found.set(holder, { name: holder, keyword, how, layout: layoutText(types, entry) });
+      pending.push(holder);
+    }
+  return [...found.values()];
+}
+
+interface Holder {
+  entry: TypeEntry;
+  how: string;
+}
+
+/** Who has objects of a type in its own, by the name of that type. */
+function holdersIn(types: UnitTypes): ReadonlyMap<string, readonly Holder[]> {
+  const holders = new Map<string, Holder[]>();
+  const known = new Map<number, TypeEntry | undefined>();
+  const valueType = (type: number): TypeEntry | undefined => {
+    if (!known.has(type)) known.set(type, types.valueType(type));
+    return known.get(type);
+  };
+  /** @param path of the part in the entry; empty for the entry itself and what has no name in it */
+  const add = (entry: TypeEntry, part: TypeEntry, path: string): void => {
+    for (const { type } of part.bases) note(entry, type, path);
+    for (const { name, type } of part.rawMembers)
+      note(entry, type, [path, name ?? ''].filter((step) => step !== '').join('.'));
+  };
+  const note = (entry: TypeEntry, type: number, path: string): void => {
+    const part = valueType(type);
+    if (!part || part.kind === 'enum') return;
+    if (part.name === undefined) {
+      add(entry, part, path);
+      return;
+    }
+    const list = holders.get(part.name) ?? [];
+    if (list.at(-1)?.entry !== entry)
+      list.push({ entry, how: path === '' ? 'base class' : `member \`${path}\`` });
+    holders.set(part.name, list);
+  };
+  // Those in other units are read on the way, and are no part of this one.
+  for (const entry of [...types.registry.entries.values()])
+    if (!entry.declaration && entry.kind !== 'enum' && entry.name !== undefined) add(entry, entry, '');
+  return holders;
+}
