@@ -183,18 +183,8 @@ export class Session {
     return status(args, this.options);
   }
 
-  /** How many programs were started, for `stopProgramsFrom`. */
-  get programCount(): number {
-    return this.programs.length;
-  }
-
-  /** Stops the programs that were started when there were this many, and later. */
-  async stopProgramsFrom(count: number): Promise<void> {
-    await Promise.all(this.programs.slice(count).map((program) => program.stop()));
-  }
-
   async dispose(): Promise<void> {
-    await this.stopProgramsFrom(0);
+    await Promise.all(this.programs.map((program) => program.stop()));
     removeTemporaryDirectory(this.directory);
   }
 }

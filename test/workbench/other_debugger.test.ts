@@ -4,6 +4,7 @@
 import { strict as assert } from 'node:assert';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import type { Session } from '../support/session';
 import { buildService, Client } from './service';
 import { useWorkbench } from './host/use_workbench';
@@ -90,27 +91,28 @@ describe('beside a debug session of another extension', () => {
     const { workbench } = world;
     await workbench.select('return each');
     await workbench.page.keyboard.press('F9');
+    await workbench.page.keyboard.press('Control+Shift+D');
+    const rowsOf = (view: string) => workbench.page.locator(`.${view} .monaco-list-row`);
+    const stopped = rowsOf('debug-call-stack').filter({ hasText: /breakpoint \d/ });
     // The debugger has the breakpoint some time after it is to be seen.
-    const stop = shows(toolbar(/Continue/)).then(() => 'stopped');
+    const stop = shows(stopped).then(() => 'stopped');
     let answer = client.ask('order Ann 2');
     while ((await Promise.race([stop, answer])) !== 'stopped') answer = client.ask('order Ann 2');
-    await workbench.page.keyboard.press('Control+Shift+D');
-    const expanded = async (view: string, row: string, inside: RegExp) => {
-      const rows = workbench.page.locator(`.${view} .monaco-list-row`);
-      await rows.filter({ hasText: row }).first().click();
+    const expanded = async (row: Locator, inside: Locator) => {
+      await row.first().click();
       await workbench.page.keyboard.press('ArrowRight');
-      await shows(rows.filter({ hasText: inside }));
+      await shows(inside);
     };
-    await expanded('debug-call-stack', 'breakpoint 1', /price_of/);
-    await expanded('debug-variables', 'Locals', /each.*3\.5/s);
+    await expanded(stopped, rowsOf('debug-call-stack').filter({ hasText: /price_of/ }));
+    const locals = rowsOf('debug-variables').filter({ hasText: /each.*3\.5/s });
+    await expanded(rowsOf('debug-variables').filter({ hasText: 'Locals' }), locals);
     await workbench.replace('each = 3.5', 'each = 4.5');
     await workbench.save();
     // Not the status bar, which says so of the save before for a moment longer.
     await shows(workbench.lens(/Version 2 live in \d+ ms/));
     // The session stands where it stood, and knows what it knew.
     await shows(toolbar(/Continue/));
-    const locals = workbench.page.locator('.debug-variables .monaco-list-row');
-    await shows(locals.filter({ hasText: /each.*3\.5/s }));
+    await shows(locals);
     await workbench.screenshot('other-debugger');
     await workbench.select('return each');
     await workbench.page.keyboard.press('F9');

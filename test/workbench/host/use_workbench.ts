@@ -35,19 +35,15 @@ export function useWorkbench(
       ...options,
     });
   });
-  let begun: { title: string; programs: number } | undefined;
-  beforeEach(async function () {
+  beforeEach(function () {
     // Each wait has a patience of its own; a test has several.
     this.currentTest!.timeout(300_000);
-    const title = this.currentTest!.fullTitle();
-    // A second try begins as the first did: without the processes that the first one started.
-    if (begun?.title === title) await session!.stopProgramsFrom(begun.programs);
-    begun = { title, programs: session!.programCount };
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
       const name = `failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`;
       await workbench?.screenshot(name);
+      console.log(`SEEN as ${this.currentTest.fullTitle()} failed: ${await workbench?.seen()}`);
       keepLog(home, name);
     }
   });

@@ -411,11 +411,31 @@ export class Workbench {
 
   /** Waits until so many functions in sight have this mark in the margin. */
   async marks(kind: 'live' | 'differs', count: number): Promise<void> {
-    const images =
-      "[...document.querySelectorAll('.glyph-margin-widgets > *')].map((e) => getComputedStyle(e).backgroundImage)";
-    await this.page.waitForFunction(
-      `${images}.filter((image) => image.includes('gutter-${kind}')).length === ${count}`,
-    );
+    const images = () =>
+      this.page.evaluate<string[]>(
+        "[...document.querySelectorAll('.glyph-margin-widgets > *')].map((e) => getComputedStyle(e).backgroundImage)",
+      );
+    const has = async () =>
+      (await images()).filter((image) => image.includes(`gutter-${kind}`)).length === count;
+    for (const end = performance.now() + PATIENCE_MS; !(await has()); await this.page.waitForTimeout(100)) {
+      if (performance.now() < end) continue;
+      const seen = (await images()).map((image) => /gutter-\w+/.exec(image)?.[0] ?? image);
+      throw new Error(`not ${count} times ${kind} in the margin, but ${JSON.stringify(seen)}`);
+    }
+  }
+
+  /** What a picture would show, in words, for a log without pictures. */
+  async seen(): Promise<string> {
+    const places = {
+      ...{ tab: '.tab.active', status: STATUS, rows: '.sidebar .monaco-list-row' },
+      ...{ lenses: '.codelens-decoration', notifications: '.notification-list-item-message' },
+      input: '.quick-input-widget:visible .monaco-list-row',
+    };
+    const texts = Object.entries(places).map(async ([place, selector]) => {
+      const found = await this.page.locator(selector).allInnerTexts();
+      return [place, found.map((text) => text.replaceAll(/\s+/g, ' ').trim())];
+    });
+    return JSON.stringify(Object.fromEntries(await Promise.all(texts)));
   }
 
   /** For people who look: see keepPicture. */
