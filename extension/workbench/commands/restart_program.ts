@@ -9,6 +9,7 @@ import * as vscode from 'vscode';
 import { taskType } from '../contributions';
 import type { Launch } from '../session/launches';
 import type { Session } from '../session/session';
+import { terminalOf } from '../session/terminal_of';
 import { targetsOf } from '../state/queries';
 import { processKey } from '../state/state';
 import type { TreeNode } from '../views/tree_node';
@@ -109,7 +110,8 @@ async function startAgain(session: Session, launch: Launch): Promise<void> {
     await vscode.tasks.executeTask(task.task);
     return;
   }
-  const terminal = await terminalOf(launch);
+  // By hand, in its shell.
+  const terminal = await terminalOf(launch.parentPid);
   if (terminal) {
     const line = [program, ...args].map((word) => quote(word)).join(' ');
     const shellFolder = await readlink(`/proc/${launch.parentPid}/cwd`).catch(() => undefined);
@@ -139,14 +141,6 @@ async function restartDebugging(session: vscode.DebugSession): Promise<void> {
   }
   await vscode.debug.stopDebugging(session);
   await vscode.debug.startDebugging(session.workspaceFolder, session.configuration);
-}
-
-/** The terminal in whose shell it was started by hand. */
-async function terminalOf({ parentPid }: Launch): Promise<vscode.Terminal | undefined> {
-  for (const terminal of vscode.window.terminals) {
-    if (terminal.exitStatus === undefined && (await terminal.processId) === parentPid) return terminal;
-  }
-  return undefined;
 }
 
 async function hasEnded(key: string): Promise<boolean> {

@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import { taskType } from '../contributions';
 import { builtPrograms } from '../session/built_programs';
 import type { Session } from '../session/session';
+import { terminalOf } from '../session/terminal_of';
 import { restart } from './restart_program';
 
 interface ProgramTask extends vscode.TaskDefinition {
@@ -24,6 +25,8 @@ interface Item extends vscode.QuickPickItem {
 }
 
 const RECENT = 'programs.recent';
+/** Milliseconds for which a terminal is waited for that is to be shown. */
+const PATIENCE_MS = 15_000;
 const editArguments: vscode.QuickInputButton = {
   iconPath: new vscode.ThemeIcon('edit'),
   tooltip: 'Edit the arguments, then start',
@@ -43,15 +46,16 @@ export async function startProgram(session: Session): Promise<void> {
   const definition: ProgramTask = { type: taskType, program, args };
   const running = await runningTask(session, program, args);
   if (!running) return start(session, definition);
-  const { terminal, pid } = running;
+  const { pid, terminal } = running;
   const launch = session.launches.all().find((one) => one.pid === pid);
+  const where = terminal ? `, in the terminal "${terminal.name}"` : '';
   const answer = await vscode.window.showInformationMessage(
-    `Hot Patch: ${basename(program)} (${pid}) runs already, in the terminal "${terminal.name}".`,
+    `Hot Patch: ${basename(program)} (${pid}) runs already${where}.`,
     'Show Terminal',
     ...(launch ? ['Restart'] : []),
     'Start Another',
   );
-  if (answer === 'Show Terminal') terminal.show();
+  if (answer === 'Show Terminal') await showTerminal(program, pid);
   if (answer === 'Restart' && launch) await restart(session, launch);
   if (answer === 'Start Another') await start(session, { ...definition, instance: Date.now() });
 }
@@ -62,23 +66,30 @@ async function start(session: Session, definition: ProgramTask): Promise<void> {
 }
 
 /** The same task that runs already, maybe since before a reload: VS Code reconnects a window to its tasks, and starts none
- * for which that is so. */
+ * for which that is so. It does so seconds after the window is there, so the processes are asked.
+ * @returns `terminal`: undefined when the window has it not yet */
 async function runningTask(
-  { processes, store }: Session,
+  { engine, launches }: Session,
   program: string,
   args: readonly string[],
-): Promise<{ terminal: vscode.Terminal; pid: number } | undefined> {
-  await processes.look();
+): Promise<{ pid: number; terminal: vscode.Terminal | undefined } | undefined> {
   const exe = await realpath(program).catch(() => program);
-  const pids = [...(store.state.processes ?? []), ...store.state.unprepared]
-    .filter((process) => process.exe === exe && isDeepStrictEqual(process.commandLine.slice(1), args))
-    .map(({ pid }) => pid);
-  for (const terminal of vscode.window.terminals) {
-    // A task of a program has no shell in its terminal.
-    const pid = await terminal.processId;
-    if (pid !== undefined && pids.includes(pid)) return { terminal, pid };
+  const alike = (await engine.processes()).filter(
+    (process) => process.exe === exe && isDeepStrictEqual(process.commandLine.slice(1), args),
+  );
+  for (const { pid, parentPid } of alike) {
+    const terminal = await terminalOf(pid);
+    if (terminal || (await launches.isOfTerminals(parentPid))) return { pid, terminal };
   }
   return undefined;
+}
+
+async function showTerminal(program: string, pid: number): Promise<void> {
+  const terminal = await terminalOf(pid, PATIENCE_MS);
+  if (terminal) return terminal.show();
+  void vscode.window.showInformationMessage(
+    `Hot Patch: ${basename(program)} (${pid}) runs in no terminal of this window; look into the others.`,
+  );
 }
 
 /** So that tasks.json can have `{ "type": "hotPatch", "program": "…" }`. */

@@ -33,6 +33,9 @@ export interface Launches extends vscode.Disposable {
   of(key: ProcessKey): Launch | undefined;
   /** Whether a debug session of this window, or a task that starts programs with the runtime, started it. */
   isStartedHere(pid: number): boolean;
+  /** Whether VS Code's terminals are the process with this number: what it starts itself are the programs of tasks and
+   * shells. They outlive the window, which may be told of them seconds after a reload. */
+  isOfTerminals(pid: number): Promise<boolean>;
   /** How it ended: the status that a shell would give. */
   exited(pid: number, status: number): void;
   /** A debug session says which process it has started. */
@@ -95,6 +98,8 @@ export function watchLaunches(store: Store): Launches {
       return launch && complete(launch);
     },
     isStartedHere: (pid) => sessions.has(pid) || tasks.get(pid)?.task.definition.type === taskType,
+    // A process beside the one that this runs in, which has the same parent.
+    isOfTerminals: async (pid) => pid !== process.pid && (await parentOf(pid)) === process.ppid,
     exited,
     debugged(pid, session) {
       tasks.delete(pid);
@@ -102,6 +107,12 @@ export function watchLaunches(store: Store): Launches {
     },
     dispose: () => void subscription.dispose(),
   };
+}
+
+/** proc_pid_stat(5): the name, in parentheses, may hold anything; ppid is the fourth field. */
+async function parentOf(pid: number): Promise<number | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 /** proc_pid_environ(5): NAME=VALUE, each ended by a NUL. */
