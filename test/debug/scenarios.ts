@@ -7,8 +7,8 @@ import type { Debugger, Frame, Kind } from './debugger';
 import { entryOf, requestWaits, shortPrologue, start, startDeoptimised, startLoading } from './traced_unit';
 
 /** Attached for the time of a test; the process lives on behind it. */
-async function attached({ attach }: Kind, unit: Unit, test: (one: Debugger) => Promise<void>): Promise<void> {
-  const one = await attach(unit);
+async function attached(kind: Kind, unit: Unit, test: (one: Debugger) => Promise<void>): Promise<void> {
+  const one = await kind.attach(unit);
   try {
     await test(one);
   } finally {

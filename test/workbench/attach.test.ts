@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { Gdb } from '../support/debuggers';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 import { buildService, Client } from './service';
 
 describe('a program that was started in a terminal, as always', () => {

@@ -4,7 +4,7 @@ import type { Program } from '../support/program';
 import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { shows } from './host/browser';
 
 const UNIT = `long limit = 100;
 

@@ -5,7 +5,7 @@ import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
 import { buildService, Client } from './service';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { shows } from './host/browser';
 
 describe('a debug session', () => {
   const world = useWorkbench((session) => buildService(session), {

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 describe('a program that forks', () => {
   let program: Program;

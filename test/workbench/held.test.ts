@@ -5,7 +5,7 @@ import type { HeldThread } from '../../extension/engine/model/held';
 import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 import { buildService, Client } from './service';
 
 const ORIGINAL = 'each = 2.5';

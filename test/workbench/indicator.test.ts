@@ -10,7 +10,7 @@ import { Gdb } from '../support/debuggers';
 import type { Program } from '../support/program';
 import type { Session } from '../support/session';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 /** A compiler that waits as long as there is a file `held`, and fails without a word while there is one `broken`. */
 const COMPILER = `#!/bin/sh

@@ -8,7 +8,7 @@ import type { Locator } from 'playwright-core';
 import type { Session } from '../support/session';
 import { buildService, Client } from './service';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { shows } from './host/browser';
 
 /** `lldb-dap`, or `lldb-vscode` as it was called before LLVM 18, with or without its version. */
 function lldbDap(): string {

@@ -7,7 +7,7 @@ import { root } from '../support/paths';
 import { CodeServer } from './host/code_server';
 import { openTerminal, PLAIN_SHELL } from './host/terminal';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 import { buildService, Client } from './service';
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 const UNIT = 'long factor(void);\nlong value(long n) {\n  return n * factor();\n}\n';
 const BASE = 'static int base(void) {\n  return 2;\n}\n';

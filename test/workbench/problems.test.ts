@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { chmodSync } from 'node:fs';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 const UNIT = `struct Account {
   long balance;

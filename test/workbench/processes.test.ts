@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { Program } from '../support/program';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 const UNIT = `/* The lens of a function on the first line may be scrolled out of sight. */
 

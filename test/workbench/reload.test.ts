@@ -5,7 +5,7 @@ import type { Program } from '../support/program';
 import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 // A lens above the first line may be drawn out of sight.
 const UNIT = `

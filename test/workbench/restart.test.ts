@@ -7,7 +7,7 @@ import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
 import { contrastOf } from './host/contrast';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 const UNIT = `struct Account {
   long balance;

@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { animatedPng, type Frame } from '../support/animated_png';
 import { contrastOf } from './host/contrast';
 import { useWorkbench } from './host/use_workbench';
-import { isGone, keepPicture, shows } from './host/workbench';
+import { isGone, keepPicture, shows } from './host/browser';
 import { buildService, Client } from './service';
 
 describe('saving a file of the sample service', () => {

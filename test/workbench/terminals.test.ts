@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import { openTerminal, outputOf, PLAIN_SHELL } from './host/terminal';
 import { useWorkbench } from './host/use_workbench';
-import { isGone } from './host/workbench';
+import { isGone } from './host/browser';
 
 const tasks = {
   version: '2.0.0',

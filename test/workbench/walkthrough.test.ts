@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../support/paths';
 import { useWorkbench } from './host/use_workbench';
-import { shows } from './host/workbench';
+import { shows } from './host/browser';
 import { buildService, Client } from './service';
 
 interface Step {

@@ -1,6 +1,6 @@
 // What a new user sees before the first patch: each welcome view by its real cause, and gone once that is solved.
 import { useWorkbench } from './host/use_workbench';
-import { isGone, shows } from './host/workbench';
+import { isGone, shows } from './host/browser';
 
 const MAIN = `#include <stdio.h>
 #include <unistd.h>

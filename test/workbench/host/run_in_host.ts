@@ -6,7 +6,7 @@ import { dist, root } from '../../support/paths';
 import type { Session } from '../../support/session';
 import { CodeServer } from './code_server';
 import type { HostResult } from './entry.host';
-import { ARGUMENTS, chromiumPath } from './workbench';
+import { ARGUMENTS, chromiumPath } from './browser';
 
 export interface HostRun {
   session: Session;

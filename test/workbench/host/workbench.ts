@@ -1,9 +1,8 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
+import { ARGUMENTS, chromiumPath, keepPicture } from './browser';
 import { CodeServer, type CodeServerOptions } from './code_server';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
@@ -11,10 +10,6 @@ const PATIENCE_MS = 60_000;
 /** How long the effect of a key is waited for before it is pressed again, where pressing it twice does no harm: one that is
  * pressed while the workbench still starts is lost. They add up to the patience. */
 const KEY_WAITS_MS = [1500, 3500, 10_000, 15_000, 30_000];
-export const ARGUMENTS = [
-  ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-  ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
-];
 const STATUS = '[id="hot-patch.hot-patch.status"]';
 
 export interface WorkbenchOptions extends CodeServerOptions {
@@ -173,15 +168,11 @@ export class Workbench {
   }
 
   private async untilGone(act: () => Promise<void>, what: Locator): Promise<void> {
-    for (
-      ;
-      (await what.count()) > 0;
-      await what
-        .first()
-        .waitFor({ state: 'hidden', timeout: 2000 })
-        .catch(() => undefined)
-    )
+    while ((await what.count()) > 0) {
       await act().catch(() => undefined);
+      const gone = what.first().waitFor({ state: 'hidden', timeout: 2000 });
+      await gone.catch(() => undefined);
+    }
   }
 
   /** Reloads the window as its user would. */
@@ -456,34 +447,4 @@ export class Workbench {
     await this.pick(label);
     await this.page.locator(`.monaco-workbench.${kind}`).waitFor();
   }
-}
-
-/**
- * Keeps a picture as .cache/screenshots/NAME.png. With HOT_PATCH_README=1 those that the README shows are taken over into
- * media/screenshots.
- */
-export function keepPicture(name: string, png: Buffer): void {
-  const directory = join(root, '.cache', 'screenshots');
-  mkdirSync(directory, { recursive: true });
-  const path = join(directory, `${name}.png`);
-  writeFileSync(path, png);
-  const shown = `media/screenshots/${name}.png`;
-  if (process.env['HOT_PATCH_README'] && readFileSync(join(root, 'README.md'), 'utf8').includes(shown)) {
-    mkdirSync(join(root, 'media', 'screenshots'), { recursive: true });
-    copyFileSync(path, join(root, shown));
-  }
-}
-
-/** Waits until something of this is to be seen. */
-export async function shows(locator: Locator): Promise<void> {
-  await locator.filter({ visible: true }).first().waitFor();
-}
-
-/** Waits until nothing of this is to be seen. */
-export async function isGone(locator: Locator): Promise<void> {
-  await locator.filter({ visible: true }).first().waitFor({ state: 'hidden' });
-}
-
-export function chromiumPath(): string {
-  return process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 }
