@@ -100,6 +100,9 @@ export interface CompileContext {
   isPrepared(entry: CompileEntry, text: GivenText, extraFlags: string[]): boolean;
   /** Where the entry's compiler finds a library by its file name (`-print-file-name`); undefined when it does not say. */
   libraryFile(entry: CompileEntry, name: string): Promise<string | undefined>;
+  /** Files of the shared libraries that the entry's compiler links every program with by itself, in their order.
+   * Throws CompileError compiler-not-found. */
+  linkLibraries(entry: CompileEntry): Promise<string[]>;
 }
 
 // --- processes: from a file to live modules, and back to the runtime -----------------------------------------------

@@ -4,6 +4,7 @@
 #include "arch_x86_64.h"
 #include "control_directory.h"
 #include "frames.h"
+#include "libraries.h"
 #include "process.h"
 #include "symbol_binding.h"
 #include "unwind_records.h"
@@ -189,6 +190,20 @@ struct Relocation {
     return malformed(failure, "a symbol has no name");
   }
 
+  bool load_libraries(Failure &failure) const {
+    const auto *entries = static_cast<const Elf64_Dyn *>(at(file.dynamic.address));
+    const std::uint64_t count = file.dynamic.memory_size / sizeof(Elf64_Dyn);
+    for (std::uint64_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++) {
+      const char *name = nullptr;
+      if (entries[i].d_tag != DT_NEEDED) continue;
+      if (!read_name(entries[i].d_un.d_val, name, failure)) return false;
+      // To the loader, no name is the program's.
+      if (name[0] == '\0') return malformed(failure, "it needs a library without a name");
+      if (!load_library(name, failure)) return false;
+    }
+    return true;
+  }
+
   bool read_symbol(std::uint32_t index, Elf64_Sym &symbol, const char *&name, Failure &failure) const {
     const std::uint64_t address = dynamic.symbols + std::uint64_t{index} * sizeof symbol;
     if (dynamic.symbols == 0 || file.segment_of(address, sizeof symbol) == nullptr) {
@@ -307,7 +322,7 @@ struct Relocation {
   bool run(Failure &failure) {
     if (file.dynamic.memory_size == 0) return true;
     if ((file.dynamic.address & 7) != 0) return malformed(failure, "its dynamic section is misaligned");
-    if (!read_dynamic(failure)) return false;
+    if (!read_dynamic(failure) || !load_libraries(failure)) return false;
     for (int i = 0; i < 2; i++) {
       for (std::uint64_t offset = 0; offset < dynamic.relocations_size[i]; offset += sizeof(Elf64_Rela)) {
         Elf64_Rela entry;

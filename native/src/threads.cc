@@ -175,4 +175,11 @@ void thread_name(int tid, char (&name)[16]) {
   }
 }
 
+bool is_alone() {
+  List<int> threads;
+  return tracer() != 0 && list_threads(threads) && !threads.empty() &&
+         std::all_of(threads.begin(), threads.end(),
+                     [](int tid) { return thread_state(tid).kind == ThreadState::stopped; });
+}
+
 } // namespace hot_fix

@@ -23,6 +23,9 @@ bool list_threads(List<int> &threads);
  * `stopped` when a debugger or a stop signal holds it. */
 ThreadState thread_state(int tid);
 
+/** Whether the calling thread is the only one that a debugger lets run. */
+bool is_alone();
+
 /** Processor time that the thread has used, in microseconds; -1 when it is gone. */
 std::int64_t processor_microseconds(int tid);
 

@@ -21,7 +21,6 @@
 #include "threads.h"
 #include "trust.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -210,14 +209,6 @@ unsigned until_next_attempt() {
   default:
     return 0;
   }
-}
-
-/** Whether the worker is the only thread that a debugger lets run. */
-bool is_alone() {
-  List<int> threads;
-  return tracer() != 0 && list_threads(threads) && !threads.empty() &&
-         std::all_of(threads.begin(), threads.end(),
-                     [](int tid) { return thread_state(tid).kind == ThreadState::stopped; });
 }
 
 constexpr const char *served = "The request was carried out; whoever made it knows the result.";

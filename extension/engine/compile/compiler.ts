@@ -14,6 +14,7 @@ import { isThere, lookAt, makeDirectory, readTextIfThere, remove, writeWhole } f
 import type { CompilerDiagnostic } from '../model/result';
 import { compilerIndex, objectCommand } from './command';
 import { parseDiagnostics } from './diagnostics';
+import { linkLibraries } from './link_libraries';
 import type { Preambles } from './preambles';
 import { CompileError, type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
 
@@ -26,7 +27,7 @@ export function createCompiler(
   { temporaryDirectory, log }: Pick<EngineContext, 'temporaryDirectory' | 'log'>,
   limits: CompilerLimits = COMPILER_LIMITS,
   preambles?: Preambles,
-): Pick<CompileContext, 'compileUnit' | 'prepare' | 'isPrepared' | 'libraryFile'> {
+): Pick<CompileContext, 'compileUnit' | 'prepare' | 'isPrepared' | 'libraryFile' | 'linkLibraries'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   /** Directories that a compiler writes into now. */
@@ -117,6 +118,14 @@ export function createCompiler(
     return compiled;
   };
 
+  const libraryFile = async (entry: CompileEntry, name: string): Promise<string | undefined> => {
+    const driver = entry.arguments.slice(0, compilerIndex(entry.arguments) + 1);
+    const { status, output } = await run([...driver, `-print-file-name=${name}`], entry, limits, undefined);
+    const path = output.trim();
+    // Both drivers answer with the bare name when there is no such file.
+    return status === 0 && isAbsolute(path) ? path : undefined;
+  };
+
   return {
     compileUnit: async (entry, request = {}) => {
       const release = preambles?.hold();
@@ -133,13 +142,8 @@ export function createCompiler(
     isPrepared: (entry, text, extraFlags) =>
       preambles?.find({ entry, flags: extraFlags, text }) !== undefined,
 
-    libraryFile: async (entry, name) => {
-      const driver = entry.arguments.slice(0, compilerIndex(entry.arguments) + 1);
-      const { status, output } = await run([...driver, `-print-file-name=${name}`], entry, limits, undefined);
-      const path = output.trim();
-      // Both drivers answer with the bare name when there is no such file.
-      return status === 0 && isAbsolute(path) ? path : undefined;
-    },
+    libraryFile,
+    linkLibraries: (entry) => linkLibraries(entry, limits, (name) => libraryFile(entry, name)),
   };
 }
 

@@ -65,6 +65,7 @@ export const ELFCOMPRESS_ZSTD = 2;
 
 // gABI, "Dynamic Section".
 export const DT_NULL = 0;
+export const DT_NEEDED = 1;
 export const DT_STRTAB = 5;
 export const DT_SYMTAB = 6;
 export const DT_RELA = 7;
@@ -72,6 +73,9 @@ export const DT_RELASZ = 8;
 export const DT_RELAENT = 9;
 export const DT_STRSZ = 10;
 export const DT_SYMENT = 11;
+export const DT_SONAME = 14;
+export const DT_RPATH = 15;
+export const DT_RUNPATH = 29;
 export const DT_VERSYM = 0x6ffffff0n;
 export const DT_VERNEED = 0x6ffffffen;
 export const DT_VERNEEDNUM = 0x6fffffffn;

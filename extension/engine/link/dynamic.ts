@@ -1,4 +1,4 @@
-// The dynamic section of a patch: the library symbols it needs, with their versions, and where their addresses go
+// The dynamic section of a patch: the libraries and the symbols of libraries it needs, with versions, and where addresses go
 // (gABI "Dynamic Linking"; GNU symbol versioning, .gnu.version and .gnu.version_r). Part of the link; knows neither
 // functions nor chunks.
 import * as abi from '../elf/constants';
@@ -42,6 +42,7 @@ export class DynamicTables {
     if (this.isEmpty) return [];
     const strings = new Strings();
     const names = this.symbols.map((name) => strings.offset(name));
+    const libraries = this.imports.needed.map((library) => strings.offset(library));
     const needs = this.neededVersions(strings);
     const versions = new Map([...needs.values()].flatMap((need) => [...need.versions.entries()]));
     const stringBytes = strings.bytes();
@@ -84,6 +85,7 @@ export class DynamicTables {
       content: () => this.encodeRelocations(),
     });
     const entries = (): [number | bigint, number][] => [
+      ...libraries.map((offset): [number, number] => [abi.DT_NEEDED, offset]),
       [abi.DT_SYMTAB, addressOf('.dynsym')],
       [abi.DT_SYMENT, 24],
       [abi.DT_STRTAB, addressOf('.dynstr')],
@@ -103,7 +105,7 @@ export class DynamicTables {
     tables.push({
       name: '.dynamic',
       type: abi.SHT_DYNAMIC,
-      size: (needBytes.length ? 11 : 9) * 16,
+      size: ((needBytes.length ? 11 : 9) + libraries.length) * 16,
       content: () => {
         const all = entries();
         const bytes = Buffer.alloc(all.length * 16);

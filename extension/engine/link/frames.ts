@@ -34,7 +34,7 @@ export class Frames {
     for (const { at, object, relocation, fn } of this.fields) {
       const symbol = object.symbol(relocation.symbol);
       const section = object.sectionOf(symbol);
-      let value: number;
+      let value: number | undefined;
       if (section && section.flags & abi.SHF_EXECINSTR) {
         const code = this.input.selection.codeOf(fn)!;
         value = code.address + symbol.value + relocation.addend - code.start;
@@ -43,6 +43,7 @@ export class Frames {
           this.input.selection.target(object, symbol, relocation.addend),
           relocation.addend,
         );
+      if (value === undefined) throw new Error(`${symbol.name} was given no stub`);
       if (!this.input.live.module.arch.write(relocation.type, bytes, at, value, start + at))
         throw new Error(`${value.toString(16)} does not fit into the frames of ${fn.symbol.name}`);
     }

@@ -1,10 +1,13 @@
 // Names that the patch binds through the process's own loader: what the module imports already, and what the other
 // modules of the process export. Tells with which version to ask for them, and whether they are functions.
 // Reads dynamic symbol tables; binds nothing (the runtime does, in the process).
-import { readExports } from '../elf/symbol_versions';
+import { basename } from 'node:path';
 import type { LiveModule } from '../context';
 import * as abi from '../elf/constants';
+import { readDynamicNames } from '../elf/dynamic_section';
+import { type ExportedSymbol, readExports } from '../elf/symbol_versions';
 import type { Image } from '../live/live_image';
+import type { Problem } from '../model/result';
 
 export interface FoundImport {
   name: string;
@@ -13,18 +16,41 @@ export interface FoundImport {
   /** Soname or path of the library the version belongs to. */
   library: string;
   isFunction: boolean;
-  /** Address in the process; undefined for what the loader decides (indirect functions). */
+  /** Address in the process; undefined for what the loader decides (indirect functions, libraries that the patch brings). */
   address: number | undefined;
+}
+
+/** A library that is loaded with the patch. */
+export interface AddedLibrary {
+  /** What the loader is asked for: its name, or its path where the program has directories of its own. */
+  name: string;
+  exports: ReadonlyMap<string, ExportedSymbol>;
+  /** The symbol for which it is, and where that is used. */
+  cause: Omit<Problem, 'code' | 'message'>;
 }
 
 export class ImportResolver {
   private readonly found = new Map<string, FoundImport | undefined>();
+  readonly added: AddedLibrary[] = [];
+  /** Of the process, but perhaps out of reach of the module's names. */
+  private readonly unreached = new Set<string>();
 
   /** @param modules of the process, in the loader's search order as far as the maps tell it: executable first */
   constructor(
     private readonly module: Image,
     private readonly modules: readonly LiveModule[],
   ) {}
+
+  /** From now on names are found in this library too, behind those of the process. */
+  add(library: AddedLibrary): void {
+    this.added.push(library);
+    this.found.clear();
+  }
+
+  /** Libraries that the loader has to bring before names are bound (DT_NEEDED). */
+  get needed(): string[] {
+    return [...this.unreached, ...this.added.map(({ name }) => name)];
+  }
 
   find(name: string): FoundImport | undefined {
     if (this.found.has(name)) return this.found.get(name);
@@ -45,31 +71,57 @@ export class ImportResolver {
     );
   }
 
+  /** Does the program or the module need a library, directly or for another? */
+  private isReached(path: string): boolean {
+    const reached = new Set<string>();
+    const pending = [this.module.elf, ...this.modules.slice(0, 1).map(({ elf }) => elf)];
+    for (const elf of pending)
+      for (const name of elf.derived(readDynamicNames).needed) {
+        if (reached.has(name)) continue;
+        reached.add(name);
+        const library = this.modules.find((module) => basename(module.path) === name);
+        if (library) pending.push(library.elf);
+      }
+    return reached.has(basename(path));
+  }
+
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
       const exported = module.elf.derived(readExports).get(name);
-      if (!exported || (!known && isLinkedStatically(module, name))) continue;
-      const isFunction =
-        exported.type === abi.STT_FUNC ||
-        exported.type === abi.STT_GNU_IFUNC ||
-        exported.type === abi.STT_NOTYPE;
+      if (!exported || (!known && isLinkedStatically(module.path, name))) continue;
+      if (!known && UNWINDER.test(module.path) && !this.isReached(module.path))
+        this.unreached.add(basename(module.path));
       return {
         name,
         version: known ? known.version : exported.version,
         library: module.path,
-        isFunction,
+        isFunction: isFunction(exported),
         address: exported.type === abi.STT_OBJECT ? module.bias + exported.value : undefined,
+      };
+    }
+    for (const { name: library, exports } of this.added) {
+      const exported = exports.get(name);
+      if (!exported || isLinkedStatically(library, name)) continue;
+      return {
+        name,
+        version: exported.version,
+        library,
+        isFunction: isFunction(exported),
+        address: undefined,
       };
     }
     return undefined;
   }
 }
 
-/** libgcc_s.so has the functions of libgcc.a as well, which drivers link before it; only the unwinder is in it alone. It may
- * be loaded for somebody else (the C library does so), out of reach of the module's names. */
-function isLinkedStatically({ path }: LiveModule, name: string): boolean {
-  return (
-    /\/libgcc_s\.so[^/]*$/.test(path) && !/^(_Unwind_|__(de)?register_frame|__gcc_personality)/.test(name)
-  );
+const isFunction = ({ type }: ExportedSymbol): boolean =>
+  type === abi.STT_FUNC || type === abi.STT_GNU_IFUNC || type === abi.STT_NOTYPE;
+
+/** It may be loaded for somebody else (the C library does so), out of reach of the module's names. */
+const UNWINDER = /(^|\/)libgcc_s\.so[^/]*$/;
+
+/** libgcc_s.so has the functions of libgcc.a as well, which drivers link before it; only the unwinder is in it alone. */
+export function isLinkedStatically(library: string, name: string): boolean {
+  return UNWINDER.test(library) && !/^(_Unwind_|__(de)?register_frame|__gcc_personality)/.test(name);
 }

@@ -72,16 +72,16 @@ export class Indirections {
     return this.addressOf('.got') + this.slots.get(slotKey(meaning, target, name))!;
   }
 
-  /** An address that code can hold directly: functions of libraries by their stub.
+  /** An address that code can hold directly: functions of libraries by their stub; undefined for what a library has that
+   * the patch brings.
    * @param offset what of the target's offset belongs to the addressed place (imports have no place of their own) */
-  directAddress(target: Target, offset: number): number {
+  directAddress(target: Target, offset: number): number | undefined {
     if (target.kind !== 'import') return addressOfTarget(target);
     if (target.weak) return 0;
     const stub = this.stubs.get(target.name);
     if (stub !== undefined) return this.addressOf('.plt') + stub + offset;
     const address = this.input.imports.find(target.name)?.address;
-    if (address === undefined) throw new Error(`${target.name} was given no stub`);
-    return address + offset;
+    return address === undefined ? undefined : address + offset;
   }
 
   /** Everything the loader has to fill in, so that the tables' sizes are known before the layout. */

@@ -50,9 +50,7 @@ export class Relocations {
     const { addend, beyond, meaning } = reference;
     switch (meaning.via) {
       case 'absolute':
-        return meaning.width === 8
-          ? addressOfTarget(target)
-          : this.indirections.directAddress(target, addend);
+        return meaning.width === 8 ? addressOfTarget(target) : this.direct(chunk, reference, target, addend);
       case 'pc':
       case 'plt':
         if (meaning.width === 8) return addressOfTarget(target);
@@ -60,7 +58,7 @@ export class Relocations {
         if ((target.kind === 'absolute' && target.value === 0) || (target.kind === 'import' && target.weak))
           return place;
         // target has the addend and the way to the instruction's end in it: take the latter off for the field.
-        return this.indirections.directAddress(target, addend + beyond) - beyond;
+        return this.direct(chunk, reference, target, addend + beyond) - beyond;
       case 'got': {
         const { name } = chunk.object.symbol(reference.symbol);
         return this.indirections.slotOf(meaning, target, name) + addend;
@@ -74,6 +72,12 @@ export class Relocations {
       default:
     }
     throw this.unsupported(chunk, reference);
+  }
+
+  private direct(chunk: Chunk, reference: Reference, target: Target, offset: number): number {
+    const address = this.indirections.directAddress(target, offset);
+    if (address === undefined) throw this.outOfReach(chunk, reference);
+    return address;
   }
 
   /** Short branches to what was near in the object and is not here (a thunk's to its function): each leads to a jump

@@ -43,6 +43,9 @@ export interface FirstLight {
 /** Patches of reduced units one after the other: the types of each are compared with those of all before. */
 const MOST_REDUCED = 16;
 
+/** Warnings of what the whole unit, which comes behind, does not do again. */
+const ONCE: ReadonlySet<string> = new Set(['hook-failed', 'library-loaded']);
+
 const TO_CONSTRUCT = 'there is something to construct';
 const NOTHING_NEW = 'the edited functions are as they run';
 
@@ -219,8 +222,8 @@ export async function takeFirstLight(
       before.set(target.process.pid, new Map(functions.map(({ address, version }) => [address, version])));
     }
     await deliver(inner, patches);
-    // The program's hooks are not called again for what the whole unit confirms.
-    save.warnings.push(...inner.warnings.filter(({ code }) => code === 'hook-failed'));
+    // What happened once: the program's hooks are not called again for what the whole unit confirms.
+    save.warnings.push(...inner.warnings.filter(({ code }) => ONCE.has(code)));
     const live = save.total()['total']!;
     const result = await inner.finish(isAnythingNew(patches), plans);
     const changed = result.changed.filter(({ symbol }) => !planned.companions.has(symbol));

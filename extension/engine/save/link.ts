@@ -11,6 +11,7 @@ import { IndirectAccessNeeded } from '../link/relocate';
 import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
+import { libraryLoaded } from './added_libraries';
 import { withArchiveMembers } from './archive_members';
 import { companionsOf, marksOf } from './marks';
 import type { Save } from './progress';
@@ -79,12 +80,13 @@ async function linkModule(
     verify(bytes);
     return { link: linker, verify, start, bytes };
   };
-  try {
-    return await withArchiveMembers(save, plan, link);
-  } catch (thrown) {
+  const complete = (): Promise<Linked> => withArchiveMembers(save, plan, imports, link);
+  const linked = await complete().catch((thrown: unknown) => {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
-    return linkIndirect(save, plan, () => withArchiveMembers(save, plan, link), thrown);
-  }
+    return linkIndirect(save, plan, complete, thrown);
+  });
+  save.warnings.push(...imports.added.map(libraryLoaded));
+  return linked;
 }
 
 /** What the runtime calls, with names for people. */

@@ -1,0 +1,37 @@
+// What a module says to the loader: its own name, the libraries that it needs, and where to look for them (gABI, "Dynamic
+// Section"). Reads; looks for nothing.
+import * as abi from './constants';
+import { cString, type ElfFile } from './file';
+
+export interface DynamicNames {
+  /** The name that other modules need it by (DT_SONAME). */
+  soname: string | undefined;
+  needed: string[];
+  /** Directories as they are written: `$ORIGIN` is the module's own. */
+  rpath: string[];
+  runpath: string[];
+}
+
+export function readDynamicNames(elf: ElfFile): DynamicNames {
+  const found: DynamicNames = { soname: undefined, needed: [], rpath: [], runpath: [] };
+  const section = elf.sections.find(({ type }) => type === abi.SHT_DYNAMIC);
+  const strings = section && elf.sections[section.link];
+  if (!section || !strings) return found;
+  const bytes = elf.data(section);
+  const names = elf.data(strings);
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    const tag = Number(bytes.readBigInt64LE(at));
+    if (tag === abi.DT_NULL) break;
+    const text = (): string => cString(names, Number(bytes.readBigUInt64LE(at + 8)));
+    if (tag === abi.DT_SONAME) found.soname = text();
+    else if (tag === abi.DT_NEEDED) found.needed.push(text());
+    else if (tag === abi.DT_RPATH) found.rpath.push(...directories(text()));
+    else if (tag === abi.DT_RUNPATH) found.runpath.push(...directories(text()));
+  }
+  return found;
+}
+
+/** Directories of a list, as the loader takes them: an empty one is the current directory. */
+export function directories(list: string): string[] {
+  return list === '' ? [] : list.split(/[:;]/);
+}
