@@ -326,6 +326,8 @@ export interface Calls {
   readonly argumentRegisters: ArgumentRegisters;
   /** Registers that an argument takes, at most; undefined when it may lie in memory. */
   registersOf(value: PassedValue): ArgumentRegisters | undefined;
+  /** How an object is passed and returned, where its bytes may be copied: the same text means the same way. */
+  passingOf(fields: readonly Field[], size: number): string;
   /** Registers that a result may be in. */
   resultRegisters(value: PassedValue): RegisterSet;
   /** Those that the address takes at which a result is to be written. */
@@ -379,6 +381,14 @@ export interface ArgumentRegisters {
 }
 
 /** An argument as the rules for passing arguments see it. */
+/** A number, pointer or enumeration in an object. */
+export interface Field {
+  /** Bytes from the start of the object. */
+  offset: number;
+  size: number;
+  isFloat: boolean;
+}
+
 export type PassedValue =
   /** Also a pointer. Of two words: a pointer to a member function (Itanium C++ ABI, 2.3). */
   | { kind: 'integer' | 'float' | 'complex-float'; size: number }

@@ -32,9 +32,33 @@ export function findDefinitions(
       const { dwarf, header } = entries;
       const root = dwarf.root(header);
       if (!root.hasChildren) continue;
-      walk(dwarf, header, root.next, '', (name) => {
-        if (wanted.delete(name)) found.set(name, unit);
+      walk(dwarf, header, root.next, '', (name, isDefined) => {
+        if (isDefined && wanted.delete(name)) found.set(name, unit);
       });
+    }
+    return found;
+  });
+}
+
+/** How a unit knows a type: it has it defined, or only declared. */
+export type Knowledge = 'defined' | 'declared';
+
+/**
+ * Which of the units know a type. Those of which the information is not there are left out.
+ * @param name qualified, of no unnamed namespace
+ * @throws HotPatchError `unsupported-object` when the information is malformed.
+ */
+export function unitsKnowing(elf: ElfFile, units: readonly Unit[], name: string): Map<Unit, Knowledge> {
+  const found = new Map<Unit, Knowledge>();
+  return reading(elf.path, () => {
+    for (const unit of units) {
+      const entries = entriesOfPresent(elf, unit);
+      const root = entries?.dwarf.root(entries.header);
+      if (entries && root?.hasChildren)
+        walk(entries.dwarf, entries.header, root.next, '', (known, isDefined) => {
+          if (known === name && found.get(unit) !== 'defined')
+            found.set(unit, isDefined ? 'defined' : 'declared');
+        });
     }
     return found;
   });
@@ -56,7 +80,7 @@ function walk(
   unit: UnitHeader,
   start: number,
   prefix: string,
-  visit: (name: string) => void,
+  visit: (name: string, isDefined: boolean) => void,
 ): number {
   const abbreviations = dwarf.abbreviations(unit);
   const { bytes, end } = unit;
@@ -83,7 +107,7 @@ function walk(
       case dw.DW_TAG_enumeration_type: {
         die.read(unit, at);
         const name = die.string(dw.DW_AT_name);
-        if (name !== undefined && !die.flag(dw.DW_AT_declaration)) visit(prefix + name);
+        if (name !== undefined) visit(prefix + name, !die.flag(dw.DW_AT_declaration));
         at = skipTree(abbreviations, abbreviation, unit, attributes);
         break;
       }

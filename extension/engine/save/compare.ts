@@ -17,6 +17,7 @@ import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
+import { judgeMembersInPadding } from './members_in_padding';
 import { liveUnits, patchedUnits } from './owners';
 import { planUnit } from './plan';
 import type { Save } from './progress';
@@ -61,7 +62,7 @@ export async function comparePlans(
           );
         save.fresh.set(comparison.object, unit);
         const layout = await save.step('layout', () =>
-          Promise.resolve(checkLayout(module, unit, comparison)),
+          Promise.resolve(checkLayout(save, plan, unit, comparison)),
         );
         const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
         const planned = planUnit(comparison, {
@@ -114,25 +115,36 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
  * it was built, and as it was last patched: objects of types that came since exist as well. */
 function checkLayout(
-  module: LiveModule,
+  save: Save,
+  { module, live }: ModulePlan,
   unit: FreshUnit,
   comparison: UnitComparison,
 ): LayoutComparison | undefined {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
-  const against = (elf: ElfFile, units: readonly Unit[]): LayoutComparison => {
-    const cache = elf.derived(newLayoutCache);
-    return compareLayouts({ elf, units }, { elf: unit.object.elf }, { cache, constantsAreCopied: true });
+  const against = (elf: ElfFile, units: readonly Unit[], membersMayGo: boolean): LayoutComparison => {
+    const options = { cache: elf.derived(newLayoutCache), constantsAreCopied: true, membersMayGo };
+    return compareLayouts({ elf, units }, { elf: unit.object.elf }, options);
   };
-  const built = against(module.elf, liveUnits(module, unit.object));
-  const problems = patchesSinceWhole(comparison.live, unit.object).flatMap((patch) => {
+  const built = against(module.elf, liveUnits(module, unit.object), false);
+  // What a patch put into padding may be taken out again: the rest of the type is as it was built.
+  const since = patchesSinceWhole(comparison.live, unit.object).flatMap((patch) => {
     const units = patchedUnits(patch, unit.object);
-    return units.length > 0 ? against(patch.elf, units).problems : [];
+    return units.length > 0 ? [against(patch.elf, units, true)] : [];
   });
+  const problems = since.flatMap((one) => one.problems);
+  const inPadding = new Map(
+    [built, ...since].flatMap((one) => one.inPadding.map((members) => [members.type, members])),
+  );
+  const judged = judgeMembersInPadding(save, module.elf, live, [...inPadding.values()]);
   // Of a type that does not fit what was built, it makes no difference that it does not fit a patch either.
   const named = new Set(built.problems.map(({ layouts }) => layouts?.type));
   const others = problems.filter(({ layouts }) => layouts === undefined || !named.has(layouts.type));
-  return { ...built, problems: [...built.problems, ...others] };
+  return {
+    ...built,
+    problems: [...built.problems, ...others, ...judged.problems],
+    warnings: [...built.warnings, ...judged.warnings],
+  };
 }
 
 /** The last patch of a unit that was compiled whole, and those of reduced units since. Each save was compared with the

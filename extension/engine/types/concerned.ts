@@ -66,10 +66,12 @@ function containersIn(types: UnitTypes, name: string): Concerned[] {
 interface Holder {
   entry: TypeEntry;
   how: string;
+  /** It shares its bytes with others. */
+  inUnion: boolean;
 }
 
 /** Who has objects of a type in its own, by the name of that type. */
-function holdersIn(types: UnitTypes): ReadonlyMap<string, readonly Holder[]> {
+export function holdersIn(types: UnitTypes): ReadonlyMap<string, readonly Holder[]> {
   const holders = new Map<string, Holder[]>();
   const known = new Map<number, TypeEntry | undefined>();
   const valueType = (type: number): TypeEntry | undefined => {
@@ -77,25 +79,26 @@ function holdersIn(types: UnitTypes): ReadonlyMap<string, readonly Holder[]> {
     return known.get(type);
   };
   /** @param path of the part in the entry; empty for the entry itself and what has no name in it */
-  const add = (entry: TypeEntry, part: TypeEntry, path: string): void => {
-    for (const { type } of part.bases) note(entry, type, path);
+  const add = (entry: TypeEntry, part: TypeEntry, path: string, outer = false): void => {
+    const inUnion = outer || part.kind === 'union';
+    for (const { type } of part.bases) note(entry, type, path, inUnion);
     for (const { name, type } of part.rawMembers)
-      note(entry, type, [path, name ?? ''].filter((step) => step !== '').join('.'));
+      note(entry, type, [path, name ?? ''].filter((step) => step !== '').join('.'), inUnion);
   };
-  const note = (entry: TypeEntry, type: number, path: string): void => {
+  const note = (entry: TypeEntry, type: number, path: string, inUnion: boolean): void => {
     const part = valueType(type);
     if (!part || part.kind === 'enum') return;
     if (part.name === undefined) {
-      add(entry, part, path);
+      add(entry, part, path, inUnion);
       return;
     }
     const list = holders.get(part.name) ?? [];
-    if (list.at(-1)?.entry !== entry)
-      list.push({ entry, how: path === '' ? 'base class' : `member \`${path}\`` });
+    if (list.at(-1)?.entry !== entry || inUnion)
+      list.push({ entry, how: path === '' ? 'base class' : `member \`${path}\``, inUnion });
     holders.set(part.name, list);
   };
   // Those in other units are read on the way, and are no part of this one.
   for (const entry of [...types.registry.entries.values()])
-    if (!entry.declaration && entry.kind !== 'enum' && entry.name !== undefined) add(entry, entry, '');
+    if (!entry.declaration && entry.kind !== 'enum') add(entry, entry, '');
   return holders;
 }

@@ -11,6 +11,9 @@ export interface Difference {
   line: number;
   /** May be only the consequence of a change of a type that it contains. */
   mayFollow: boolean;
+  /** It is a member that only the new one has, or only the live one. */
+  added?: Member;
+  gone?: Member;
 }
 
 /** How a type of the new object differs from the live one of its name, causes before consequences. */
@@ -21,8 +24,8 @@ export function typeDifferences(
   after: TypeEntry,
 ): Difference[] {
   const differences: Difference[] = [];
-  const add = (text: string, line = 0, mayFollow = false): void => {
-    differences.push({ text, line, mayFollow });
+  const add: Add = (text, line = 0, mayFollow = false, member = {}) => {
+    differences.push({ text, line, mayFollow, ...member });
   };
   if (before.kind !== after.kind) add(`it was a ${before.keyword}`);
   else if (after.kind === 'enum') enumDifferences(then, before, now, after, add);
@@ -40,7 +43,12 @@ export function typeDifferences(
   return differences.sort((a, b) => Number(a.mayFollow) - Number(b.mayFollow));
 }
 
-type Add = (text: string, line?: number, mayFollow?: boolean) => void;
+type Add = (
+  text: string,
+  line?: number,
+  mayFollow?: boolean,
+  member?: Pick<Difference, 'added' | 'gone'>,
+) => void;
 
 function enumDifferences(
   then: UnitTypes,
@@ -120,9 +128,16 @@ function memberDifferences(
       add(
         `member \`${member.name}\` (${describe(now, member.type)}) is new at ${offsetText(member.offset)}`,
         member.line,
+        false,
+        { added: member },
       );
   for (const member of gone.values())
-    add(`member \`${member.name}\` (${describe(then, member.type)}, ${offsetText(member.offset)}) is gone`);
+    add(
+      `member \`${member.name}\` (${describe(then, member.type)}, ${offsetText(member.offset)}) is gone`,
+      0,
+      false,
+      { gone: member },
+    );
 }
 
 const width = ({ bits }: Member): string =>

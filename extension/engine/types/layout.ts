@@ -3,22 +3,25 @@
 // what would misread objects that exist already. Looks at no code, and changes nothing.
 import * as dw from '../dwarf/constants';
 import type { UnitHeader } from '../dwarf/unit_headers';
-import { entriesOf } from '../dwarf/split';
 import { findDefinitions } from '../dwarf/definitions';
 import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
-import { type Concerned, concernedBy, type ConcernedTypes } from './concerned';
-import { type Difference, listed, typeDifferences, typeText } from './differences';
-import { layoutText } from './layout_text';
+import { type ChangedTypes, compareTypes } from './changed_types';
+import { concernedBy, type ConcernedTypes } from './concerned';
+import { typeText } from './differences';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
-import { UnitTypes } from './types';
+import type { MembersInPadding } from './members_in_padding';
+import { loadSide, placeIn, type Side } from './side';
+import type { UnitTypes } from './types';
 
 export interface LayoutComparison {
   /** `layout-changed` and `variable-changed`, each at the declaration in the new source. */
   problems: Problem[];
+  /** Types that got members where they had padding, and are the same otherwise: no problems by themselves. */
+  inPadding: MembersInPadding[];
   /** `layout-unchecked`, with the reason, when there was nothing to compare with. */
   warnings: Problem[];
   /** Functions that both have code for, by linkage name (by name where the linker's is not known): did the return
@@ -49,6 +52,8 @@ export interface LayoutOptions {
   cache?: LayoutCache;
   /** Accept that `static const` tables change type or size: for a patch that carries its own copy of constants. */
   constantsAreCopied?: boolean;
+  /** Accept that members are gone of which only padding is left: for a live side that brought them itself. */
+  membersMayGo?: boolean;
 }
 
 /**
@@ -77,14 +82,7 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   const file = live.units[0]?.path;
   const message = `Types could not be compared with those of the running process: ${reason}.`;
   const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
-  return { problems: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
-}
-
-/** The types of one unit, and where its file numbers lead. */
-interface Side {
-  unit: Unit;
-  types: UnitTypes;
-  file: (unit: UnitHeader, number: number) => string | undefined;
+  return { problems: [], inPadding: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
 }
 
 function compareSides(
@@ -105,12 +103,16 @@ function compareSides(
     cache.units.set(unit.offset, side);
     return side;
   };
-  const concerned: ConcernedOf = (older, name, entry) => {
-    const header = fresher.file(entry.unit, entry.file);
-    const key = `${name} ${header ?? older.unit.offset}`;
+  const inPadding = new Map<string, MembersInPadding>();
+  const gather = (found: ChangedTypes): void => {
+    for (const problem of found.problems) problems.set(problem.message, problem);
+    for (const members of found.inPadding) inPadding.set(members.type, members);
+  };
+  const concernedOf = (older: Side, name: string, file: string | undefined): ConcernedTypes => {
+    const key = `${name} ${file ?? older.unit.offset}`;
     const known = cache.concerned.get(key);
     if (known) return known;
-    const including = header === undefined ? [] : unitsIncluding(live.elf, header).map(({ unit }) => unit);
+    const including = file === undefined ? [] : unitsIncluding(live.elf, file).map(({ unit }) => unit);
     const others = including.filter(({ offset }) => offset !== older.unit.offset);
     const types = (unit: Unit): UnitTypes =>
       (unit === older.unit ? older : (cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false))).types;
@@ -118,10 +120,13 @@ function compareSides(
     cache.concerned.set(key, found);
     return found;
   };
+  const sources = live.units.map(({ path }) => path);
+  const { membersMayGo = false } = options;
+  const inTypes = { live: live.elf, sources, fresher, concernedOf, membersMayGo };
   for (const unit of live.units) {
     const older = sideOf(unit);
-    for (const problem of compareUnits(older, fresher, concerned, options))
-      problems.set(problem.message, problem);
+    gather(compareTypes(inTypes, older));
+    for (const problem of compareNames(older, fresher, options)) problems.set(problem.message, problem);
     const before = older.types.signatures.keysByName();
     for (const [symbol, now] of fresher.types.signatures.keysByName()) {
       const then = before.get(symbol);
@@ -135,12 +140,17 @@ function compareSides(
     ([name]) => !known.some((types) => types.has(name)),
   );
   for (const [unit, names] of definedElsewhere(live, fresher, unknown, cache.definitions))
-    for (const problem of compareTypes(sideOf(unit), fresher, concerned, names))
-      problems.set(problem.message, problem);
+    gather(compareTypes(inTypes, sideOf(unit), names));
   const conventions = new Map<string, CallingConvention>();
   for (const [name, [entry, ...others]] of fresher.types.signatures.typesByName())
     if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
-  return { problems: [...problems.values()], warnings: [], signatures, conventions };
+  return {
+    problems: [...problems.values()],
+    inPadding: [...inPadding.values()],
+    warnings: [],
+    signatures,
+    conventions,
+  };
 }
 
 /** Types in the system's headers stay as they are while a program is built and runs. */
@@ -179,101 +189,13 @@ function definedElsewhere(
   return found;
 }
 
-function loadSide(elf: ElfFile, unit: Unit, whole: boolean): Side {
-  const { dwarf, header, file } = entriesOf(elf, unit);
-  return { unit, types: new UnitTypes(dwarf, whole ? dwarf.units : [header], elf), file };
-}
-
-/** The types of the process that consist of one, which the fresh side has as `entry`. */
-type ConcernedOf = (older: Side, name: string, entry: TypeEntry) => ConcernedTypes;
-
-interface ChangedType {
-  name: string;
-  before: TypeEntry;
-  now: TypeEntry;
-  differences: Difference[];
-}
-
-type Place = (unit: UnitHeader, file: number, line: number) => Partial<Problem>;
-
-const placesIn =
-  (side: Side): Place =>
-  (unit, file, line) => {
-    const path = side.file(unit, file);
-    return { ...(path === undefined ? {} : { file: path }), ...(line > 0 ? { line } : {}) };
-  };
-
-/** @param names of the types to compare; all by default */
-function compareTypes(
-  older: Side,
-  fresher: Side,
-  concerned: ConcernedOf,
-  names?: ReadonlySet<string>,
-): Problem[] {
+/** Compares what stands for types, and what has them: enumerators, typedefs, variables. */
+function compareNames(older: Side, fresher: Side, options: LayoutOptions): Problem[] {
   const then = older.types;
   const now = fresher.types;
-  const changed = new Map<string, ChangedType>();
-  for (const [name, entry] of now.registry.types) {
-    const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
-    if (!before) continue;
-    let differences = typeDifferences(then, before, now, entry);
-    // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
-    for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
-      differences = typeDifferences(then, twin, now, entry);
-    if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
-  }
-  return rootCauses(now, changed).map((root) => layoutProblem(older, fresher, changed, root, concerned));
-}
-
-/** One refusal for a type and all that consist of it. */
-function layoutProblem(
-  older: Side,
-  fresher: Side,
-  changed: ReadonlyMap<string, ChangedType>,
-  { name, before, now: entry, differences }: ChangedType,
-  concernedOf: ConcernedOf,
-): Problem {
-  const { types, unread } = concernedOf(older, name, entry);
-  const instances = [...changed.values()].filter(
-    (other) => other.name !== name && !types.has(other.name) && mentions(other.name, name),
-  );
-  const others: Concerned[] = [
-    ...types.values(),
-    ...instances.map((other) => ({
-      name: other.name,
-      keyword: other.before.keyword,
-      how: 'instance of a template',
-      layout: layoutText(older.types, other.before),
-    })),
-  ];
-  const after = (other: Concerned): string => {
-    const now = fresher.types.registry.types.get(other.name);
-    return now
-      ? layoutText(fresher.types, now)
-      : `${other.keyword} ${other.name}: not known, since no unit that has it was compiled\n`;
-  };
-  const also = others.map(({ keyword, name, how }) => `\`${keyword} ${name}\` (${how})`);
-  const more = unread > 0 ? ` ${unread} units that may have more such types were not looked at.` : '';
-  return {
-    code: 'layout-changed',
-    message: `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.${
-      also.length > 0 ? ` So do the types that consist of it: ${also.join(', ')}.` : ''
-    }${more}`,
-    ...placesIn(fresher)(entry.unit, entry.file, differences[0]?.line || entry.line),
-    layouts: {
-      type: name,
-      before: [layoutText(older.types, before), ...others.map(({ layout }) => layout)].join('\n'),
-      after: [layoutText(fresher.types, entry), ...others.map(after)].join('\n'),
-    },
-    ...(others.length > 0 ? { concerned: others.map((other) => other.name) } : {}),
-  };
-}
-
-function compareUnits(older: Side, fresher: Side, concerned: ConcernedOf, options: LayoutOptions): Problem[] {
-  const then = older.types;
-  const now = fresher.types;
-  const problems = compareTypes(older, fresher, concerned);
-  const place = placesIn(fresher);
+  const problems: Problem[] = [];
+  const place = (unit: UnitHeader, file: number, line: number): Partial<Problem> =>
+    placeIn(fresher, unit, file, line);
 
   for (const [name, { value, entry, line }] of now.registry.looseEnumerators) {
     const before = then.registry.looseEnumerators.get(name);
@@ -339,27 +261,6 @@ function pairs(
   const [was] = before;
   const stranger = after.find(({ type }) => !keys.has(now.keys.key(type)));
   return was && stranger && after.length < before.length ? [[was, stranger]] : [];
-}
-
-/** Without the changed types that differ only because they contain another changed type. */
-function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedType[] {
-  const roots = [...changed.values()].filter(({ name, now: entry, differences }) => {
-    for (const other of changed.keys()) if (other !== name && mentions(name, other)) return false;
-    if (!differences.every(({ mayFollow }) => mayFollow)) return true;
-    const parts = [...entry.bases, ...now.keys.members(entry)].map(({ type }) => now.valueType(type)?.name);
-    return !parts.some((part) => part !== undefined && part !== name && changed.has(part));
-  });
-  return roots.length > 0 ? roots : [...changed.values()];
-}
-
-/** Is one of the template arguments of `name` the type `other`? */
-function mentions(name: string, other: string): boolean {
-  const list = name.indexOf('<');
-  const at = list < 0 ? -1 : name.indexOf(other, list + 1);
-  if (at < 0) return false;
-  const isWord = (character: string | undefined): boolean =>
-    character !== undefined && /[\w]/.test(character);
-  return !isWord(name[at - 1]) && !isWord(name[at + other.length]);
 }
 
 /** Types are the same, or one of the two is an array whose length its declaration leaves open. */

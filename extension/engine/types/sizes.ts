@@ -4,6 +4,8 @@ import { Die } from '../dwarf/die';
 import type { Dwarf } from '../dwarf/dwarf';
 import { countOf, reference } from './attributes';
 
+const ADDRESSES = [dw.DW_TAG_pointer_type, dw.DW_TAG_reference_type, dw.DW_TAG_rvalue_reference_type];
+
 export class Sizes {
   private readonly origin: Die;
 
@@ -24,7 +26,8 @@ export class Sizes {
           factor *= Number(count);
         }
       }
-      if (die.tag === dw.DW_TAG_pointer_type) return die.unit.addressSize * factor;
+      // clang gives them no size; that of what they refer to is another.
+      if (ADDRESSES.includes(die.tag)) return die.unit.addressSize * factor;
       const next = reference(die, dw.DW_AT_type) ?? reference(die, dw.DW_AT_signature);
       if (next === undefined) return undefined;
       type = next;

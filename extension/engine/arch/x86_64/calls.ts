@@ -1,5 +1,5 @@
 // Where x86-64 functions find their arguments and leave their results (psABI, section 3.2.3), erring on the side of memory.
-import type { ArgumentRegisters, Calls, PassedValue, RegisterSet } from '../architecture';
+import type { ArgumentRegisters, Calls, Field, PassedValue, RegisterSet } from '../architecture';
 import { entryValues } from './entry_values';
 import { registers } from './registers';
 
@@ -22,6 +22,18 @@ function registersOf(value: PassedValue): ArgumentRegisters | undefined {
   }
 }
 
+/** By the class of each eightbyte (psABI, 3.2.3, "Classification"): INTEGER where a whole number or pointer has part in it,
+ * SSE where only floating-point numbers have, NO_CLASS where there is only padding. */
+function passingOf(fields: readonly Field[], size: number): string {
+  const isUnaligned = fields.some((field) => field.offset % Math.min(field.size, LARGEST) !== 0);
+  if (size > LARGEST || isUnaligned) return 'memory';
+  const classes = ['none', 'none'];
+  for (const { offset, size: length, isFloat } of fields)
+    for (let word = Math.floor(offset / 8); word * 8 < offset + length && word < classes.length; word++)
+      classes[word] = isFloat && classes[word] !== 'integer' ? (length > 8 ? 'x87' : 'sse') : 'integer';
+  return classes.join(' ');
+}
+
 const RAX = 1 << 0;
 const XMM0 = 1 << 16;
 
@@ -34,6 +46,7 @@ export const calls: Calls = {
   // rdi rsi rdx rcx r8 r9; xmm0–xmm7
   argumentRegisters: { integer: 6, vector: 8 },
   registersOf,
+  passingOf,
   resultRegisters,
   resultAddress: { integer: 1, vector: 0 },
   entryValues,

@@ -1,0 +1,195 @@
+// The classes, structures, unions and enumerations of a unit that are laid out otherwise than in the process: each cause one
+// refusal, which names what follows from it; and those that only got members where they had padding. Part of the check of
+// layouts (layout.ts).
+import type { ElfFile } from '../elf/file';
+import type { Problem } from '../model/result';
+import type { Concerned, ConcernedTypes } from './concerned';
+import { type Difference, listed, typeDifferences } from './differences';
+import type { TypeEntry } from './entries';
+import { layoutText } from './layout_text';
+import { isDefinedAlike, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
+import { obstacleAround, type PaddingUse, paddingUse } from './padding';
+import { placeIn, type Side } from './side';
+import type { UnitTypes } from './types';
+
+export interface ChangedTypes {
+  problems: Problem[];
+  inPadding: MembersInPadding[];
+}
+
+/** What types are compared with, and how. */
+export interface TypeComparison {
+  /** The module or patch. */
+  live: ElfFile;
+  /** Of its units that are compared. */
+  sources: string[];
+  fresher: Side;
+  /** The types of the process that consist of one, which is defined in a file. */
+  concernedOf: (older: Side, name: string, file: string | undefined) => ConcernedTypes;
+  /** Members may be gone of which only padding is left. */
+  membersMayGo: boolean;
+}
+
+interface ChangedType {
+  name: string;
+  before: TypeEntry;
+  now: TypeEntry;
+  differences: Difference[];
+}
+
+/** @param names of the types to compare; all by default */
+export function compareTypes(
+  comparison: TypeComparison,
+  older: Side,
+  names?: ReadonlySet<string>,
+): ChangedTypes {
+  const then = older.types;
+  const now = comparison.fresher.types;
+  const changed = new Map<string, ChangedType>();
+  for (const [name, entry] of now.registry.types) {
+    const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
+    if (!before) continue;
+    let differences = typeDifferences(then, before, now, entry);
+    // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
+    for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
+      differences = typeDifferences(then, twin, now, entry);
+    if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
+  }
+  if (changed.size === 0) return { problems: [], inPadding: [] };
+  const { allowed, reasons } = usesOfPadding(comparison, older, changed);
+  for (const name of allowed.keys()) changed.delete(name);
+  return {
+    problems: rootCauses(now, changed).map((root) =>
+      layoutProblem(comparison, older, changed, root, reasons.get(root.name)),
+    ),
+    inPadding: [...allowed.values()].filter((members) => members !== undefined),
+  };
+}
+
+interface UsesOfPadding {
+  /** By name; undefined when members are only gone. */
+  allowed: ReadonlyMap<string, MembersInPadding | undefined>;
+  /** Why others are refused that have a member where padding was, by name. */
+  reasons: ReadonlyMap<string, string>;
+}
+
+function usesOfPadding(
+  { live, sources, fresher, membersMayGo }: TypeComparison,
+  older: Side,
+  changed: ReadonlyMap<string, ChangedType>,
+): UsesOfPadding {
+  const uses = new Map<string, Extract<PaddingUse, { kind: 'padding' }>>();
+  const reasons = new Map<string, string>();
+  for (const [name, { before, now, differences }] of changed) {
+    const use = paddingUse(
+      { types: older.types, entry: before },
+      { types: fresher.types, entry: now },
+      differences,
+    );
+    if (use.kind === 'refused') {
+      if (use.reason !== undefined) reasons.set(name, use.reason);
+    } else if (use.gone.length === 0 || membersMayGo) uses.set(name, use);
+  }
+  const allowed = new Map<string, MembersInPadding | undefined>();
+  for (const [name, { added }] of uses) {
+    const isChanged = (other: string): boolean => changed.has(other) && !uses.has(other);
+    const reason = obstacleAround(older.types, fresher.types, name, isChanged);
+    if (reason !== undefined) {
+      reasons.set(name, reason);
+      continue;
+    }
+    const { before: was, now: is } = changed.get(name)!;
+    const before = { types: older.types, entry: was };
+    const now = { types: fresher.types, entry: is };
+    const file = fresher.file(is.unit, is.file);
+    const members = added.map((member) => memberText(now, member));
+    allowed.set(
+      name,
+      members.length === 0
+        ? undefined
+        : {
+            type: `${is.keyword} ${name}`,
+            members,
+            place: placeIn(fresher, is.unit, is.file, added[0]?.line || is.line),
+            file,
+            layouts: {
+              type: name,
+              before: layoutText(older.types, was),
+              after: layoutText(fresher.types, is),
+            },
+            isIn: (patch) => isDefinedAlike(patch, name, now),
+            knownBeside: () => (file === undefined ? [] : knownBeside(live, { name, before, file, sources })),
+          },
+    );
+  }
+  return { allowed, reasons };
+}
+
+/** One refusal for a type and all that consist of it.
+ * @param reason why a member must not be in padding, where that is what differs */
+function layoutProblem(
+  { fresher, concernedOf }: TypeComparison,
+  older: Side,
+  changed: ReadonlyMap<string, ChangedType>,
+  { name, before, now: entry, differences }: ChangedType,
+  reason: string | undefined,
+): Problem {
+  const { types, unread } = concernedOf(older, name, fresher.file(entry.unit, entry.file));
+  const instances = [...changed.values()].filter(
+    (other) => other.name !== name && !types.has(other.name) && mentions(other.name, name),
+  );
+  const others: Concerned[] = [
+    ...types.values(),
+    ...instances.map((other) => ({
+      name: other.name,
+      keyword: other.before.keyword,
+      how: 'instance of a template',
+      layout: layoutText(older.types, other.before),
+    })),
+  ];
+  const after = (other: Concerned): string => {
+    const now = fresher.types.registry.types.get(other.name);
+    return now
+      ? layoutText(fresher.types, now)
+      : `${other.keyword} ${other.name}: not known, since no unit that has it was compiled\n`;
+  };
+  const also = others.map(({ keyword, name, how }) => `\`${keyword} ${name}\` (${how})`);
+  const sentences = [
+    `\`${entry.keyword} ${name}\` differs from the one in the running process: ${listed(differences)}.`,
+    ...(reason === undefined ? [] : [`What is padding there cannot be used: ${reason}.`]),
+    ...(also.length > 0 ? [`So do the types that consist of it: ${also.join(', ')}.`] : []),
+    ...(unread > 0 ? [`${unread} units that may have more such types were not looked at.`] : []),
+  ];
+  return {
+    code: 'layout-changed',
+    message: sentences.join(' '),
+    ...placeIn(fresher, entry.unit, entry.file, differences[0]?.line || entry.line),
+    layouts: {
+      type: name,
+      before: [layoutText(older.types, before), ...others.map(({ layout }) => layout)].join('\n'),
+      after: [layoutText(fresher.types, entry), ...others.map(after)].join('\n'),
+    },
+    ...(others.length > 0 ? { concerned: others.map((other) => other.name) } : {}),
+  };
+}
+
+/** Without the changed types that differ only because they contain another changed type. */
+function rootCauses(now: UnitTypes, changed: Map<string, ChangedType>): ChangedType[] {
+  const roots = [...changed.values()].filter(({ name, now: entry, differences }) => {
+    for (const other of changed.keys()) if (other !== name && mentions(name, other)) return false;
+    if (!differences.every(({ mayFollow }) => mayFollow)) return true;
+    const parts = [...entry.bases, ...now.keys.members(entry)].map(({ type }) => now.valueType(type)?.name);
+    return !parts.some((part) => part !== undefined && part !== name && changed.has(part));
+  });
+  return roots.length > 0 ? roots : [...changed.values()];
+}
+
+/** Is one of the template arguments of `name` the type `other`? */
+function mentions(name: string, other: string): boolean {
+  const list = name.indexOf('<');
+  const at = list < 0 ? -1 : name.indexOf(other, list + 1);
+  if (at < 0) return false;
+  const isWord = (character: string | undefined): boolean =>
+    character !== undefined && /[\w]/.test(character);
+  return !isWord(name[at - 1]) && !isWord(name[at + other.length]);
+}
