@@ -122,6 +122,15 @@ for (const [c, level] of SETS)
       assert.equal(await observe('other', 2), 6002);
     });
 
+    it('is not taken out of one unit while others have it', async () => {
+      writeFileSync(join(built.directory, 'item.h'), HEADER);
+      const result = await save({ 'store.c': STORE.replace('return n +', 'return 5 + n +') });
+      assert.equal(
+        result.refusals[0]?.message,
+        '`hits` (int, offset 12) is gone from `struct item`, where other code that was patched has it: that needs all code that uses it: save item.h as well, which defines it.',
+      );
+    });
+
     it('may be taken out again together with another edit', async () => {
       const result = await save({
         'item.h': HEADER,
@@ -190,6 +199,44 @@ describe('a member in the padding of a type', () => {
       result.refusals[0]?.message ?? '',
       /where its padding was: two\.c may use it as well, without including item\.h as far as debug information says/,
     );
+  });
+
+  it('is told of each type, also where another source has had one of that name already', async () => {
+    const text = (
+      name: string,
+      members: string,
+      used: string,
+    ) => `struct own { long id; int price; ${members} };
+static struct own *volatile own;
+long ${name}(long n) { static struct own one = {1, 2}; own = &one; return n + ++own->${used}; }
+`;
+    const plan: ProgramPlan = {
+      compilers: { c: 'gcc', cxx: 'g++' },
+      flags: ['-g', '-O1'],
+      module: 'executable',
+      units: [{ file: 'one.c' }, { file: 'two.c' }],
+      observers: [
+        { name: 'one', returns: 'number' },
+        { name: 'two', returns: 'number' },
+      ],
+    };
+    const built = await build(world.newDirectory(), plan, {
+      'one.c': text('one', '', 'price'),
+      'two.c': text('two', 'char hits;', 'price'),
+    });
+    const live = await world.startLive(built);
+    const both = {
+      'one.c': text('one', 'char hits, more;', 'more'),
+      'two.c': text('two', 'char hits, more;', 'more'),
+    };
+    for (const [file, saved] of Object.entries(both)) {
+      const alone = await world.save(built, live, { [file]: saved });
+      assert.equal(alone.outcome, 'patched', JSON.stringify(alone.refusals));
+      assert.deepEqual(
+        alone.warnings.map(({ code, file }) => [code, file]),
+        [['member-in-padding', join(built.directory, file)]],
+      );
+    }
   });
 
   const ITEM = `#pragma once

@@ -1,4 +1,4 @@
-// A type of a save got members where it had padding, and its objects stay where they are: may it, and what is to be said?
+// A type of a save got members where it had padding, or lost some, and its objects stay where they are: may it, and what is to be said?
 // It may when all code that uses the type comes with the save: who is left out would copy objects without the member.
 // Decides; compiles and writes nothing.
 import { basename } from 'node:path';
@@ -28,11 +28,18 @@ export function judgeMembersInPadding(
   const judgement: Judgement = { problems: [], warnings: [] };
   const inUse = live.image.patches.filter((patch) => runs(live, patch));
   for (const one of found) {
-    // An earlier save brought it, and its code runs: there is nothing new.
-    if (inUse.some((patch) => one.isIn(patch.elf))) continue;
-    const { type, members, place, layouts } = one;
-    const are = members.length === 1 ? 'is' : 'are';
-    const what = `${members.join(', ')} ${are} new in \`${type}\`, where its padding was`;
+    const definitions = inUse.map((patch) => one.in(patch.elf));
+    const { type, members, gone, place, layouts } = one;
+    // An earlier save brought it, or took it out of all code, and that is what runs: there is nothing new.
+    const isSettled =
+      members.length > 0
+        ? definitions.some(({ alike }) => alike)
+        : !definitions.some(({ otherwise }) => otherwise);
+    if (isSettled) continue;
+    const what =
+      members.length === 0
+        ? `${listOf(gone)} gone from \`${type}\`, where other code that was patched has it`
+        : `${listOf(members)} new in \`${type}\`, where its padding was`;
     const obstacle = obstacleOf(save, one);
     if (obstacle !== undefined)
       judgement.problems.push({
@@ -41,7 +48,7 @@ export function judgeMembersInPadding(
         ...place,
         layouts,
       });
-    else
+    else if (members.length > 0)
       judgement.warnings.push({
         code: 'member-in-padding',
         message: `${what}. Objects that exist have there what the padding held: 0 in variables of static storage and in memory that was zeroed, as long as nothing else was copied over it; in all others it is not determined, and no initialiser has run. Copies that are made by code that is running still may lack it.${undescribed(elf)}`,
@@ -51,6 +58,9 @@ export function judgeMembersInPadding(
   }
   return judgement;
 }
+
+const listOf = (members: readonly string[]): string =>
+  `${members.join(', ')} ${members.length === 1 ? 'is' : 'are'}`;
 
 /** Is code of a patch the current version of anything? */
 function runs({ bodies }: LiveProcess, { start, end }: Image): boolean {

@@ -7,7 +7,7 @@ import type { Concerned, ConcernedTypes } from './concerned';
 import { type Difference, listed, typeDifferences } from './differences';
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
-import { isDefinedAlike, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
+import { definitionsIn, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
 import { obstacleAround, type PaddingUse, paddingUse } from './padding';
 import { placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
@@ -62,13 +62,13 @@ export function compareTypes(
     problems: rootCauses(now, changed).map((root) =>
       layoutProblem(comparison, older, changed, root, reasons.get(root.name)),
     ),
-    inPadding: [...allowed.values()].filter((members) => members !== undefined),
+    inPadding: [...allowed.values()],
   };
 }
 
 interface UsesOfPadding {
-  /** By name; undefined when members are only gone. */
-  allowed: ReadonlyMap<string, MembersInPadding | undefined>;
+  /** By name. */
+  allowed: ReadonlyMap<string, MembersInPadding>;
   /** Why others are refused that have a member where padding was, by name. */
   reasons: ReadonlyMap<string, string>;
 }
@@ -90,8 +90,8 @@ function usesOfPadding(
       if (use.reason !== undefined) reasons.set(name, use.reason);
     } else if (use.gone.length === 0 || membersMayGo) uses.set(name, use);
   }
-  const allowed = new Map<string, MembersInPadding | undefined>();
-  for (const [name, { added }] of uses) {
+  const allowed = new Map<string, MembersInPadding>();
+  for (const [name, { added, gone }] of uses) {
     const isChanged = (other: string): boolean => changed.has(other) && !uses.has(other);
     const reason = obstacleAround(older.types, fresher.types, name, isChanged);
     if (reason !== undefined) {
@@ -102,25 +102,20 @@ function usesOfPadding(
     const before = { types: older.types, entry: was };
     const now = { types: fresher.types, entry: is };
     const file = fresher.file(is.unit, is.file);
-    const members = added.map((member) => memberText(now, member));
-    allowed.set(
-      name,
-      members.length === 0
-        ? undefined
-        : {
-            type: `${is.keyword} ${name}`,
-            members,
-            place: placeIn(fresher, is.unit, is.file, added[0]?.line || is.line),
-            file,
-            layouts: {
-              type: name,
-              before: layoutText(older.types, was),
-              after: layoutText(fresher.types, is),
-            },
-            isIn: (patch) => isDefinedAlike(patch, name, now),
-            knownBeside: () => (file === undefined ? [] : knownBeside(live, { name, before, file, sources })),
-          },
-    );
+    allowed.set(name, {
+      type: `${is.keyword} ${name}`,
+      members: added.map((member) => memberText(now, member)),
+      gone: gone.map((member) => memberText(before, member)),
+      place: placeIn(fresher, is.unit, is.file, added[0]?.line || is.line),
+      file,
+      layouts: {
+        type: name,
+        before: layoutText(older.types, was),
+        after: layoutText(fresher.types, is),
+      },
+      in: (patch) => definitionsIn(patch, name, file, now),
+      knownBeside: () => (file === undefined ? [] : knownBeside(live, { name, before, file, sources })),
+    });
   }
   return { allowed, reasons };
 }

@@ -1,4 +1,4 @@
-// A type that got members where it had padding: what the save has to know to allow it. Code that was not compiled with the
+// A type that got members where it had padding, or lost some: what the save has to know to allow it. Code that was not compiled with the
 // edit and uses the type leaves such a member out where it copies objects, so who else knows the type is looked for.
 import { unitsKnowing } from '../dwarf/definitions';
 import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';
@@ -16,13 +16,15 @@ export interface MembersInPadding {
   type: string;
   /** For people, each with its type and offset. */
   members: string[];
-  /** Of the first of them. */
+  /** The same of those that a patch had brought, and that are padding again. */
+  gone: string[];
+  /** Of the first of the members, else of the type. */
   place: Partial<Problem>;
   /** In which the type is defined; undefined when the compiler did not say. */
   file: string | undefined;
   layouts: NonNullable<Problem['layouts']>;
-  /** Does a patch have the type as it is now? */
-  isIn: (patch: ElfFile) => boolean;
+  /** Does a patch have the type as it is now, and does it have it otherwise? */
+  in: (patch: ElfFile) => { alike: boolean; otherwise: boolean };
   /** Sources of the module that may use the type and do not include that file. */
   knownBeside: () => string[];
 }
@@ -30,24 +32,29 @@ export interface MembersInPadding {
 export const memberText = ({ types }: Defined, { name, type, offset }: Member): string =>
   `\`${name}\` (${describe(types, type)}, offset ${offset / 8})`;
 
-/** Is the type in any unit of a file as it is in the fresh unit? A file that cannot be read does not say so. */
-export function isDefinedAlike(elf: ElfFile, name: string, now: Defined): boolean {
-  return hasOne(() =>
-    readUnits(elf).some((unit) => {
-      const { types } = loadSide(elf, unit, false);
-      const entry = types.registry.types.get(name);
-      return entry !== undefined && typeDifferences(types, entry, now.types, now.entry).length === 0;
-    }),
-  );
-}
-
-function hasOne(ask: () => boolean): boolean {
+/**
+ * How the units of a patch have a type. One that cannot be read does not say so.
+ * @param file that defines it: sources may have types of one name, each for itself
+ */
+export function definitionsIn(
+  elf: ElfFile,
+  name: string,
+  file: string | undefined,
+  now: Defined,
+): ReturnType<MembersInPadding['in']> {
+  const found = { alike: false, otherwise: false };
   try {
-    return ask();
+    for (const unit of readUnits(elf)) {
+      const side = loadSide(elf, unit, false);
+      const entry = side.types.registry.types.get(name);
+      if (!entry || side.file(entry.unit, entry.file) !== file) continue;
+      const isAlike = typeDifferences(side.types, entry, now.types, now.entry).length === 0;
+      found[isAlike ? 'alike' : 'otherwise'] = true;
+    }
   } catch (thrown) {
-    if (thrown instanceof HotPatchError || thrown instanceof RangeError) return false;
-    throw thrown;
+    if (!(thrown instanceof HotPatchError) && !(thrown instanceof RangeError)) throw thrown;
   }
+  return found;
 }
 
 /** DW_LANG_C_plus_plus and its later editions (DWARF 5, 7.12). */
