@@ -2,6 +2,7 @@
 // keeps the functions of earlier texts that are compared with. Shared by the code lens and the decorations.
 import * as vscode from 'vscode';
 import type { SourceFunction } from '../state/source_function';
+import { keepEarlierTexts } from './earlier_texts';
 import type { Grammar } from './messages';
 import type { SyntaxParser } from './parser';
 import { isSource } from './source_files';
@@ -20,7 +21,8 @@ export interface Documents extends vscode.Disposable {
 
 export function followDocuments(parser: SyntaxParser): Documents {
   const parsedEvent = new vscode.EventEmitter<void>();
-  const earlier = new Map<string, { text: string; functions: readonly SourceFunction[] | undefined }[]>();
+  const parse = (file: string, text: string) => parser.functionsOf(text, grammarOf(file));
+  const earlier = keepEarlierTexts(parse, () => parsedEvent.fire());
   const open = new Set<string>();
   const nameOf = (document: vscode.TextDocument) => document.uri.toString();
 
@@ -33,7 +35,7 @@ export function followDocuments(parser: SyntaxParser): Documents {
     }));
   };
   const end = (document: vscode.TextDocument) => {
-    earlier.delete(document.uri.fsPath);
+    earlier.forget(document.uri.fsPath);
     if (open.delete(nameOf(document))) parser.close(nameOf(document));
   };
   const subscriptions = [
@@ -63,21 +65,9 @@ export function followDocuments(parser: SyntaxParser): Documents {
       start(document);
       return parser.functions(nameOf(document), document.version);
     },
-    parse: (file, text) => parser.functionsOf(text, grammarOf(file)),
+    parse,
     latest: (document) => parser.latest(nameOf(document)),
-    ofText(file, text) {
-      const known = earlier.get(file) ?? [];
-      const found = known.find((one) => one.text === text);
-      if (found) return found.functions;
-      const entry: (typeof known)[number] = { text, functions: undefined };
-      // A version that is compared with is one of the last few; older texts are parsed again if they return.
-      earlier.set(file, [entry, ...known].slice(0, 8));
-      void parser.functionsOf(text, grammarOf(file)).then((functions) => {
-        entry.functions = functions;
-        parsedEvent.fire();
-      });
-      return undefined;
-    },
+    ofText: (file, text) => earlier.functionsOf(file, text),
     dispose: () => void vscode.Disposable.from(...subscriptions).dispose(),
   };
 }
