@@ -4,7 +4,7 @@ import { write64 } from '../patch_format/note';
 import { addressOfTarget, threadOffset, write64signed } from './addresses';
 import type { DynamicTables } from './dynamic';
 import type { AddressOf, LinkInput } from './input';
-import type { Target } from './select';
+import type { Chunk, Target } from './select';
 
 export class Indirections {
   private readonly stubs = new Map<string, number>();
@@ -26,7 +26,7 @@ export class Indirections {
         if (meaning.via === 'got') {
           const words = meaning.slot === 'module-and-offset' || meaning.slot === 'module' ? 2 : 1;
           this.slot(slotKey(meaning, target, name), words);
-        } else if (target.kind === 'import' && needsStub(meaning, target)) this.stub(target.name);
+        } else if (target.kind === 'import' && needsStub(meaning, target, chunk)) this.stub(target.name);
       }
     // The personality routine, where frames name it directly (code that is not position-independent).
     for (const chunk of this.input.selection.chunks) {
@@ -99,7 +99,7 @@ export class Indirections {
     }
     for (const chunk of this.input.selection.chunks)
       for (const relocation of this.input.selection.referencesOf(chunk)) {
-        if (!isPointer(relocation.meaning)) continue;
+        if (!isPointer(relocation.meaning) || chunk.fn) continue;
         const target = this.input.selection.targetOf(chunk, relocation);
         if (target.kind === 'import')
           dynamic.add(
@@ -147,11 +147,13 @@ export class Indirections {
   }
 }
 
-/** A field of 32 bits cannot reach a function of a library by itself. */
-function needsStub({ via, width }: Meaning, target: Target & { kind: 'import' }): boolean {
+/** A field of 32 bits cannot reach a function of a library by itself, and a pointer within code (`-mcmodel=large`) lies where
+ * the loader does not write. */
+function needsStub({ via, width }: Meaning, target: Target & { kind: 'import' }, { fn }: Chunk): boolean {
   if (target.weak) return false;
   if (via === 'plt') return true;
-  return target.isFunction && (via === 'pc' || via === 'absolute') && width === 4;
+  const isPlain = via === 'pc' || via === 'absolute';
+  return target.isFunction && isPlain && (width === 4 || (via === 'absolute' && fn !== undefined));
 }
 
 /** Names a GOT slot: what it holds, so that equal ones are shared. */

@@ -38,8 +38,8 @@ export class Relocations {
     if (via === 'nothing') return;
     if (via === 'pc' && width === 1) return this.applyShort(bytes, at, chunk, reference);
     const target = this.input.selection.targetOf(chunk, reference);
-    // The loader writes it.
-    if (via === 'absolute' && width === 8 && target.kind === 'import') return;
+    // The loader writes it, but not into code.
+    if (via === 'absolute' && width === 8 && target.kind === 'import' && !chunk.fn) return;
     const place = chunk.address + reference.offset - chunk.start;
     const value = this.valueOf(reference, target, chunk, place);
     if (!this.arch.write(reference.type, bytes, at, value, place)) throw this.outOfReach(chunk, reference);
@@ -50,7 +50,9 @@ export class Relocations {
     const { addend, beyond, meaning } = reference;
     switch (meaning.via) {
       case 'absolute':
-        return meaning.width === 8 ? addressOfTarget(target) : this.direct(chunk, reference, target, addend);
+        return meaning.width === 8 && target.kind !== 'import'
+          ? addressOfTarget(target)
+          : this.direct(chunk, reference, target, addend);
       case 'pc':
       case 'plt':
         if (meaning.width === 8) return addressOfTarget(target);
