@@ -5,7 +5,8 @@ import * as dw from '../dwarf/constants';
 import { entriesOf } from '../dwarf/split';
 import type { ElfFile } from '../elf/file';
 import type { ReturnKind } from '../model/held';
-import { bare, callingConvention, passedValue } from './calling_convention';
+import { bare } from './bare';
+import { callingConvention, passedValue } from './calling_convention';
 import { UnitTypes } from './types';
 
 /** DWARF 5, 7.8. */

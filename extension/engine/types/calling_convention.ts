@@ -3,7 +3,9 @@
 import type { ArgumentRegisters, PassedValue, RegisterSet } from '../arch/architecture';
 import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/die';
+import { bare, isClass } from './bare';
 import type { FunctionEntry } from './entries';
+import { isPassedByAddress } from './passing';
 import type { UnitTypes } from './types';
 
 export interface CallingConvention {
@@ -13,8 +15,6 @@ export interface CallingConvention {
   results: RegisterSet;
 }
 
-/** DWARF 5, 7.15. */
-const DW_CC_pass_by_reference = 4;
 /** DWARF 5, 7.8. */
 const DW_ATE_complex_float = 3;
 const DW_ATE_float = 4;
@@ -79,14 +79,18 @@ export function passedValue(types: UnitTypes, type: number): PassedValue | undef
     case dw.DW_TAG_structure_type:
     case dw.DW_TAG_class_type:
     case dw.DW_TAG_union_type:
-      // One that cannot be copied by its bytes goes by the address of a copy (Itanium C++ ABI, 3.1.1).
-      if (die.number(dw.DW_AT_calling_convention) === DW_CC_pass_by_reference) return POINTER;
+      if (isByAddress(types, die)) return POINTER;
       return size === undefined
         ? undefined
         : { kind: 'class', size, isAligned: () => isAligned(types, type) };
     default:
       return undefined;
   }
+}
+
+function isByAddress(types: UnitTypes, die: Die): boolean {
+  const entry = types.entryAt(die.address);
+  return entry !== undefined && isPassedByAddress(types, entry);
 }
 
 /** Does an object consist of aligned fields of at most eight bytes?
@@ -108,37 +112,4 @@ function isAligned(types: UnitTypes, type: number, offset = 0, depth = 0): boole
     );
   const size = types.sizes.sizeOf(type) ?? Infinity;
   return size <= 8 && offset % size === 0;
-}
-
-/** The entry behind typedefs and qualifiers. */
-export function bare(types: UnitTypes, type: number): Die | undefined {
-  let die = types.dwarf.die(type);
-  for (let depth = 0; depth < 64; depth++) {
-    switch (die.tag) {
-      case dw.DW_TAG_typedef:
-      case dw.DW_TAG_const_type:
-      case dw.DW_TAG_volatile_type:
-      case dw.DW_TAG_restrict_type:
-      case dw.DW_TAG_atomic_type: {
-        const next = die.reference(dw.DW_AT_type);
-        if (next === undefined) return undefined;
-        die = types.dwarf.die(next);
-        break;
-      }
-      default: {
-        // A stub for a type in a type unit.
-        const definition = die.reference(dw.DW_AT_signature);
-        return definition === undefined ? die : types.dwarf.die(definition);
-      }
-    }
-  }
-  return undefined;
-}
-
-function isClass(die: Die): boolean {
-  return (
-    die.tag === dw.DW_TAG_structure_type ||
-    die.tag === dw.DW_TAG_class_type ||
-    die.tag === dw.DW_TAG_union_type
-  );
 }

@@ -4,7 +4,7 @@
 import type { ElfFile } from '../elf/file';
 import type { Problem } from '../model/result';
 import type { Concerned, ConcernedTypes } from './concerned';
-import { type Difference, listed, typeDifferences } from './differences';
+import { type Difference, listed, passingDifference, typeDifferences } from './differences';
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
 import { definitionsIn, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
@@ -26,6 +26,8 @@ export interface TypeComparison {
   fresher: Side;
   /** The types of the process that consist of one, which is defined in a file. */
   concernedOf: (older: Side, name: string, file: string | undefined) => ConcernedTypes;
+  /** May a function have a parameter or a result of the type, as a value? */
+  mayBeInCalls: (older: Side, name: string, file: string | undefined) => boolean;
   /** Members may be gone of which only padding is left. */
   membersMayGo: boolean;
 }
@@ -53,6 +55,9 @@ export function compareTypes(
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
     for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
       differences = typeDifferences(then, twin, now, entry);
+    const passing = differences.length > 0 ? undefined : passingDifference(then, before, now, entry);
+    const { fresher, mayBeInCalls } = comparison;
+    if (passing && mayBeInCalls(older, name, fresher.file(entry.unit, entry.file))) differences = [passing];
     if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
   }
   if (changed.size === 0) return { problems: [], inPadding: [] };

@@ -5,6 +5,7 @@ import type { Unit } from '../dwarf/units';
 import { HotPatchError } from '../model/errors';
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
+import { hasValueInCalls } from './passing';
 import type { UnitTypes } from './types';
 
 export interface Concerned {
@@ -27,26 +28,42 @@ export interface ConcernedTypes {
 /** Reading the types of a unit takes some 10 ms, of one with many templates 100, and somebody waits for the refusal. */
 const MOST_UNITS = 32;
 
-/**
- * @param name qualified, of the type that is laid out otherwise
- * @param units that include the file in which it is defined
- * @param typesOf a unit; throws HotPatchError or RangeError for one that cannot be read
- */
-export function concernedBy(
-  name: string,
-  units: readonly Unit[],
-  typesOf: (unit: Unit) => UnitTypes,
-): ConcernedTypes {
+/** Units that may have a type. */
+export interface LiveUnits {
+  units: readonly Unit[];
+  /** Throws HotPatchError or RangeError for one that cannot be read. */
+  typesOf: (unit: Unit) => UnitTypes;
+}
+
+/** @param name qualified, of the type that is laid out otherwise */
+export function concernedBy(name: string, live: LiveUnits): ConcernedTypes {
   const types = new Map<string, Concerned>();
+  const unread = look(live, (unit) => {
+    for (const concerned of containersIn(unit, name)) types.set(concerned.name, concerned);
+  });
+  return { types: new Map([...types].sort(([a], [b]) => (a < b ? -1 : 1))), unread };
+}
+
+/** May a function of the units have a parameter or a result of the type, as a value? */
+export function mayHaveValueInCalls(name: string, live: LiveUnits): boolean {
+  let isThere = false;
+  const unread = look(live, (unit) => {
+    isThere ||= hasValueInCalls(unit, name);
+  });
+  return isThere || unread > 0;
+}
+
+/** How many units were not looked at. */
+function look({ units, typesOf }: LiveUnits, at: (types: UnitTypes) => void): number {
   let unread = Math.max(units.length - MOST_UNITS, 0);
   for (const unit of units.slice(0, MOST_UNITS))
     try {
-      for (const concerned of containersIn(typesOf(unit), name)) types.set(concerned.name, concerned);
+      at(typesOf(unit));
     } catch (thrown) {
       if (!(thrown instanceof HotPatchError) && !(thrown instanceof RangeError)) throw thrown;
       unread++;
     }
-  return { types: new Map([...types].sort(([a], [b]) => (a < b ? -1 : 1))), unread };
+  return unread;
 }
 
 function containersIn(types: UnitTypes, name: string): Concerned[] {

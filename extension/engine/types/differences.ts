@@ -2,6 +2,7 @@
 // a hazard: every difference of a type that exists in memory is one (layout.ts).
 import { describe } from './describe';
 import type { Member, TypeEntry } from './entries';
+import { isPassedByAddress } from './passing';
 import type { UnitTypes } from './types';
 
 /** One way in which a type differs. */
@@ -41,6 +42,21 @@ export function typeDifferences(
     add(`its alignment is ${text(after.alignment)}, was ${text(before.alignment)}`);
   }
   return differences.sort((a, b) => Number(a.mayFollow) - Number(b.mayFollow));
+}
+
+/** Values of a class go to functions in another way than before: code that was not patched would not find them. */
+export function passingDifference(
+  then: UnitTypes,
+  before: TypeEntry,
+  now: UnitTypes,
+  after: TypeEntry,
+): Difference | undefined {
+  if (before.kind === 'enum' || after.kind === 'enum') return undefined;
+  const is = isPassedByAddress(now, after);
+  if (is === isPassedByAddress(then, before)) return undefined;
+  const why = 'which its destructor and its constructors from another object decide';
+  const [here, there] = is ? ['their address', 'their bytes'] : ['their bytes', 'their address'];
+  return { text: `its values are passed by ${here}, were by ${there} (${why})`, line: 0, mayFollow: true };
 }
 
 type Add = (

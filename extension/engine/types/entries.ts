@@ -18,6 +18,18 @@ export interface RawBase {
   location: string;
 }
 
+/** Members of a class that make copies of it more, or less, than copies of its bytes. */
+export interface SpecialMembers {
+  /** The compiler says how its values are passed (DW_AT_calling_convention). */
+  passing: 'address' | 'bytes' | undefined;
+  /** It has a destructor that somebody wrote. */
+  destructor: boolean;
+  /** Its constructors from another object of it, by copy or by move. */
+  copies: ('written' | 'defaulted' | 'deleted')[];
+  /** It has an assignment by move, which leaves it without the constructors that it does not declare. */
+  moveAssignment: boolean;
+}
+
 /** A class, structure, union or enumeration. */
 export interface TypeEntry {
   address: number;
@@ -40,6 +52,8 @@ export interface TypeEntry {
   encoding: number;
   rawMembers: RawMember[];
   bases: RawBase[];
+  /** What it declares of that which decides how its values are passed (trivial.ts). */
+  special: SpecialMembers;
   /** Virtual functions that the class declares, with their slot in the vtable. */
   virtuals: { symbol: string; name: string; slot: number; line: number }[];
   enumerators: { name: string; value: string; line: number }[];

@@ -10,10 +10,11 @@ import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
 import { type ChangedTypes, compareTypes } from './changed_types';
-import { concernedBy, type ConcernedTypes } from './concerned';
+import { concernedBy, type ConcernedTypes, type LiveUnits, mayHaveValueInCalls } from './concerned';
 import { typeText } from './differences';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
 import type { MembersInPadding } from './members_in_padding';
+import { hasValueInCalls } from './passing';
 import { loadSide, placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
 
@@ -108,21 +109,25 @@ function compareSides(
     for (const problem of found.problems) problems.set(problem.message, problem);
     for (const members of found.inPadding) inPadding.set(members.type, members);
   };
-  const concernedOf = (older: Side, name: string, file: string | undefined): ConcernedTypes => {
-    const key = `${name} ${file ?? older.unit.offset}`;
-    const known = cache.concerned.get(key);
-    if (known) return known;
+  /** The live units that may have a type: the one that is compared, and all that include the file. */
+  const unitsWith = (older: Side, file: string | undefined): LiveUnits => {
     const including = file === undefined ? [] : unitsIncluding(live.elf, file).map(({ unit }) => unit);
     const others = including.filter(({ offset }) => offset !== older.unit.offset);
-    const types = (unit: Unit): UnitTypes =>
+    const typesOf = (unit: Unit): UnitTypes =>
       (unit === older.unit ? older : (cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false))).types;
-    const found = concernedBy(name, [older.unit, ...others], types);
-    cache.concerned.set(key, found);
-    return found;
+    return { units: [older.unit, ...others], typesOf };
   };
+  const concernedOf = (older: Side, name: string, file: string | undefined): ConcernedTypes => {
+    const key = `${name} ${file ?? older.unit.offset}`;
+    const known = cache.concerned.get(key) ?? concernedBy(name, unitsWith(older, file));
+    cache.concerned.set(key, known);
+    return known;
+  };
+  const mayBeInCalls = (older: Side, name: string, file: string | undefined): boolean =>
+    hasValueInCalls(fresher.types, name) || mayHaveValueInCalls(name, unitsWith(older, file));
   const sources = live.units.map(({ path }) => path);
   const { membersMayGo = false } = options;
-  const inTypes = { live: live.elf, sources, fresher, concernedOf, membersMayGo };
+  const inTypes = { live: live.elf, sources, fresher, concernedOf, mayBeInCalls, membersMayGo };
   for (const unit of live.units) {
     const older = sideOf(unit);
     gather(compareTypes(inTypes, older));

@@ -4,7 +4,7 @@
 // code that uses the type comes with the edit is for the save to see (save/members_in_padding.ts).
 import type { Field } from '../arch/architecture';
 import * as dw from '../dwarf/constants';
-import { bare } from './calling_convention';
+import { bare } from './bare';
 import type { Difference } from './differences';
 import type { Member, TypeEntry } from './entries';
 import { holdersIn } from './concerned';

@@ -20,6 +20,7 @@ import {
 import { ANONYMOUS_NAMESPACE, DeclaredNames } from './declared_names';
 import type { FunctionEntry, Scope, TypeEntry, VariableEntry } from './entries';
 import type { Registry } from './registry';
+import { noSpecialMembers, readSpecialMember } from './special_members';
 import type { Sizes } from './sizes';
 
 const GLOBAL: Scope = { prefix: '', kind: 'namespace', local: false };
@@ -189,6 +190,7 @@ export class Walk {
           break;
         case dw.DW_TAG_subprogram: {
           die.read(unit, at);
+          if (scope.owner) readSpecialMember(this.dwarf, die, scope.owner);
           if (die.flag(dw.DW_AT_declaration)) {
             if (scope.owner && die.flag(dw.DW_AT_virtuality)) this.readVirtual(scope.owner);
             at = skipTree(abbreviations, abbreviation, unit, attributes);
@@ -257,6 +259,7 @@ export class Walk {
       encoding: die.number(dw.DW_AT_encoding) ?? 0,
       rawMembers: [],
       bases: [],
+      special: noSpecialMembers(die),
       virtuals: [],
       enumerators: [],
       twin: undefined,

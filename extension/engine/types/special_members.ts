@@ -1,0 +1,73 @@
+// Which of the members that a class declares make a copy of its value more than a copy of its bytes (C++ standard,
+// [class.temporary]): a destructor, constructors from another object. Reads what the debug information of the class says;
+// what follows for its values is said in passing.ts.
+import * as dw from '../dwarf/constants';
+import { Die } from '../dwarf/die';
+import type { Dwarf } from '../dwarf/dwarf';
+import type { SpecialMembers, TypeEntry } from './entries';
+
+/** DWARF 5, 7.15. */
+const DW_CC_pass_by_reference = 4;
+const DW_CC_pass_by_value = 5;
+/** DWARF 5, 7.34: as a part of the class. What is defaulted outside of it counts as written. */
+const DW_DEFAULTED_in_class = 1;
+
+/** @param die the class */
+export function noSpecialMembers(die: Die): SpecialMembers {
+  const convention = die.number(dw.DW_AT_calling_convention);
+  const passing =
+    convention === DW_CC_pass_by_reference
+      ? 'address'
+      : convention === DW_CC_pass_by_value
+        ? 'bytes'
+        : undefined;
+  return { passing, destructor: false, copies: [], moveAssignment: false };
+}
+
+/** @param die a function that the class declares or defines in its body */
+export function readSpecialMember(dwarf: Dwarf, die: Die, owner: TypeEntry): void {
+  // Implicit members are there only where a unit uses them, and are no others than those of its parts.
+  if (die.flag(dw.DW_AT_artificial)) return;
+  const name = die.string(dw.DW_AT_name);
+  const own = owner.name?.replace(/<.*$/, '').replace(/^.*::/, '');
+  if (name === undefined || own === undefined) return;
+  const how = die.flag(dw.DW_AT_deleted)
+    ? 'deleted'
+    : die.number(dw.DW_AT_defaulted) === DW_DEFAULTED_in_class
+      ? 'defaulted'
+      : 'written';
+  const { special } = owner;
+  if (name.startsWith('~')) special.destructor ||= how !== 'defaulted';
+  else if (name === own && fromAnother(dwarf, die, owner) !== undefined) special.copies.push(how);
+  else if (name === 'operator=' && fromAnother(dwarf, die, owner) === 'move') special.moveAssignment = true;
+}
+
+/** Is its one argument another object of the class? */
+function fromAnother(
+  dwarf: Dwarf,
+  { unit, next, hasChildren }: Die,
+  owner: TypeEntry,
+): 'copy' | 'move' | undefined {
+  if (!hasChildren) return undefined;
+  const child = new Die(dwarf);
+  const parameters: number[] = [];
+  for (let at = next; ; at = child.next) {
+    child.read(unit, at);
+    if (child.tag !== dw.DW_TAG_formal_parameter || child.hasChildren) break;
+    const type = child.reference(dw.DW_AT_type);
+    if (!child.flag(dw.DW_AT_artificial) && type !== undefined) parameters.push(type);
+  }
+  const [type, ...others] = parameters;
+  if (type === undefined || others.length > 0) return undefined;
+  const reference = dwarf.die(type);
+  const isMove = reference.tag === dw.DW_TAG_rvalue_reference_type;
+  if (!isMove && reference.tag !== dw.DW_TAG_reference_type) return undefined;
+  let target = reference.reference(dw.DW_AT_type);
+  for (let depth = 0; target !== undefined && depth < 4; depth++) {
+    if (target === owner.address) return isMove ? 'move' : 'copy';
+    const die = dwarf.die(target);
+    if (die.tag !== dw.DW_TAG_const_type && die.tag !== dw.DW_TAG_volatile_type) return undefined;
+    target = die.reference(dw.DW_AT_type);
+  }
+  return undefined;
+}
