@@ -24,6 +24,7 @@ import { createApi, type HotPatchApi } from './debugging/api';
 import { pickProcess, registerDebugging } from './debugging/register';
 import { followDocuments } from './documents/documents';
 import { startParser } from './documents/parser';
+import { textOfFile } from './documents/text_of_file';
 import { startEngine } from './engine_thread/client';
 import type { ThreadOptions } from './engine_thread/messages';
 import { consentTo } from './session/attach_consent';
@@ -162,7 +163,7 @@ function startSession(
   const warn = (message: string) => log.warn(message);
   const edited = watchEditedFunctions((file, text) => documents.parse(file, text));
   const operations = new Operations(current, store, {
-    textOf: savedText,
+    textOf: textOfFile,
     edited,
     mayAttach: (process) => consentTo(process) === 'yes',
     firstLight: () => setting(Setting.firstLight) === 'on',
@@ -304,12 +305,6 @@ function engineOptions(
 
 function workspaceFolders(): string[] {
   return (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
-}
-
-/** The text of an open document that is as it is on disk. */
-function savedText(file: string): string | undefined {
-  const document = vscode.workspace.textDocuments.find((open) => open.uri.fsPath === file && !open.isDirty);
-  return document?.getText();
 }
 
 async function sayWhyNot(context: vscode.ExtensionContext, store: Store): Promise<void> {

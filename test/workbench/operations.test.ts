@@ -3,10 +3,10 @@ import { strict as assert } from 'node:assert';
 import type { AsyncEngine } from '../../extension/workbench/engine_thread/client';
 import { Operations, type Surroundings } from '../../extension/workbench/session/operations';
 import { Store } from '../../extension/workbench/state/store';
-import { file, result } from './fixtures';
+import { file, patchedFunction, process, result, status } from './fixtures';
 
 const surroundings = (more: Partial<Surroundings>): Surroundings => ({
-  textOf: () => 'text',
+  textOf: () => Promise.resolve('text'),
   edited: { find: () => Promise.resolve([]), areLive: () => undefined },
   mayAttach: () => false,
   firstLight: () => true,
@@ -31,7 +31,7 @@ describe('a save', () => {
       surroundings({
         textOf: () => {
           newer ??= operations.saved([file]);
-          return 'text';
+          return Promise.resolve('text');
         },
       }),
     );
@@ -39,6 +39,31 @@ describe('a save', () => {
     await newer;
     assert.equal(compiled.length, 1);
     assert.equal(compiled[0]!.aborted, false);
+  });
+
+  it('of a program that has only just started is known to be live in it', async () => {
+    const store = new Store();
+    const live = status([patchedFunction()]);
+    const touched = { pid: 4242, exe: '', functions: live.functions };
+    const engine = {
+      patch: () => Promise.resolve(result({ processes: [touched] })),
+      status: () => Promise.resolve(live),
+    } as unknown as AsyncEngine;
+    const lookForProcesses = () => {
+      store.dispatch({ type: 'processes', processes: [process()] });
+      return Promise.resolve();
+    };
+    const operations = new Operations(() => engine, store, surroundings({ lookForProcesses }));
+    await operations.saved([file]);
+    const { delivered, history } = store.state;
+    assert.deepEqual(
+      [...delivered.values()].map(({ text }) => text),
+      ['text'],
+    );
+    assert.deepEqual(
+      history[0]!.processes.map(({ pid }) => pid),
+      [4242],
+    );
   });
 
   it('goes on, and the next too, when a listener to its result fails', async () => {

@@ -7,7 +7,6 @@ import { knownText, pendingOf } from '../../extension/workbench/state/queries';
 import { processKey, type State, type Twin } from '../../extension/workbench/state/state';
 import { Store } from '../../extension/workbench/state/store';
 import { contextOf } from '../../extension/workbench/views/context_values';
-import { marksOf } from '../../extension/workbench/views/function_marks';
 import { historyOf, stepsBackTo } from '../../extension/workbench/views/history_nodes';
 import { lensesOf } from '../../extension/workbench/views/lens_content';
 import { problemItems } from '../../extension/workbench/views/problem_items';
@@ -97,7 +96,7 @@ describe('files that were written since their program was built', () => {
   const written = (at: number): Event => ({ type: 'sources-written', files: new Map([[file, at]]) });
   const checked = (verdict: 'ready' | 'edited', at: number): Event => ({
     type: 'check-finished',
-    ...{ file, text: 'text', at },
+    ...{ file, text: 'text', at, statuses: new Map() },
     report: { file, verdict, message: '', problems: [], timings: {} },
   });
   const pending = (...events: Event[]) =>
@@ -249,6 +248,7 @@ describe('lenses', () => {
       report: { ...report, problems: [] },
       text: '',
       at: 0,
+      statuses: new Map(),
     };
     assert.match(titles(...running, check)[0]!, /other flags/);
   });
@@ -267,45 +267,6 @@ describe('lenses', () => {
       answered: false,
     };
     assert.match(titles(...running, statusOfBoth)[0]!, /Version 1/);
-  });
-});
-
-describe('marks in the margin', () => {
-  const kinds = (hash: number, ...events: Event[]) =>
-    marksOf(after(events), file, [{ ...price, hash }], () => [{ ...price, hash: 1 }]).map(
-      (mark) => mark.kind,
-    );
-
-  it('show a patched function, and one that differs from what runs', () => {
-    assert.deepEqual(kinds(1, ...running, ...patched()), ['live']);
-    assert.deepEqual(kinds(2, ...running, ...patched()), ['differs']);
-  });
-
-  it('show what is live before its file is confirmed, until other text is typed', () => {
-    const live = { milliseconds: 71, functions: ['shop::price_of(long)'] };
-    const saving: Event[] = [
-      { type: 'operation-started', id: 9, action: 'save', files: [file] },
-      { type: 'operation-step', id: 9, step: 'confirm', live },
-    ];
-    const state = after([...running, ...patched(), ...saving]);
-    const kindsOf = (isDirty: boolean) =>
-      marksOf(state, file, [{ ...price, hash: 2 }], () => [price], isDirty).map(({ kind }) => kind);
-    assert.deepEqual(kindsOf(false), ['live']);
-    assert.deepEqual(kindsOf(true), ['differs']);
-  });
-
-  it('show an edit of a function that was never patched once the file was found to be what runs', () => {
-    const report = { file, verdict: 'ready', message: '', problems: [], timings: {} } as const;
-    const check: Event = {
-      type: 'check-finished',
-      file,
-      report: { ...report, problems: [] },
-      text: 'text',
-      at: 0,
-    };
-    assert.deepEqual(kinds(2, ...running), []);
-    assert.deepEqual(kinds(1, ...running, check), []);
-    assert.deepEqual(kinds(2, ...running, check), ['differs']);
   });
 });
 

@@ -19,7 +19,7 @@ const failed = { code: 'compile-failed', message: 'The compiler reported errors'
 
 function checked(verdict: CheckReport['verdict']): Event {
   const report = { file, verdict, message: 'why', problems: [], timings: {} };
-  return { type: 'check-finished', file, report, text: 'text', at: 0 };
+  return { type: 'check-finished', file, report, text: 'text', at: 0, statuses: new Map() };
 }
 
 describe('the status bar, of functions that are live ahead of their file,', () => {

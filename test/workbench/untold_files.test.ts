@@ -38,7 +38,10 @@ describe('files that were written and that nobody tells of', () => {
     const files = {
       check: (checked: string) => {
         const report = { file: checked, verdict: 'edited' as const, message: '', problems: [], timings: {} };
-        store.dispatch({ type: 'check-finished', file: checked, text: 'text', at: 6, report });
+        store.dispatch({
+          type: 'check-finished',
+          ...{ file: checked, text: 'text', at: 6, report, statuses: new Map() },
+        });
         return Promise.resolve();
       },
     };

@@ -1,15 +1,20 @@
 // For the files in sight: which processes were built from them, and, in the background and once for each file and
 // process, whether their compile command reproduces the running code (setting hotPatch.checkOnOpen). So that the
 // status bar and the lens know before the first save.
-import { readFile } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { Setting } from '../contributions';
 import type { AsyncEngine } from '../engine_thread/client';
 import { setting } from '../settings';
-import { targetProcesses, targetsOf } from '../state/queries';
+import { targetsOf } from '../state/queries';
 import { processKey } from '../state/state';
 import type { Store } from '../state/store';
 import { isSource } from '../documents/source_files';
+import { textOfFile } from '../documents/text_of_file';
+import { compareFiles } from './comparisons';
+
+/** Milliseconds until what could not be looked up or compared is tried again; twice as long each time. */
+const PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
 
 export interface FileWatch extends vscode.Disposable {
   /** Checks a file again, whatever the setting. */
@@ -29,8 +34,13 @@ export function watchFiles(
 ): FileWatch {
   /** What a file was checked against: the same processes need no second check. */
   const checked = new Map<string, string>();
-  let checking: Promise<void> = Promise.resolve();
   let round = 0;
+  let later: NodeJS.Timeout | undefined;
+  let pause = PAUSE_MS;
+  const comparisons = compareFiles(engine, store, textOfFile, log, (file) => {
+    checked.delete(file);
+    lookUpLater();
+  });
 
   async function lookUp(): Promise<void> {
     const current = ++round;
@@ -40,6 +50,7 @@ export function watchFiles(
     const open = vscode.workspace.textDocuments.map((document) => document.uri.fsPath);
     store.dispatch({ type: 'open-files', files: open });
     store.dispatch({ type: 'active-file', file: active && isSource(active) ? active.uri.fsPath : undefined });
+    let hasFailed = false;
     for (const file of files) {
       try {
         const processes = await engine().processesOf(file);
@@ -51,53 +62,44 @@ export function watchFiles(
           void checkOnce(file);
         }
       } catch (error) {
+        hasFailed = true;
         log(`processes of ${file}: ${String(error)}`);
       }
     }
+    if (hasFailed && current === round) lookUpLater();
+  }
+
+  /** What failed is asked for again, as nothing else may ever happen that has it asked for. */
+  function lookUpLater(): void {
+    clearTimeout(later);
+    later = setTimeout(() => void lookUp(), pause);
+    pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+  }
+
+  function lookUpNow(): void {
+    clearTimeout(later);
+    pause = PAUSE_MS;
+    void lookUp();
   }
 
   function checkOnce(file: string): Promise<void> {
     const against = targetsOf(store.state, file).map(processKey).join(' ');
-    if (checked.get(file) === against) return Promise.resolve();
+    // Of processes that were not found for a moment everything is forgotten.
+    const isKnown = store.state.checks.has(file) || comparisons.isWaiting(file);
+    if (checked.get(file) === against && isKnown) return Promise.resolve();
     checked.set(file, against);
-    return check(file);
-  }
-
-  /** Processes that a save of the file would be for. One that is not in sight does not follow those that start. */
-  async function targetPids(file: string): Promise<number[]> {
-    const built = await engine().processesOf(file);
-    const targets = new Set(targetProcesses(store.state).map(({ pid }) => pid));
-    return built.filter(({ pid, state }) => state === 'ready' && targets.has(pid)).map(({ pid }) => pid);
-  }
-
-  /** One compiler at a time: this is background work. */
-  function check(file: string): Promise<void> {
-    checking = checking.then(async () => {
-      store.dispatch({ type: 'check-started', file });
-      try {
-        const pids = await targetPids(file);
-        const at = Date.now();
-        const text = await readFile(file, 'utf8');
-        const [report] = await engine().check([file], { kind: 'pid', pids });
-        if (report) store.dispatch({ type: 'check-finished', file, report, text, at });
-        if (report) log(`check of ${file}: ${report.verdict}. ${report.message}`);
-      } catch (error) {
-        checked.delete(file);
-        log(`check of ${file}: ${String(error)}`);
-      }
-    });
-    return checking;
+    return comparisons.check(file);
   }
 
   const subscriptions = [
-    vscode.window.onDidChangeVisibleTextEditors(() => void lookUp()),
-    vscode.window.onDidChangeActiveTextEditor(() => void lookUp()),
+    vscode.window.onDidChangeVisibleTextEditors(() => lookUpNow()),
+    vscode.window.onDidChangeActiveTextEditor(() => lookUpNow()),
     store.subscribe((state, previous) => {
-      if (state.processes !== previous.processes || state.unprepared !== previous.unprepared) void lookUp();
+      if (state.processes !== previous.processes || state.unprepared !== previous.unprepared) lookUpNow();
     }),
   ];
   return {
-    check: (file) => check(file),
+    check: (file) => comparisons.check(file),
     checkAgain(files) {
       const { checks, reports } = store.state;
       for (const file of files) {
@@ -106,18 +108,21 @@ export function watchFiles(
           reports.some((report) => report.files.includes(file)) ||
           (known?.kind === 'done' && known.report.verdict === 'ready' && known.text === openText(file));
         if (isKnown || !setting(Setting.checkOnOpen, vscode.Uri.file(file))) continue;
-        if (targetsOf(store.state, file).length > 0) void check(file);
+        if (targetsOf(store.state, file).length > 0) void comparisons.check(file);
       }
     },
     othersChanged() {
       const { activeFile } = store.state;
-      if (activeFile !== undefined && targetsOf(store.state, activeFile).length === 0) void lookUp();
+      if (activeFile !== undefined && targetsOf(store.state, activeFile).length === 0) lookUpNow();
     },
     forget() {
       checked.clear();
-      void lookUp();
+      lookUpNow();
     },
-    dispose: () => void vscode.Disposable.from(...subscriptions).dispose(),
+    dispose: () => {
+      clearTimeout(later);
+      vscode.Disposable.from(...subscriptions).dispose();
+    },
   };
 }
 

@@ -1,12 +1,11 @@
 // What the extension has the engine do to processes: each operation is one call, reported to the store when it
 // starts, at each step and when it ends. Failures of any kind end as a result with a problem; nothing is thrown.
-import { readFile } from 'node:fs/promises';
 import type { Target } from '../../engine/engine';
 import type { AttachResult, PatchableProcess, PatchResult, ProcessStatus } from '../../engine/model/result';
 import { toProblem } from '../../engine/model/errors';
 import type { AsyncEngine } from '../engine_thread/client';
 import { isNotAttached } from '../state/not_attached';
-import { targetProcesses, unpreparedOf } from '../state/queries';
+import { targetProcesses, targetsOf, unpreparedOf } from '../state/queries';
 import { processKey, type Action, type EditedFunction, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
 import type { EditedFunctions } from './edited_functions';
@@ -27,8 +26,8 @@ export interface PatchOrder {
 
 /** What operations need to know and do beside the engine. */
 export interface Surroundings {
-  /** The text of an open document as it was saved; undefined for files that are not open. */
-  textOf(file: string): string | undefined;
+  /** What a file holds; undefined when it cannot be read. */
+  textOf(file: string): Promise<string | undefined>;
   /** Whether a process may be attached to without asking. */
   mayAttach(process: PatchableProcess): boolean;
   /** Whether edited functions may be live before their file is compiled whole. */
@@ -243,7 +242,7 @@ export class Operations {
     const started = performance.now();
     const since = Date.now();
     this.store.dispatch({ type: 'operation-started', id, action, files });
-    const texts = await this.textsOf(files);
+    const before = await this.textsOf(files);
     // A newer save may have come while the texts were read.
     const result = signal?.aborted
       ? failure(files, new Error('withdrawn'))
@@ -256,9 +255,13 @@ export class Operations {
       return { ...result, refusals: [] };
     }
     this.inform(this.listeners, result, action);
-    const statuses = await this.statusesAfter(result);
+    const statuses = await this.statusesAfter(result, whole ? files : []);
+    // Of a file that was written meanwhile nobody knows which text was compiled.
+    const texts = new Map(
+      [...(await this.textsOf(files))].filter(([file, text]) => text === before.get(file)),
+    );
     const sources = [...statuses.values()].flatMap((status) => status.functions.flatMap((f) => f.file ?? []));
-    const others = await this.textsOf(sources.filter((file) => !texts.has(file)));
+    const others = await this.textsOf(sources.filter((file) => !before.has(file)));
     const allTexts = new Map([...others, ...texts]);
     const edited = await this.editedBy(result, texts, others, whole);
     const at = Date.now();
@@ -297,14 +300,23 @@ export class Operations {
     }
   }
 
-  private async statusesAfter(result: PatchResult): Promise<Map<ProcessKey, ProcessStatus>> {
-    const pids = new Set(result.processes.map((process) => process.pid));
-    const processes = (this.store.state.processes ?? []).filter((process) => pids.has(process.pid));
+  /** Of the processes that it touched, and of those that run the whole of these files now. */
+  private async statusesAfter(
+    result: PatchResult,
+    files: readonly string[],
+  ): Promise<Map<ProcessKey, ProcessStatus>> {
+    const { store, surroundings } = this;
+    const isLive = result.outcome !== 'refused' && result.outcome !== 'failed';
+    const whole = isLive ? files.flatMap((file) => targetsOf(store.state, file).map(({ pid }) => pid)) : [];
+    const pids = new Set([...result.processes.map((process) => process.pid), ...whole]);
+    const known = () => (store.state.processes ?? []).filter((process) => pids.has(process.pid));
+    // It may have begun before a program that had only just started was seen.
+    if (known().length < pids.size) await surroundings.lookForProcesses();
     const statuses = new Map<ProcessKey, ProcessStatus>();
-    for (const process of processes) {
+    for (const process of known()) {
       const status = await this.engine()
         .status(process.pid)
-        .catch((error: unknown) => this.surroundings.log(`status of ${process.pid}: ${String(error)}`));
+        .catch((error: unknown) => surroundings.log(`status of ${process.pid}: ${String(error)}`));
       if (status) statuses.set(processKey(process), status);
     }
     return statuses;
@@ -313,7 +325,7 @@ export class Operations {
   private async textsOf(files: readonly string[]): Promise<Map<string, string>> {
     const texts = new Map<string, string>();
     for (const file of new Set(files)) {
-      const text = this.surroundings.textOf(file) ?? (await readFile(file, 'utf8').catch(() => undefined));
+      const text = await this.surroundings.textOf(file);
       if (text !== undefined) texts.set(file, text);
     }
     return texts;

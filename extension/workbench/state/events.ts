@@ -54,7 +54,10 @@ export type Event =
       readonly text: string;
       /** When it was read, Unix milliseconds. */
       readonly at: number;
+      /** Of each process that it was compared with: what it ran before the comparison and behind it. */
+      readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
     }
+  | { readonly type: 'check-failed'; readonly file: string }
   /** All files that were written since a process was built from them, with when, Unix milliseconds. */
   | { readonly type: 'sources-written'; readonly files: ReadonlyMap<string, number> }
   | { readonly type: 'selection'; readonly selection: Selection }
@@ -100,7 +103,7 @@ export type Event =
       /** Unix milliseconds when it began to read its files. */
       readonly since: number;
       readonly result: PatchResult;
-      /** The status of each process it touched, read after it. */
+      /** Read after it, of each process that it touched, and of those that run the whole of the files. */
       readonly statuses: ReadonlyMap<ProcessKey, ProcessStatus>;
       /** Text of the files, and of the files of delivered functions, as it was compiled. */
       readonly texts: ReadonlyMap<string, string>;

@@ -4,7 +4,6 @@ import type { PatchableProcess, PatchedFunction } from '../../engine/model/resul
 import { cloneSuffix, isSameFunction, sourceNames } from './function_names';
 import type { SourceFunction } from './source_function';
 import {
-  functionKey,
   processKey,
   versionKey,
   type Delivered,
@@ -12,6 +11,7 @@ import {
   type LiveAhead,
   type ProcessKey,
   type Report,
+  type RunningVersions,
   type State,
   type UnpreparedProcess,
   type WrittenFile,
@@ -195,13 +195,20 @@ export function knownText(state: State, file: string): string | undefined {
 function checkedSource(
   state: State,
   file: string,
-  { key, function: f }: Pick<RunningFunction, 'key' | 'function'>,
+  running: Pick<RunningFunction, 'key' | 'function'>,
 ): { file: string; text: string } | undefined {
   const check = state.checks.get(file);
   const known = check?.kind === 'done' ? check.known : undefined;
-  return known && (known.versions.get(functionKey(key, f.address)) ?? 0) === f.version
-    ? { file, text: known.text }
-    : undefined;
+  return known && ranIn(known.versions, running) ? { file, text: known.text } : undefined;
+}
+
+/** Whether the version that runs is one of these. */
+export function ranIn(
+  versions: RunningVersions,
+  { key, function: f }: Pick<RunningFunction, 'key' | 'function'>,
+): boolean {
+  const ran = versions.get(key);
+  return ran !== undefined && (ran.get(f.address) ?? 0) === f.version;
 }
 
 /** Number of parameters in a demangled name. */

@@ -1,20 +1,16 @@
 // State and event to state, and nothing else: no effects, no clock, no vscode. What an event means to every part
 // of the state stands here in one place, so that two views can never disagree.
-import type { AheadReport, PatchableProcess, PatchedFunction, PatchResult } from '../../engine/model/result';
-import { qualifiedName, readableName } from './function_names';
+import type { AheadReport, PatchableProcess, PatchResult, ProcessStatus } from '../../engine/model/result';
+import { checked, checksAfter, isOvertaken, notChecked } from './checked_files';
+import { deliveredBy, textOf, withOriginals } from './delivered_versions';
+import { readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
 import { crashed, lostOf, silentAfter, withLost } from './lost_processes';
 import { isNotAttached, saysNotAttached } from './not_attached';
-import { filesOf, isOfCommands, originalSource, targetsOf } from './queries';
+import { filesOf, isOfCommands, targetsOf } from './queries';
 import {
-  functionKey,
   processKey,
-  versionKey,
-  type Action,
-  type Check,
-  type Delivered,
-  type EditedFunction,
   type Finished,
   type HistoryEntry,
   type ProcessKey,
@@ -22,14 +18,7 @@ import {
   type State,
   type UnpreparedProcess,
 } from './state';
-import {
-  sourcesWritten,
-  underOthers,
-  whatRuns,
-  writtenAfter,
-  writtenChecked,
-  writtenSince,
-} from './written_files';
+import { sourcesWritten, underOthers, writtenAfter, writtenChecked, writtenSince } from './written_files';
 
 const HISTORY_LENGTH = 200;
 const EXITS_KEPT = 20;
@@ -63,11 +52,15 @@ export function reduce(state: State, event: Event): State {
         ? state
         : { ...state, checks: new Map(state.checks).set(event.file, { kind: 'running' }) };
     case 'check-finished':
+      if (isOvertaken(state, event)) return state;
       return {
         ...state,
         written: writtenChecked(state, event),
-        checks: new Map(state.checks).set(event.file, checked(state, event)),
+        checks: checked(state, event),
+        delivered: withOriginals(state, event.statuses),
       };
+    case 'check-failed':
+      return { ...state, checks: notChecked(state, event.file) };
     case 'sources-written':
       return { ...state, written: sourcesWritten(state.written, event.files) };
     case 'selection':
@@ -125,22 +118,6 @@ function withAhead(state: State, file: string, report: AheadReport | undefined):
   if (report) ahead.set(file, report);
   else ahead.delete(file);
   return ahead;
-}
-
-function checked(
-  state: State,
-  { file, report, text, at }: Extract<Event, { type: 'check-finished' }>,
-): Check {
-  const before = state.checks.get(file);
-  // Begun before a save that is live by now, it speaks of what ran then.
-  if (before?.kind === 'done' && before.known && before.known.at > at) return before;
-  const known =
-    report.verdict === 'ready'
-      ? { text, versions: runningVersions(state), at }
-      : before?.kind === 'done'
-        ? before.known
-        : undefined;
-  return { kind: 'done', report, text, known };
 }
 
 function processesSeen(
@@ -224,12 +201,19 @@ function attachFinished(state: State, { id, results }: Extract<Event, { type: 'a
 }
 
 function statusRead(state: State, { key, status, answered }: Extract<Event, { type: 'status' }>): State {
-  return {
-    ...state,
-    statuses: new Map(state.statuses).set(key, status),
-    ...underOthers(state, key, status),
-    lost: answered ? state.lost.filter((lost) => lost.key !== key) : state.lost,
-  };
+  const lost = answered ? state.lost.filter((one) => one.key !== key) : state.lost;
+  const read = new Map([[key, status]]);
+  const statuses = newest(state, read);
+  if (statuses.get(key) !== status) return { ...state, lost };
+  const delivered = withOriginals(state, read);
+  return { ...state, statuses, ...underOthers(state, key, status), delivered, lost };
+}
+
+/** Each process as it was read last: statuses may come in another order than they were written. */
+function newest(state: State, read: State['statuses']): State['statuses'] {
+  const isNew = ([key, status]: [ProcessKey, ProcessStatus]) =>
+    status.sequence >= (state.statuses.get(key)?.sequence ?? 0);
+  return new Map([...state.statuses, ...[...read].filter(isNew)]);
 }
 
 function operationFinished(state: State, event: Extract<Event, { type: 'operation-finished' }>): State {
@@ -237,7 +221,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   if (!operation) return state;
   const { result } = event;
   const finished = finishedOf(operation.action, operation.files, event);
-  const statuses = new Map([...state.statuses, ...event.statuses]);
+  const statuses = newest(state, event.statuses);
   const keys = keysOf(state, operation.files, result);
   const entry: HistoryEntry = {
     id: event.id,
@@ -266,8 +250,8 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   const done = { ...state, operation: undefined, last: finished, statuses, crash };
   return {
     ...done,
-    checks: checksAfter(done, operation.files, event),
-    written: writtenAfter(done, operation.files, event),
+    checks: checksAfter(state, operation.files, event),
+    written: writtenAfter(state, operation.files, event),
     lost: silentAfter(done, result),
     reports: replaceReports(state.reports, operation.files, {
       since: event.since,
@@ -279,32 +263,10 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
     }),
     history: worthRemembering(finished) ? [entry, ...state.history].slice(0, HISTORY_LENGTH) : state.history,
     delivered: new Map([
-      ...state.delivered,
-      ...deliveredBy(state, finished.action, event, finished.milliseconds),
+      ...withOriginals(state, event.statuses, (f) => textOf(event.texts, f)?.file),
+      ...deliveredBy(state, operation, event, finished.milliseconds),
     ]),
   };
-}
-
-/** Once a whole file is live, its text is known to be what runs, as if it had been checked. */
-function checksAfter(
-  state: State,
-  files: readonly string[],
-  event: Extract<Event, { type: 'operation-finished' }>,
-): State['checks'] {
-  const { result, texts, whole } = event;
-  if (!whole || result.outcome === 'refused' || result.outcome === 'failed') return state.checks;
-  const versions = runningVersions(state);
-  return new Map([
-    ...state.checks,
-    ...[...texts].flatMap(([file, text]): [string, Check][] => {
-      // Texts of other files are those of functions that were patched earlier: nobody has compiled them now.
-      if (!files.includes(file)) return [];
-      const before = state.checks.get(file);
-      const command = before?.kind === 'done' ? before.report.command : undefined;
-      const report = { ...whatRuns(file), ...(command && { command }) };
-      return [[file, { kind: 'done', report, text, known: { text, versions, at: event.since } }]];
-    }),
-  ]);
 }
 
 /** Nothing changed and nothing went wrong, or there was nothing to patch: no line in the log of patches. */
@@ -362,60 +324,6 @@ function keysOf(state: State, files: readonly string[], result: PatchResult): Pr
   return [...new Set(files.flatMap((file) => targetsOf(state, file)).map(processKey))];
 }
 
-function deliveredBy(
-  state: State,
-  action: Action,
-  event: Extract<Event, { type: 'operation-finished' }>,
-  milliseconds: number,
-): [string, Delivered][] {
-  // What the processes run says it, not the outcome: one process may have taken what another refused. Going back to
-  // an earlier version is no delivery of the text as it is now.
-  if (action === 'revert' || action === 'restore' || action === 'detach' || event.texts.size === 0) return [];
-  return [...event.statuses].flatMap(([key, status]) => {
-    const inlinedIn = (f: PatchedFunction, previous: PatchedFunction | undefined): EditedFunction[] => {
-      const before = previous && state.delivered.get(versionKey(key, f.address, previous.version));
-      const now = event.edited.filter(({ into }) => into.includes(qualifiedName(f.name)));
-      return mergeEdits(before?.inlined ?? [], now);
-    };
-    return status.functions.flatMap((f): [string, Delivered][] => {
-      const previous = state.statuses.get(key)?.functions.find((old) => old.address === f.address);
-      const text = textOf(event.texts, f);
-      if (text === undefined || previous?.version === f.version || f.version === 0) return [];
-      const original = originalSource(state, text.file, key, f);
-      return [
-        ...(original
-          ? [
-              [versionKey(key, f.address, 0), { ...original, milliseconds: 0, inlined: [] }] as [
-                string,
-                Delivered,
-              ],
-            ]
-          : []),
-        [versionKey(key, f.address, f.version), { ...text, milliseconds, inlined: inlinedIn(f, previous) }],
-      ];
-    });
-  });
-}
-
-/** Edits since the original: one that was taken back is none. */
-function mergeEdits(earlier: readonly EditedFunction[], now: readonly EditedFunction[]): EditedFunction[] {
-  const isSame = (a: EditedFunction) => (b: EditedFunction) => a.file === b.file && a.name === b.name;
-  return [
-    ...earlier.filter((old) => !now.some(isSame(old))),
-    ...now.map((edit) => ({ ...edit, before: earlier.find(isSame(edit))?.before ?? edit.before })),
-  ].filter(({ before, hash }) => before !== hash);
-}
-
-/** A function whose file is not known came from the only file there is, or from one that cannot be told. */
-function textOf(
-  texts: ReadonlyMap<string, string>,
-  f: PatchedFunction,
-): { file: string; text: string } | undefined {
-  const file = f.file ?? (texts.size === 1 ? [...texts.keys()][0] : undefined);
-  const text = file === undefined ? undefined : texts.get(file);
-  return file === undefined || text === undefined ? undefined : { file, text };
-}
-
 /** What was said about these files before is replaced; what was said about other files in the same run stays. */
 function replaceReports(reports: readonly Report[], files: readonly string[], report: Report): Report[] {
   const elsewhere = <T extends { file?: string }>(items: readonly T[]) =>
@@ -434,14 +342,6 @@ function replaceReports(reports: readonly Report[], files: readonly string[], re
 
 function saysSomething(report: Report): boolean {
   return report.diagnostics.length + report.refusals.length + report.warnings.length > 0;
-}
-
-function runningVersions(state: State): Map<string, number> {
-  return new Map(
-    [...state.statuses].flatMap(([key, status]) =>
-      status.functions.map((f): [string, number] => [functionKey(key, f.address), f.version]),
-    ),
-  );
 }
 
 function filterKeys<K, V>(map: ReadonlyMap<K, V>, keep: (key: K) => boolean): ReadonlyMap<K, V> {

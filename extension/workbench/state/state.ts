@@ -85,15 +85,23 @@ export type Check =
       readonly report: CheckReport;
       /** What the file held when it was checked. */
       readonly text: string;
+      /** What it was compared with. */
+      readonly versions: RunningVersions;
+      /** When the text was read, Unix milliseconds. */
+      readonly at: number;
       /** The last text of the file that was found to be what runs. */
       readonly known: KnownText | undefined;
     };
 
+/** Versions of functions by their entries, in each process that was looked at: functions that are not in it ran their
+ * original. Of other processes it says nothing. */
+export type RunningVersions = ReadonlyMap<ProcessKey, ReadonlyMap<string, number>>;
+
 /** A text that was what ran. */
 export interface KnownText {
   readonly text: string;
-  /** Versions that ran then, by `functionKey`; functions that are not in it ran their original. */
-  readonly versions: ReadonlyMap<string, number>;
+  /** What ran then. */
+  readonly versions: RunningVersions;
   /** When the text was read, Unix milliseconds. */
   readonly at: number;
 }
@@ -248,12 +256,7 @@ export function processKey({
   return `${pid}@${startTime}${runtime ? `#${runtime.workerTid}` : ''}`;
 }
 
-/** A function of a process. `address` is the function's entry as the runtime spells it. */
-export function functionKey(process: ProcessKey, address: string): string {
-  return `${process} ${address}`;
-}
-
-/** Key of `State.delivered`. Version 0 is the original. */
+/** Key of `State.delivered`. `address` is the function's entry as the runtime spells it; version 0 is the original. */
 export function versionKey(process: ProcessKey, address: string, version: number): string {
   return `${process} ${address} ${version}`;
 }

@@ -1,7 +1,9 @@
 // Files that were written since the programs that run were built from them, and what is known of how their texts compare
 // with what runs. A part of the reducer (reduce.ts). Pure.
-import type { CheckReport, PatchableProcess, ProcessStatus } from '../../engine/model/result';
+import type { PatchableProcess, ProcessStatus } from '../../engine/model/result';
+import { isOverlapped, whatRuns } from './checked_files';
 import type { Event } from './events';
+import { targetsOf } from './queries';
 import { processKey, type Finished, type ProcessKey, type State, type WrittenFile } from './state';
 
 /** What is known of a text stays known until the file is written again. */
@@ -66,24 +68,28 @@ function isBad({ outcome }: Finished): boolean {
   return outcome === 'refused' || outcome === 'failed';
 }
 
-/** A file that is live as a whole is what runs until it is written again; one whose functions went back may not be. */
+/** A file that is live as a whole is what runs until it is written again, which may have been meanwhile; one whose functions
+ * went back may not be. */
 export function writtenAfter(
-  { written }: State,
+  state: State,
   files: readonly string[],
-  { result, since, whole, statuses }: Extract<Event, { type: 'operation-finished' }>,
+  { result, since, whole, statuses, texts }: Extract<Event, { type: 'operation-finished' }>,
 ): State['written'] {
+  const { written } = state;
   if (result.outcome === 'refused' || result.outcome === 'failed') return written;
   if (files.length > 0 && whole) {
-    const live = files.map((file): [string, WrittenFile] => [
-      file,
-      { at: Math.max(since, written.get(file)?.at ?? 0), report: whatRuns(file) },
-    ]);
+    // Of one whose status could not be read nobody knows what it runs.
+    const isRead = [...files.flatMap((file) => targetsOf(state, file)), ...result.processes].every(
+      (process) => [...statuses.values()].some(({ pid }) => pid === process.pid),
+    );
+    const isOurs = isRead && ![...statuses].some(([key, status]) => isOverlapped(state, result, key, status));
+    const live = files.map((file): [string, WrittenFile] => {
+      const at = written.get(file)?.at ?? since;
+      const isKnown = isOurs && texts.has(file) && at <= since;
+      return [file, { at: Math.max(since, at), report: isKnown ? whatRuns(file) : undefined }];
+    });
     return new Map([...written, ...live]);
   }
   const concerned = [...statuses.values()].flatMap((status) => status.functions.map((f) => f.file));
   return compareAgain(written, (file) => files.includes(file) || concerned.includes(file));
-}
-
-export function whatRuns(file: string): CheckReport {
-  return { file, verdict: 'ready', message: 'The file is what runs.', problems: [], timings: {} };
 }

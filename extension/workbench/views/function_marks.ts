@@ -2,8 +2,16 @@
 // running version differs from the text. Pure; decorations.ts shows it.
 import { isSameFunction } from '../state/function_names';
 import type { SourceFunction } from '../state/source_function';
-import { inlinedInto, liveAhead, runningFunctions, runningSource, targetsOf } from '../state/queries';
-import type { State } from '../state/state';
+import {
+  inlinedInto,
+  liveAhead,
+  ranIn,
+  runningFunctions,
+  runningSource,
+  targetsOf,
+  type RunningFunction,
+} from '../state/queries';
+import type { Check, State } from '../state/state';
 
 export interface FunctionMark {
   readonly kind: 'live' | 'differs';
@@ -13,6 +21,8 @@ export interface FunctionMark {
 
 /** A text whose functions must be known to compare with: of a delivered version, or of the file when it was checked. */
 export type ParsedText = (file: string, text: string) => readonly SourceFunction[] | undefined;
+
+type CheckDone = Extract<Check, { kind: 'done' }> & { readonly file: string };
 
 const LIVE = 'This version was patched into the running process.';
 
@@ -34,36 +44,53 @@ export function marksOf(
     const differs =
       running.length > 0
         ? running.some((one) => {
+            const check = checkOf(state, file, one);
+            if (!isDirty && check && isOfFile(state, check) && isFoundEdited(check, source)) return true;
             const text = runningSource(state, file, one);
             if (text) return isEdited(source, parsed(text.file, text.text));
-            return one.function.version === 0 && differsFromOriginal(state, file, source, parsed);
+            return differsFromChecked(check, source, parsed);
           })
         : hosts.length > 0
           ? hosts.some(({ edit }) => edit.hash !== source.hash)
-          : differsFromOriginal(state, file, source, parsed);
+          : differsFromChecked(checkOf(state, file), source, parsed);
     if (differs)
       return mark('differs', 'The running version differs from the file; save to bring it to life.');
     return isPatched ? mark('live', LIVE) : [];
   });
 }
 
-/** A function that was never patched, against the text that was found to be what runs. */
-function differsFromOriginal(
-  state: State,
-  file: string,
+/** The comparison of the file, where it was with the version that runs.
+ * @param running none for a function that was never patched: its original has run ever since */
+function checkOf(state: State, file: string, running?: RunningFunction): CheckDone | undefined {
+  const check = state.checks.get(file);
+  if (check?.kind !== 'done') return undefined;
+  return !running || ranIn(check.versions, running) ? { ...check, file } : undefined;
+}
+
+/** Whether it is of the file as it is, which the editor may not have read again yet. */
+function isOfFile({ written }: State, { file, at }: CheckDone): boolean {
+  return (written.get(file)?.at ?? at) <= at;
+}
+
+function isFoundEdited({ report }: CheckDone, source: SourceFunction): boolean {
+  return (
+    report.verdict === 'edited' &&
+    (report.changed ?? []).some((change) => isSameFunction(change.name, source.name))
+  );
+}
+
+/** Against the text that was compared with what runs. */
+function differsFromChecked(
+  check: CheckDone | undefined,
   source: SourceFunction,
   parsed: ParsedText,
 ): boolean {
-  const check = state.checks.get(file);
-  if (check?.kind !== 'done') return false;
-  const { report, text } = check;
-  if (
-    report.verdict === 'edited' &&
-    report.changed?.some((change) => isSameFunction(change.name, source.name))
-  ) {
-    return true;
-  }
-  return (report.verdict === 'ready' || report.verdict === 'edited') && isEdited(source, parsed(file, text));
+  if (!check) return false;
+  const { verdict } = check.report;
+  return (
+    isFoundEdited(check, source) ||
+    ((verdict === 'ready' || verdict === 'edited') && isEdited(source, parsed(check.file, check.text)))
+  );
 }
 
 function isEdited(source: SourceFunction, running: readonly SourceFunction[] | undefined): boolean {
