@@ -29,6 +29,7 @@ import { startEngine } from './engine_thread/client';
 import type { ThreadOptions } from './engine_thread/messages';
 import { consentTo } from './session/attach_consent';
 import { offerToBringOver } from './session/bring_over';
+import { isBringingOverWanted } from './session/bring_over_question';
 import { watchCompileDatabases } from './session/compile_database';
 import { watchCrashes } from './session/crash_watch';
 import { watchFiles } from './session/file_watch';
@@ -182,7 +183,11 @@ function startSession(
   const mayCompare = (file: string) => setting(Setting.checkOnOpen, vscode.Uri.file(file));
   const texts = { held: heldText, mended: mendedText };
   const heldThreads = watchHeld(current, store, (pid) => launches.isStartedHere(pid), texts, warn);
-  const bringOver = offerToBringOver(store, operations, (pid) => debugging.isOf(pid));
+  const bringOver = offerToBringOver(store, operations, {
+    isTakenCareOf: (pid) => debugging.isOf(pid),
+    mayAttach: (process) => consentTo(process) !== 'no',
+    isWanted: isBringingOverWanted,
+  });
   const session: Session = {
     ...{
       context,

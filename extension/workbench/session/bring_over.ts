@@ -1,40 +1,57 @@
 // The same program, started again: its live patches can be brought over. A program is the same when the file it was
-// started from is (device, inode, time of change). One that was started without the runtime is attached to first.
-// Settings hotPatch.bringOver and hotPatch.attach: ask, always, never.
+// started from is (device, inode, time of change). One that was started without the runtime is attached to first. Knows no
+// VS Code: whom to ask is passed in (bring_over_question.ts).
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
-import * as vscode from 'vscode';
 import type { PatchableProcess } from '../../engine/model/result';
-import { Setting } from '../contributions';
-import { setting } from '../settings';
 import { processKey, type ProcessKey, type State } from '../state/state';
 import type { Store } from '../state/store';
-import { consentTo } from './attach_consent';
 import type { Operations } from './operations';
+
+/** Milliseconds after it was first seen for which a process may still be about to announce its runtime. */
+const ANNOUNCED_AFTER_MS = 3000;
 
 interface Left {
   readonly files: readonly string[];
   readonly functions: number;
 }
 
-export interface BringOver extends vscode.Disposable {
+export interface BringOver {
+  dispose(): void;
   /** The user had the program restarted: its live patches come along without a question, unless they never do.
    * @param without files whose patches stay behind */
   restarted(program: string, without: readonly string[]): void;
 }
 
-/** @param isTakenCareOf whether a debug session that started the process brings its patches over by itself */
+export interface BringOverRules {
+  /** Whether a debug session that started the process brings its patches over by itself. */
+  isTakenCareOf(pid: number): boolean;
+  /** Whether a process without the runtime may be attached to, perhaps after a question. */
+  mayAttach(process: PatchableProcess): boolean;
+  /** @param isRestart the user had it started again: that is no question */
+  isWanted(process: PatchableProcess, files: readonly string[], isRestart: boolean): Promise<boolean>;
+}
+
 export function offerToBringOver(
   store: Store,
-  operations: Operations,
-  isTakenCareOf: (pid: number) => boolean,
+  operations: Pick<Operations, 'patch'>,
+  rules: BringOverRules,
 ): BringOver {
   const builds = new Map<ProcessKey, Promise<string | undefined>>();
   /** By build: what ran patched when a process of it ended. */
   const left = new Map<string, Left>();
   /** By program that the user had restarted: files whose patches stay behind. */
   const restarts = new Map<string, readonly string[]>();
+  const timers = new Set<NodeJS.Timeout>();
 
+  /** One that is only starting has no runtime yet, and counts as another process once it has. */
+  const startedPlain = (process: PatchableProcess) => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      if (store.state.unprepared.some((one) => processKey(one) === processKey(process)))
+        void started(process);
+    }, ANNOUNCED_AFTER_MS);
+    timers.add(timer);
+  };
   const started = async (process: PatchableProcess) => {
     const build = await buildOf(process, builds);
     const patches = build === undefined ? undefined : left.get(build);
@@ -43,11 +60,11 @@ export function offerToBringOver(
     restarts.delete(process.exe);
     if (!build || !patches || (process.state !== 'ready' && !isPlain)) return;
     // Once it is attached to, it is a process that starts, and asked about.
-    if (isPlain && consentTo(process) === 'no') return;
+    if (isPlain && !rules.mayAttach(process)) return;
     left.delete(build);
     const files = patches.files.filter((file) => !without?.includes(file));
-    if (isTakenCareOf(process.pid) || files.length === 0) return;
-    if (await isWanted(process, files, without !== undefined)) {
+    if (rules.isTakenCareOf(process.pid) || files.length === 0) return;
+    if (await rules.isWanted(process, files, without !== undefined)) {
       const pids = [process.pid];
       const attachTo = isPlain ? { attachTo: pids } : {};
       await operations.patch({ action: 'bring-over', files, pids, ...attachTo });
@@ -69,13 +86,18 @@ export function offerToBringOver(
     // A restart within one look: what ended is known before what started is asked about.
     void Promise.all(endings).then(() => {
       for (const process of all(state)) {
-        if (!before.has(processKey(process))) void started(process);
+        if (before.has(processKey(process))) continue;
+        if (process.state === 'no-runtime') startedPlain(process);
+        else void started(process);
       }
     });
   });
   return {
     restarted: (program, without) => void restarts.set(program, without),
-    dispose: () => subscription.dispose(),
+    dispose: () => {
+      subscription.dispose();
+      for (const timer of timers) clearTimeout(timer);
+    },
   };
 }
 
@@ -106,27 +128,4 @@ async function identityOf(pid: number): Promise<string | undefined> {
 function liveIn(state: State, key: ProcessKey): Left {
   const live = (state.statuses.get(key)?.functions ?? []).filter((f) => f.version > 0);
   return { files: [...new Set(live.flatMap((f) => f.file ?? []))], functions: live.length };
-}
-
-/** @param isRestart the user had it started again */
-async function isWanted(
-  process: PatchableProcess,
-  patched: readonly string[],
-  isRestart: boolean,
-): Promise<boolean> {
-  const wanted = setting(Setting.bringOver);
-  const isReady = process.state === 'ready' || consentTo(process) === 'yes';
-  if (wanted === 'never') return false;
-  if ((wanted === 'always' || isRestart) && isReady) return true;
-  const files = patched.map((file) => basename(file)).join(', ');
-  const answer = await vscode.window.showInformationMessage(
-    `${process.name} was started again from the same binary. ${isReady ? 'Bring' : 'Attach to it and bring'} the live patches of ${files} over to it?`,
-    'Bring Over',
-    'Always',
-  );
-  if (answer === 'Always') {
-    const configuration = vscode.workspace.getConfiguration();
-    await configuration.update(Setting.bringOver, 'always', vscode.ConfigurationTarget.Workspace);
-  }
-  return answer !== undefined;
 }
