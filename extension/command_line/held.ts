@@ -58,6 +58,11 @@ export async function attend(
         attended.set(identity, isWanted);
         if (!isWanted) continue;
         const [problem] = await engine.hold([pid], { mode });
+        if (problem?.code === 'tracer-attached') {
+          // Asked again until its debugger has left it.
+          attended.delete(identity);
+          continue;
+        }
         err(
           problem
             ? problemText(problem, 'warning')

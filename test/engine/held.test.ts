@@ -4,6 +4,7 @@ import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { HeldThread, HoldOptions, ResumeRequest } from '../../extension/engine/model/held';
 import { runtimeEnvironment } from '../support/hot_patch';
+import { Gdb } from '../support/debuggers';
 import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { type Session, useSession } from '../support/session';
@@ -394,6 +395,27 @@ describe('threads that are held, on the command line', () => {
     const again = await session.hotPatch('resume', String(program.pid), tid, 'crash');
     assert.match(again.stderr, /not-held/);
 
+    program.send('raid -8');
+    await watching.errorLine(/ is held: /);
+    await watching.stop();
+    assert.equal(await program.exit(), 'SIGSEGV');
+  });
+
+  it('are those of a program that a debugger is attached to once it has left, which stops for nothing until then', async () => {
+    const { session } = world;
+    const program = await session.start();
+    await session.hotPatch('status', String(program.pid));
+    const gdb = await Gdb.attach(program.pid);
+    await gdb.resume();
+    const other = await session.start();
+    const pids = [program, other].flatMap(({ pid }) => ['--pid', String(pid)]);
+    const watching = await session.startCommand(process.execPath, [cli, 'watch', '--hold', 'all', ...pids]);
+    // Of those that are looked at it is the second.
+    await watching.errorLine(new RegExp(`process ${other.pid}\\) are held`));
+    const before = gdb.stops.length;
+    await gdb.end();
+    await watching.errorLine(new RegExp(`process ${program.pid}\\) are held`));
+    assert.equal(before, 1, gdb.stops.join('\n')); // as it was attached
     program.send('raid -8');
     await watching.errorLine(/ is held: /);
     await watching.stop();

@@ -5,14 +5,26 @@ import { linkTarget } from '../host';
 import { HotPatchError, toProblem } from '../model/errors';
 import type { HoldOptions, ResumeRequest, WayKind } from '../model/held';
 import { readStat } from '../process/process_list';
+import { readRunState } from '../process/run_state';
 import { resultLines } from './returns';
 import type { Held } from './threads';
 
-/** Has the runtime hold threads as long as this process lives. Throws HotPatchError cannot-hold, no-runtime, process-gone. */
+/**
+ * Has the runtime hold threads as long as this process lives.
+ * Throws HotPatchError cannot-hold, no-runtime, process-gone; tracer-attached while a debugger traces the process: crashes are
+ * its own, and it may stop at the signal that the runtime is rung with.
+ */
 export async function hold(
   runtime: RuntimeClient,
   { mode, limit, modules = [] }: HoldOptions,
 ): Promise<void> {
+  const { pid, exe } = runtime.process;
+  if (readRunState(pid)?.traced === true)
+    throw new HotPatchError(
+      'tracer-attached',
+      `A debugger is attached to ${exe} (process ${pid}), and is told of its crashes`,
+      { pid },
+    );
   const own = readStat(process.pid)?.startTime ?? 0;
   const answer = await runtime.hold([
     ['mode', mode],

@@ -75,7 +75,9 @@ export function watchHeld(
     if (store.state.operation || (asked.get(key) ?? JSON.stringify(OFF)) === text) return;
     asked.set(key, text);
     for (const { code, message } of await engine().hold([process.pid], options))
-      log(`${process.name} (${process.pid}) is not held when it crashes: ${message} [${code}]`);
+      // Asked again until its debugger has left it.
+      if (code === 'tracer-attached') asked.delete(key);
+      else log(`${process.name} (${process.pid}) is not held when it crashes: ${message} [${code}]`);
   }
 
   async function optionsFor(process: PatchableProcess): Promise<HoldOptions> {
