@@ -419,6 +419,7 @@ describe('threads that are held, on the command line', () => {
     program.send('raid -8');
     await watching.errorLine(/ is held: /);
     await watching.stop();
+    await other.stop();
     assert.equal(await program.exit(), 'SIGSEGV');
   });
 
