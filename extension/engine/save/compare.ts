@@ -15,6 +15,7 @@ import type { ElfFile } from '../elf/file';
 import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
+import { isOfSystem } from '../process/modules';
 import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
 import { judgeMembersInPadding } from './members_in_padding';
@@ -36,6 +37,8 @@ export async function comparePlans(
       start: Number(base),
       end: Number(base) + length,
     }));
+    const modules = await save.context.processes.modules(target.process.pid);
+    const program = modules.filter(({ path }) => !isOfSystem(path)).map(({ elf }) => elf);
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(save.context.patchFiles, module, status);
       const plan: ModulePlan = { target, module, live, concerned: [], occupied, units: [] };
@@ -62,7 +65,7 @@ export async function comparePlans(
           );
         save.fresh.set(comparison.object, unit);
         const layout = await save.step('layout', () =>
-          Promise.resolve(checkLayout(save, plan, unit, comparison)),
+          Promise.resolve(checkLayout(save, plan, unit, comparison, program)),
         );
         const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
         const planned = planUnit(comparison, {
@@ -113,17 +116,21 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 }
 
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
- * it was built, and as it was last patched: objects of types that came since exist as well. */
+ * it was built, and as it was last patched: objects of types that came since exist as well.
+ * @param program its modules */
 function checkLayout(
   save: Save,
   { module, live }: ModulePlan,
   unit: FreshUnit,
   comparison: UnitComparison,
+  program: readonly ElfFile[],
 ): LayoutComparison | undefined {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
+  const all = [...program, ...live.image.patches.map((patch) => patch.elf)];
   const against = (elf: ElfFile, units: readonly Unit[], membersMayGo: boolean): LayoutComparison => {
-    const options = { cache: elf.derived(newLayoutCache), constantsAreCopied: true, membersMayGo };
+    const others = all.filter((other) => other !== elf);
+    const options = { cache: elf.derived(newLayoutCache), constantsAreCopied: true, membersMayGo, others };
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, options);
   };
   const built = against(module.elf, liveUnits(module, unit.object), false);

@@ -51,13 +51,10 @@ export function compareTypes(
   for (const [name, entry] of now.registry.types) {
     const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
     if (!before) continue;
-    let differences = typeDifferences(then, before, now, entry);
+    let differences = allDifferences(comparison, older, before, entry);
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
     for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
-      differences = typeDifferences(then, twin, now, entry);
-    const passing = differences.length > 0 ? undefined : passingDifference(then, before, now, entry);
-    const { fresher, mayBeInCalls } = comparison;
-    if (passing && mayBeInCalls(older, name, fresher.file(entry.unit, entry.file))) differences = [passing];
+      differences = allDifferences(comparison, older, twin, entry);
     if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
   }
   if (changed.size === 0) return { problems: [], inPadding: [] };
@@ -69,6 +66,18 @@ export function compareTypes(
     ),
     inPadding: [...allowed.values()],
   };
+}
+
+function allDifferences(
+  { fresher, mayBeInCalls }: TypeComparison,
+  older: Side,
+  before: TypeEntry,
+  now: TypeEntry,
+): Difference[] {
+  const differences = typeDifferences(older.types, before, fresher.types, now);
+  const passing = passingDifference(older.types, before, fresher.types, now);
+  if (passing && mayBeInCalls(older, now.name!, fresher.file(now.unit, now.file))) differences.push(passing);
+  return differences;
 }
 
 interface UsesOfPadding {

@@ -5,7 +5,7 @@ import type { Unit } from '../dwarf/units';
 import { HotPatchError } from '../model/errors';
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
-import { hasValueInCalls } from './passing';
+import { valuesInCalls } from './passing';
 import type { UnitTypes } from './types';
 
 export interface Concerned {
@@ -40,25 +40,37 @@ export function concernedBy(name: string, live: LiveUnits): ConcernedTypes {
   const types = new Map<string, Concerned>();
   const unread = look(live, (unit) => {
     for (const concerned of containersIn(unit, name)) types.set(concerned.name, concerned);
+    return false;
   });
   return { types: new Map([...types].sort(([a], [b]) => (a < b ? -1 : 1))), unread };
 }
 
-/** May a function of the units have a parameter or a result of the type, as a value? */
-export function mayHaveValueInCalls(name: string, live: LiveUnits): boolean {
+/** May a function of the units have a parameter or a result of the type, as a value?
+ * @param known by unit, what passing.ts says of it */
+export function mayHaveValueInCalls(
+  name: string,
+  live: LiveUnits,
+  known: Map<number, ReadonlySet<string>>,
+): boolean {
+  const isKnown = ({ offset }: Unit): boolean => known.has(offset);
+  if (live.units.some(({ offset }) => known.get(offset)?.has(name))) return true;
   let isThere = false;
-  const unread = look(live, (unit) => {
-    isThere ||= hasValueInCalls(unit, name);
+  const unread = look({ ...live, units: live.units.filter((unit) => !isKnown(unit)) }, (types, unit) => {
+    const names = valuesInCalls(types);
+    known.set(unit.offset, names);
+    isThere = names.has(name);
+    return isThere;
   });
   return isThere || unread > 0;
 }
 
-/** How many units were not looked at. */
-function look({ units, typesOf }: LiveUnits, at: (types: UnitTypes) => void): number {
+/** How many units were not looked at.
+ * @param at says whether that was enough */
+function look({ units, typesOf }: LiveUnits, at: (types: UnitTypes, unit: Unit) => boolean): number {
   let unread = Math.max(units.length - MOST_UNITS, 0);
   for (const unit of units.slice(0, MOST_UNITS))
     try {
-      at(typesOf(unit));
+      if (at(typesOf(unit), unit)) break;
     } catch (thrown) {
       if (!(thrown instanceof HotPatchError) && !(thrown instanceof RangeError)) throw thrown;
       unread++;

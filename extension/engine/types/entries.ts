@@ -52,7 +52,7 @@ export interface TypeEntry {
   encoding: number;
   rawMembers: RawMember[];
   bases: RawBase[];
-  /** What it declares of that which decides how its values are passed (trivial.ts). */
+  /** What it declares of that which decides how its values are passed (special_members.ts). */
   special: SpecialMembers;
   /** Virtual functions that the class declares, with their slot in the vtable. */
   virtuals: { symbol: string; name: string; slot: number; line: number }[];

@@ -14,7 +14,7 @@ import { concernedBy, type ConcernedTypes, type LiveUnits, mayHaveValueInCalls }
 import { typeText } from './differences';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
 import type { MembersInPadding } from './members_in_padding';
-import { hasValueInCalls } from './passing';
+import { valuesInCalls } from './passing';
 import { loadSide, placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
 
@@ -53,6 +53,8 @@ export interface LayoutOptions {
   cache?: LayoutCache;
   /** Accept that `static const` tables change type or size: for a patch that carries its own copy of constants. */
   constantsAreCopied?: boolean;
+  /** Other modules of the program, of which functions may take and return values of the same classes. */
+  others?: readonly ElfFile[];
   /** Accept that members are gone of which only padding is left: for a live side that brought them itself. */
   membersMayGo?: boolean;
 }
@@ -111,8 +113,7 @@ function compareSides(
   };
   /** The live units that may have a type: the one that is compared, and all that include the file. */
   const unitsWith = (older: Side, file: string | undefined): LiveUnits => {
-    const including = file === undefined ? [] : unitsIncluding(live.elf, file).map(({ unit }) => unit);
-    const others = including.filter(({ offset }) => offset !== older.unit.offset);
+    const others = including(live.elf, file).units.filter(({ offset }) => offset !== older.unit.offset);
     const typesOf = (unit: Unit): UnitTypes =>
       (unit === older.unit ? older : (cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false))).types;
     return { units: [older.unit, ...others], typesOf };
@@ -123,8 +124,17 @@ function compareSides(
     cache.concerned.set(key, known);
     return known;
   };
-  const mayBeInCalls = (older: Side, name: string, file: string | undefined): boolean =>
-    hasValueInCalls(fresher.types, name) || mayHaveValueInCalls(name, unitsWith(older, file));
+  let inFreshCalls: ReadonlySet<string> | undefined;
+  const mayBeInCalls = (older: Side, name: string, file: string | undefined): boolean => {
+    inFreshCalls ??= valuesInCalls(fresher.types);
+    if (inFreshCalls.has(name)) return true;
+    const mayBe = (elf: ElfFile, units: LiveUnits): boolean =>
+      mayHaveValueInCalls(name, units, elf.derived(newValuesInCalls));
+    return (
+      mayBe(live.elf, unitsWith(older, file)) ||
+      (options.others ?? []).some((elf) => mayBe(elf, including(elf, file)))
+    );
+  };
   const sources = live.units.map(({ path }) => path);
   const { membersMayGo = false } = options;
   const inTypes = { live: live.elf, sources, fresher, concernedOf, mayBeInCalls, membersMayGo };
@@ -156,6 +166,15 @@ function compareSides(
     signatures,
     conventions,
   };
+}
+
+/** By unit. */
+const newValuesInCalls = (): Map<number, ReadonlySet<string>> => new Map();
+
+/** The units of a module that include a file. */
+function including(elf: ElfFile, file: string | undefined): LiveUnits {
+  const units = file === undefined ? [] : unitsIncluding(elf, file).map(({ unit }) => unit);
+  return { units, typesOf: (unit) => loadSide(elf, unit, false).types };
 }
 
 /** Types in the system's headers stay as they are while a program is built and runs. */

@@ -22,13 +22,26 @@ export function isPassedByAddress(types: UnitTypes, entry: TypeEntry, depth = 0)
   );
 }
 
-/** Has a function of the unit a parameter or a result of the type, as a value? */
-export function hasValueInCalls(types: UnitTypes, name: string): boolean {
-  const isIt = (type: number | undefined): boolean => {
+/** The same as a text, of values of closures and of classes of functions: these are compared by the signatures that have
+ * them, because another function may have a class of that name. Empty for all others. */
+export function localPassing(types: UnitTypes, type: number): string {
+  const die = bare(types, type);
+  const entry = die && isClass(die) ? types.entryAt(die.address) : undefined;
+  const isLocal = entry !== undefined && (entry.name === undefined || entry.local);
+  return isLocal && isPassedByAddress(types, entry) ? '@' : '';
+}
+
+/** Names of the classes of which a function of the unit has a parameter or a result, as a value. */
+export function valuesInCalls(types: UnitTypes): ReadonlySet<string> {
+  const names = new Set<string>();
+  const note = (type: number | undefined): void => {
     const die = type === undefined ? undefined : bare(types, type);
-    return die !== undefined && isClass(die) && types.entryAt(die.address)?.name === name;
+    const name = die && isClass(die) ? types.entryAt(die.address)?.name : undefined;
+    if (name !== undefined) names.add(name);
   };
-  for (const { returns, parameters } of types.registry.functions.values())
-    if (isIt(returns) || parameters.some(isIt)) return true;
-  return false;
+  for (const { returns, parameters } of types.registry.functions.values()) {
+    note(returns);
+    for (const parameter of parameters) note(parameter);
+  }
+  return names;
 }

@@ -13,6 +13,9 @@ export class Signatures {
     private readonly registry: Registry,
     private readonly keys: Keys,
     private readonly elf: ElfFile,
+    /** Tells the ways apart in which a value of a class goes to a function; only for classes that have no name in other
+     * functions, which nobody compares otherwise. */
+    private readonly passingOf: (type: number) => string,
   ) {}
 
   /** Return and parameter types of the functions that have code, by linkage name (by name where that is not known).
@@ -22,14 +25,18 @@ export class Signatures {
     const result = new Map<string, string[]>();
     for (const [name, entries] of this.typesByName()) {
       const keys = entries.map((entry) => {
-        let key = this.keys.key(entry.returns) + (entry.variadic ? '(...' : '(');
-        for (const parameter of entry.parameters) key += `${this.keys.key(parameter)},`;
+        let key = this.valueKey(entry.returns) + (entry.variadic ? '(...' : '(');
+        for (const parameter of entry.parameters) key += `${this.valueKey(parameter)},`;
         return key;
       });
       result.set(name, [...new Set(keys)]);
     }
     this.byName = result;
     return result;
+  }
+
+  private valueKey(type: number | undefined): string {
+    return this.keys.key(type) + (type === undefined ? '' : this.passingOf(type));
   }
 
   /** As keysByName(), with the types themselves. */

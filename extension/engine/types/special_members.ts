@@ -4,6 +4,7 @@
 import * as dw from '../dwarf/constants';
 import { Die } from '../dwarf/die';
 import type { Dwarf } from '../dwarf/dwarf';
+import { isTransparent } from './attributes';
 import type { SpecialMembers, TypeEntry } from './entries';
 
 /** DWARF 5, 7.15. */
@@ -29,8 +30,7 @@ export function readSpecialMember(dwarf: Dwarf, die: Die, owner: TypeEntry): voi
   // Implicit members are there only where a unit uses them, and are no others than those of its parts.
   if (die.flag(dw.DW_AT_artificial)) return;
   const name = die.string(dw.DW_AT_name);
-  const own = owner.name?.replace(/<.*$/, '').replace(/^.*::/, '');
-  if (name === undefined || own === undefined) return;
+  if (name === undefined || owner.name === undefined) return;
   const how = die.flag(dw.DW_AT_deleted)
     ? 'deleted'
     : die.number(dw.DW_AT_defaulted) === DW_DEFAULTED_in_class
@@ -38,8 +38,18 @@ export function readSpecialMember(dwarf: Dwarf, die: Die, owner: TypeEntry): voi
       : 'written';
   const { special } = owner;
   if (name.startsWith('~')) special.destructor ||= how !== 'defaulted';
-  else if (name === own && fromAnother(dwarf, die, owner) !== undefined) special.copies.push(how);
-  else if (name === 'operator=' && fromAnother(dwarf, die, owner) === 'move') special.moveAssignment = true;
+  else if (owner.name.includes(name) && name === ownName(dwarf, owner)) {
+    if (fromAnother(dwarf, die, owner) !== undefined) special.copies.push(how);
+  } else if (name === 'operator=' && fromAnother(dwarf, die, owner) === 'move') special.moveAssignment = true;
+}
+
+/** What the constructors of a class are called: its name without what qualifies it and without arguments of a template. */
+function ownName(dwarf: Dwarf, { address }: TypeEntry): string | undefined {
+  const die = dwarf.die(address);
+  // One that is defined outside of what it belongs to has its name there.
+  const declaration = die.reference(dw.DW_AT_specification);
+  const named = declaration === undefined ? die : dwarf.die(declaration);
+  return named.string(dw.DW_AT_name)?.replace(/<.*$/, '');
 }
 
 /** Is its one argument another object of the class? */
@@ -63,10 +73,10 @@ function fromAnother(
   const isMove = reference.tag === dw.DW_TAG_rvalue_reference_type;
   if (!isMove && reference.tag !== dw.DW_TAG_reference_type) return undefined;
   let target = reference.reference(dw.DW_AT_type);
-  for (let depth = 0; target !== undefined && depth < 4; depth++) {
+  for (let depth = 0; target !== undefined && depth < 16; depth++) {
     if (target === owner.address) return isMove ? 'move' : 'copy';
     const die = dwarf.die(target);
-    if (die.tag !== dw.DW_TAG_const_type && die.tag !== dw.DW_TAG_volatile_type) return undefined;
+    if (!isTransparent(die.tag)) return undefined;
     target = die.reference(dw.DW_AT_type);
   }
   return undefined;

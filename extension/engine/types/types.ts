@@ -11,6 +11,7 @@ import type { ElfFile } from '../elf/file';
 import { isAggregate, isTransparent, reference } from './attributes';
 import type { TypeEntry } from './entries';
 import { Keys } from './keys';
+import { localPassing } from './passing';
 import { Registry } from './registry';
 import { Signatures } from './signatures';
 import { Sizes } from './sizes';
@@ -41,7 +42,7 @@ export class UnitTypes {
     this.sizes = new Sizes(dwarf);
     this.walk = new Walk(dwarf, this.registry, this.sizes);
     this.keys = new Keys(dwarf, this.sizes, (address) => this.entryAt(address));
-    this.signatures = new Signatures(this.registry, this.keys, elf);
+    this.signatures = new Signatures(this.registry, this.keys, elf, (type) => localPassing(this, type));
     for (const unit of units) this.walk.walkUnit(unit);
     if (dwarf.units.some(({ signature }) => signature !== undefined)) this.walk.walkTypeUnits(units);
     this.registry.join();
