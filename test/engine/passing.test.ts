@@ -41,7 +41,7 @@ long value(long n) {
 async function start(session: Session, compiler: string, level: string): Promise<Unit> {
   const unit = await Unit.start(session, SOURCE, {
     compiler,
-    flags: ['-g', level],
+    flags: ['-g', ...level.split(' ')],
     linkFlags: ['-pthread'],
   });
   assert.equal(await unit.value(0), 0);
@@ -49,7 +49,7 @@ async function start(session: Session, compiler: string, level: string): Promise
 }
 
 for (const compiler of ['g++', 'clang++'])
-  for (const level of ['-O0', '-O2'])
+  for (const level of ['-O0', '-O2', '-O1 -gdwarf-4 -fdebug-types-section'])
     describe(`Values of a class (${compiler} ${level})`, () => {
       for (const [what, member, types] of [
         ['a destructor', '~P() { a = 0; }', /P.*passed by their address, were by their bytes.*Holder/],
@@ -105,7 +105,7 @@ for (const compiler of ['g++', 'clang++'])
           session.write('unit.cc', unit);
           session.write('main.cc', readFileSync(join(samples, 'driver', 'main.cc'), 'utf8'));
           const sources = ['main.cc', 'other.cc', 'unit.cc'];
-          await session.build({ sources, flags: ['-g', level], compiler });
+          await session.build({ sources, flags: ['-g', ...level.split(' ')], compiler });
           const program = await session.start();
           assert.equal(await program.ask('3'), '32');
           session.edit('p.h', 'long a, b;', 'long a, b; ~P() { a = 0; }');
