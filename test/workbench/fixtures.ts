@@ -64,6 +64,16 @@ export function patchedFunction(more: Partial<PatchedFunction> = {}): PatchedFun
   };
 }
 
+/** `price_of` in the text of the file. */
+export const price = {
+  name: 'shop::price_of',
+  startLine: 33,
+  endLine: 36,
+  nameLine: 33,
+  parameters: 1,
+  hash: 1,
+};
+
 export function status(functions: PatchedFunction[], pid = 4242): ProcessStatus {
   return { pid, exe: '/project/build/service', sequence: 1, patches: [], functions };
 }

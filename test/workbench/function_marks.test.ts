@@ -5,16 +5,7 @@ import { whatRuns } from '../../extension/workbench/state/checked_files';
 import { patchedFunctions, pendingOf, runningSource } from '../../extension/workbench/state/queries';
 import { processKey } from '../../extension/workbench/state/state';
 import { marksOf } from '../../extension/workbench/views/function_marks';
-import { after, file, patched, patchedFunction, process, running, status } from './fixtures';
-
-const price = {
-  name: 'shop::price_of',
-  startLine: 33,
-  endLine: 36,
-  nameLine: 33,
-  parameters: 1,
-  hash: 1,
-};
+import { after, file, patched, patchedFunction, price, process, running, status } from './fixtures';
 
 describe('marks in the margin', () => {
   const kinds = (hash: number, ...events: Event[]) =>

@@ -12,16 +12,18 @@ import { lensesOf } from '../../extension/workbench/views/lens_content';
 import { problemItems } from '../../extension/workbench/views/problem_items';
 import type { TreeNode } from '../../extension/workbench/views/tree_node';
 import { treeOf } from '../../extension/workbench/views/tree_nodes';
-import { after, file, patched, patchedFunction, process, result, running, save, status } from './fixtures';
-
-const price = {
-  name: 'shop::price_of',
-  startLine: 33,
-  endLine: 36,
-  nameLine: 33,
-  parameters: 1,
-  hash: 1,
-};
+import {
+  after,
+  file,
+  patched,
+  patchedFunction,
+  price,
+  process,
+  result,
+  running,
+  save,
+  status,
+} from './fixtures';
 
 describe('problems', () => {
   const error = { severity: 'error', message: "expected ';'", file, line: 3, column: 9 } as const;

@@ -1,5 +1,6 @@
-// A type of a save got members where it had padding, or lost some, and its objects stay where they are: may it, and what is to be said?
-// It may when all code that uses the type comes with the save: who is left out would copy objects without the member.
+// A type of a save got members where it had padding, or lost some, and its objects stay where they are: may it, and what is
+// to be said? It may when all code that uses the type comes with the save: who is left out would copy objects without the
+// member.
 // Decides; compiles and writes nothing.
 import { basename } from 'node:path';
 import { undescribedSources } from '../dwarf/undescribed';

@@ -1,5 +1,6 @@
-// A type that got members where it had padding, or lost some: what the save has to know to allow it. Code that was not compiled with the
-// edit and uses the type leaves such a member out where it copies objects, so who else knows the type is looked for.
+// A type that got members where it had padding, or lost some: what the save has to know to allow it. Code that was not
+// compiled with the edit and uses the type leaves such a member out where it copies objects, so who else knows the type is
+// looked for.
 import { unitsKnowing } from '../dwarf/definitions';
 import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
