@@ -1,10 +1,10 @@
 // What a type is when its typedefs and qualifiers are taken away.
 import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/die';
-import type { UnitTypes } from './types';
+import type { TypeLookup } from './lookup';
 
 /** The entry behind typedefs and qualifiers. */
-export function bare(types: UnitTypes, type: number): Die | undefined {
+export function bare(types: TypeLookup, type: number): Die | undefined {
   let die = types.dwarf.die(type);
   for (let depth = 0; depth < 64; depth++) {
     switch (die.tag) {

@@ -3,9 +3,9 @@
 // that somebody adds or takes away may change it, where the layout stays.
 import { bare, isClass } from './bare';
 import type { TypeEntry } from './entries';
-import type { UnitTypes } from './types';
+import type { TypeLookup } from './lookup';
 
-export function isPassedByAddress(types: UnitTypes, entry: TypeEntry, depth = 0): boolean {
+export function isPassedByAddress(types: TypeLookup, entry: TypeEntry, depth = 0): boolean {
   const { passing, destructor, copies, moveAssignment } = entry.special;
   if (passing !== undefined) return passing === 'address';
   if (destructor || copies.includes('written') || entry.virtuals.length > 0) return true;
@@ -24,7 +24,7 @@ export function isPassedByAddress(types: UnitTypes, entry: TypeEntry, depth = 0)
 
 /** The same as a text, of values of closures and of classes of functions: these are compared by the signatures that have
  * them, because another function may have a class of that name. Empty for all others. */
-export function localPassing(types: UnitTypes, type: number): string {
+export function localPassing(types: TypeLookup, type: number): string {
   const die = bare(types, type);
   const entry = die && isClass(die) ? types.entryAt(die.address) : undefined;
   const isLocal = entry !== undefined && (entry.name === undefined || entry.local);
@@ -32,7 +32,7 @@ export function localPassing(types: UnitTypes, type: number): string {
 }
 
 /** Names of the classes of which a function of the unit has a parameter or a result, as a value. */
-export function valuesInCalls(types: UnitTypes): ReadonlySet<string> {
+export function valuesInCalls(types: TypeLookup): ReadonlySet<string> {
   const names = new Set<string>();
   const note = (type: number | undefined): void => {
     const die = type === undefined ? undefined : bare(types, type);

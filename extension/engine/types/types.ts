@@ -11,6 +11,7 @@ import type { ElfFile } from '../elf/file';
 import { isAggregate, isTransparent, reference } from './attributes';
 import type { TypeEntry } from './entries';
 import { Keys } from './keys';
+import type { TypeLookup } from './lookup';
 import { localPassing } from './passing';
 import { Registry } from './registry';
 import { Signatures } from './signatures';
@@ -18,7 +19,7 @@ import { Sizes } from './sizes';
 import { Walk } from './walk';
 
 /** Everything comparable in one compile unit and the type units it uses. */
-export class UnitTypes {
+export class UnitTypes implements TypeLookup {
   readonly registry = new Registry();
   readonly sizes: Sizes;
   readonly keys: Keys;
