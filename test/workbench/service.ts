@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { samples } from '../support/paths';
 import type { Session } from '../support/session';
+import { until } from '../support/until';
 
 /** The folder is named as the sample is: it is what screenshots show.
  * @param definitions of CMake variables */
@@ -22,8 +23,13 @@ export class Client {
     this.answers = createInterface({ input: socket })[Symbol.asyncIterator]();
   }
 
+  /** Waits until the process listens: a user's client tries again as long as the service starts. */
   static async connect(pid: number): Promise<Client> {
-    const socket = connect(listeningPort(pid), '127.0.0.1');
+    const port = (await until(
+      () => listeningPort(pid),
+      (found) => found !== undefined,
+    )) as number;
+    const socket = connect(port, '127.0.0.1');
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return new Client(socket);
   }
@@ -39,7 +45,7 @@ export class Client {
   }
 }
 
-function listeningPort(pid: number): number {
+function listeningPort(pid: number): number | undefined {
   const inodes = readdirSync(`/proc/${pid}/fd`).flatMap(
     (fd) => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [],
   );
@@ -48,5 +54,5 @@ function listeningPort(pid: number): number {
     const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
     if (state === '0A' && inodes.includes(inode)) return parseInt(local.split(':')[1]!, 16);
   }
-  throw new Error(`process ${pid} listens on no port`);
+  return undefined;
 }
