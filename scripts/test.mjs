@@ -9,14 +9,19 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail, PROGRAM_COMMANDS, root, setUp, TEST_COMMANDS } from './setup.mjs';
 
-const { values: options, positionals: suites } = parseArgs({
+const { values: options, positionals } = parseArgs({
   options: {
     grep: { type: 'string', short: 'g' },
     jobs: { type: 'string', short: 'j' },
     record: { type: 'boolean' },
+    /** The folder that the suites are named in: `npm run soak memory` is soak/memory. */
+    under: { type: 'string' },
   },
   allowPositionals: true,
 });
+const { under } = options;
+const suites =
+  under && positionals.length === 0 ? [under] : positionals.map((suite) => join(under ?? '', suite));
 /** Suites that only run when they are named. */
 const separate = ['programs', 'soak'];
 
