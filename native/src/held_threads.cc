@@ -23,9 +23,9 @@ namespace {
 
 constexpr std::uint64_t longest_wait = 3000000; // microseconds; only reached while the worker is kept from its work
 constexpr unsigned look_interval = 1000;        // milliseconds, at whoever attends
-// Microseconds for which a thread is held that its environment has held, before anybody attends: who started the program
-// is about to.
-constexpr std::uint64_t longest_alone = 10000000;
+// Microseconds for which a thread stays held while nobody attends: who started the program is about to, or the window is
+// being loaded again.
+constexpr std::uint64_t longest_alone = 20000000;
 constexpr std::size_t most_crashes = 64, most_attendants = 8;
 
 enum State : std::uint32_t {
@@ -51,6 +51,7 @@ Slot slots[most_crashes];
 struct Attendant {
   int pid; // 0: nobody
   std::uint64_t start_time;
+  std::uint64_t missed_since; // that it has ended: CLOCK_MONOTONIC, microseconds; 0: it was there
   Holding mode;
   unsigned limit; // seconds; 0: none
   List<const char *> modules;
@@ -69,6 +70,15 @@ Holding wanted_by_environment() {
 
 bool is_alive(const Attendant &one) { return one.pid != 0 && !has_ended(one.pid, one.start_time); }
 
+/** Whether it lives, or ended so lately that its window may be about to be there again. It is forgotten when not. */
+bool may_come_back(Attendant &one) {
+  if (one.pid == 0 || is_alive(one)) return one.pid != 0;
+  const std::uint64_t now = monotonic_microseconds();
+  if (one.missed_since == 0) one.missed_since = now;
+  if (now - one.missed_since >= longest_alone) one.pid = 0;
+  return one.pid != 0;
+}
+
 bool wants(const Attendant &one, const Origin &origin) {
   const auto is_its_module = [&](const char *module) { return std::strcmp(module, origin.module) == 0; };
   return one.mode == Holding::all || origin.is_patched || std::any_of(one.modules.begin(), one.modules.end(), is_its_module);
@@ -80,10 +90,8 @@ bool is_to_be_held(const Slot &slot, const Origin *origin) {
   const std::uint64_t held_for = monotonic_microseconds() - slot.since;
   bool is_attended = false, is_anybody_there = false;
   for (Attendant &one : attendants) {
-    if (!is_alive(one)) {
-      one.pid = 0;
-      continue;
-    }
+    // When one ended is known only while a thread is held, which is looked at all the time.
+    if (!may_come_back(one) || (origin != nullptr && !is_alive(one))) continue;
     is_anybody_there = true;
     const bool is_late = one.limit != 0 && held_for >= std::uint64_t{one.limit} * 1000000;
     is_attended = is_attended || (!is_late && (origin == nullptr || wants(one, *origin)));
@@ -234,8 +242,7 @@ bool set_holding(const Request &request, Failure &failure) {
   }
   Attendant *own = nullptr;
   for (Attendant &one : attendants) {
-    if (!is_alive(one)) one.pid = 0;
-    if (one.pid == request.engine_pid || (one.pid == 0 && own == nullptr)) own = &one;
+    if (one.pid == request.engine_pid || (!is_alive(one) && own == nullptr)) own = &one;
     if (one.pid == request.engine_pid) break;
   }
   if (request.holding == Holding::off) {
@@ -247,6 +254,7 @@ bool set_holding(const Request &request, Failure &failure) {
   if (own == nullptr) return refuse("too many engines attend to it");
   own->pid = request.engine_pid;
   own->start_time = request.engine_start;
+  own->missed_since = 0;
   own->mode = request.holding;
   own->limit = request.limit;
   own->modules.clear();

@@ -2,6 +2,7 @@
 // when nobody attends any more. What the ways on come to is in test/engine/held.test.ts.
 import { strict as assert } from 'node:assert';
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { program } from '../support/guest_program';
@@ -170,28 +171,45 @@ describe('a thread that has crashed', () => {
   );
 
   it(
-    'crashes when who attended has ended, and when the time is over',
+    'crashes when nobody has come back who attended, and when the time is over',
     start(async (session) => {
       const executable = session.compile('program', source);
       const attendant = spawn('sleep', ['1000']);
-      const left = await session.start(executable);
-      await left.done('hold', 'mode all', engine(attendant.pid!));
-      await left.ask('thread');
-      await heldThread(left);
+      const held = async () => {
+        const process = await session.start(executable);
+        await process.done('hold', 'mode all', engine(attendant.pid!));
+        await process.ask('read');
+        await heldThread(process);
+        return process;
+      };
+      const left = await held();
+      const cameBack = await held();
+      // Started to be held, for as long as whoever started it may need to attend.
+      const unattended = await session.start(executable, { env: { HOT_FIX_HOLD: 'all' } });
+      await unattended.ask('thread');
+      await heldThread(unattended);
+      const later = await session.start(executable);
+      await later.done('hold', 'mode all', engine(attendant.pid!));
+      const ended = once(attendant, 'exit');
       attendant.kill('SIGKILL');
+      await ended;
+      // As the window does that was loaded again.
+      await hold(cameBack, 'all');
+      later.program.send('thread');
+      assert.equal(await later.program.exit(), 'SIGSEGV');
+      assert.deepEqual(documents(later), []);
+      assert.equal((await heldThread(left)).fault, true);
       assert.equal(await left.program.exit(), 'SIGSEGV');
       assert.ok(existsSync(join(left.controlDirectory, 'crash.json')));
+      assert.equal(await unattended.program.exit(), 'SIGSEGV');
+      await cameBack.ask('allow');
+      await cameBack.done('resume', ...lines(await heldThread(cameBack), 'way instruction'));
+      assert.equal(await cameBack.program.line(), 'read');
 
       const late = await session.start(executable);
       await hold(late, 'all', 'limit 1');
       await late.ask('thread');
       assert.equal(await late.program.exit(), 'SIGSEGV');
-
-      // Started to be held: for as long as whoever started it needs to attend (ten seconds).
-      const early = await session.start(executable, { env: { HOT_FIX_HOLD: 'all' } });
-      await early.ask('thread');
-      await heldThread(early);
-      assert.equal(await early.ask(''), '1');
     }),
   );
 

@@ -1,6 +1,7 @@
 // A thread that crashes in code that was just patched is held: the others go on, the function is edited and saved, and the
 // thread goes on, in each of the ways. A server with clients, of whom none is disconnected.
 import { strict as assert } from 'node:assert';
+import { setTimeout } from 'node:timers/promises';
 import type { HeldThread } from '../../extension/engine/model/held';
 import { until } from '../support/until';
 import { processesOf } from './host/processes_of';
@@ -126,6 +127,20 @@ describe('a thread that crashes in a program that was started here', () => {
     await fixes.getByText('Retry the Instruction').click();
     await until(held, (now) => now.length === 1 && now[0] !== before[0]);
     await workbench.status('1 thread held');
+  });
+
+  it('stays held while the window is loaded again, which attends to it from then on', async () => {
+    const { workbench } = world;
+    const before = await held();
+    await workbench.reload();
+    await workbench.status('1 thread held');
+    await shows(lens('Let It Crash'));
+    await workbench.showView();
+    await workbench.row(/thread service held/);
+    // Longer than a thread is held that nobody attends to.
+    await setTimeout(25_000);
+    assert.deepEqual(await held(), before);
+    assert.match(await clients[1]!.ask('stats'), /^requests \d+/);
   });
 
   it('crashes when it is let, which the window then says', async () => {
