@@ -125,7 +125,7 @@ export class ReferenceComparison {
   private sameName(symbol: ElfSymbol, offset: number, address: number): boolean {
     const global = this.live.global(symbol.name);
     if (global && global.address + offset === address) return true;
-    if (offset === 0 && this.live.stubTarget(address) === symbol.name) return true;
+    if (this.live.stubTarget(address - offset) === symbol.name) return true;
     if (this.live.symbolsAt(address - offset).some((live) => live.name === symbol.name)) return true;
     // Names that the linker defines or versions (`stdout@GLIBC_2.2.5`) and undefined weak ones, which are 0.
     if (this.live.symbolsAt(address - offset).some((live) => live.name.startsWith(`${symbol.name}@`)))

@@ -7,6 +7,9 @@ export interface ImportedSymbol {
   name: string;
   version: string | undefined;
   weak: boolean;
+  /** Of an executable: its own entry that is the address of the function for every module; 0: there is none (psABI, "Function
+   * Addresses"). */
+  value: number;
 }
 
 /** Undefined dynamic symbols with their versions (gABI "Dynamic Section"; GNU .gnu.version, .gnu.version_r). */
@@ -23,6 +26,7 @@ export function readImports(elf: ElfFile): Map<string, ImportedSymbol> {
       name: symbol.name,
       version: versions.get(index),
       weak: symbol.binding === abi.STB_WEAK,
+      value: symbol.value,
     });
   }
   return imports;

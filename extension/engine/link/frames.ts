@@ -42,6 +42,7 @@ export class Frames {
         value = this.indirections.directAddress(
           this.input.selection.target(object, symbol, relocation.addend),
           relocation.addend,
+          'call',
         );
       if (value === undefined) throw new Error(`${symbol.name} was given no stub`);
       if (!this.input.live.module.arch.write(relocation.type, bytes, at, value, start + at))

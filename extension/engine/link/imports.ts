@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import type { LiveModule } from '../context';
 import * as abi from '../elf/constants';
 import { readDynamicNames } from '../elf/dynamic_section';
-import { type ExportedSymbol, readExports } from '../elf/symbol_versions';
+import { type ExportedSymbol, readExports, readImports } from '../elf/symbol_versions';
 import type { Image } from '../live/live_image';
 import type { Problem } from '../model/result';
 
@@ -16,8 +16,9 @@ export interface FoundImport {
   /** Soname or path of the library the version belongs to. */
   library: string;
   isFunction: boolean;
-  /** Address in the process; undefined for what the loader decides (indirect functions, libraries that the patch brings). */
-  address: number | undefined;
+  /** Entry of the executable's PLT that is the function's address for every module of the process (psABI, "Function
+   * Addresses"); undefined: the loader knows the address, and nobody else. */
+  entry: number | undefined;
 }
 
 /** A library that is loaded with the patch. */
@@ -85,6 +86,13 @@ export class ImportResolver {
     return reached.has(basename(path));
   }
 
+  private entryOf(name: string): number | undefined {
+    const [executable] = this.modules;
+    if (executable?.kind !== 'executable') return undefined;
+    const value = executable.elf.derived(readImports).get(name)?.value ?? 0;
+    return value === 0 ? undefined : executable.bias + value;
+  }
+
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
@@ -97,7 +105,7 @@ export class ImportResolver {
         version: known ? known.version : exported.version,
         library: module.path,
         isFunction: isFunction(exported),
-        address: exported.type === abi.STT_OBJECT ? module.bias + exported.value : undefined,
+        entry: this.entryOf(name),
       };
     }
     for (const { name: library, exports } of this.added) {
@@ -108,7 +116,7 @@ export class ImportResolver {
         version: exported.version,
         library,
         isFunction: isFunction(exported),
-        address: undefined,
+        entry: undefined,
       };
     }
     return undefined;

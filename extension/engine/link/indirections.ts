@@ -1,8 +1,10 @@
 // Slots of the patch's global offset table and stubs of its procedure linkage table: which ones the code asks for, what they hold, and what of it the process's loader fills in.
 import { type Architecture, isPointer, type Meaning } from '../arch/architecture';
+import type { Reference } from '../compare/object_references';
 import { write64 } from '../patch_format/note';
 import { addressOfTarget, threadOffset, write64signed } from './addresses';
 import type { DynamicTables } from './dynamic';
+
 import type { AddressOf, LinkInput } from './input';
 import type { Chunk, Target } from './select';
 
@@ -26,7 +28,8 @@ export class Indirections {
         if (meaning.via === 'got') {
           const words = meaning.slot === 'module-and-offset' || meaning.slot === 'module' ? 2 : 1;
           this.slot(slotKey(meaning, target, name), words);
-        } else if (target.kind === 'import' && needsStub(meaning, target, chunk)) this.stub(target.name);
+        } else if (target.kind === 'import' && this.needsStub(chunk, relocation, target))
+          this.stub(target.name);
       }
     // The personality routine, where frames name it directly (code that is not position-independent).
     for (const chunk of this.input.selection.chunks) {
@@ -72,16 +75,28 @@ export class Indirections {
     return this.addressOf('.got') + this.slots.get(slotKey(meaning, target, name))!;
   }
 
-  /** An address that code can hold directly: functions of libraries by their stub; undefined for what a library has that
-   * the patch brings.
-   * @param offset what of the target's offset belongs to the addressed place (imports have no place of their own) */
-  directAddress(target: Target, offset: number): number | undefined {
+  /** An address that code can hold directly; undefined for what only a slot holds.
+   * @param offset what of the target's offset belongs to the addressed place (imports have no place of their own)
+   * @param use a function of a library is called through a stub of the patch, which is no address of it: nobody else has it */
+  directAddress(target: Target, offset: number, use: 'call' | 'address'): number | undefined {
     if (target.kind !== 'import') return addressOfTarget(target);
     if (target.weak) return 0;
-    const stub = this.stubs.get(target.name);
+    const stub = use === 'call' ? this.stubs.get(target.name) : undefined;
     if (stub !== undefined) return this.addressOf('.plt') + stub + offset;
-    const address = this.input.imports.find(target.name)?.address;
-    return address === undefined ? undefined : address + offset;
+    const entry = this.input.imports.find(target.name)?.entry;
+    return entry === undefined ? undefined : entry + offset;
+  }
+
+  /** Does the field only lead there? The address of a stub (`lea f@PLT(%rip)`) is taken by code that asks for no more. */
+  useOf(chunk: Chunk, { meaning, offset }: Reference, target: Target): 'call' | 'address' {
+    if (meaning.via !== 'pc' && meaning.via !== 'plt') return 'address';
+    if (chunk.fn && this.arch.isBranchField(chunk.object.elf.data(chunk.section), offset)) return 'call';
+    const hasEntry = target.kind === 'import' && this.input.imports.find(target.name)?.entry !== undefined;
+    return meaning.via === 'plt' && !hasEntry ? 'call' : 'address';
+  }
+
+  private needsStub(chunk: Chunk, reference: Reference, target: Target & { kind: 'import' }): boolean {
+    return !target.weak && this.useOf(chunk, reference, target) === 'call';
   }
 
   /** Everything the loader has to fill in, so that the tables' sizes are known before the layout. */
@@ -145,15 +160,6 @@ export class Indirections {
     }
     return bytes;
   }
-}
-
-/** A field of 32 bits cannot reach a function of a library by itself, and a pointer within code (`-mcmodel=large`) lies where
- * the loader does not write. */
-function needsStub({ via, width }: Meaning, target: Target & { kind: 'import' }, { fn }: Chunk): boolean {
-  if (target.weak) return false;
-  if (via === 'plt') return true;
-  const isPlain = via === 'pc' || via === 'absolute';
-  return target.isFunction && isPlain && (width === 4 || (via === 'absolute' && fn !== undefined));
 }
 
 /** Names a GOT slot: what it holds, so that equal ones are shared. */

@@ -7,11 +7,11 @@ import type { Indirections } from './indirections';
 import type { LinkInput } from './input';
 import type { Chunk, Target } from './select';
 
-/** Code addresses a library's data directly, which only works within 2 GiB: compile the unit so that it goes
- * through the GOT (the pipeline does, once). */
+/** Code has an address of a library in itself: out of its reach, or known to the loader alone. Compile the unit so that it
+ * goes through the GOT (the pipeline does, once). */
 export class IndirectAccessNeeded extends HotPatchError {
   constructor(name: string, place: { file: string; line?: number }) {
-    super('out-of-reach', `${name} lies in a library more than 2 GiB away and is addressed directly`, {
+    super('out-of-reach', `${name} lies in a library, and code has its address without the GOT`, {
       ...place,
       symbol: name,
     });
@@ -57,7 +57,12 @@ export class Relocations {
       case 'plt':
         if (meaning.width === 8) return addressOfTarget(target);
         // An undefined weak function is never called, but the call is there; gABI gives it the value 0.
-        if ((target.kind === 'absolute' && target.value === 0) || (target.kind === 'import' && target.weak))
+        if (target.kind === 'absolute' && target.value === 0) return place;
+        if (
+          target.kind === 'import' &&
+          target.weak &&
+          this.indirections.useOf(chunk, reference, target) === 'call'
+        )
           return place;
         // target has the addend and the way to the instruction's end in it: take the latter off for the field.
         return this.direct(chunk, reference, target, addend + beyond) - beyond;
@@ -77,7 +82,8 @@ export class Relocations {
   }
 
   private direct(chunk: Chunk, reference: Reference, target: Target, offset: number): number {
-    const address = this.indirections.directAddress(target, offset);
+    const use = this.indirections.useOf(chunk, reference, target);
+    const address = this.indirections.directAddress(target, offset, use);
     if (address === undefined) throw this.outOfReach(chunk, reference);
     return address;
   }

@@ -1,5 +1,6 @@
-// Compiles the units of a patch once more so that they reach a library's data through the GOT: from where the patch lies
-// that data is out of reach of a PC-relative operand. What changed is known already and stays what it is.
+// Compiles the units of a patch once more so that they have the addresses of a library's data and functions from the GOT:
+// from where the patch lies they are out of reach of a PC-relative operand. What changed is known already and stays what
+// it is.
 import { CompileError } from '../compile/run_compiler';
 import type { ObjectFunction } from '../elf/object';
 import { IndirectAccessNeeded } from '../link/relocate';
@@ -10,14 +11,14 @@ import { keepRegisters } from './plan';
 import type { Save } from './progress';
 import { isLinked, type Linked, type ModulePlan, type UnitPlan } from './unit';
 
-/** The library's data is too far to be addressed directly: go through the GOT (gcc 12 and later; clang; any). */
+/** Go through the GOT (gcc 12 and later; clang; any, also for the large model, whose code has no need to). */
 const INDIRECT_FLAGS = [
   ['-mno-direct-extern-access'],
   ['-fno-direct-access-external-data'],
-  ['-fPIC', '-fno-semantic-interposition'],
+  ['-fPIC', '-fno-semantic-interposition', '-mcmodel=small'],
 ];
 
-/** The same functions from objects that reach library data through the GOT; what changed is known already. */
+/** The same functions from objects that reach libraries through the GOT; what changed is known already. */
 export async function linkIndirect(
   save: Save,
   plan: ModulePlan,
