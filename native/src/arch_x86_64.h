@@ -302,10 +302,6 @@ inline void set_vector(ucontext_t *context, unsigned number, std::uint64_t value
   std::memcpy(state + header, &present, sizeof present);
 }
 
-/** Whether a function may be called with the stack pointer there, its return address not pushed yet (psABI for x86-64,
- * section 3.2.2). */
-inline bool is_aligned_at_call(std::uintptr_t stack_pointer) { return stack_pointer % 16 == 0; }
-
 inline void relax() { __builtin_ia32_pause(); }
 
 } // namespace hot_fix::arch

@@ -164,6 +164,13 @@ const kinds: readonly { name: string; text: string; call: string; result: number
     result: 109,
   },
   {
+    // gcc has its caller call it with a stack pointer that is aligned to words only.
+    name: 'leaf',
+    text: 'static long leaf(long n) { return *nowhere + n; }\nNEVER long around(long n) { long sum = leaf(n); return sum + 1; }',
+    call: 'around(5)',
+    result: 106,
+  },
+  {
     name: 'assigned',
     text: 'long assigned(long n) { n += 5; touch(); return *nowhere + n; }',
     call: 'assigned(1)',
