@@ -11,7 +11,9 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  open,
   openSync,
+  read,
   readdirSync,
   readlinkSync,
   readSync,
@@ -24,7 +26,7 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { HotPatchError, type ErrorCode } from './model/errors';
 
 const MIB = 1024 * 1024;
@@ -373,13 +375,17 @@ export async function readProcess(
   }
 }
 
+const openLater = promisify(open);
+const readLater = promisify(read);
+
 async function readToEnd(path: string): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = await openLater(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const parts: Buffer[] = [];
     for (let size = 0; ;) {
-      const part = Buffer.allocUnsafe(size === 0 ? 16 * 1024 : 256 * 1024);
-      const { bytesRead } = await file.read(part, 0, part.length, null);
+      // The kernel gives a page of a memory map at a time, but all of a command line.
+      const part = Buffer.allocUnsafe(16 * 1024);
+      const { bytesRead } = await readLater(descriptor, part, 0, part.length, null);
       if (bytesRead === 0) return Buffer.concat(parts, size);
       parts.push(part.subarray(0, bytesRead));
       size += bytesRead;
@@ -387,29 +393,29 @@ async function readToEnd(path: string): Promise<Buffer> {
         throw new HostError('unreadable-file', `${path} has no end within ${megabytes(size)}`, '', path);
     }
   } finally {
-    await file.close();
+    closeSync(descriptor);
   }
 }
 
 /** As many bytes as there are from an offset on. */
 async function readRange(path: string, offset: number, length: number): Promise<Buffer> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const descriptor = await openLater(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const bytes = Buffer.alloc(length);
     let done = 0;
     while (done < length) {
-      const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+      const { bytesRead } = await readLater(descriptor, bytes, done, length - done, offset + done);
       if (bytesRead === 0) break;
       done += bytesRead;
     }
     return bytes.subarray(0, done);
   } finally {
-    await file.close();
+    closeSync(descriptor);
   }
 }
 
-/** Text of a file of /proc/PID that never waits for the process (stat, status, task/…/comm); undefined when the
- * process is gone, or it is not ours to read. */
+/** Text of a file of /proc/PID that never waits for the process (stat, status, task/…/comm) and that the kernel gives as
+ * a whole; undefined when the process is gone, or it is not ours to read. */
 export function readProcessText(pid: number, name: string): string | undefined {
   const path = `/proc/${pid}/${name}`;
   let descriptor: number | undefined;
@@ -419,9 +425,9 @@ export function readProcessText(pid: number, name: string): string | undefined {
     for (let size = 0; size < MIB;) {
       const part = Buffer.allocUnsafe(8192);
       const count = readSync(descriptor, part, 0, part.length, null);
-      if (count === 0) break;
       parts.push(part.subarray(0, count));
       size += count;
+      if (count < part.length) break;
     }
     return Buffer.concat(parts).toString('utf8');
   } catch {

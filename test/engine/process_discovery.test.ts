@@ -352,7 +352,14 @@ describe('the list of processes', () => {
       state: 'S',
       parentPid: 4,
       startTime: 22,
+      isKernelThread: false,
     });
+  });
+
+  it('knows kernel threads by their flag', () => {
+    const flags = 0x0020_8040;
+    const fields = `2 0 0 0 -1 ${flags} ${Array.from({ length: 33 }, () => '0').join(' ')}`;
+    assert.equal(parseStat(`12 (kworker/0:1) I ${fields}`)?.isKernelThread, true);
   });
 
   it('has this process, with what it was started with', async () => {

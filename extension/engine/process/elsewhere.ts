@@ -27,19 +27,30 @@ function fieldsOf(status: string, name: string): string[] {
   return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]?.split(/\s+/) ?? [];
 }
 
-/** Undefined for a process that shares files, numbers and user with the engine, and for one that has ended. */
-export function elsewhere(pid: number): Elsewhere | undefined {
-  const own = (name: string): boolean => {
+type Namespaces = Record<'mnt' | 'pid' | 'time', string | undefined>;
+
+/** Those that the engine is in: the same for as long as it runs, and for all processes that are compared with it. */
+export function ownNamespaces(): Namespaces {
+  const link = (name: string): string | undefined => linkTarget(`/proc/self/ns/${name}`);
+  return { mnt: link('mnt'), pid: link('pid'), time: link('time') };
+}
+
+/** Undefined for a process that shares files, numbers and user with the engine, and for one that has ended.
+ * @param ours where many processes are looked at, they are asked for once */
+export function elsewhere(pid: number, ours: Namespaces = ownNamespaces()): Elsewhere | undefined {
+  const own = (name: keyof Namespaces): boolean => {
     const theirs = linkTarget(`/proc/${pid}/ns/${name}`);
-    return theirs !== undefined && theirs !== linkTarget(`/proc/self/ns/${name}`);
+    return theirs !== undefined && theirs !== ours[name];
   };
   const root = linkTarget(`/proc/${pid}/root`);
   const hasOwnFiles = (root !== undefined && root !== '/') || own('mnt');
   const hasOwnNumbers = own('pid');
-  const engineUser = process.getuid?.() ?? 0;
+  const isAnother = hasOwnFiles || hasOwnNumbers;
+  // Only root's engine can write what another user's process reads.
+  if (!isAnother && (process.getuid?.() ?? 0) !== 0) return undefined;
   const status = readProcessText(pid, 'status') ?? '';
   const uid = effectiveUser(status);
-  if (!hasOwnFiles && !hasOwnNumbers && (engineUser !== 0 || uid <= 0)) return undefined;
+  if (!isAnother && uid <= 0) return undefined;
   const ownPid = Number(fieldsOf(status, 'NSpid').at(-1) ?? pid);
   const pidNamespace = linkTarget(`/proc/${pid}/ns/pid`) ?? '';
   return { pid, ownPid, uid, pidNamespace, sameClock: !own('time') };

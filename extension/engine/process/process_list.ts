@@ -4,12 +4,16 @@ import { basename } from 'node:path';
 import { namesIn, linkTarget, look as lookUp, readProcess, readProcessText } from '../host';
 import type { PatchableProcess, Problem } from '../model/result';
 import { baseDirectories, findRuntimes, type FoundRuntime } from './control_directory';
-import { effectiveUser, elsewhere, findElsewhere, isWithinReach } from './elsewhere';
+import { effectiveUser, elsewhere, findElsewhere, isWithinReach, ownNamespaces } from './elsewhere';
+
+/** Flag of kernel threads (PF_KTHREAD of linux/sched.h). */
+const KERNEL_THREAD = 0x0020_0000;
 
 /** Fields of /proc/PID/stat (proc(5)): the second, the name, may hold blanks and parentheses. */
 export function parseStat(
   text: string,
-): { name: string; state: string; parentPid: number; startTime: number } | undefined {
+):
+  { name: string; state: string; parentPid: number; startTime: number; isKernelThread: boolean } | undefined {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   if (open < 0 || close < open) return undefined;
@@ -21,6 +25,7 @@ export function parseStat(
     state: fields[0] ?? '',
     parentPid: Number(fields[1]),
     startTime,
+    isKernelThread: (Number(fields[6]) & KERNEL_THREAD) !== 0,
   };
 }
 
@@ -66,11 +71,14 @@ export function createProcessList(
     const before = known.get(pid);
     if (before && before.startTime === startTime && before.exe === exe) return before;
     const uid = uidOf(pid);
-    const words = await tryRead(pid, 'cmdline');
+    // Both wait for the process. What is not ours has no environment that can be read.
+    const [words, environment] = await Promise.all([
+      tryRead(pid, 'cmdline'),
+      exe !== '' && uid !== undefined && isWithinReach({ uid }) ? tryRead(pid, 'environ') : undefined,
+    ]);
     const commandLine = (words ?? '').replace(/\0$/, '').split('\0');
-    // Kernel threads have neither executable nor command line.
+    // One that is just ending has neither executable nor command line.
     if (uid === undefined || (exe === '' && commandLine.join('') === '')) return undefined;
-    const environment = isWithinReach({ uid }) ? await tryRead(pid, 'environ') : undefined;
     const runtimeDirectory = environment
       ?.split('\0')
       .find((variable) => variable.startsWith('XDG_RUNTIME_DIR='))
@@ -87,8 +95,9 @@ export function createProcessList(
     await Promise.all(
       pids.map(async (pid) => {
         const stat = readStat(pid);
-        const about = stat && (await look(pid, stat.startTime));
-        if (about) live.set(pid, { stat, about });
+        // Of kernel threads there are hundreds on a large machine, and nothing to know.
+        const about = stat && !stat.isKernelThread ? await look(pid, stat.startTime) : undefined;
+        if (stat && about) live.set(pid, { stat, about });
       }),
     );
     for (const pid of known.keys()) if (!live.has(pid)) known.delete(pid);
@@ -106,8 +115,9 @@ export function createProcessList(
       },
     );
 
+    const ours = ownNamespaces();
     const processes = [...live].map(([pid, { stat, about }]): PatchableProcess => {
-      const found = runtimes.get(pid) ?? runtimeElsewhere(pid, stat.startTime, about);
+      const found = runtimes.get(pid) ?? runtimeElsewhere(pid, ours, stat.startTime, about);
       const runtime = found?.asleep === false ? found.address : undefined;
       const isOurs = isWithinReach(about);
       const program = isOurs && runtime ? lookAtProgram(pid) : undefined;
@@ -133,10 +143,11 @@ export function createProcessList(
 /** In a container, in another root, or of another user. */
 function runtimeElsewhere(
   pid: number,
+  ours: ReturnType<typeof ownNamespaces>,
   startTime: number,
   { runtimeDirectory }: Known,
 ): FoundRuntime | undefined {
-  const place = elsewhere(pid);
+  const place = elsewhere(pid, ours);
   return place && findElsewhere(place, startTime, runtimeDirectory);
 }
 
