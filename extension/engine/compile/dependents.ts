@@ -5,7 +5,7 @@ import { basename, extname } from 'node:path';
 import type { LiveModule } from '../context';
 import type { ElfFile } from '../elf/file';
 import { realPath } from '../host';
-import { undescribedSources } from '../dwarf/undescribed';
+import { isUndescribed } from '../dwarf/undescribed';
 import { readUnits, unitsIncluding, unitsOf, type UnitMatch } from '../dwarf/units';
 import type { RankedUnit, UnitFinder } from '../process/discovery';
 import type { CompileDatabases } from './compile_database';
@@ -54,7 +54,7 @@ export function createUnitFinder(
   /** Tells whether a module was built from a source, by its debug information or else its FILE symbols. */
   const sourcesOf = (elf: ElfFile): ((source: string) => boolean) => {
     const sources = realSources(elf);
-    return (source) => sources.has(source) || undescribedSources(elf).has(basename(source));
+    return (source) => sources.has(source) || isUndescribed(elf, basename(source));
   };
 
   return (module, file) => {
@@ -73,8 +73,7 @@ export function createUnitFinder(
       if (!isSource || units.length === 0)
         for (const match of unitsWith(elf, file)) add(match, sourceOf(match, file));
     }
-    if (isSource)
-      return units.length === 0 && undescribedSources(elf).has(basename(file)) ? [bySymbol] : units;
+    if (isSource) return units.length === 0 && isUndescribed(elf, basename(file)) ? [bySymbol] : units;
     const known = new Set(units.map(({ source }) => source));
     return [...units, ...readers(module, file).filter(({ source }) => !known.has(source))];
   };

@@ -1,7 +1,7 @@
 // Units of a linked file of which debug information says nothing: compiled without -g, beside others that have it. They
 // are known by their FILE symbols (ELF gABI, "Symbol Table"), which name a source without its directory.
 import { basename } from 'node:path';
-import { STT_FILE } from '../elf/constants';
+import { SHT_SYMTAB, STT_FILE } from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { readUnits } from './units';
 
@@ -14,6 +14,18 @@ const OF_THE_LINK = 'crtstuff.c';
  */
 export function undescribedSources(elf: ElfFile): ReadonlySet<string> {
   return elf.derived(readUndescribed);
+}
+
+/**
+ * Is a source with that name, which has no directory, one of them? Where no symbol has the name, as in most modules, their
+ * debug information is not even read.
+ * @throws HotPatchError as undescribedSources does.
+ */
+export function isUndescribed(elf: ElfFile, name: string): boolean {
+  const table = elf.sections.find(({ type }) => type === SHT_SYMTAB);
+  const names = table && elf.sections[table.link];
+  if (!names || !elf.data(names).includes(`${name}\0`)) return false;
+  return undescribedSources(elf).has(name);
 }
 
 function readUndescribed(elf: ElfFile): ReadonlySet<string> {
