@@ -43,8 +43,9 @@ interface Live {
   traits: string;
 }
 
-/** How compilers name the statics of functions: `counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`. */
-const COUNTED = /^_ZZ|^[\w$]+\.[\w$.]+$/;
+/** How compilers name the statics of functions: `counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`. A pointer to the
+ * personality routine, which every unit has that catches exceptions, is none (`DW.ref.__gxx_personality_v0`). */
+const COUNTED = /^_ZZ|^(?!DW\.ref\.)[\w$]+\.[\w$.]+$/;
 
 export class StaticVariables {
   private families: Map<ElfSymbol, string> | undefined;
@@ -82,16 +83,12 @@ export class StaticVariables {
   private read(): ReadonlyMap<ElfSymbol, string> {
     if (this.families) return this.families;
     const families = (this.families = new Map<ElfSymbol, string>());
-    const hasAny = this.object.symbols.some(
-      ({ type, name }) => type === abi.STT_OBJECT && COUNTED.test(name),
-    );
-    if (!hasAny) return families;
+    if (!this.object.symbols.some((symbol) => this.mayBeCounted(symbol))) return families;
     for (const declared of this.declarations.fresh()) {
       const section = this.object.elf.sections[declared.section ?? 0];
       const symbol =
         section &&
         this.object.symbolsIn(section).find((other) => other.value === declared.address && isObject(other));
-      // Constants keep no state: a copy of one is as good as it.
       if (!section || !symbol || isConstant(section)) continue;
       const key = keyOf(declared);
       families.set(symbol, key);
@@ -103,6 +100,13 @@ export class StaticVariables {
     }
     this.readLive();
     return families;
+  }
+
+  /** Constants keep no state: a copy of one is as good as it. Debug information, which is long, is only read for others. */
+  private mayBeCounted(symbol: ElfSymbol): boolean {
+    if (symbol.type !== abi.STT_OBJECT || !COUNTED.test(symbol.name)) return false;
+    const section = this.object.sectionOf(symbol);
+    return section !== undefined && !isConstant(section);
   }
 
   /** Each save compiled the whole unit: the last image that declares a function's variables knows where all are. */
