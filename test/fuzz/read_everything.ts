@@ -7,7 +7,7 @@ import { parseProducer } from '../../extension/engine/dwarf/producer';
 import * as abi from '../../extension/engine/elf/constants';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { ObjectFile } from '../../extension/engine/elf/object';
-import { readExports, readImports } from '../../extension/engine/elf/symbol_versions';
+import { exportOf, readExports, readImports } from '../../extension/engine/elf/symbol_versions';
 import { exceptionTables, readUnwind } from '../../extension/engine/elf/unwind';
 import { filters, readExceptionTable } from '../../extension/engine/elf/exception_table';
 import { HotPatchError } from '../../extension/engine/model/errors';
@@ -31,6 +31,7 @@ export function readEverything(bytes: Buffer): string | undefined {
     loaded: () => elf.segments.forEach(({ address }) => elf.loaded(address, 64)),
     imports: () => readImports(elf),
     exports: () => readExports(elf),
+    oneExport: () => exportOf(elf, 'value'),
     exceptionTables: () => exceptionTables(elf),
     languageData: () => {
       const section = elf.section('.gcc_except_table');

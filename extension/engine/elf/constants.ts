@@ -18,6 +18,7 @@ export const SHT_NOBITS = 8;
 export const SHT_DYNSYM = 11;
 export const SHT_INIT_ARRAY = 14;
 export const SHT_SYMTAB_SHNDX = 18;
+export const SHT_GNU_HASH = 0x6ffffff6;
 export const SHT_GNU_VERSYM = 0x6fffffff;
 export const SHT_GNU_VERNEED = 0x6ffffffe;
 export const SHT_GNU_VERDEF = 0x6ffffffd;

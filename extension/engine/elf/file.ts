@@ -213,10 +213,22 @@ export class ElfFile {
 
   /** Symbols of SHT_SYMTAB (or SHT_DYNSYM); empty when there is no such section. */
   symbols(type: number = abi.SHT_SYMTAB): ElfSymbol[] {
+    const table = this.symbolTable(type);
+    const symbols = new Array<ElfSymbol>(table?.count ?? 0);
+    for (let index = 0; table && index < table.count; index++) symbols[index] = table.symbol(index);
+    return symbols;
+  }
+
+  /** The same, each read when it is asked for; undefined when there is no such section.
+   * `symbol` takes an index below `count`. */
+  symbolTable(type: number): { count: number; symbol: (index: number) => ElfSymbol } | undefined {
     const table = this.sections.find((section) => section.type === type);
-    if (!table) return [];
+    if (!table) return undefined;
     const borrowed = this.elsewhere.get(table.index)?.file;
-    if (borrowed) return borrowed.symbols(type).map((symbol) => this.inOwnSection(symbol, borrowed));
+    if (borrowed) {
+      const theirs = borrowed.symbolTable(type);
+      return theirs && { ...theirs, symbol: (index) => this.inOwnSection(theirs.symbol(index), borrowed) };
+    }
     if (table.size > LARGEST_SYMBOL_TABLE) throw this.malformed('has more symbols than are read');
     const bytes = this.data(table);
     const strings = this.sections[table.link];
@@ -226,15 +238,13 @@ export class ElfFile {
       (section) => section.type === abi.SHT_SYMTAB_SHNDX && section.link === table.index,
     );
     const indices = extended ? this.data(extended) : undefined;
-    const count = Math.floor(bytes.length / SYMBOL_SIZE);
-    const symbols = new Array<ElfSymbol>(count);
-    for (let index = 0; index < count; index++) {
+    const symbol = (index: number): ElfSymbol => {
       const at = index * SYMBOL_SIZE;
       const info = bytes.readUInt8(at + 4);
       let section = bytes.readUInt16LE(at + 6);
       if (section === abi.SHN_XINDEX && indices && index * 4 + 4 <= indices.length)
         section = indices.readUInt32LE(index * 4);
-      symbols[index] = {
+      return {
         index,
         name: cString(names, bytes.readUInt32LE(at)),
         value: number64(bytes, at + 8),
@@ -244,8 +254,8 @@ export class ElfFile {
         visibility: bytes.readUInt8(at + 5) & 3,
         section,
       };
-    }
-    return symbols;
+    };
+    return { count: Math.floor(bytes.length / SYMBOL_SIZE), symbol };
   }
 
   /** A symbol of a debug file, which numbers the sections of the program as that does, or otherwise. */

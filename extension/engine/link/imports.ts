@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import type { LiveModule } from '../context';
 import * as abi from '../elf/constants';
 import { readDynamicNames } from '../elf/dynamic_section';
-import { type ExportedSymbol, readExports, readImports } from '../elf/symbol_versions';
+import { type ExportedSymbol, exportOf, readImports } from '../elf/symbol_versions';
 import type { Image } from '../live/live_image';
 import type { Problem } from '../model/result';
 
@@ -96,7 +96,7 @@ export class ImportResolver {
   private search(name: string): FoundImport | undefined {
     const known = this.module.imports().get(name);
     for (const module of this.modules) {
-      const exported = module.elf.derived(readExports).get(name);
+      const exported = exportOf(module.elf, name);
       if (!exported || (!known && isLinkedStatically(module.path, name))) continue;
       if (!known && UNWINDER.test(module.path) && !this.isReached(module.path))
         this.unreached.add(basename(module.path));
