@@ -44,7 +44,7 @@ export async function addLibrary(
   const ofCompiler = linked.find((library) => defines(library, symbol));
   if (!ofCompiler) throw await withItsName(save, entry, symbol, missing);
   const { pid } = plan.target.process;
-  const modules = await save.context.processes.modules(pid);
+  const { modules } = plan;
   const name = nameOf(ofCompiler);
   const known = new Map(modules.map((module) => [nameIn(module), module]));
   if (!known.has('libc.so.6'))

@@ -41,7 +41,7 @@ export async function comparePlans(
     const program = modules.filter(({ path }) => !isOfSystem(path)).map(({ elf }) => elf);
     for (const { module, units: concerned } of target.modules) {
       const live = readLiveProcess(save.context.patchFiles, module, status);
-      const plan: ModulePlan = { target, module, live, concerned: [], occupied, units: [] };
+      const plan: ModulePlan = { target, module, modules, live, concerned: [], occupied, units: [] };
       const fresh: { unit: FreshUnit; evidence: LiveUnit['evidence'] }[] = [];
       for (const { source, evidence } of concerned) {
         const twins = await save.step('compare', () => twinUnits(save, plan, units.get(source)!));

@@ -49,10 +49,7 @@ async function linkModule(
   plan: ModulePlan,
   taken: { start: number; end: number }[],
 ): Promise<Linked | undefined> {
-  const imports = new ImportResolver(
-    plan.live.image.module,
-    await save.context.processes.modules(plan.target.process.pid),
-  );
+  const imports = new ImportResolver(plan.live.image.module, plan.modules);
   const known = { live: plan.live.image, bodies: plan.live.bodies, imports, locate: save.locate };
   if (!plan.units.some(isLinked)) {
     verifyPatch(undefined, { ...known, units: plan.units, fixes: [] });

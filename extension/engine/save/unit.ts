@@ -64,6 +64,8 @@ export function isLinked({ fixes, start }: UnitPlan): boolean {
 export interface ModulePlan {
   target: LiveTarget;
   module: LiveModule;
+  /** All modules of the process, as it was compared. */
+  modules: readonly LiveModule[];
   live: LiveProcess;
   /** All units of the module that the save concerns. */
   concerned: readonly FreshUnit[];
