@@ -12,6 +12,7 @@ import { findTargets } from './save/find';
 import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
 import { Save } from './save/progress';
+import { readAhead } from './save/read_ahead';
 import { readTexts, remember, sourcesOf, statesOf } from './save/remember';
 import { compareVariants, compileVariants } from './save/variants';
 
@@ -92,9 +93,14 @@ async function patchExactly(
   const { request } = save;
   try {
     const texts = readTexts(ahead ? targets : []);
-    const compiled = compileVariants(save, targets, { toRefusal: true }).finally(() =>
-      ahead?.compiled.abort(),
-    );
+    let isCompiled = false;
+    const compiled = compileVariants(save, targets, {
+      toRefusal: true,
+      meanwhile: (some) => void readAhead(save, some, () => isCompiled),
+    }).finally(() => {
+      isCompiled = true;
+      ahead?.compiled.abort();
+    });
     const [variants] = await bothOf(compiled, ahead?.light);
     if (save.refusals.length > 0) return await save.finish('refused', []);
     // Each unit is an object made by the build's own command. First light was taken, or will not be.

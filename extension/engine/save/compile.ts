@@ -17,13 +17,15 @@ import type { FreshUnit } from './unit';
 /** Objects of all units that a save concerns, by source. Several commands for one source are tried in their order
  * when the comparison needs another one.
  * @param compileOne how each unit is compiled
- * @param refuses is told of each that was; none but those is returned when it refuses the save */
+ * @param refuses is told of each that was; none but those is returned when it refuses the save
+ * @param meanwhile is called when the compilers have been started */
 export async function compileUnits(
   save: Save,
   targets: readonly LiveTarget[],
   compileOne: CompileContext['compileUnit'] = (entry, request) =>
     save.context.compile.compileUnit(entry, request),
   refuses?: (compiled: CompiledUnit) => Promise<boolean>,
+  meanwhile: () => void = () => undefined,
 ): Promise<Map<string, FreshUnit>> {
   const builtIn = new Map<string, Set<string>>();
   for (const { modules } of targets)
@@ -40,7 +42,11 @@ export async function compileUnits(
       ),
     ),
   );
-  const compiled = await save.step('compile', () => compileAll(save, entries, compileOne, refuses));
+  const compiled = await save.step('compile', () => {
+    const compiling = compileAll(save, entries, compileOne, refuses);
+    setImmediate(meanwhile);
+    return compiling;
+  });
   return save.step('read', () =>
     Promise.resolve(new Map(compiled.map((unit) => [unit.source, readUnit(unit)] as const))),
   );

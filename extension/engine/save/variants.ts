@@ -23,11 +23,15 @@ export interface Variant {
 }
 
 /** @param toRefusal no further than to the first unit that refuses the save, which then says why
+ * @param meanwhile is called with the processes whose units are being compiled
  * Throws what compileUnits throws, and HotPatchError unknown-function and cannot-deoptimise. */
 export async function compileVariants(
   save: Save,
   targets: readonly LiveTarget[],
-  { toRefusal = false } = {},
+  {
+    toRefusal = false,
+    meanwhile,
+  }: { toRefusal?: boolean; meanwhile?: (targets: readonly LiveTarget[]) => void } = {},
 ): Promise<Variant[]> {
   const { deoptimise: wanted, files } = save.request;
   const groups = await groupsOf(save, targets);
@@ -40,6 +44,7 @@ export async function compileVariants(
         (entry, request: CompileRequest = {}) =>
           compileDeoptimised(save, entry, deoptimised.get(entry.source), request),
         toRefusal && sources.size >= FEWEST_UNITS ? lookForRefusal(save, some) : undefined,
+        () => meanwhile?.(some),
       );
       return { targets: some, units };
     }),

@@ -88,6 +88,14 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   return { problems: [], inPadding: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
 }
 
+/** What a live unit says of types; remembered.
+ * @throws HotPatchError `layout-unchecked`, `unsupported-object` */
+export function readTypes(elf: ElfFile, unit: Unit, cache: LayoutCache): Side {
+  const side = cache.units.get(unit.offset) ?? loadSide(elf, unit, false);
+  cache.units.set(unit.offset, side);
+  return side;
+}
+
 function compareSides(
   live: { elf: ElfFile; units: readonly Unit[] },
   fresh: { elf: ElfFile },
@@ -101,11 +109,7 @@ function compareSides(
   const problems = new Map<string, Problem>();
   const signatures = new Map<string, boolean>();
   const cache = options.cache ?? newLayoutCache();
-  const sideOf = (unit: Unit): Side => {
-    const side = cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false);
-    cache.units.set(unit.offset, side);
-    return side;
-  };
+  const sideOf = (unit: Unit): Side => readTypes(live.elf, unit, cache);
   const inPadding = new Map<string, MembersInPadding>();
   const gather = (found: ChangedTypes): void => {
     for (const problem of found.problems) problems.set(problem.message, problem);
