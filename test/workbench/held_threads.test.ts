@@ -55,6 +55,30 @@ describe('a thread that is held after a crash', () => {
     assert.equal(lenses[1]!.tooltip, 'what instruction means. Warning: a lock stays locked.');
   });
 
+  const edits: [
+    what: string,
+    change: [first: number, last: number, atStart: boolean, breaks: number],
+    line: number,
+  ][] = [
+    ['a line above it', [3, 3, false, 1], 9],
+    ['a line before its own', [8, 8, true, 1], 9],
+    ['in its own line', [8, 8, false, 1], 8],
+    ['below it', [9, 12, false, 0], 8],
+    ['over two lines above it, which are gone', [2, 4, true, 0], 6],
+    ['over its own line', [6, 9, true, 0], 6],
+  ];
+  for (const [what, [first, last, endsAtStart, breaks], line] of edits)
+    it(`stays at its line when somebody types ${what}`, () => {
+      const typed: Event = { type: 'typed', file, changes: [{ first, last, endsAtStart, breaks }] };
+      const lines = (...events: Event[]) =>
+        lensesOf(after([...running, held(thread()), ...events]), file, [])
+          .filter(({ title }) => title.includes('held'))
+          .map((lens) => lens.line);
+      assert.deepEqual(lines(typed), [line]);
+      // One that is held anew is at the line of what runs.
+      assert.deepEqual(lines(typed, held(thread({ id: 2 }))), [8]);
+    });
+
   const saves: [what: string, more: Partial<HeldThread>, isOffered: boolean][] = [
     ['is offered', {}, true],
     ['is not, where that cannot be made', { ways: [way('call', 3), crash] }, false],

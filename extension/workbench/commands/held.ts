@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import type { HeldThread, HeldWay, WayKind } from '../../engine/model/held';
 import type { Session } from '../session/session';
 import { qualifiedName } from '../state/function_names';
-import { isSameHold, ownFrameOf, ownWay, type HeldTarget } from '../state/held_threads';
+import { heldLine, isSameHold, ownFrameOf, ownWay, type HeldTarget } from '../state/held_threads';
 import { heldTitle, signalText, WAYS, WAY_KINDS, wayText } from '../views/held_text';
 import type { TreeNode } from '../views/tree_node';
 import { showProblem } from './tell';
@@ -58,9 +58,9 @@ async function goOnBy(session: Session, kind: WayKind, meant: Meant): Promise<vo
 /** Opens the line at which it is held. */
 export async function showHeld(session: Session, meant?: Meant): Promise<void> {
   const thread = await threadOf(session, meant);
-  const { file, line = 1 } = (thread && ownFrameOf(thread)) ?? {};
-  if (file === undefined) return;
-  const at = new vscode.Position(line - 1, 0);
+  const { file } = (thread && ownFrameOf(thread)) ?? {};
+  if (!thread || file === undefined) return;
+  const at = new vscode.Position(heldLine(session.store.state, thread), 0);
   await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: new vscode.Range(at, at) });
 }
 

@@ -9,7 +9,7 @@ import type { PatchableProcess } from '../../engine/model/result';
 import { Command, Setting } from '../contributions';
 import type { AsyncEngine } from '../engine_thread/client';
 import { setting } from '../settings';
-import { isMended, isSameHold, ownWay } from '../state/held_threads';
+import { heldIn, isMended, isSameHold, ownWay } from '../state/held_threads';
 import { processKey, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
 
@@ -128,12 +128,25 @@ export function watchHeld(
       if (isMended(state, thread) && !isMended(previous, thread))
         void tell(thread, texts.mended(thread), true);
   });
+  const typing = vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
+    const file = document.uri.fsPath;
+    if (contentChanges.length === 0 || heldIn(store.state, file).length === 0) return;
+    // VS Code gives them from the last to the first, each in the text before all of them.
+    const changes = contentChanges.map(({ range: { start, end }, text }) => ({
+      first: start.line,
+      last: end.line,
+      endsAtStart: end.character === 0,
+      breaks: text.split('\n').length - 1,
+    }));
+    store.dispatch({ type: 'typed', file, changes });
+  });
   return {
     look: begin,
     dispose: () => {
       disposed = true;
       clearInterval(timer);
       subscription.dispose();
+      typing.dispose();
     },
   };
 }

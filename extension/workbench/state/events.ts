@@ -11,6 +11,7 @@ import type {
   ProcessStatus,
   Step,
 } from '../../engine/model/result';
+import type { LineChange } from './held_threads';
 import type {
   Action,
   Delivered,
@@ -75,6 +76,8 @@ export type Event =
   | { readonly type: 'crashed'; readonly process: PatchableProcess; readonly report: CrashReport }
   /** All threads that are held after a crash. */
   | { readonly type: 'held'; readonly threads: readonly HeldThread[] }
+  /** Somebody types in a file in which a thread is held. */
+  | { readonly type: 'typed'; readonly file: string; readonly changes: readonly LineChange[] }
   /** A process that this window started has ended. */
   | { readonly type: 'exited'; readonly key: ProcessKey; readonly status: number }
   | { readonly type: 'lost-dismissed' }

@@ -16,6 +16,51 @@ export function ownFrameOf({ frames, ownFrame }: HeldThread): CrashFrame | undef
   return frames[ownFrame] ?? frames[0];
 }
 
+export function holdKey({ pid, tid, id }: HeldTarget): string {
+  return `${pid} ${tid} ${id}`;
+}
+
+/** Lines that were replaced in a text, from 0: from the one in which the change begins to the one in which it ends. */
+export interface LineChange {
+  readonly first: number;
+  readonly last: number;
+  /** Whether it ends where the last one begins. */
+  readonly endsAtStart: boolean;
+  /** How many line breaks stand there now. */
+  readonly breaks: number;
+}
+
+/** The line of the person's own code at which a thread is held, from 0, in the text as it is now. */
+export function heldLine({ heldLines }: State, thread: HeldThread): number {
+  return heldLines.get(holdKey(thread)) ?? (ownFrameOf(thread)?.line ?? 1) - 1;
+}
+
+/** @returns the lines after that was typed in a file */
+export function heldLinesAfter(
+  state: State,
+  file: string,
+  changes: readonly LineChange[],
+): ReadonlyMap<string, number> {
+  const lines = heldIn(state, file).map((thread): [string, number] => {
+    const line = changes.reduce(
+      (at, { first, last, endsAtStart, breaks }) => {
+        if (last < at || (last === at && endsAtStart)) return at + breaks - (last - first);
+        return first < at ? first : at;
+      },
+      heldLine(state, thread),
+    );
+    return [holdKey(thread), line];
+  });
+  return new Map([...state.heldLines, ...lines]);
+}
+
+/** The state with other threads held; lines of those that are not held any more are forgotten. */
+export function withHeld(state: State, held: readonly HeldThread[]): State {
+  const keys = new Set(held.map(holdKey));
+  const heldLines = new Map([...state.heldLines].filter(([key]) => keys.has(key)));
+  return { ...state, held, heldLines };
+}
+
 /** Threads that are held in code of a file. */
 export function heldIn({ held }: State, file: string): readonly HeldThread[] {
   return held.filter((thread) => ownFrameOf(thread)?.file === file);

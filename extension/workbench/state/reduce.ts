@@ -6,6 +6,7 @@ import { deliveredBy, textOf, withOriginals } from './delivered_versions';
 import { readableName } from './function_names';
 import type { Event } from './events';
 import { ERROR_TABLE } from '../../engine/model/errors';
+import { heldLinesAfter, withHeld } from './held_threads';
 import { crashed, lostOf, silentAfter, withLost } from './lost_processes';
 import { isNotAttached, saysNotAttached } from './not_attached';
 import { filesOf, isOfCommands, targetsOf } from './queries';
@@ -83,7 +84,9 @@ export function reduce(state: State, event: Event): State {
     case 'crashed':
       return crashed(state, event);
     case 'held':
-      return { ...state, held: event.threads };
+      return withHeld(state, event.threads);
+    case 'typed':
+      return { ...state, heldLines: heldLinesAfter(state, event.file, event.changes) };
     case 'exited':
       return {
         ...state,
@@ -153,10 +156,12 @@ function processesSeen(
   );
   const pids = new Set(processes.map((process) => process.pid));
   return {
-    ...state,
+    ...withHeld(
+      state,
+      state.held.filter(({ pid }) => pids.has(pid)),
+    ),
     processes,
     unprepared,
-    held: state.held.filter(({ pid }) => pids.has(pid)),
     written: writtenSince(state, processes),
     statuses: filterKeys(state.statuses, (key) => present.has(key)),
     matches,

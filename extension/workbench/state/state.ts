@@ -43,6 +43,8 @@ export interface State {
   readonly crash: CrashedProcess | undefined;
   /** Threads that have crashed and wait to be told how to go on. */
   readonly held: readonly HeldThread[];
+  /** The lines at which those are, from 0, since somebody typed above them; by holdKey. */
+  readonly heldLines: ReadonlyMap<string, number>;
   /** Exit statuses of processes that this window started, the last ones. */
   readonly exits: ReadonlyMap<ProcessKey, number>;
   readonly reports: readonly Report[];
@@ -242,6 +244,7 @@ export const initialState: State = {
   lost: [],
   crash: undefined,
   held: [],
+  heldLines: new Map(),
   exits: new Map(),
   reports: [],
   history: [],

@@ -19,6 +19,7 @@ const LENS_PARTS = [
   'delivered',
   'ahead',
   'held',
+  'heldLines',
   'history',
 ] as const;
 

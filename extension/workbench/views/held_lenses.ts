@@ -1,20 +1,22 @@
 // What stands at the line at which a thread is held after a crash: that it is, and the ways on. Pure; code_lens.ts shows it.
 import type { HeldThread } from '../../engine/model/held';
 import { Command } from '../contributions';
-import { heldIn, canRetryMended, ownFrameOf } from '../state/held_threads';
+import { canRetryMended, heldIn, heldLine } from '../state/held_threads';
 import type { State } from '../state/state';
 import { heldText, signalText, WAYS, WAY_KINDS, wayText } from './held_text';
 import type { Lens } from './lens';
 
 export function heldLenses(state: State, file: string): Lens[] {
-  return heldIn(state, file).flatMap((thread) => lensesOf(thread, canRetryMended(state, thread)));
+  return heldIn(state, file).flatMap((thread) =>
+    lensesOf(thread, heldLine(state, thread), canRetryMended(state, thread)),
+  );
 }
 
-function lensesOf(thread: HeldThread, canRetry: boolean): Lens[] {
+function lensesOf(thread: HeldThread, line: number, canRetry: boolean): Lens[] {
   const { pid, tid, id, ways } = thread;
   const lens = (title: string, tooltip: string, command: Command): Lens => ({
     // Of an inlined function it is in another one than that of the frame.
-    line: (ownFrameOf(thread)?.line ?? 1) - 1,
+    line,
     title,
     tooltip,
     command,
