@@ -13,6 +13,7 @@ const builds = [
   'clang++ --coverage -O2',
   'clang++ -fprofile-instr-generate -O0',
   'clang++ -fprofile-instr-generate -fcoverage-mapping -O2',
+  'clang++ -fprofile-generate -O2',
 ];
 
 /** clang's library of counters is a package of its own. */
@@ -70,6 +71,42 @@ for (const build of builds) {
           assert.deepEqual(undone.warnings, []);
           await unit.value(3);
         }
+      }),
+    );
+
+    it(
+      'call through pointers, of which a profile has the targets',
+      inSession(async (session) => {
+        const unit = await Unit.start(
+          session,
+          `typedef long (*step)(long);
+           __attribute__((noinline)) static long one(long n) { return n + 1; }
+           __attribute__((noinline)) static long two(long n) { return n + 2; }
+           static step steps[] = {one, two};
+           step chosen = one;
+           long value(long n) { chosen = steps[n & 1]; long sum = chosen(n); return sum * 10; }`,
+          {
+            compiler,
+            flags: ['-g', ...flags],
+            linkFlags: flags.filter((flag) => flag !== '-fcoverage-mapping'),
+          },
+        );
+        assert.equal(await unit.value(3), 50);
+        await session.patch(unit.file, 'unchanged');
+        await unit.editAndPatch('return sum * 10;', 'return sum * 100;');
+        assert.deepEqual([await unit.value(3), await unit.value(4)], [500, 500]);
+        await session.patch(unit.file, 'unchanged');
+        await unit.editAndPatch('return sum * 100;', 'return sum * 100 + steps[1 - (n & 1)](n);');
+        assert.deepEqual([await unit.value(3), await unit.value(4)], [504, 506]);
+        await session.patch(unit.file, 'unchanged');
+        await unit.editAndPatch('return n + 2;', 'if (n > 7) n++; return n + 3;');
+        assert.deepEqual([await unit.value(3), await unit.value(4)], [604, 507]);
+        await unit.editAndPatch('if (n > 7) n++; return n + 3;', 'return n + 2;', 'reverted');
+        session.edit(unit.file, ' + steps[1 - (n & 1)](n)', '');
+        await unit.editAndPatch('sum * 100', 'sum * 10', 'reverted');
+        assert.equal(await unit.value(3), 50);
+        unit.program.endInput();
+        assert.equal(await unit.program.exit(), 0);
       }),
     );
 

@@ -13,8 +13,9 @@ import type { Expectation } from './match';
 import type { ObjectReferences, Reference } from './object_references';
 import type { VariableVotes } from './votes';
 
-/** Of `-fprofile-instr-generate` (LLVM, "Instrumentation Profile Format"). */
-const PROFILE_COUNTERS = '__llvm_prf_cnts';
+/** Counters of `-fprofile-instr-generate` and `-fprofile-generate`, and what the latter records of the targets of indirect
+ * calls (LLVM, "Instrumentation Profile Format"). */
+const PROFILE = ['__llvm_prf_cnts', '__llvm_prf_data', '__llvm_prf_vals'];
 
 export class ReferenceComparison {
   readonly constants: ConstantComparison;
@@ -105,19 +106,19 @@ export class ReferenceComparison {
       return this.sameThreadLocal(symbol, offset, address, false, expectations);
     if (isConstant(section)) return this.constants.sameConstantAt(section, symbol, at, address, expectations);
     const place = this.object.place(section, at);
-    if (!place.symbol && section.name === PROFILE_COUNTERS) return this.isCounter(address);
+    if (!place.symbol && PROFILE.includes(section.name)) return this.isOfProfile(section.name, address);
     // The image of an automatic array's initialiser has no name; gcc puts it into .data when it holds addresses.
     if (!place.symbol) return this.constants.sameConstantAt(section, symbol, at, address, expectations);
     expectations.push({ kind: 'variable', symbol: place.symbol, offset: at - place.symbol.value, address });
     return true;
   }
 
-  /** clang's profile counters have no names: which of them one is changes nothing that the program does. Those of patches
-   * lie among their variables. */
-  private isCounter(address: number): boolean {
+  /** clang's profile counters and records have no names: which of them one is changes nothing that the program does. Those of
+   * patches lie among their variables. */
+  private isOfProfile(name: string, address: number): boolean {
     const image = this.live.imageAt(address);
     const section = image?.sectionAt(address);
-    if (image?.patch === undefined) return section?.name === PROFILE_COUNTERS;
+    if (image?.patch === undefined) return section?.name === name;
     return section !== undefined && (section.flags & abi.SHF_WRITE) !== 0;
   }
 
