@@ -150,6 +150,51 @@ async function start(
   return session.start();
 }
 
+/** [how the library is linked, is another's definition meant, in data too] */
+const bindings: [string[], boolean, boolean][] = [
+  [[], true, true],
+  [['-Wl,-Bsymbolic'], false, false],
+  [['-Wl,-Bsymbolic-functions'], false, true],
+];
+
+describe('A library of a program that is not position-independent, of which new code names its own exports', () => {
+  for (const [linkFlags, ofFunction, ofData] of bindings)
+    it(
+      `means what a build would: ${linkFlags.join(' ') || 'as linkers do by default'}`,
+      inSession(async (session) => {
+        session.copySample('driver');
+        const program = `int callback(void); extern int level;
+          void *seen_callback(void) { return (void *)callback; }
+          int *seen_level(void) { return &level; }\n`;
+        // Named by nothing of the library: neither by its code nor by the loader's tables.
+        const unit = `int level = 3;
+          int callback(void) { return 1; }
+          void *seen_callback(void);
+          int *seen_level(void);
+          int other(void) { return 2; }
+          ${ofFunction ? '' : 'int caller(void) { return other() + 1; }'}
+          long value(long n) { long sum = 0; for (long i = 0; i < n; i++) sum += i * n; return sum; }\n`;
+        session.write('program.c', program);
+        session.write('unit.c', unit);
+        const compile = ['-g', '-O0', '-fPIC', '-c', 'unit.c', '-o', 'unit.o'];
+        await session.run('gcc', compile);
+        await session.run('gcc', ['-shared', 'unit.o', '-o', 'libunit.so', ...linkFlags]);
+        const rest = ['-L.', '-lunit', '-Wl,-rpath,$ORIGIN', '-rdynamic'];
+        await session.run('gcc', ['-fno-pic', '-no-pie', 'main.c', 'program.c', '-o', 'program', ...rest]);
+        const command = ['gcc', ...compile];
+        session.writeDatabase([{ directory: session.directory, file: 'unit.c', arguments: command }]);
+        const running = await session.start();
+        session.edit(
+          'unit.c',
+          'return sum;',
+          'return (seen_callback() == (void *)callback) + 2 * (seen_level() == &level);',
+        );
+        await session.patch('unit.c');
+        assert.equal(Number(await running.ask('1')), (ofFunction ? 1 : 0) + (ofData ? 2 : 0));
+      }),
+    );
+});
+
 for (const compiler of ['gcc', 'clang'])
   for (const level of ['-O0', '-O2'])
     describe(`A pointer to a function or a variable of another module (${compiler} ${level})`, () => {

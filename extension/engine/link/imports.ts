@@ -60,6 +60,15 @@ export class ImportResolver {
     return found;
   }
 
+  /** Has another module an address for a name that the patched library exports itself: a definition, the copy of its data in
+   * an executable, or an entry that stands for its function? The executable's own names are its own. */
+  hasOther(name: string): boolean {
+    const [executable] = this.modules;
+    if (!executable || executable.elf === this.module.elf) return false;
+    if (this.entryOf(name) !== undefined) return true;
+    return this.modules.some(({ elf }) => elf !== this.module.elf && exportOf(elf, name) !== undefined);
+  }
+
   /** Does a module of the process lie there? One past its end is an address too. */
   isAt(address: number): boolean {
     return this.modules.some(({ bias, elf }) =>

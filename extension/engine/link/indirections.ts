@@ -4,7 +4,6 @@ import type { Reference } from '../compare/object_references';
 import { write64 } from '../patch_format/note';
 import { addressOfTarget, threadOffset, write64signed } from './addresses';
 import type { DynamicTables } from './dynamic';
-
 import type { AddressOf, LinkInput } from './input';
 import type { Chunk, Target } from './select';
 

@@ -8,6 +8,7 @@ import type { StartCode } from '../compare/start_code';
 import type { UnitComparison } from '../compare/unit';
 import { anchorOf, isMergeable, isTableRelative, mergeablePiece } from '../elf/mergeable';
 import type { LiveImage } from '../live/live_image';
+import { OwnExports } from '../live/own_exports';
 import * as abi from '../elf/constants';
 import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
@@ -60,6 +61,7 @@ export class Selection {
   private readonly bySection = new Map<Section, Chunk[]>();
   private readonly references = new Map<Chunk, readonly Reference[]>();
   private readonly pending: Chunk[] = [];
+  private own: OwnExports | undefined;
   private readonly globals = new Map<string, { unit: SelectedUnit; symbol: ElfSymbol }>();
   private readonly unitOf = new Map<ObjectFile, SelectedUnit>();
 
@@ -321,7 +323,9 @@ export class Selection {
     return (
       symbol.binding !== abi.STB_LOCAL &&
       symbol.visibility === abi.STV_DEFAULT &&
-      this.live.module.bindsDynamically(symbol.name)
+      (this.live.module.bindsDynamically(symbol.name) ||
+        (this.imports.hasOther(symbol.name) &&
+          (this.own ??= new OwnExports(this.live.module)).isLeftToLoader(symbol.name)))
     );
   }
 
