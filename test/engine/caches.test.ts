@@ -1,10 +1,9 @@
 // What an engine keeps between saves: bounded, and its own.
 import { strict as assert } from 'node:assert';
 import { Caches } from '../../extension/engine/caches';
-import { createEngine } from '../../extension/engine/create_engine';
 import { createDemangler } from '../../extension/engine/process/demangle';
+import { ready, withEngines } from '../support/engines';
 import { inSession, Unit } from '../support/session';
-import { until } from '../support/until';
 
 const MINUTE = 60_000;
 
@@ -94,36 +93,23 @@ describe('two engines in one process', () => {
       );
       const { pid } = unit.program;
       const files = [session.path(unit.file)];
-      const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-      process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-      const create = () =>
-        createEngine({ temporaryDirectory: session.path('tmp'), roots: [session.directory] });
-      const [one, other] = [create(), create()];
-      let added = 0;
-      /** Each save builds on the patches of the others. */
-      const save = async (engine: typeof one): Promise<void> => {
-        session.edit(unit.file, `+ ${added}`, `+ ${added + 1}`);
-        added++;
-        const result = await engine.patch({ files, target: { kind: 'pid', pids: [pid] } });
-        assert.equal(result.outcome, 'patched', JSON.stringify(result.refusals));
-        assert.equal(await unit.value(10), 20 + added);
-      };
-      try {
-        // The runtime introduces itself from its own thread.
-        await until(
-          () => one.processes(),
-          (processes) => processes.some((process) => process.pid === pid && process.runtime),
-        );
+      await withEngines(session, async (create) => {
+        const [one, other] = [create(), create()];
+        let added = 0;
+        /** Each save builds on the patches of the others. */
+        const save = async (engine: typeof one): Promise<void> => {
+          session.edit(unit.file, `+ ${added}`, `+ ${added + 1}`);
+          added++;
+          const result = await engine.patch({ files, target: { kind: 'pid', pids: [pid] } });
+          assert.equal(result.outcome, 'patched', JSON.stringify(result.refusals));
+          assert.equal(await unit.value(10), 20 + added);
+        };
+        await ready(one, pid);
         for (const engine of [one, other, one]) await save(engine);
         await one.dispose();
         await save(other);
         await save(other);
-      } finally {
-        await one.dispose();
-        await other.dispose();
-        if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-        else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
-      }
+      });
     }),
   );
 });

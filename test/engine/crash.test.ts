@@ -1,9 +1,8 @@
 // A process that crashed, as the engine tells of it: signal, function, line, version, and how it came there.
 import { strict as assert } from 'node:assert';
-import { createEngine } from '../../extension/engine/create_engine';
-import type { CrashReport, PatchableProcess } from '../../extension/engine/model/result';
+import type { CrashReport } from '../../extension/engine/model/result';
+import { ready, withEngines } from '../support/engines';
 import { inSession, type Session, Unit } from '../support/session';
-import { until } from '../support/until';
 
 const source = `#include <csignal>
 #include <cstdlib>
@@ -24,19 +23,10 @@ long value(long n) {
 const lineOf = (text: string, what: string) => text.split('\n').findIndex((line) => line.includes(what)) + 1;
 
 /** Has the program compute value(n), by which it crashes, and asks a second engine for the report, as a second window. */
-async function crashBy(session: Session, unit: Unit, n: number): Promise<CrashReport> {
-  const engines = [0, 1].map(() => createEngine({ temporaryDirectory: session.path('tmp') }));
-  const before = process.env['XDG_RUNTIME_DIR'];
-  process.env['XDG_RUNTIME_DIR'] = session.path('run');
-  try {
-    const hasRuntime = ({ pid, runtime }: PatchableProcess) =>
-      pid === unit.program.pid && runtime !== undefined;
-    const known = (
-      await until(
-        () => engines[0]!.processes(),
-        (processes) => processes.some(hasRuntime),
-      )
-    ).find(hasRuntime)!;
+function crashBy(session: Session, unit: Unit, n: number): Promise<CrashReport> {
+  return withEngines(session, async (create) => {
+    const engines = [create(), create()];
+    const known = await ready(engines[0]!, unit.program.pid);
     unit.program.send(String(n));
     await unit.program.exit();
     const reports = [];
@@ -48,10 +38,7 @@ async function crashBy(session: Session, unit: Unit, n: number): Promise<CrashRe
     assert.deepEqual(reports[0], reports[1]);
     assert.ok(reports[0], 'no report');
     return reports[0];
-  } finally {
-    process.env['XDG_RUNTIME_DIR'] = before;
-    await Promise.all(engines.map((engine) => engine.dispose()));
-  }
+  });
 }
 
 const named = ({ frames }: CrashReport) =>

@@ -1,12 +1,11 @@
 // One function at -O0 in a program that is optimised: what becomes of it in the process and in later saves, until it is
 // optimised again; and where it cannot be.
 import { strict as assert } from 'node:assert';
-import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine, PatchRequest, Target } from '../../extension/engine/engine';
 import type { PatchResult } from '../../extension/engine/model/result';
+import { ready, withEngines } from '../support/engines';
 import type { Program } from '../support/program';
-import { inSession, type Session, Unit, useSession } from '../support/session';
-import { until } from '../support/until';
+import { inSession, Unit, useSession } from '../support/session';
 
 const flags = ['-O2', '-g'];
 
@@ -26,44 +25,6 @@ long value(long n) {
   return first + 0 * other(n);
 }
 `;
-
-/** Engines of this process that see the session's processes, as the editor's does. */
-class Engines {
-  private readonly all: Engine[] = [];
-
-  constructor(private readonly session: Session) {}
-
-  /** One that knows nothing of what others did. */
-  fresh(): Engine {
-    const engine = createEngine({
-      temporaryDirectory: this.session.path('tmp'),
-      preambleDirectory: this.session.path('preambles'),
-      roots: [this.session.directory],
-    });
-    this.all.push(engine);
-    return engine;
-  }
-
-  static async within(session: Session, test: (engines: Engines) => Promise<void>): Promise<void> {
-    const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-    process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-    const engines = new Engines(session);
-    try {
-      await test(engines);
-    } finally {
-      for (const engine of engines.all) await engine.dispose();
-      if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-      else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
-    }
-  }
-}
-
-async function isReady(engine: Engine, { pid }: Program): Promise<void> {
-  await until(
-    () => engine.processes(),
-    (all) => all.some((process) => process.pid === pid && process.runtime !== undefined),
-  );
-}
 
 const bare = (name: string): string => name.replace(/\(.*/, '');
 
@@ -87,11 +48,11 @@ describe('a function at -O0 for debugging', () => {
     it(
       `was inlined before, keeps its state, stays so in later saves, and goes back (${compiler})`,
       inSession((session) =>
-        Engines.within(session, async (engines) => {
+        withEngines(session, async (create) => {
           const unit = await Unit.start(session, INLINED, { language, compiler, flags });
           const { program } = unit;
-          const engine = engines.fresh();
-          await isReady(engine, program);
+          const engine = create();
+          await ready(engine, program.pid);
           const ask = async (
             what: Partial<PatchRequest>,
             outcome: PatchResult['outcome'] = 'patched',
@@ -124,8 +85,8 @@ describe('a function at -O0 for debugging', () => {
 
           // A save of a text that was not edited, also by an engine that was started since.
           await ask({}, 'unchanged');
-          const second = engines.fresh();
-          await isReady(second, program);
+          const second = create();
+          await ready(second, program.pid);
           await ask({}, 'unchanged', second);
           const [report] = await second.check([session.path(unit.file)], { kind: 'match' });
           assert.equal(report!.verdict, 'ready', JSON.stringify(report));
@@ -170,11 +131,11 @@ describe('a function at -O0 for debugging', () => {
   it(
     'is so in the process in which it was asked for, and is taken back with its redirection',
     inSession((session) =>
-      Engines.within(session, async (engines) => {
+      withEngines(session, async (create) => {
         const unit = await Unit.start(session, INLINED, { language: 'c', flags });
         const other = await session.start();
-        const engine = engines.fresh();
-        for (const program of [unit.program, other]) await isReady(engine, program);
+        const engine = create();
+        for (const program of [unit.program, other]) await ready(engine, program.pid);
         const files = [session.path(unit.file)];
         const only: Target = { kind: 'pid', pids: [unit.program.pid] };
         const both: Target = { kind: 'pid', pids: [unit.program.pid, other.pid] };
@@ -258,9 +219,9 @@ describe('a function at -O0 for debugging, of every kind', () => {
   });
 
   it('is that, or is refused with the reason', () =>
-    Engines.within(world.session, async (engines) => {
-      const engine = engines.fresh();
-      await isReady(engine, unit.program);
+    withEngines(world.session, async (create) => {
+      const engine = create();
+      await ready(engine, unit.program.pid);
       const target: Target = { kind: 'pid', pids: [unit.program.pid] };
       const files = [world.session.path(unit.file)];
       for (const name of [

@@ -2,8 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEngine } from '../../extension/engine/create_engine';
-import type { Engine, Target } from '../../extension/engine/engine';
+import type { Target } from '../../extension/engine/engine';
+import { withEngine } from '../support/engines';
 import { controlDirectory } from '../support/memory';
 import { cli } from '../support/paths';
 import { inSession, type Session, Unit } from '../support/session';
@@ -97,24 +97,6 @@ describe('the whole unit behind first light', () => {
     }),
   );
 });
-
-/** An engine of this process that sees the session's processes, as the editor's does. */
-async function withEngine(session: Session, test: (engine: Engine) => Promise<void>): Promise<void> {
-  const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-  process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-  const engine = createEngine({
-    temporaryDirectory: session.path('tmp'),
-    preambleDirectory: session.path('preambles'),
-    roots: [session.directory],
-  });
-  try {
-    await test(engine);
-  } finally {
-    await engine.dispose();
-    if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-    else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
-  }
-}
 
 describe('first light in the editor', () => {
   it(

@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { HeldThread, HoldOptions, ResumeRequest } from '../../extension/engine/model/held';
+import { inControlDirectory, ready } from '../support/engines';
 import { runtimeEnvironment } from '../support/hot_patch';
 import { Gdb } from '../support/debuggers';
 import { cli } from '../support/paths';
@@ -86,24 +87,14 @@ class Server {
     const server = new Server(session, await session.start('program', [], env));
     await server.inSession(async () => {
       const { pid } = server.program;
-      await until(
-        () => server.engine.processes(),
-        (all) => all.some((one) => one.pid === pid && one.runtime !== undefined),
-      );
+      await ready(server.engine, pid);
       assert.deepEqual(await server.engine.hold([pid], hold), []);
     });
     return server;
   }
 
-  /** The engine looks where the session's programs have their control directories. */
-  async inSession<T>(call: () => Promise<T>): Promise<T> {
-    const before = process.env['XDG_RUNTIME_DIR'];
-    process.env['XDG_RUNTIME_DIR'] = this.session.path('run');
-    try {
-      return await call();
-    } finally {
-      process.env['XDG_RUNTIME_DIR'] = before;
-    }
+  inSession<T>(call: () => Promise<T>): Promise<T> {
+    return inControlDirectory(this.session, call);
   }
 
   held(count = 1): Promise<HeldThread[]> {

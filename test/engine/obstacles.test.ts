@@ -3,10 +3,9 @@
 import { strict as assert } from 'node:assert';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createEngine } from '../../extension/engine/create_engine';
 import { HotPatchError } from '../../extension/engine/model/errors';
-import type { PatchableProcess } from '../../extension/engine/model/result';
 import { createRuntimeClient } from '../../extension/engine/process/runtime_client';
+import { ready, withEngine } from '../support/engines';
 import { controlDirectory } from '../support/memory';
 import { inSession, type Session, Unit } from '../support/session';
 import { until } from '../support/until';
@@ -69,20 +68,8 @@ describe('a runtime that cannot work', () => {
       session.write('program.c', loading);
       await session.build({ sources: ['program.c'], flags: ['-g'], linkFlags: ['-pthread', '-ldl'] });
       const program = await session.start();
-      const engine = createEngine({
-        temporaryDirectory: session.path('tmp'),
-        preambleDirectory: session.path('preambles'),
-        roots: [session.directory],
-      });
-      const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-      process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-      try {
-        const isReady = ({ pid, runtime }: PatchableProcess) => pid === program.pid && runtime !== undefined;
-        const processes = await until(
-          () => engine.processes(),
-          (all) => all.some(isReady),
-        );
-        const target = processes.find(isReady)!;
+      await withEngine(session, async (engine) => {
+        const target = await ready(engine, program.pid);
         assert.equal(await program.ask('load'), 'held');
         const names = {
           demangle: (all: readonly string[]) => Promise.resolve([...all]),
@@ -98,11 +85,7 @@ describe('a runtime that cannot work', () => {
         );
         assert.equal(await program.ask('go on'), 'done');
         assert.equal((await client.load(session.path('empty.so'))).error?.code, 'seed-patch-failed');
-      } finally {
-        await engine.dispose();
-        if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-        else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
-      }
+      });
     }),
   );
 });

@@ -15,7 +15,7 @@ import {
   databaseSources,
   freePort,
   SourceTree,
-  withEngine,
+  withEngineOf,
 } from './real_program';
 
 const progress = (line: string) => console.log(`      haproxy: ${line}`);
@@ -140,7 +140,7 @@ describe('HAProxy, built by its own Makefile with clang', () => {
     assert.ok((await connectionRate()) < 500_000);
   });
   it('redirects the functions whose code an edit of one token changes, and no other', () =>
-    withEngine(session, join(cache, 'haproxy'), (engine) =>
+    withEngineOf(session, join(cache, 'haproxy'), (engine) =>
       assertExactlyRedirected(
         engine,
         server.pid,

@@ -16,9 +16,9 @@ import { createConnection, createServer, type AddressInfo, type Socket } from 'n
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { createEngine } from '../../extension/engine/create_engine';
 import type { Engine } from '../../extension/engine/engine';
 import type { CheckReport } from '../../extension/engine/model/result';
+import { withEngine } from '../support/engines';
 import { hotPatch, type RunOptions } from '../support/hot_patch';
 import { dist } from '../support/paths';
 import type { Session } from '../support/session';
@@ -112,24 +112,13 @@ export async function assertNothingFalselyChanged(
 }
 
 /** An engine in this process, for many saves in one program of a session; its commands are those of a build directory. */
-export async function withEngine(
+export function withEngineOf(
   session: Session,
   buildDirectory: string,
   use: (engine: Engine) => Promise<void>,
 ): Promise<void> {
-  const control = process.env['XDG_RUNTIME_DIR'];
-  process.env['XDG_RUNTIME_DIR'] = session.path('run');
-  const engine = createEngine({
-    temporaryDirectory: session.path('tmp'),
-    buildDirectories: [buildDirectory],
-    runtimeDirectory: join(dist, 'native', 'lib'),
-  });
-  try {
-    await use(engine);
-  } finally {
-    await engine.dispose();
-    process.env['XDG_RUNTIME_DIR'] = control;
-  }
+  const runtimeDirectory = join(dist, 'native', 'lib');
+  return withEngine(session, use, { buildDirectories: [buildDirectory], runtimeDirectory });
 }
 
 /** A connection that speaks in lines. */

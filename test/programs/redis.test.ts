@@ -16,7 +16,7 @@ import {
   freePort,
   LineClient,
   SourceTree,
-  withEngine,
+  withEngineOf,
 } from './real_program';
 
 const progress = (text: string) => console.log(`      redis: ${text}`);
@@ -163,7 +163,7 @@ describe('redis, built by its own Makefile', () => {
     };
     const before = await answers();
     const isRight = async () => assert.deepEqual(await answers(), before);
-    await withEngine(session, join(cache, 'redis'), async (engine) => {
+    await withEngineOf(session, join(cache, 'redis'), async (engine) => {
       for (const name of ['sds.c', 't_string.c', 'object.c']) {
         const file = built.tree.toEdit(`src/${name}`);
         const { patched, unchanged, refused, firstLight } = await editEveryFunction(
@@ -183,7 +183,7 @@ describe('redis, built by its own Makefile', () => {
   });
 
   it('redirects the functions whose code an edit of one token changes, and no other', () =>
-    withEngine(session, join(cache, 'redis'), (engine) =>
+    withEngineOf(session, join(cache, 'redis'), (engine) =>
       assertExactlyRedirected(
         engine,
         server.pid,

@@ -2,15 +2,15 @@
 // meets it is held, and goes on in each of the ways, round after round. No client is disconnected, and none waits but the one
 // whose thread is held.
 import { strict as assert } from 'node:assert';
-import { createEngine } from '../../extension/engine/create_engine';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Engine } from '../../extension/engine/engine';
 import type { HeldThread, ResumeRequest } from '../../extension/engine/model/held';
+import { ready, withEngine } from '../support/engines';
 import { mappings } from '../support/memory';
 import type { Program } from '../support/program';
 import { inSession, type Session } from '../support/session';
 import { until } from '../support/until';
 import { Client } from '../workbench/service';
-import { readdirSync, readFileSync } from 'node:fs';
 
 const rounds = Number(process.env['SOAK_ROUNDS'] ?? 500);
 
@@ -190,44 +190,34 @@ describe('a server whose threads crash, are held and go on', () => {
           compiler,
         });
         const program = await session.start();
-        const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-        process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-        const engine = createEngine({
-          temporaryDirectory: session.path('tmp'),
-          roots: [session.directory],
-        });
         const { pid } = program;
         const clients = await Promise.all([0, 1, 2, 3].map(() => Client.connect(pid)));
-        const world = new World(session, program, engine, clients);
         try {
-          await until(
-            () => engine.processes(),
-            (all) => all.some((one) => one.pid === pid && one.runtime !== undefined),
-          );
-          assert.deepEqual(await engine.hold([pid], { mode: 'all' }), []);
-          const settled = Math.min(40, rounds);
-          let before = memoryOf(pid);
-          for (let round = 1; round <= rounds; round++) {
-            await ways[round % ways.length]!(world, round);
-            await world.held(0);
-            if (round === settled) before = memoryOf(pid);
-          }
-          const now = memoryOf(pid);
-          console.log(`      after ${settled} rounds and after all: ${JSON.stringify([before, now])}`);
-          assert.equal(now.threads, before.threads);
-          assert.ok(now.mappings - before.mappings < 32, 'mappings that are never given back');
-          assert.ok(now.rss - before.rss < 1024, 'memory that is never given back');
-          await world.save(CRASHES);
-          void clients[0]!.ask('loot 1');
-          const [last] = await world.held(1);
-          await world.isServing();
-          await engine.resume(pid, { tid: last!.tid, kind: 'crash' });
-          assert.equal(await program.exit(), 'SIGSEGV');
+          await withEngine(session, async (engine) => {
+            const world = new World(session, program, engine, clients);
+            await ready(engine, pid);
+            assert.deepEqual(await engine.hold([pid], { mode: 'all' }), []);
+            const settled = Math.min(40, rounds);
+            let before = memoryOf(pid);
+            for (let round = 1; round <= rounds; round++) {
+              await ways[round % ways.length]!(world, round);
+              await world.held(0);
+              if (round === settled) before = memoryOf(pid);
+            }
+            const now = memoryOf(pid);
+            console.log(`      after ${settled} rounds and after all: ${JSON.stringify([before, now])}`);
+            assert.equal(now.threads, before.threads);
+            assert.ok(now.mappings - before.mappings < 32, 'mappings that are never given back');
+            assert.ok(now.rss - before.rss < 1024, 'memory that is never given back');
+            await world.save(CRASHES);
+            void clients[0]!.ask('loot 1');
+            const [last] = await world.held(1);
+            await world.isServing();
+            await engine.resume(pid, { tid: last!.tid, kind: 'crash' });
+            assert.equal(await program.exit(), 'SIGSEGV');
+          });
         } finally {
           for (const client of clients) client.close();
-          await engine.dispose();
-          if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-          else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
         }
       }),
     );

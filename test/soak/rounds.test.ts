@@ -1,7 +1,7 @@
 // Many days of editing in some minutes (`npm run soak`): one engine, as an editor keeps it, patches the same functions again and again while four
 // threads call them without pause and check every result.
 import { strict as assert } from 'node:assert';
-import { createEngine } from '../../extension/engine/create_engine';
+import { ready, withEngine } from '../support/engines';
 import { inSession } from '../support/session';
 
 /** `scaled` returns n times the version that runs, added to a count that no save may lose or repeat. */
@@ -55,33 +55,21 @@ describe('an engine that is used all day', () => {
       session.write('busy.c', source);
       await session.build({ sources: ['busy.c'], flags: ['-O2', '-g', '-pthread'] });
       const program = await session.start();
-      const runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
-      process.env['XDG_RUNTIME_DIR'] = session.environment['XDG_RUNTIME_DIR'];
-      const engine = createEngine({
-        temporaryDirectory: session.path('tmp'),
-        preambleDirectory: session.path('preambles'),
-        roots: [session.directory],
-      });
-      const save = async (version: number, outcome: string) => {
-        const file = session.write('busy.c', source.replace('version = 1', `version = ${version}`));
-        const result = await engine.patch({ files: [file], target: { kind: 'match' } });
-        assert.equal(result.outcome, outcome, JSON.stringify(result.refusals));
-        for (const fn of result.processes[0]!.functions) assert.ok(fn.verified, fn.name);
-      };
-      try {
-        // The runtime introduces itself from its own thread.
-        while (!(await engine.processes()).some(({ pid, runtime }) => pid === program.pid && runtime));
+      await withEngine(session, async (engine) => {
+        const save = async (version: number, outcome: string) => {
+          const file = session.write('busy.c', source.replace('version = 1', `version = ${version}`));
+          const result = await engine.patch({ files: [file], target: { kind: 'match' } });
+          assert.equal(result.outcome, outcome, JSON.stringify(result.refusals));
+          for (const fn of result.processes[0]!.functions) assert.ok(fn.verified, fn.name);
+        };
+        await ready(engine, program.pid);
         for (let round = 0; round < 1000; round++) {
           await save(round + 2, 'patched');
           assert.equal(await program.ask('newest'), String(round + 2));
           await save(1, 'reverted');
         }
         assert.equal(await program.ask('wrong'), '0');
-      } finally {
-        await engine.dispose();
-        if (runtimeDirectory === undefined) delete process.env['XDG_RUNTIME_DIR'];
-        else process.env['XDG_RUNTIME_DIR'] = runtimeDirectory;
-      }
+      });
     }),
   );
 });
