@@ -66,6 +66,7 @@ const DROPPED: readonly RegExp[] = [
   /^-f(whole-program-vtables|virtual-function-elimination)$/,
   // Debug information must be in the object, in a form that can be read without the build's other files.
   /^-gsplit-dwarf(=.*)?$/,
+  /^-femit-struct-debug-/,
   /^-gz(=.*)?$/,
   /^-Wa,--compress-debug-sections/,
   // Machine-readable diagnostics: they are read as text.
@@ -100,6 +101,9 @@ const INPUT = /\.(c|cc|cp|cpp|cxx|c\+\+|C|CPP|i|ii|s|S|sx|m|mm|o|obj|lo|a|so(\.\
 /** Debug level options; the last one counts. `-gz`, `-gno-…` and the like set no level. */
 const DEBUG_LEVEL =
   /^-g(([0-3]?|gdb[0-3]?|dwarf(-\d)?|full|limited|line-tables-only|line-directives-only|mlt|stabs.*|vms.*))$/;
+
+/** Of those, the ones that leave types out. */
+const WITHOUT_TYPES = /^-g((gdb)?[01]|line-tables-only|line-directives-only|mlt)$/;
 
 /** What says how constants are merged; the last one counts (gcc manual, "Options That Control Optimization"). */
 const MERGE_CONSTANTS = /^-f(no-)?merge-(all-)?constants$/;
@@ -309,9 +313,9 @@ export function objectCommand(
   input?: string,
 ): string[] {
   const { options, inputs } = unitArguments(entry, readText);
-  // The level the build chose stays; debug information changes no code, so adding it is safe.
+  // A level that describes types stays; debug information changes no code, so adding it is safe.
   const level = options.findLast((option) => DEBUG_LEVEL.test(option));
-  const debug = level === undefined || /^-g(gdb)?0$/.test(level) ? ['-g'] : [];
+  const debug = level === undefined || WITHOUT_TYPES.test(level) ? ['-g'] : [];
   return [
     ...options,
     // A build's own -fmerge-all-constants does more: it makes named constants strings. The last of these options wins.

@@ -13,6 +13,7 @@ import type {
 import { isThere, lookAt, makeDirectory, readTextIfThere, remove, writeWhole } from '../host';
 import type { CompilerDiagnostic } from '../model/result';
 import { compilerIndex, objectCommand } from './command';
+import { describingFlags } from './describe_types';
 import { parseDiagnostics } from './diagnostics';
 import { linkLibraries } from './link_libraries';
 import type { Preambles } from './preambles';
@@ -62,6 +63,7 @@ export function createCompiler(
     const input = text === undefined ? undefined : writeText(object, entry, text);
     const list = join(dirname(object), FILES);
     const flags = [
+      ...describingFlags(entry),
       ...extraFlags,
       ...(input === undefined ? [] : [prefixMap(input, entry)]),
       ...(listFiles ? ['-MD', '-MF', list] : []),

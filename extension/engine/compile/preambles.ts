@@ -3,7 +3,7 @@
 // the same files now. Compiles at the lowest priority, one at a time, and only while nothing else is to be done.
 import { createHash, randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
-import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { CompileEntry, EngineContext, GivenText } from '../context';
 import {
   namesIn,
@@ -13,7 +13,6 @@ import {
   makeDirectory,
   move,
   readTextIfThere,
-  realPathOrSelf,
   remove,
   stampOf,
   touch,
@@ -21,6 +20,7 @@ import {
 } from '../host';
 import { HotPatchError } from '../model/errors';
 import { compilerIndex, objectCommand } from './command';
+import { describingFlags, programFile } from './describe_types';
 import { filesLookedFor, type SearchPath } from './includes';
 import { type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
 import { createTrust } from './trust';
@@ -140,7 +140,10 @@ export function createPreambles(
     try {
       const started = Date.now();
       const more = [...flags, '-x', `${text.language}-header`, '-v', '-MD', '-MF', list];
-      const argv = [...IDLE, ...objectCommand(entry, output, more, readTextIfThere, header)];
+      const argv = [
+        ...IDLE,
+        ...objectCommand(entry, output, [...describingFlags(entry), ...more], readTextIfThere, header),
+      ];
       const ended = await run(argv, entry, limits, signal);
       if (ended.status !== 0 || ended.isLate) throw new Error(`the compiler ended with ${ended.status}`);
       const files = filesRead(list, entry.directory)?.filter((file) => file !== header);
@@ -234,7 +237,7 @@ function keyOf({ entry, flags, text }: UnitText): string | undefined {
   if (text.preamble === '' || PLACE_OR_TIME.test(text.preamble)) return undefined;
   let argv: string[];
   try {
-    argv = objectCommand(entry, '', flags, readTextIfThere, '');
+    argv = objectCommand(entry, '', [...describingFlags(entry), ...flags], readTextIfThere, '');
   } catch (thrown) {
     // The compile itself says why.
     if (thrown instanceof HotPatchError) return undefined;
@@ -248,13 +251,8 @@ function keyOf({ entry, flags, text }: UnitText): string | undefined {
 }
 
 function stampOfProgram(name: string, directory: string): string {
-  const places = name.includes('/') ? [directory] : (process.env['PATH'] ?? '').split(delimiter);
-  for (const place of places) {
-    const path = realPathOrSelf(resolve(directory, place, name));
-    const stamp = stampOf(path);
-    if (stamp !== undefined) return `${path} ${stamp}`;
-  }
-  return '';
+  const path = programFile(name, directory);
+  return `${path} ${stampOf(path) ?? ''}`;
 }
 
 /** The files that a preamble depends on. Throws Error when it must not be used.

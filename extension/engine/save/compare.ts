@@ -2,7 +2,8 @@
 // the differences (plan.ts). Writes nothing.
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
-import { compareLayouts, newLayoutCache, type LayoutComparison } from '../types/layout';
+import { compareLayouts, type LayoutComparison } from '../types/layout';
+import { newLayoutCache } from '../types/live_program';
 import type { Image, LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
@@ -13,6 +14,7 @@ import { parseProducer, type Producer } from '../dwarf/producer';
 import type { Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
+import { look, readTextIfThere } from '../host';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { isOfSystem } from '../process/modules';
@@ -23,6 +25,7 @@ import { liveUnits, patchedUnits } from './owners';
 import { planUnit } from './plan';
 import type { Save } from './progress';
 import { twinUnits } from './twins';
+import { judgePassedOtherwise } from './undescribed_calls';
 import type { FreshUnit, ModulePlan } from './unit';
 
 export async function comparePlans(
@@ -64,9 +67,7 @@ export async function comparePlans(
             { file: source, pid: target.process.pid },
           );
         save.fresh.set(comparison.object, unit);
-        const layout = await save.step('layout', () =>
-          Promise.resolve(checkLayout(save, plan, unit, comparison, program)),
-        );
+        const layout = await save.step('layout', () => checkLayout(save, plan, unit, comparison, program));
         const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
         const planned = planUnit(comparison, {
           layout,
@@ -118,19 +119,25 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
  * it was built, and as it was last patched: objects of types that came since exist as well.
  * @param program its modules */
-function checkLayout(
+async function checkLayout(
   save: Save,
   { module, live }: ModulePlan,
   unit: FreshUnit,
   comparison: UnitComparison,
   program: readonly ElfFile[],
-): LayoutComparison | undefined {
+): Promise<LayoutComparison | undefined> {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
   const all = [...program, ...live.image.patches.map((patch) => patch.elf)];
+  const text = readTextIfThere(unit.compiled.source);
+  const mayDiffer = (header: string, { path }: ElfFile): boolean => {
+    const [written, built] = [look(header), look(path)];
+    return !written || !built || written.mtimeMs >= built.mtimeMs;
+  };
   const against = (elf: ElfFile, units: readonly Unit[], membersMayGo: boolean): LayoutComparison => {
     const others = all.filter((other) => other !== elf);
-    const options = { cache: elf.derived(newLayoutCache), constantsAreCopied: true, membersMayGo, others };
+    const cache = elf.derived(newLayoutCache);
+    const options = { cache, constantsAreCopied: true, membersMayGo, others, text, mayDiffer };
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, options);
   };
   const built = against(module.elf, liveUnits(module, unit.object), false);
@@ -144,13 +151,17 @@ function checkLayout(
     [built, ...since].flatMap((one) => one.inPadding.map((members) => [members.type, members])),
   );
   const judged = judgeMembersInPadding(save, module.elf, live, [...inPadding.values()]);
+  const passed = new Map(
+    [built, ...since].flatMap((one) => one.passedOtherwise.map((type) => [type.name, type])),
+  );
+  const passing = await judgePassedOtherwise(save, [...all, unit.object.elf], [...passed.values()]);
   // Of a type that does not fit what was built, it makes no difference that it does not fit a patch either.
   const named = new Set(built.problems.map(({ layouts }) => layouts?.type));
   const others = problems.filter(({ layouts }) => layouts === undefined || !named.has(layouts.type));
   return {
     ...built,
-    problems: [...built.problems, ...others, ...judged.problems],
-    warnings: [...built.warnings, ...judged.warnings],
+    problems: [...built.problems, ...others, ...judged.problems, ...passing.problems],
+    warnings: [...built.warnings, ...judged.warnings, ...passing.warnings],
   };
 }
 

@@ -1,10 +1,12 @@
 // Before a save compiles anything: which functions of its units were edited since the text that the running code comes
 // from, and whether first light may be taken for that. Reads files; compiles and changes nothing.
 import type { LiveTarget } from '../context';
+import { parseProducer } from '../dwarf/producer';
+import { readUnits } from '../dwarf/units';
 import type { Baseline, Baselines } from '../fast/baselines';
 import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/edit';
 import { haveSameTokens } from '../fast/tokens';
-import { readTextIfThere, stampOf } from '../host';
+import { look, readTextIfThere, stampOf } from '../host';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 
@@ -59,6 +61,8 @@ export function findEdit(
         return other(`process ${process.pid} was changed by somebody else`);
       for (const [file, stamp] of baseline.files)
         if (file !== source && stampOf(file) !== stamp) return other(`${file} was changed`);
+      const newer = describesLess(baseline) && newerHeader(baseline, source, module.path);
+      if (newer) return other(`${newer} was changed since ${module.path} was built`);
       known.set(source, baseline);
     }
   if (known.size === 0 || known.size < new Set(files).size) return other('a file is no unit of the process');
@@ -84,4 +88,13 @@ export function findEdit(
   }
   if (texts.length === 0) return { kind: 'none' };
   return reason === undefined ? { kind: 'bodies', units } : { kind: 'texts', units: texts, reason };
+}
+
+/** Over a precompiled header, clang describes types no more that only expressions mention. */
+const describesLess = ({ object }: Baseline): boolean =>
+  readUnits(object.elf).some(({ producer }) => parseProducer(producer).compiler !== 'gcc');
+
+function newerHeader({ files }: Baseline, source: string, module: string): string | undefined {
+  const built = look(module)?.mtimeMs ?? 0;
+  return [...files.keys()].find((file) => file !== source && (look(file)?.mtimeMs ?? 0) >= built);
 }

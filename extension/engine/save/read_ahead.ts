@@ -6,7 +6,7 @@ import type { LiveModule, LiveTarget } from '../context';
 import { functionLines } from '../dwarf/functions';
 import { readLiveProcess } from '../live/module_image';
 import { toProblem } from '../model/errors';
-import { newLayoutCache, readTypes } from '../types/layout';
+import { newLayoutCache, readTypes } from '../types/live_program';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 

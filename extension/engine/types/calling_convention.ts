@@ -5,7 +5,7 @@ import * as dw from '../dwarf/constants';
 import type { Die } from '../dwarf/die';
 import { bare, isClass } from './bare';
 import type { FunctionEntry } from './entries';
-import { isPassedByAddress } from './passing';
+import { passingOf } from './passing';
 import type { UnitTypes } from './types';
 
 export interface CallingConvention {
@@ -79,18 +79,19 @@ export function passedValue(types: UnitTypes, type: number): PassedValue | undef
     case dw.DW_TAG_structure_type:
     case dw.DW_TAG_class_type:
     case dw.DW_TAG_union_type:
-      if (isByAddress(types, die)) return POINTER;
-      return size === undefined
-        ? undefined
-        : { kind: 'class', size, isAligned: () => isAligned(types, type) };
+      return passedClass(types, type, die);
     default:
       return undefined;
   }
 }
 
-function isByAddress(types: UnitTypes, die: Die): boolean {
-  const entry = types.entryAt(die.address);
-  return entry !== undefined && isPassedByAddress(types, entry);
+function passedClass(types: UnitTypes, type: number, { address }: Die): PassedValue | undefined {
+  const entry = types.entryAt(address);
+  const passing = entry ? passingOf(types, entry) : 'bytes';
+  if (passing === 'address') return POINTER;
+  const size = types.sizes.sizeOf(type);
+  if (passing === 'unknown' || size === undefined) return undefined;
+  return { kind: 'class', size, isAligned: () => isAligned(types, type) };
 }
 
 /** Does an object consist of aligned fields of at most eight bytes?

@@ -15,6 +15,18 @@ import type { UnitTypes } from './types';
 export interface ChangedTypes {
   problems: Problem[];
   inPadding: MembersInPadding[];
+  passedOtherwise: PassedOtherwise[];
+}
+
+/** A type of which values go to functions in another way than before, of which no described function has one. */
+export interface PassedOtherwise {
+  /** Qualified. */
+  name: string;
+  keyword: string;
+  /** How, in words. */
+  text: string;
+  /** Of the type. */
+  place: Partial<Problem>;
 }
 
 /** What types are compared with, and how. */
@@ -48,16 +60,22 @@ export function compareTypes(
   const then = older.types;
   const now = comparison.fresher.types;
   const changed = new Map<string, ChangedType>();
+  const passedOtherwise: PassedOtherwise[] = [];
   for (const [name, entry] of now.registry.types) {
     const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
     if (!before) continue;
-    let differences = allDifferences(comparison, older, before, entry);
+    let found = allDifferences(comparison, older, before, entry);
     // Several types of one name in a unit are told apart by nothing else: the same as any of them is the same.
-    for (let twin = before.twin; twin && differences.length > 0; twin = twin.twin)
-      differences = allDifferences(comparison, older, twin, entry);
+    for (let twin = before.twin; twin && !isSame(found); twin = twin.twin)
+      found = allDifferences(comparison, older, twin, entry);
+    const { differences, passing } = found;
     if (differences.length > 0) changed.set(name, { name, before, now: entry, differences });
+    if (passing) {
+      const place = placeIn(comparison.fresher, entry.unit, entry.file, entry.line);
+      passedOtherwise.push({ name, keyword: entry.keyword, text: passing.text, place });
+    }
   }
-  if (changed.size === 0) return { problems: [], inPadding: [] };
+  if (changed.size === 0) return { problems: [], inPadding: [], passedOtherwise };
   const { allowed, reasons } = usesOfPadding(comparison, older, changed);
   for (const name of allowed.keys()) changed.delete(name);
   return {
@@ -65,19 +83,29 @@ export function compareTypes(
       layoutProblem(comparison, older, changed, root, reasons.get(root.name)),
     ),
     inPadding: [...allowed.values()],
+    passedOtherwise,
   };
 }
+
+interface Found {
+  differences: Difference[];
+  /** In the way that values go to functions, where none is known that has any. */
+  passing: Difference | undefined;
+}
+
+const isSame = ({ differences, passing }: Found): boolean => differences.length === 0 && !passing;
 
 function allDifferences(
   { fresher, mayBeInCalls }: TypeComparison,
   older: Side,
   before: TypeEntry,
   now: TypeEntry,
-): Difference[] {
+): Found {
   const differences = typeDifferences(older.types, before, fresher.types, now);
   const passing = passingDifference(older.types, before, fresher.types, now);
-  if (passing && mayBeInCalls(older, now.name!, fresher.file(now.unit, now.file))) differences.push(passing);
-  return differences;
+  if (!passing || !mayBeInCalls(older, now.name!, fresher.file(now.unit, now.file)))
+    return { differences, passing };
+  return { differences: [...differences, passing], passing: undefined };
 }
 
 interface UsesOfPadding {

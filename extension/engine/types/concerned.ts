@@ -26,7 +26,7 @@ export interface ConcernedTypes {
 }
 
 /** Reading the types of a unit takes some 10 ms, of one with many templates 100, and somebody waits for the refusal. */
-const MOST_UNITS = 32;
+export const MOST_UNITS = 32;
 
 /** Units that may have a type. */
 export interface LiveUnits {
@@ -66,7 +66,7 @@ export function mayHaveValueInCalls(
 
 /** How many units were not looked at.
  * @param at says whether that was enough */
-function look({ units, typesOf }: LiveUnits, at: (types: UnitTypes, unit: Unit) => boolean): number {
+export function look({ units, typesOf }: LiveUnits, at: (types: UnitTypes, unit: Unit) => boolean): number {
   let unread = Math.max(units.length - MOST_UNITS, 0);
   for (const unit of units.slice(0, MOST_UNITS))
     try {

@@ -2,7 +2,8 @@
 // a hazard: every difference of a type that exists in memory is one (layout.ts).
 import { describe } from './describe';
 import type { Member, TypeEntry } from './entries';
-import { isPassedByAddress } from './passing';
+import { areAlike } from './keys';
+import { type Passing, passingOf } from './passing';
 import type { UnitTypes } from './types';
 
 /** One way in which a type differs. */
@@ -52,12 +53,23 @@ export function passingDifference(
   after: TypeEntry,
 ): Difference | undefined {
   if (before.kind === 'enum' || after.kind === 'enum') return undefined;
-  const is = isPassedByAddress(now, after);
-  if (is === isPassedByAddress(then, before)) return undefined;
+  const is = passingOf(now, after);
+  const was = passingOf(then, before);
+  // A constructor that may or may not be a copy constructor was so before.
+  if (is === was) return undefined;
   const why = 'which its destructor and its constructors from another object decide';
-  const [here, there] = is ? ['their address', 'their bytes'] : ['their bytes', 'their address'];
-  return { text: `its values are passed by ${here}, were by ${there} (${why})`, line: 0, mayFollow: true };
+  return {
+    text: `its values are passed by ${PASSED[is]}, were by ${PASSED[was]} (${why})`,
+    line: 0,
+    mayFollow: true,
+  };
 }
+
+const PASSED: Record<Passing, string> = {
+  address: 'their address',
+  bytes: 'their bytes',
+  unknown: 'their bytes or their address, as default arguments say',
+};
 
 type Add = (
   text: string,
@@ -122,7 +134,7 @@ function memberDifferences(
     const was = old.get(member.name);
     old.delete(member.name);
     if (!was) unknown.push(member);
-    else if (was.key !== member.key)
+    else if (!areAlike(was.key, member.key))
       add(
         `member \`${member.name}\` is ${typeText(now, member.type)}, was ${typeText(then, was.type)}`,
         member.line,
@@ -172,7 +184,7 @@ function virtualDifferences(before: TypeEntry, after: TypeEntry, add: Add): void
     add(`virtual function \`${name}\` (vtable slot ${slot}) is gone`);
 }
 
-const LISTED = 3;
+export const LISTED = 3;
 
 export function listed(differences: Difference[]): string {
   const texts = differences.slice(0, LISTED).map(({ text }) => text);

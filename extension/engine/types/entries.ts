@@ -24,8 +24,9 @@ export interface SpecialMembers {
   passing: 'address' | 'bytes' | undefined;
   /** It has a destructor that somebody wrote. */
   destructor: boolean;
-  /** Its constructors from another object of it, by copy or by move. */
-  copies: ('written' | 'defaulted' | 'deleted')[];
+  /** Its constructors from another object of it, by copy or by move; `perhaps` with more parameters, of which debug
+   * information does not say whether they have default arguments. */
+  copies: ('written' | 'defaulted' | 'deleted' | 'perhaps')[];
   /** It has an assignment by move, which leaves it without the constructors that it does not declare. */
   moveAssignment: boolean;
 }
@@ -38,6 +39,8 @@ export interface TypeEntry {
   keyword: string;
   /** Qualified name; undefined for unnamed types that no typedef names. */
   name: string | undefined;
+  /** The name is that of a typedef; its own it has none. */
+  byTypedef: boolean;
   /** Local to a function body, or a closure, or made of such types: compared only where state has that type. */
   local: boolean;
   declaration: boolean;

@@ -9,6 +9,24 @@ import { isAggregate, isTransparent, reference } from './attributes';
 import type { Member, TypeEntry } from './entries';
 import type { Sizes } from './sizes';
 
+/** What stands for a type without a name that is only declared: clang leaves out what `typedef struct { … } T` consists of, and
+ * may leave out the typedef. */
+const UNKNOWN = '{}';
+
+/** Are the types of two keys the same, as far as is known? */
+export function areAlike(one: string, other: string): boolean {
+  if (one === other) return true;
+  const isLike = (pattern: string, key: string): boolean =>
+    pattern.includes(UNKNOWN) &&
+    new RegExp(
+      `^${pattern
+        .split(UNKNOWN)
+        .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        .join('.+?')}$`,
+    ).test(key);
+  return isLike(one, other) || isLike(other, one);
+}
+
 export class Keys {
   private readonly keys = new Map<number, string>();
   private readonly expanding = new Map<number, number>();

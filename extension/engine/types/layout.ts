@@ -1,28 +1,34 @@
 // Is the memory of the running process laid out as the freshly compiled code expects? Compares types, variables
 // and function signatures of the live unit with those of the new object, by their debug information, and refuses
 // what would misread objects that exist already. Looks at no code, and changes nothing.
+import { basename } from 'node:path';
 import * as dw from '../dwarf/constants';
 import type { UnitHeader } from '../dwarf/unit_headers';
-import { findDefinitions } from '../dwarf/definitions';
-import { readUnits, type Unit, unitsIncluding } from '../dwarf/units';
+import { parseProducer } from '../dwarf/producer';
+import { readUnits, type Unit } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
-import { type ChangedTypes, compareTypes } from './changed_types';
-import { concernedBy, type ConcernedTypes, type LiveUnits, mayHaveValueInCalls } from './concerned';
-import { typeText } from './differences';
+import { type ChangedTypes, compareTypes, type PassedOtherwise, type TypeComparison } from './changed_types';
+import { LISTED, typeText } from './differences';
+import { definedElsewhere, isLaidOutOtherwise } from './elsewhere';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
 import type { MembersInPadding } from './members_in_padding';
+import { areAlike } from './keys';
+import { type LayoutCache, liveProgram } from './live_program';
 import { valuesInCalls } from './passing';
 import { loadSide, placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
+import { Uses } from './uses';
 
 export interface LayoutComparison {
   /** `layout-changed` and `variable-changed`, each at the declaration in the new source. */
   problems: Problem[];
   /** Types that got members where they had padding, and are the same otherwise: no problems by themselves. */
   inPadding: MembersInPadding[];
+  /** Types of which values go to functions in another way, where no function that is described has any. */
+  passedOtherwise: PassedOtherwise[];
   /** `layout-unchecked`, with the reason, when there was nothing to compare with. */
   warnings: Problem[];
   /** Functions that both have code for, by linkage name (by name where the linker's is not known): did the return
@@ -32,22 +38,6 @@ export interface LayoutComparison {
   conventions: Map<string, CallingConvention>;
 }
 
-/** What was worked out for live units; one for each build id, kept by the caller. Nothing of a fresh object is kept: what
- * one says depends on more than its debug sections (their relocations, the .dwo file beside it). */
-export interface LayoutCache {
-  units: Map<number, Side>;
-  /** Units that define types which others do not use, by qualified name; undefined: there is none. */
-  definitions: Map<string, Unit | undefined>;
-  /** Types that consist of one that was laid out otherwise, by its qualified name and file. */
-  concerned: Map<string, ConcernedTypes>;
-}
-
-export const newLayoutCache = (): LayoutCache => ({
-  units: new Map(),
-  definitions: new Map(),
-  concerned: new Map(),
-});
-
 export interface LayoutOptions {
   /** Remembers live units between saves. */
   cache?: LayoutCache;
@@ -55,6 +45,10 @@ export interface LayoutOptions {
   constantsAreCopied?: boolean;
   /** Other modules of the program, of which functions may take and return values of the same classes. */
   others?: readonly ElfFile[];
+  /** The text of the source, for what it mentions. */
+  text?: string;
+  /** May a header be another than the one that a module was built with? By default it may. */
+  mayDiffer?: (header: string, module: ElfFile) => boolean;
   /** Accept that members are gone of which only padding is left: for a live side that brought them itself. */
   membersMayGo?: boolean;
 }
@@ -85,15 +79,14 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   const file = live.units[0]?.path;
   const message = `Types could not be compared with those of the running process: ${reason}.`;
   const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
-  return { problems: [], inPadding: [], warnings: [warning], signatures: new Map(), conventions: new Map() };
-}
-
-/** What a live unit says of types; remembered.
- * @throws HotPatchError `layout-unchecked`, `unsupported-object` */
-export function readTypes(elf: ElfFile, unit: Unit, cache: LayoutCache): Side {
-  const side = cache.units.get(unit.offset) ?? loadSide(elf, unit, false);
-  cache.units.set(unit.offset, side);
-  return side;
+  return {
+    problems: [],
+    inPadding: [],
+    passedOtherwise: [],
+    warnings: [warning],
+    signatures: new Map(),
+    conventions: new Map(),
+  };
 }
 
 function compareSides(
@@ -101,120 +94,107 @@ function compareSides(
   fresh: { elf: ElfFile },
   options: LayoutOptions,
 ): LayoutComparison {
-  if (live.units.length === 0)
-    return unchecked(live, `${live.elf.path} has no debug information of this file (was it built with -g?)`);
   const [freshUnit] = readUnits(fresh.elf);
   if (!freshUnit) return unchecked(live, `${fresh.elf.path} has no debug information`);
   const fresher = loadSide(fresh.elf, freshUnit, true);
   const problems = new Map<string, Problem>();
   const signatures = new Map<string, boolean>();
-  const cache = options.cache ?? newLayoutCache();
-  const sideOf = (unit: Unit): Side => readTypes(live.elf, unit, cache);
   const inPadding = new Map<string, MembersInPadding>();
+  const passedOtherwise = new Map<string, PassedOtherwise>();
   const gather = (found: ChangedTypes): void => {
     for (const problem of found.problems) problems.set(problem.message, problem);
     for (const members of found.inPadding) inPadding.set(members.type, members);
+    for (const passed of found.passedOtherwise) passedOtherwise.set(passed.name, passed);
   };
-  /** The live units that may have a type: the one that is compared, and all that include the file. */
-  const unitsWith = (older: Side, file: string | undefined): LiveUnits => {
-    const others = including(live.elf, file).units.filter(({ offset }) => offset !== older.unit.offset);
-    const typesOf = (unit: Unit): UnitTypes =>
-      (unit === older.unit ? older : (cache.units.get(unit.offset) ?? loadSide(live.elf, unit, false))).types;
-    return { units: [older.unit, ...others], typesOf };
-  };
-  const concernedOf = (older: Side, name: string, file: string | undefined): ConcernedTypes => {
-    const key = `${name} ${file ?? older.unit.offset}`;
-    const known = cache.concerned.get(key) ?? concernedBy(name, unitsWith(older, file));
-    cache.concerned.set(key, known);
-    return known;
-  };
-  let inFreshCalls: ReadonlySet<string> | undefined;
-  const mayBeInCalls = (older: Side, name: string, file: string | undefined): boolean => {
-    inFreshCalls ??= valuesInCalls(fresher.types);
-    if (inFreshCalls.has(name)) return true;
-    const mayBe = (elf: ElfFile, units: LiveUnits): boolean =>
-      mayHaveValueInCalls(name, units, elf.derived(newValuesInCalls));
-    return (
-      mayBe(live.elf, unitsWith(older, file)) ||
-      (options.others ?? []).some((elf) => mayBe(elf, including(elf, file)))
-    );
-  };
+  const { others = [], membersMayGo = false } = options;
+  const program = liveProgram(live.elf, others, options.cache);
+  const { sideOf } = program;
+  fresher.types.registry.unnameAsIn(live.units.map((unit) => sideOf(live.elf, unit).types.registry));
   const sources = live.units.map(({ path }) => path);
-  const { membersMayGo = false } = options;
-  const inTypes = { live: live.elf, sources, fresher, concernedOf, mayBeInCalls, membersMayGo };
+  let inFreshCalls: ReadonlySet<string> | undefined;
+  /** What the types of a module are compared with. */
+  const inTypes = (elf: ElfFile): TypeComparison => ({
+    live: elf,
+    sources,
+    fresher,
+    concernedOf: (older, name, file) => program.concernedOf(elf, older, name, file),
+    mayBeInCalls: (older, name, file) =>
+      (inFreshCalls ??= valuesInCalls(fresher.types)).has(name) ||
+      program.mayBeInCalls(elf, older, name, file),
+    membersMayGo,
+  });
   for (const unit of live.units) {
-    const older = sideOf(unit);
-    gather(compareTypes(inTypes, older));
+    const older = sideOf(live.elf, unit);
+    gather(compareTypes(inTypes(live.elf), older));
     for (const problem of compareNames(older, fresher, options)) problems.set(problem.message, problem);
     const before = older.types.signatures.keysByName();
     for (const [symbol, now] of fresher.types.signatures.keysByName()) {
       const then = before.get(symbol);
       if (!then) continue;
-      const changed = now.some((signature) => !then.includes(signature));
+      const changed = now.some((signature) => !then.some((known) => areAlike(known, signature)));
       signatures.set(symbol, changed || (signatures.get(symbol) ?? false));
     }
   }
-  const known = live.units.map((unit) => sideOf(unit).types.registry.types);
+  const known = live.units.map((unit) => sideOf(live.elf, unit).types.registry.types);
   const unknown = [...fresher.types.registry.types].filter(
     ([name]) => !known.some((types) => types.has(name)),
   );
-  for (const [unit, names] of definedElsewhere(live, fresher, unknown, cache.definitions))
-    gather(compareTypes(inTypes, sideOf(unit), names));
+  const isDeclared = (name: string): boolean =>
+    live.units.some((unit) => sideOf(live.elf, unit).types.registry.declarations.has(name));
+  // Of clang, the unit describes also what it does not use.
+  const uses =
+    parseProducer(freshUnit.producer).compiler === 'gcc'
+      ? undefined
+      : new Uses(fresher.types, fresh.elf, options.text ?? '');
+  const unused: TypeEntry[] = [];
+  const elsewhere = definedElsewhere(
+    program.modules,
+    new Set(sources),
+    fresher,
+    unknown,
+    // What the unit had is as it was, unless its header was written since.
+    (name, header, elf) => (!uses && !isDeclared(name)) || (options.mayDiffer?.(header, elf) ?? true),
+    (elf) => program.cacheOf(elf).definitions,
+  );
+  for (const definitions of elsewhere) {
+    const { elf, unit, header } = definitions;
+    const names = definitions.names.filter((name) => {
+      if (!isLaidOutOtherwise(definitions, name, fresher, (other) => sideOf(elf, other))) return false;
+      const entry = fresher.types.registry.types.get(name)!;
+      const isUsed = !uses || uses.includes(name, entry, program.unitsWith(elf, sideOf(elf, unit), header));
+      if (!isUsed) unused.push(entry);
+      return isUsed;
+    });
+    if (names.length > 0) gather(compareTypes(inTypes(elf), sideOf(elf, unit), new Set(names)));
+  }
   const conventions = new Map<string, CallingConvention>();
-  for (const [name, [entry, ...others]] of fresher.types.signatures.typesByName())
-    if (entry && others.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
+  for (const [name, [entry, ...rest]] of fresher.types.signatures.typesByName())
+    if (entry && rest.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
+  const missing =
+    live.units.length > 0
+      ? []
+      : unchecked(live, `${live.elf.path} has no debug information of this file (was it built with -g?)`)
+          .warnings;
   return {
     problems: [...problems.values()],
     inPadding: [...inPadding.values()],
-    warnings: [],
+    passedOtherwise: [...passedOtherwise.values()],
+    warnings: [...missing, ...(unused.length > 0 ? [notUsed(freshUnit, unused)] : [])],
     signatures,
     conventions,
   };
 }
 
-/** By unit. */
-const newValuesInCalls = (): Map<number, ReadonlySet<string>> => new Map();
-
-/** The units of a module that include a file. */
-function including(elf: ElfFile, file: string | undefined): LiveUnits {
-  const units = file === undefined ? [] : unitsIncluding(elf, file).map(({ unit }) => unit);
-  return { units, typesOf: (unit) => loadSide(elf, unit, false).types };
-}
-
-/** Types in the system's headers stay as they are while a program is built and runs. */
-const SYSTEM_HEADER = /^\/usr\/|\/include\/c\+\+\//;
-
-/**
- * Units that define what the live unit did not use until now (compilers leave it out of the debug information), by the
- * names that they define. Only types of the program's headers: what a source file defines is its own.
- */
-function definedElsewhere(
-  live: { elf: ElfFile; units: readonly Unit[] },
-  fresher: Side,
-  types: readonly (readonly [string, TypeEntry])[],
-  definitions: LayoutCache['definitions'],
-): Map<Unit, Set<string>> {
-  const byHeader = new Map<string, string[]>();
-  const sources = new Set(live.units.map(({ path }) => path));
-  for (const [name, { unit, file, local }] of types) {
-    const header = local ? undefined : fresher.file(unit, file);
-    if (header === undefined || sources.has(header) || SYSTEM_HEADER.test(header)) continue;
-    byHeader.set(header, [...(byHeader.get(header) ?? []), name]);
-  }
-  const found = new Map<Unit, Set<string>>();
-  for (const [header, names] of byHeader) {
-    const wanted = names.filter((name) => !definitions.has(name));
-    if (wanted.length > 0) {
-      const units = unitsIncluding(live.elf, header).map(({ unit }) => unit);
-      const places = findDefinitions(live.elf, units, wanted);
-      for (const name of wanted) definitions.set(name, places.get(name));
-    }
-    for (const name of names) {
-      const unit = definitions.get(name);
-      if (unit) found.set(unit, (found.get(unit) ?? new Set()).add(name));
-    }
-  }
-  return found;
+/** Types that differ from those of the process, of a unit that does not seem to use them. */
+function notUsed({ path }: Unit, types: readonly TypeEntry[]): Problem {
+  const names = types.map(({ keyword, name }) => `\`${keyword} ${name}\``).sort();
+  const listed =
+    names.slice(0, LISTED).join(', ') + (names.length > LISTED ? ` and ${names.length - LISTED} more` : '');
+  return {
+    code: 'layout-unchecked',
+    message: `${listed} differ${names.length > 1 ? '' : 's'} from what the running process has. No use was found in ${basename(path)}, where one that only a macro makes may be overlooked: restart the program before such code runs.`,
+    file: path,
+  };
 }
 
 /** Compares what stands for types, and what has them: enumerators, typedefs, variables. */
@@ -240,7 +220,7 @@ function compareNames(older: Side, fresher: Side, options: LayoutOptions): Probl
     const was = before && targetOf(then, before);
     const is = before && targetOf(now, entry);
     const { type, unit, file, line } = entry;
-    if (before && was !== undefined && is !== undefined && was !== is)
+    if (before && was !== undefined && is !== undefined && !areAlike(was, is))
       problems.push({
         code: 'layout-changed',
         message: `\`typedef ${name}\` is ${typeText(now, type)}, in the running process it is ${typeText(then, before.type)}.`,
@@ -293,7 +273,7 @@ function pairs(
 
 /** Types are the same, or one of the two is an array whose length its declaration leaves open. */
 function sameKey(one: string, other: string): boolean {
-  if (one === other) return true;
+  if (areAlike(one, other)) return true;
   if (!one.startsWith('[?]') && !other.startsWith('[?]')) return false;
   return one.replace(/^\[[^\]]*\]/, '') === other.replace(/^\[[^\]]*\]/, '');
 }

@@ -5,22 +5,28 @@ import { bare, isClass } from './bare';
 import type { TypeEntry } from './entries';
 import type { TypeLookup } from './lookup';
 
-export function isPassedByAddress(types: TypeLookup, entry: TypeEntry, depth = 0): boolean {
+export type Passing = 'address' | 'bytes' | 'unknown';
+
+export function passingOf(types: TypeLookup, entry: TypeEntry, depth = 0): Passing {
   const { passing, destructor, copies, moveAssignment } = entry.special;
-  if (passing !== undefined) return passing === 'address';
-  if (destructor || copies.includes('written') || entry.virtuals.length > 0) return true;
+  if (passing !== undefined) return passing;
+  if (destructor || copies.includes('written') || entry.virtuals.length > 0) return 'address';
   // Where all are deleted it cannot be copied by whoever calls.
-  if (copies.length > 0 ? copies.every((how) => how === 'deleted') : moveAssignment) return true;
-  if (depth > 16) return false;
-  const isOf = (type: number): boolean => {
+  if (copies.length > 0 ? copies.every((how) => how === 'deleted') : moveAssignment) return 'address';
+  if (depth > 16) return 'bytes';
+  const parts = [...entry.rawMembers, ...entry.bases].map(({ type }) => {
     const part = types.valueType(type);
-    return part !== undefined && part.kind !== 'enum' && isPassedByAddress(types, part, depth + 1);
-  };
-  return (
-    entry.rawMembers.some(({ name, type }) => name?.startsWith('_vptr') === true || isOf(type)) ||
-    entry.bases.some(({ type, location }) => location.startsWith('virtual') || isOf(type))
-  );
+    return part === undefined || part.kind === 'enum' ? 'bytes' : passingOf(types, part, depth + 1);
+  });
+  const isByAddress =
+    parts.includes('address') ||
+    entry.rawMembers.some(({ name }) => name?.startsWith('_vptr') === true) ||
+    entry.bases.some(({ location }) => location.startsWith('virtual'));
+  if (isByAddress) return 'address';
+  return copies.includes('perhaps') || parts.includes('unknown') ? 'unknown' : 'bytes';
 }
+
+const MARKS: Record<Passing, string> = { address: '@', bytes: '', unknown: '?' };
 
 /** The same as a text, of values of closures and of classes of functions: these are compared by the signatures that have
  * them, because another function may have a class of that name. Empty for all others. */
@@ -28,7 +34,7 @@ export function localPassing(types: TypeLookup, type: number): string {
   const die = bare(types, type);
   const entry = die && isClass(die) ? types.entryAt(die.address) : undefined;
   const isLocal = entry !== undefined && (entry.name === undefined || entry.local);
-  return isLocal && isPassedByAddress(types, entry) ? '@' : '';
+  return isLocal ? MARKS[passingOf(types, entry)] : '';
 }
 
 /** Names of the classes of which a function of the unit has a parameter or a result, as a value. */

@@ -1,10 +1,23 @@
 // What was read of a unit, by name and by address, and what one entry says about another: which typedef names a type,
 // which definition belongs to which declaration. walk.ts fills it.
+import type { UnitHeader } from '../dwarf/unit_headers';
 import type { CodeEntry, FunctionEntry, Scope, TypedefEntry, TypeEntry, VariableEntry } from './entries';
+
+/** A typedef of a type. */
+interface Naming {
+  type: number;
+  name: string;
+  scope: Scope;
+  unit: UnitHeader;
+  file: number;
+  line: number;
+}
 
 export class Registry {
   /** Definitions by qualified name; without those that are local. */
   readonly types = new Map<string, TypeEntry>();
+  /** Qualified names of those that are only declared. */
+  readonly declarations = new Set<string>();
   /** Enumerators of unnamed enumerations outside functions, by qualified name. */
   readonly looseEnumerators = new Map<string, { value: string; entry: TypeEntry; line: number }>();
   readonly typedefs = new Map<string, TypedefEntry>();
@@ -14,13 +27,16 @@ export class Registry {
   readonly stubs = new Map<number, number>();
   readonly functions = new Map<number, FunctionEntry>();
   readonly code: CodeEntry[] = [];
+  /** Types of variables that are in frames or nowhere, and results of functions that are only declared. */
+  readonly locals = new Set<number>();
   /** Left for the end of a unit's walk, when all that they refer to is registered. */
-  readonly namings: { type: number; name: string; scope: Scope }[] = [];
+  readonly namings: Naming[] = [];
   readonly declared = new Map<number, VariableEntry>();
   readonly outside: { entry: VariableEntry; declaration: number }[] = [];
 
   register(entry: TypeEntry, scope: Scope): void {
     this.entries.set(entry.address, entry);
+    if (entry.declaration && entry.name !== undefined) this.declarations.add(entry.name);
     if (entry.name === undefined || entry.local || entry.declaration || this.stubs.has(entry.address)) return;
     // Inside a type without a name nothing can be found again by its name.
     if (scope.local) return;
@@ -34,15 +50,44 @@ export class Registry {
     this.joinVariables();
   }
 
-  /** `typedef struct { … } Name;`: the type goes by the name of its first typedef, which may precede it. */
+  /** `typedef struct { … } Name;`: the type goes by the name of that typedef, which may precede it. Others refer to the type
+   * itself as well (`value_type` of a container), in any order. */
   private nameByTypedefs(): void {
-    for (const { type, name, scope } of this.namings.splice(0)) {
-      const target = this.entries.get(this.stubs.get(type) ?? type);
-      if (!target || target.name !== undefined || target.local || target.declaration) continue;
-      target.name = name;
+    const all = new Map<TypeEntry, Naming[]>();
+    for (const naming of this.namings.splice(0)) {
+      const target = this.entries.get(this.stubs.get(naming.type) ?? naming.type);
+      if (!target || target.name !== undefined || target.local) continue;
+      all.set(target, [...(all.get(target) ?? []), naming]);
+    }
+    for (const [target, namings] of all) {
+      const own = namings
+        .filter(({ unit, file, line }) => unit === target.unit && file === target.file && line >= target.line)
+        .sort((a, b) => a.line - b.line)[0];
+      const outside = namings.find(({ scope }) => scope.kind === 'namespace');
+      // Of a declaration clang says no place.
+      const naming = target.declaration ? outside : (own ?? outside ?? namings[0]);
+      if (!naming) continue;
+      target.name = naming.name;
+      target.byTypedef = true;
       for (const { name: enumerator } of target.enumerators)
-        this.looseEnumerators.delete(scope.prefix + enumerator);
-      this.register(target, scope);
+        this.looseEnumerators.delete(naming.scope.prefix + enumerator);
+      this.register(target, naming.scope);
+    }
+  }
+
+  /** clang may describe a type and leave out the typedef that names it. Types that the others have so lose their names here as
+   * well; before keys are made of them. */
+  unnameAsIn(others: readonly Registry[]): void {
+    const shapes = new Set(
+      others.flatMap((other) =>
+        [...other.entries.values()].flatMap((entry) => (entry.name === undefined ? [shapeOf(entry)] : [])),
+      ),
+    );
+    for (const [name, entry] of this.types) {
+      const isUnnamed = entry.byTypedef && !others.some(({ typedefs }) => typedefs.has(name));
+      if (!isUnnamed || !shapes.has(shapeOf(entry))) continue;
+      entry.name = undefined;
+      this.types.delete(name);
     }
   }
 
@@ -66,4 +111,9 @@ export class Registry {
     // A variable may be declared first, and its type be complete only where it is defined.
     else if (entry.defined || !known[0]?.defined) known[0] = entry;
   }
+}
+
+function shapeOf({ kind, size, declaration, rawMembers }: TypeEntry): string {
+  const members = rawMembers.map(({ name, offset, bits }) => `${name ?? ''}@${offset}.${bits}`);
+  return declaration ? '' : `${kind}${size}:${members.join()}`;
 }

@@ -39,8 +39,10 @@ export function readSpecialMember(dwarf: Dwarf, die: Die, owner: TypeEntry): voi
   const { special } = owner;
   if (name.startsWith('~')) special.destructor ||= how !== 'defaulted';
   else if (owner.name.includes(name) && name === ownName(dwarf, owner)) {
-    if (fromAnother(dwarf, die, owner) !== undefined) special.copies.push(how);
-  } else if (name === 'operator=' && fromAnother(dwarf, die, owner) === 'move') special.moveAssignment = true;
+    const from = fromAnother(dwarf, die, owner);
+    if (from) special.copies.push(from.hasMore ? 'perhaps' : how);
+  } else if (name === 'operator=' && fromAnother(dwarf, die, owner)?.by === 'move')
+    special.moveAssignment = true;
 }
 
 /** What the constructors of a class are called: its name without what qualifies it and without arguments of a template. */
@@ -52,12 +54,12 @@ function ownName(dwarf: Dwarf, { address }: TypeEntry): string | undefined {
   return named.string(dw.DW_AT_name)?.replace(/<.*$/, '');
 }
 
-/** Is its one argument another object of the class? */
+/** Is its first argument another object of the class, and has it more? */
 function fromAnother(
   dwarf: Dwarf,
   { unit, next, hasChildren }: Die,
   owner: TypeEntry,
-): 'copy' | 'move' | undefined {
+): { by: 'copy' | 'move'; hasMore: boolean } | undefined {
   if (!hasChildren) return undefined;
   const child = new Die(dwarf);
   const parameters: number[] = [];
@@ -68,13 +70,13 @@ function fromAnother(
     if (!child.flag(dw.DW_AT_artificial) && type !== undefined) parameters.push(type);
   }
   const [type, ...others] = parameters;
-  if (type === undefined || others.length > 0) return undefined;
+  if (type === undefined) return undefined;
   const reference = dwarf.die(type);
   const isMove = reference.tag === dw.DW_TAG_rvalue_reference_type;
   if (!isMove && reference.tag !== dw.DW_TAG_reference_type) return undefined;
   let target = reference.reference(dw.DW_AT_type);
   for (let depth = 0; target !== undefined && depth < 16; depth++) {
-    if (target === owner.address) return isMove ? 'move' : 'copy';
+    if (target === owner.address) return { by: isMove ? 'move' : 'copy', hasMore: others.length > 0 };
     const die = dwarf.die(target);
     if (!isTransparent(die.tag)) return undefined;
     target = die.reference(dw.DW_AT_type);

@@ -192,6 +192,8 @@ export class Walk {
           die.read(unit, at);
           if (scope.owner) readSpecialMember(this.dwarf, die, scope.owner);
           if (die.flag(dw.DW_AT_declaration)) {
+            const result = scope.owner ? undefined : die.reference(dw.DW_AT_type);
+            if (result !== undefined) this.registry.locals.add(result);
             if (scope.owner && die.flag(dw.DW_AT_virtuality)) this.readVirtual(scope.owner);
             at = skipTree(abbreviations, abbreviation, unit, attributes);
             break;
@@ -248,6 +250,7 @@ export class Walk {
               ? 'class'
               : 'struct',
       name: declared ? declared.name : named ? scope.prefix + own : undefined,
+      byTypedef: false,
       local: declared ? declared.local : scope.local || (named && mentionsLocal(own)),
       declaration: die.flag(dw.DW_AT_declaration),
       size: die.number(dw.DW_AT_byte_size) ?? 0,
@@ -346,14 +349,14 @@ export class Walk {
     const type = reference(die, dw.DW_AT_type);
     if (name === undefined || type === undefined || mentionsLocal(name)) return;
     const qualified = scope.prefix + name;
-    this.registry.typedefs.set(qualified, {
-      twin: this.registry.typedefs.get(qualified),
-      type,
+    const place = {
       unit: die.unit,
       file: die.number(dw.DW_AT_decl_file) ?? 0,
       line: die.number(dw.DW_AT_decl_line) ?? 0,
-    });
-    this.registry.namings.push({ type, name: qualified, scope });
+    };
+    const twin = this.registry.typedefs.get(qualified);
+    this.registry.typedefs.set(qualified, { type, twin, ...place });
+    this.registry.namings.push({ type, name: qualified, scope, ...place });
   }
 
   private readVariable(scope: Scope): void {
@@ -383,6 +386,7 @@ export class Walk {
     }
     const inFunction = scope.kind === 'function';
     // A variable without an address that outlives the call is in a frame; and a constant is nowhere.
+    if (type !== undefined && !defined && !external) this.registry.locals.add(type);
     if (name === undefined || type === undefined || (!defined && !external)) return;
     const qualified = (inFunction && declaration ? '' : scope.prefix) + name;
     const entry: VariableEntry = {
