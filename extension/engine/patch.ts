@@ -6,7 +6,8 @@ import type { EngineContext, LiveTarget } from './context';
 import type { PatchRequest } from './engine';
 import type { PatchResult } from './model/result';
 import { concludeFirstLight } from './save/confirm';
-import { deliver } from './save/deliver';
+import { libraryLoaded } from './save/added_libraries';
+import { deliver, librariesOf } from './save/deliver';
 import { type Edit, findEdit } from './save/edited_units';
 import { findTargets } from './save/find';
 import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
@@ -109,7 +110,8 @@ async function patchExactly(
     if (save.refusals.length > 0) return await save.finish('refused', plans);
     const patches = await linkPatches(save, plans);
     // Every reference of the new code has its place in each process. Nothing was written so far.
-    if (!request.dryRun && !patches.every(isEmpty)) await deliver(save, patches);
+    if (request.dryRun) save.warnings.push(...librariesOf(patches).map(libraryLoaded));
+    else if (!patches.every(isEmpty)) await deliver(save, patches);
     // Each process runs either all of the save or, after a failure, none of it.
     const result = await save.finish(isAnythingNew(patches), plans, request.dryRun);
     if (ahead && !request.dryRun && request.functionName === undefined)

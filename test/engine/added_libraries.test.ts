@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { PatchResult } from '../../extension/engine/model/result';
 import { exitStatus, patch } from '../support/hot_patch';
+import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { inSession, type Session } from '../support/session';
 
@@ -87,6 +88,25 @@ for (const [compiler, optimise] of builds)
     );
 
     it(
+      'has thread-local variables of it, in code that would have counted on their place in each thread',
+      inSession(async (session) => {
+        const program = await start(session, PLAIN, compiler, [optimise]);
+        session.edit('unit.cc', '#include <stdexcept>', '#include <mutex>\n#include <stdexcept>');
+        const called =
+          'static std::once_flag once; static long first; std::call_once(once, [&] { first = n; });';
+        session.edit('unit.cc', 'calls++;', `calls++; ${called} if (n > 5) return first * 10;`);
+        await session.patch('unit.cc');
+        assert.deepEqual([await program.ask('7'), await program.ask('8')], ['70', '70']);
+        await session.patch('unit.cc', 'unchanged');
+        session.edit('unit.cc', 'first * 10', 'first * 100');
+        assert.deepEqual(warnings(await session.patch('unit.cc')), []);
+        assert.deepEqual([await program.ask('8'), await program.ask('3')], ['700', '4']);
+        await session.revert('--pid', String(program.pid));
+        assert.equal(await program.ask('8'), '9');
+      }),
+    );
+
+    it(
       'throws through its old frames, and catches',
       inSession(async (session) => {
         const program = await start(session, PLAIN, compiler, [optimise]);
@@ -116,6 +136,36 @@ for (const [compiler, optimise] of builds)
       }),
     );
   });
+
+describe('A watched program that was linked without the library of C++', () => {
+  it(
+    'gets it with first light, and is told so once',
+    inSession(async (session) => {
+      const source = `extern "C" long value(long n);
+static long calls;
+long value(long n) { calls++; return n + 1; }\n`;
+      const program = await start(session, source, 'g++', ['-O0']);
+      const words = [cli, 'watch', '--verbose', '--json', session.directory];
+      const watch = await session.startCommand(process.execPath, words);
+      await watch.errorLine(/^watching/);
+      const saved = async (from: string, to: string): Promise<PatchResult> => {
+        session.edit('unit.cc', from, to);
+        return JSON.parse(await watch.line()) as PatchResult;
+      };
+      assert.equal((await saved('static long', '\nstatic long')).outcome, 'unchanged');
+      const first = await saved('return n + 1', 'return *new long(n + 2)');
+      assert.equal(first.firstLight?.outcome, 'confirmed', watch.errorLines.join('\n'));
+      assert.deepEqual(
+        warnings(first).filter((text) => text.includes('libstdc++')),
+        ['library-loaded libstdc++.so.6'],
+      );
+      assert.equal(await program.ask('4'), '6');
+      const second = await saved('n + 2', 'n + 3');
+      assert.deepEqual([second.firstLight?.outcome, warnings(second)], ['confirmed', []]);
+      assert.equal(await program.ask('4'), '7');
+    }),
+  );
+});
 
 describe('A program with directories of its own for libraries', () => {
   it(
@@ -157,6 +207,19 @@ describe('A program that the library of C++ is not loaded into', () => {
   );
 
   it(
+    'has one in a directory of its own that is no library',
+    inSession(async (session) => {
+      session.write('lib/libstdc++.so.6', 'nothing of the kind\n');
+      const program = await start(session, PLAIN, 'g++', ['-O0'], ['-Wl,-rpath,$ORIGIN/lib']);
+      edit(session);
+      const result = await session.refused('unit.cc', 'unresolved-symbol');
+      assert.match(result.refusals[0]!.message, /lib\/libstdc\+\+\.so\.6/);
+      assert.deepEqual(warnings(result), []);
+      assert.deepEqual([await program.ask('4'), loaded(program, 'libstdc++')], ['5', 0]);
+    }),
+  );
+
+  it(
     'has one that its loader cannot load: the save fails, and nothing changed',
     inSession(async (session) => {
       const rest = ['-shared', '-fPIC', '-Wl,--no-as-needed'];
@@ -171,9 +234,28 @@ describe('A program that the library of C++ is not loaded into', () => {
       await session.run('gcc', [...rest, soname, 'other.c', '-L.', '-lgone', '-o', 'lib/libstdc++.so.6']);
       const program = await start(session, PLAIN, 'g++', ['-O0'], ['-Wl,-rpath,$ORIGIN/lib']);
       session.edit('unit.cc', 'return n < -1000 ? -1000 : n + 1;', 'return *new long(n);');
-      const { refusals } = await patch(['unit.cc'], session.options, exitStatus.runtimeFailed);
+      const failed = await patch(['unit.cc'], session.options, exitStatus.runtimeFailed);
+      const { refusals } = failed;
       assert.deepEqual(refusals[0]!.code, 'library-not-loaded');
+      assert.deepEqual(warnings(failed), []);
       assert.match(refusals[0]!.message, /libgone\.so: cannot open shared object file/);
+      assert.deepEqual([await program.ask('4'), loaded(program, 'libstdc++')], ['5', 0]);
+    }),
+  );
+
+  it(
+    'would have thread-local variables where code for the start of the program cannot find them',
+    inSession(async (session) => {
+      const program = await start(session, PLAIN, 'g++', ['-O2', '-ftls-model=initial-exec']);
+      session.edit('unit.cc', '#include <stdexcept>', '#include <mutex>\n#include <stdexcept>');
+      session.edit(
+        'unit.cc',
+        'calls++;',
+        'calls++; static std::once_flag once; std::call_once(once, [] {});',
+      );
+      const result = await session.refused('unit.cc', 'unsupported-construct');
+      assert.match(result.refusals[0]!.message, /__once_call.* counts on a place in each thread/);
+      assert.deepEqual(warnings(result), []);
       assert.deepEqual([await program.ask('4'), loaded(program, 'libstdc++')], ['5', 0]);
     }),
   );

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import type { LiveModule } from '../context';
 import * as abi from '../elf/constants';
 import { readDynamicNames } from '../elf/dynamic_section';
+import type { ElfFile } from '../elf/file';
 import { type ExportedSymbol, exportOf, readImports } from '../elf/symbol_versions';
 import type { Image } from '../live/live_image';
 import type { Problem } from '../model/result';
@@ -81,10 +82,17 @@ export class ImportResolver {
     );
   }
 
-  /** Does the program or the module need a library, directly or for another? */
-  private isReached(path: string): boolean {
+  /** Was the library of a name loaded after the program had begun, as far as that can be known? Such a library need not have
+   * its thread-local variables at a fixed distance from the thread pointer. */
+  isLate(name: string): boolean {
+    const found = this.find(name);
+    return found !== undefined && !this.isReached(found.library, []);
+  }
+
+  /** Does the program, or one of those modules, need a library, directly or for another? */
+  private isReached(path: string, from: readonly ElfFile[]): boolean {
     const reached = new Set<string>();
-    const pending = [this.module.elf, ...this.modules.slice(0, 1).map(({ elf }) => elf)];
+    const pending = [...from, ...this.modules.slice(0, 1).map(({ elf }) => elf)];
     for (const elf of pending)
       for (const name of elf.derived(readDynamicNames).needed) {
         if (reached.has(name)) continue;
@@ -107,7 +115,7 @@ export class ImportResolver {
     for (const module of this.modules) {
       const exported = exportOf(module.elf, name);
       if (!exported || (!known && isLinkedStatically(module.path, name))) continue;
-      if (!known && UNWINDER.test(module.path) && !this.isReached(module.path))
+      if (!known && UNWINDER.test(module.path) && !this.isReached(module.path, [this.module.elf]))
         this.unreached.add(basename(module.path));
       return {
         name,

@@ -67,7 +67,7 @@ export class Link {
 
   /**
    * The patch file for a base address (page-aligned).
-   * Throws HotPatchError out-of-reach, unsupported-relocation.
+   * Throws HotPatchError out-of-reach, unsupported-relocation, unsupported-construct.
    */
   write(base: number): Buffer {
     this.base = base;

@@ -10,11 +10,9 @@ import type { Chunk, Target } from './select';
 /** Code has an address of a library in itself: out of its reach, or known to the loader alone. Compile the unit so that it
  * goes through the GOT (the pipeline does, once). */
 export class IndirectAccessNeeded extends HotPatchError {
-  constructor(name: string, place: { file: string; line?: number }) {
-    super('out-of-reach', `${name} lies in a library, and code has its address without the GOT`, {
-      ...place,
-      symbol: name,
-    });
+  /** @param what of it code has in itself */
+  constructor(name: string, what: string, place: { file: string; line?: number }) {
+    super('unsupported-construct', `${name} lies in a library, and ${what}`, { ...place, symbol: name });
   }
 }
 
@@ -68,6 +66,8 @@ export class Relocations {
         return this.direct(chunk, reference, target, addend + beyond) - beyond;
       case 'got': {
         const { name } = chunk.object.symbol(reference.symbol);
+        if (meaning.slot === 'thread-offset' && target.kind === 'import' && this.input.imports.isLate(name))
+          throw this.indirectAccess(chunk, name, 'code counts on a place in each thread from its begin');
         return this.indirections.slotOf(meaning, target, name) + addend;
       }
       case 'thread-offset':
@@ -121,11 +121,19 @@ export class Relocations {
     const target = this.input.selection.targetOf(chunk, relocation);
     const name = symbol.name || chunk.section.name;
     if (target.kind === 'import')
-      return new IndirectAccessNeeded(name, this.input.locate(chunk.object, chunk.fn?.symbol.name ?? name));
+      return this.indirectAccess(chunk, name, 'code has its address without the GOT');
     return new HotPatchError('out-of-reach', `${name} is more than 2 GiB away from the patch`, {
       ...this.input.locate(chunk.object, chunk.fn?.symbol.name ?? name),
       symbol: name,
     });
+  }
+
+  private indirectAccess(chunk: Chunk, name: string, what: string): HotPatchError {
+    return new IndirectAccessNeeded(
+      name,
+      what,
+      this.input.locate(chunk.object, chunk.fn?.symbol.name ?? name),
+    );
   }
 
   private unsupported(chunk: Chunk, relocation: Reference): HotPatchError {

@@ -77,14 +77,17 @@ export function libraryLoaded({ name, cause }: AddedLibrary): Problem {
   return { code: 'library-loaded', message, ...cause };
 }
 
-/** Undefined for what is no library. */
+/** Undefined for what is no library, or cannot be read. */
 function read(path: string): Library | undefined {
-  if (!isThere(path)) return undefined;
-  const elf = ElfFile.open(path);
   try {
-    return { path, ...readDynamicNames(elf), exports: readExports(elf) };
-  } finally {
-    elf.close();
+    const elf = ElfFile.open(path);
+    try {
+      return { path, ...readDynamicNames(elf), exports: readExports(elf) };
+    } finally {
+      elf.close();
+    }
+  } catch {
+    return undefined; // whoever asked names it
   }
 }
 

@@ -10,6 +10,8 @@ import { errorCode, makeDirectory, remove } from '../host';
 import { type ErrorCode, HotPatchError } from '../model/errors';
 import type { PatchedFunction, Problem } from '../model/result';
 import { fileOwner } from '../process/file_owner';
+import type { AddedLibrary } from '../link/imports';
+import { libraryLoaded } from './added_libraries';
 import { isEmpty, placeFor } from './link';
 import type { Save } from './progress';
 import { isLinked, type ModulePlan, type PatchFile } from './unit';
@@ -96,7 +98,10 @@ async function deliverTo(
   for (;;) {
     const places = await choosePlaces(save, patches, avoid);
     const answer = await transact(save, target, patches);
-    if (answer.ok) return noteDelivered(save, pid, patches, answer);
+    if (answer.ok) {
+      save.warnings.push(...librariesOf(patches).map(libraryLoaded));
+      return noteDelivered(save, pid, patches, answer);
+    }
     const code = answer.error?.code ?? 'internal';
     const retry = RETRIES[code];
     const tried = (tries.get(code) ?? 0) + 1;
@@ -108,10 +113,30 @@ async function deliverTo(
       tried > (retry.tries ?? Infinity) ||
       clock.now() - begin >= (retry.patience ?? Infinity) ||
       (retry.then === 'breakpoint' && !(await breakpointsRemoved(save, pid, patches, clock)));
-    if (isOver) throw refusal(answer, pid);
+    if (isOver) {
+      save.warnings.push(...(await librariesLeft(save, pid, patches)).map(libraryLoaded));
+      throw refusal(answer, pid);
+    }
     if (retry.then === 'move') avoid.push(...places);
     else if (retry.then === 'wait') await clock.pause(PAUSE, save.request.signal);
   }
+}
+
+/** What is loaded with them. */
+export const librariesOf = (patches: readonly PatchFile[]): AddedLibrary[] =>
+  patches.flatMap(({ linked }) => linked?.libraries ?? []);
+
+/** Those that the process has although it took no patch: what failed came after they were loaded. */
+async function librariesLeft(
+  save: Save,
+  pid: number,
+  patches: readonly PatchFile[],
+): Promise<AddedLibrary[]> {
+  const libraries = librariesOf(patches);
+  if (libraries.length === 0) return [];
+  const modules = await save.context.processes.modules(pid).catch(() => []);
+  const files = new Set(modules.map(({ path }) => basename(path)));
+  return libraries.filter(({ name }) => files.has(basename(name)));
 }
 
 interface Range {

@@ -11,7 +11,6 @@ import { IndirectAccessNeeded } from '../link/relocate';
 import { Selection } from '../link/select';
 import { verifyPatch } from '../link/verify';
 import { findGap } from '../process/maps';
-import { libraryLoaded } from './added_libraries';
 import { withArchiveMembers } from './archive_members';
 import { companionsOf, marksOf } from './marks';
 import type { Save } from './progress';
@@ -75,15 +74,13 @@ async function linkModule(
     const bytes = linker.write(start);
     const verify = (written: Buffer): void => verifyPatch(written, { ...known, units: plan.units, fixes });
     verify(bytes);
-    return { link: linker, verify, start, bytes };
+    return { link: linker, verify, start, bytes, libraries: [...imports.added] };
   };
   const complete = (): Promise<Linked> => withArchiveMembers(save, plan, imports, link);
-  const linked = await complete().catch((thrown: unknown) => {
+  return complete().catch((thrown: unknown) => {
     if (!(thrown instanceof IndirectAccessNeeded)) throw thrown;
     return linkIndirect(save, plan, complete, thrown);
   });
-  save.warnings.push(...imports.added.map(libraryLoaded));
-  return linked;
 }
 
 /** What the runtime calls, with names for people. */

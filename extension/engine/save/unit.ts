@@ -8,6 +8,7 @@ import type { FunctionStatic } from '../dwarf/function_statics';
 import type { FunctionPlace } from '../dwarf/functions';
 import type { Producer } from '../dwarf/producer';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
+import type { AddedLibrary } from '../link/imports';
 import type { PlannedFix } from '../link/input';
 import type { Link } from '../link/link';
 import type { SelectedUnit } from '../link/select';
@@ -88,4 +89,6 @@ export interface Linked {
   verify: (bytes: Buffer) => void;
   start: number;
   bytes: Buffer;
+  /** What the runtime loads with it. */
+  libraries: readonly AddedLibrary[];
 }
