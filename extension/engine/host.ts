@@ -353,7 +353,7 @@ export async function readProcess(
       path,
     );
   if (heldBack.has(path)) throw late();
-  const reading = range ? readRange(path, range.offset, range.length) : readToEnd(path);
+  const reading = range ? readRange(path, range.offset, range.length) : readToEnd(path, WHOLE.has(name));
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
     let left = PROC_INTERVALS;
@@ -378,17 +378,19 @@ export async function readProcess(
 const openLater = promisify(open);
 const readLater = promisify(read);
 
-async function readToEnd(path: string): Promise<Buffer> {
+/** The kernel gives as much of these as is asked for, so less is all that there is. Of others it gives a page at a time. */
+const WHOLE: ReadonlySet<string> = new Set(['cmdline', 'environ']);
+
+async function readToEnd(path: string, isWhole: boolean): Promise<Buffer> {
   const descriptor = await openLater(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const parts: Buffer[] = [];
     for (let size = 0; ;) {
-      // The kernel gives a page of a memory map at a time, but all of a command line.
       const part = Buffer.allocUnsafe(16 * 1024);
       const { bytesRead } = await readLater(descriptor, part, 0, part.length, null);
-      if (bytesRead === 0) return Buffer.concat(parts, size);
       parts.push(part.subarray(0, bytesRead));
       size += bytesRead;
+      if (bytesRead === 0 || (isWhole && bytesRead < part.length)) return Buffer.concat(parts, size);
       if (size > LARGEST_PROC_FILE)
         throw new HostError('unreadable-file', `${path} has no end within ${megabytes(size)}`, '', path);
     }
