@@ -31,6 +31,34 @@ describe('a save is refused and the process unharmed', () => {
     }),
   );
 
+  for (const compiler of ['g++', 'clang++'])
+    for (const level of ['-O0', '-O2', '-Os'])
+      it(
+        `when it would look behind its own module for a symbol (${compiler} ${level})`,
+        inSession(async (session) => {
+          const unit = await Unit.start(
+            session,
+            `#include <dlfcn.h>
+             #include <stdlib.h>
+             extern "C" int abs(int n) noexcept { return n < 0 ? -2 * n : 2 * n; }
+             long value(long n) {
+               void *scope = RTLD_NEXT;
+               auto next = reinterpret_cast<int (*)(int)>(dlsym(scope, "abs"));
+               auto first = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "malloc"));
+               return (next && first ? next(int(n)) : -1) + 0;
+             }
+             long other(void) { return dlsym(RTLD_DEFAULT, "malloc") != nullptr ? 1 : -1; }`,
+            { compiler, flags: [level, '-g'] },
+          );
+          assert.equal(await unit.value(5), 5);
+          const { refusals } = await unit.editAndBeRefused('-1) + 0', '-1) + 7', 'unsupported-construct');
+          assert.match(refusals[0]!.message, /calls dlsym with RTLD_NEXT/);
+          session.edit(unit.file, '-1) + 7', '-1) + 0');
+          // Other lookups do not depend on the caller.
+          await unit.editAndPatch('? 1 : -1', '? 2 : -1');
+        }),
+      );
+
   it(
     'when a struct gained a member',
     inSession(async (session) => {

@@ -162,6 +162,8 @@ export interface Instructions {
    *   seen, and for instructions that read or write the object itself.
    */
   escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' | undefined;
+  /** Does code put this number, as wide as a pointer, into memory or a register? Not where it is a result at once. */
+  putsNumber(code: Uint8Array, value: number): boolean;
 }
 
 /** Instruction boundaries of one piece of code. Parallel arrays: 200,000-line units have millions of them. */

@@ -14,6 +14,7 @@ import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
+import { asksForNext } from './caller_dependent';
 import type { ImportResolver } from './imports';
 
 /** How a function that is in the patch is reached. */
@@ -387,12 +388,25 @@ export class Selection {
 
   /** Finds a place for everything a chunk refers to. */
   private follow(chunk: Chunk): void {
-    for (const reference of this.referencesOf(chunk)) this.targetOf(chunk, reference);
+    for (const reference of this.referencesOf(chunk)) {
+      const target = this.targetOf(chunk, reference);
+      if (chunk.fn && target.kind === 'import') this.checkCall(chunk.fn, target.name);
+    }
     if (chunk.fn) {
       let unwind = this.unwinds.get(chunk.object);
       if (!unwind) this.unwinds.set(chunk.object, (unwind = readUnwind(chunk.object)));
       for (const { symbol, offset } of unwind.references(chunk.fn)) this.target(chunk.object, symbol, offset);
     }
+  }
+
+  private checkCall(fn: ObjectFunction, callee: string): void {
+    if (!asksForNext(this.live.module.arch, fn.object.code(fn), callee)) return;
+    throw this.error(
+      'unsupported-construct',
+      fn.object,
+      fn.symbol.name,
+      `${fn.symbol.name} calls ${callee} with RTLD_NEXT, which looks behind the module of its caller: behind the patch there is none`,
+    );
   }
 
   /** Where a relocation of a chunk leads. Throws as the constructor does. */

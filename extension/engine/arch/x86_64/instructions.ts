@@ -1,6 +1,6 @@
 // Where x86-64 instructions begin and end, which are padding, where branches go and operands point (Intel SDM volume 2).
 // Decoding itself is iced-x86's. Must not know about symbols or relocations.
-import { Code, FlowControl, type Instruction, Mnemonic } from 'iced-x86';
+import { Code, FlowControl, type Instruction, Mnemonic, OpKind, Register } from 'iced-x86';
 import {
   BRANCH,
   CALL,
@@ -147,6 +147,32 @@ function numbersIn(code: Buffer): number[] {
   return numbers;
 }
 
+/** Immediates that are extended to 64 bits, or have as many. */
+const WIDE: ReadonlySet<OpKind> = new Set([
+  OpKind.Immediate8to64,
+  OpKind.Immediate32to64,
+  OpKind.Immediate64,
+]);
+/** `or` is short for a move of -1, a push goes with a pop. */
+const PUTS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Mov, Mnemonic.Or, Mnemonic.Push]);
+
+function putsNumber(code: Uint8Array, value: number): boolean {
+  const wanted = BigInt.asUintN(64, BigInt(value));
+  let found = false;
+  // The register of results has it, which may stay there.
+  let isInResult = false;
+  forEachInstruction(code, (instruction) => {
+    const last = instruction.opCount - 1;
+    found ||= isInResult && instruction.mnemonic === Mnemonic.Mov && instruction.op1Register === Register.RAX;
+    isInResult = false;
+    if (!PUTS.has(instruction.mnemonic) || !WIDE.has(instruction.opKind(last))) return;
+    if (BigInt.asUintN(64, instruction.immediate(last)) !== wanted) return;
+    isInResult = instruction.op0Register === Register.RAX;
+    found ||= !isInResult;
+  });
+  return found;
+}
+
 export const instructions: Instructions = {
   decode,
   relativeFields,
@@ -157,4 +183,5 @@ export const instructions: Instructions = {
   callField: 1,
   numbersIn,
   escapeOf,
+  putsNumber,
 };
