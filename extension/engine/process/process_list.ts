@@ -71,10 +71,11 @@ export function createProcessList(
     const before = known.get(pid);
     if (before && before.startTime === startTime && before.exe === exe) return before;
     const uid = uidOf(pid);
-    // Both wait for the process. What is not ours has no environment that can be read.
+    // Both wait for the process. What is not ours has no environment that can be read; of what is, it may be readable where
+    // the executable's name is not.
     const [words, environment] = await Promise.all([
       tryRead(pid, 'cmdline'),
-      exe !== '' && uid !== undefined && isWithinReach({ uid }) ? tryRead(pid, 'environ') : undefined,
+      uid !== undefined && isWithinReach({ uid }) ? tryRead(pid, 'environ') : undefined,
     ]);
     const commandLine = (words ?? '').replace(/\0$/, '').split('\0');
     // One that is just ending has neither executable nor command line.
