@@ -38,7 +38,7 @@ export async function resumeHeld(
 }
 
 /** Has threads held in the processes that run code of a folder, also in those that start later, and tells of each, until it
- * is interrupted. They crash when this process has ended.
+ * is interrupted. They crash then; where this process is killed, as soon as nobody came back in time.
  * @param where the folder; the only processes, when there are any */
 export async function attend(
   engine: Engine,
@@ -80,6 +80,11 @@ export async function attend(
     }
     await pause(LOOK_INTERVAL, undefined, { signal: interrupted }).catch(() => undefined);
   }
+  const attendedPids = [...attended].flatMap(([identity, isWanted]) =>
+    isWanted ? [parseInt(identity)] : [],
+  );
+  // Those that are gone by now, and those that a debugger has, need nobody to say so.
+  await engine.hold(attendedPids, { mode: 'off' });
 }
 
 /** Also when it is gone by now: then there is nothing to hold. */
