@@ -70,10 +70,7 @@ describe('saving a file of the sample service', () => {
     await workbench.expand('Versions');
     await workbench.row(/Version 1.*runs now/s);
     await workbench.row(/No thread in old code/);
-    const trampoline = await workbench.row(/Trampoline 0x/);
-    await trampoline.hover();
-    const hover = workbench.page.locator('.monaco-hover, .workbench-hover', { hasText: 'jmp' });
-    await shows(hover);
+    await workbench.tooltip(await workbench.row(/Trampoline 0x/), 'jmp');
     await workbench.screenshot('tree');
     await film(3500);
     await workbench.unhover();

@@ -42,8 +42,10 @@ export function useWorkbench(
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') {
       const name = `failed-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 60)}`;
-      await workbench?.screenshot(name);
-      console.log(`SEEN as ${this.currentTest.fullTitle()} failed: ${await workbench?.seen()}`);
+      for (const [index, window] of (workbench?.windows ?? []).entries()) {
+        await window.screenshot(index === 0 ? name : `${name}-${index + 1}`);
+        console.log(`SEEN as ${this.currentTest.fullTitle()} failed: ${await window.seen()}`);
+      }
       keepLog(home, name);
     }
   });

@@ -1,5 +1,7 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { root } from '../../support/paths';
 import { ARGUMENTS, chromiumPath, keepPicture } from './browser';
@@ -20,11 +22,16 @@ export interface WorkbenchOptions extends CodeServerOptions {
 }
 
 export class Workbench {
+  /** This one, and those that were opened from it. */
+  readonly windows: Workbench[] = [this];
+
   private constructor(
     readonly page: Page,
     private readonly browser: Browser,
     private readonly server: CodeServer,
     private readonly extension: string,
+    /** Or workspace file. */
+    private readonly folder: string,
   ) {}
 
   static async open(options: WorkbenchOptions): Promise<Workbench> {
@@ -35,8 +42,8 @@ export class Workbench {
       permissions: ['clipboard-read', 'clipboard-write'],
     });
     const extension = options.extension ?? root;
-    const workbench = new Workbench(await context.newPage(), browser, server, extension);
-    await workbench.show(options.folder);
+    const workbench = new Workbench(await context.newPage(), browser, server, extension, options.folder);
+    await workbench.show();
     return workbench;
   }
 
@@ -44,14 +51,15 @@ export class Workbench {
    * @param folder or workspace file */
   async openWindow(folder: string): Promise<Workbench> {
     const page = await this.page.context().newPage();
-    const window = new Workbench(page, this.browser, this.server, this.extension);
-    await window.show(folder);
+    const window = new Workbench(page, this.browser, this.server, this.extension, folder);
+    this.windows.push(window);
+    await window.show();
     return window;
   }
 
-  private async show(folder: string): Promise<void> {
+  private async show(): Promise<void> {
     this.page.setDefaultTimeout(PATIENCE_MS);
-    await this.page.goto(this.server.url(folder, this.extension));
+    await this.page.goto(this.server.url(this.folder, this.extension));
     await this.isStarted();
   }
 
@@ -89,13 +97,27 @@ export class Workbench {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).first().click();
   }
 
+  /** By its path, for which VS Code need not search: what searches may not be there in a window that has just been opened,
+   * and have nothing to do with what is tested. */
   async openFile(name: string): Promise<void> {
-    // The list of a window that has just been opened may stay empty: it was asked for before files could be looked for.
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: name });
-    await this.untilSeen(() => this.quickInput('Control+P', name), row, KEY_WAITS_MS);
+    const path = this.pathOf(name);
+    await this.untilSeen(() => this.quickInput('Control+P', path), row, KEY_WAITS_MS);
     await this.pick(name);
     await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
     await this.page.locator('.editor-instance .view-line').first().waitFor();
+  }
+
+  private pathOf(name: string): string {
+    const root = this.folder.endsWith('.code-workspace') ? dirname(this.folder) : this.folder;
+    // Other than readdir, it minds no directory of a process that is gone meanwhile.
+    const { stdout } = spawnSync('find', [root, '-name', name, '-type', 'f'], { encoding: 'utf8' });
+    const [path] = stdout
+      .trim()
+      .split('\n')
+      .sort((one, other) => one.length - other.length);
+    if (!path) throw new Error(`there is no ${name} in ${root}`);
+    return path;
   }
 
   /** Opens a file that loses the focus as soon as it is drawn, as when a person clicks elsewhere at once. */
@@ -276,13 +298,18 @@ export class Workbench {
     return item;
   }
 
-  async statusTooltip(text: string | RegExp): Promise<Locator> {
-    const hover = this.page.locator('.monaco-hover', { hasText: text });
-    // A status bar item that is drawn anew under the mouse shows no hover until the mouse comes again.
+  statusTooltip(text: string | RegExp): Promise<Locator> {
+    return this.tooltip(this.page.locator(STATUS), text);
+  }
+
+  /** @param item that the mouse is moved to */
+  async tooltip(item: Locator, text: string | RegExp): Promise<Locator> {
+    const hover = this.page.locator('.monaco-hover, .workbench-hover', { hasText: text }).first();
+    // What is drawn anew under the mouse shows no hover until the mouse comes again.
     await this.untilSeen(
       async () => {
         await this.page.mouse.move(0, 0);
-        await this.page.locator(STATUS).hover();
+        await item.hover();
       },
       hover,
       KEY_WAITS_MS,
