@@ -195,31 +195,30 @@ describe('A library of a program that is not position-independent, of which new 
     );
 });
 
-for (const compiler of ['gcc', 'clang'])
-  for (const level of ['-O0', '-O2'])
-    describe(`A pointer to a function or a variable of another module (${compiler} ${level})`, () => {
-      for (const kind of kinds)
-        it(
-          `is the same before and after a save: ${kind.name}`,
-          inSession(async (session) => {
-            const program = await start(session, compiler, level, kind);
-            assert.deepEqual([await program.ask('1'), await program.ask('-5')], ['0', '-4']);
-            for (const [subjects, increment] of [
-              [used, 2],
-              [[...used, ...functions], 3],
-              [all, 4],
-            ] as const) {
-              session.write('unit.c', edited(subjects, increment));
-              await session.patch('unit.c');
-              assert.deepEqual(
-                [await program.ask('1'), await program.ask('-5')],
-                ['0', String(increment - 5)],
-              );
-              await session.patch('unit.c', 'unchanged');
-            }
-            session.write('unit.c', UNIT);
-            await session.patch('unit.c', 'reverted');
-            assert.deepEqual([await program.ask('1'), await program.ask('-5')], ['0', '-4']);
-          }),
-        );
-    });
+for (const [compiler, level] of [
+  ['gcc', '-O2'],
+  ['clang', '-O0'],
+] as const)
+  describe(`A pointer to a function or a variable of another module (${compiler} ${level})`, () => {
+    for (const kind of kinds)
+      it(
+        `is the same before and after a save: ${kind.name}`,
+        inSession(async (session) => {
+          const program = await start(session, compiler, level, kind);
+          assert.deepEqual([await program.ask('1'), await program.ask('-5')], ['0', '-4']);
+          for (const [subjects, increment] of [
+            [used, 2],
+            [[...used, ...functions], 3],
+            [all, 4],
+          ] as const) {
+            session.write('unit.c', edited(subjects, increment));
+            await session.patch('unit.c');
+            assert.deepEqual([await program.ask('1'), await program.ask('-5')], ['0', String(increment - 5)]);
+            await session.patch('unit.c', 'unchanged');
+          }
+          session.write('unit.c', UNIT);
+          await session.patch('unit.c', 'reverted');
+          assert.deepEqual([await program.ask('1'), await program.ask('-5')], ['0', '-4']);
+        }),
+      );
+  });
