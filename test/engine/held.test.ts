@@ -395,8 +395,9 @@ describe('threads that are held, on the command line', () => {
 
     program.send('raid -8');
     await watching.errorLine(/ is held: /);
-    await watching.stop();
+    process.kill(watching.pid, 'SIGINT');
     assert.equal(await program.exit(), 'SIGSEGV');
+    await watching.exit();
   });
 
   it('are those of a program that a debugger is attached to once it has left, which stops for nothing until then', async () => {
@@ -416,9 +417,10 @@ describe('threads that are held, on the command line', () => {
     assert.equal(before, 1, gdb.stops.join('\n')); // as it was attached
     program.send('raid -8');
     await watching.errorLine(/ is held: /);
-    await watching.stop();
-    await other.stop();
+    process.kill(watching.pid, 'SIGINT');
     assert.equal(await program.exit(), 'SIGSEGV');
+    await watching.exit();
+    await other.stop();
   });
 
   it('are those of programs that were built from the watched folder; others crash as ever', async () => {
@@ -436,8 +438,9 @@ describe('threads that are held, on the command line', () => {
     await watching.errorLine(/ is held: /);
     process.kill(other.pid, 'SIGSEGV');
     assert.equal(await other.exit(), 'SIGSEGV');
-    await watching.stop();
+    process.kill(watching.pid, 'SIGINT');
     assert.equal(await program.exit(), 'SIGSEGV');
+    await watching.exit();
     await engine.dispose();
   });
 });
