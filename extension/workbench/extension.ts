@@ -182,7 +182,14 @@ function startSession(
   const launches = watchLaunches(store);
   const mayCompare = (file: string) => setting(Setting.checkOnOpen, vscode.Uri.file(file));
   const texts = { held: heldText, mended: mendedText };
-  const heldThreads = watchHeld(current, store, (pid) => launches.isStartedHere(pid), texts, warn);
+  const heldThreads = watchHeld(
+    current,
+    store,
+    (pid) => launches.isStartedHere(pid),
+    context.workspaceState,
+    texts,
+    warn,
+  );
   const bringOver = offerToBringOver(store, operations, {
     isTakenCareOf: (pid) => debugging.isOf(pid),
     mayAttach: (process) => consentTo(process) !== 'no',

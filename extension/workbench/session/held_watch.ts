@@ -14,6 +14,9 @@ import { processKey, type ProcessKey } from '../state/state';
 import type { Store } from '../state/store';
 
 const INTERVAL_MS = 500;
+/** Where it is kept which processes were started here, the last ones. */
+const STARTED = 'programs.startedHere';
+const STARTED_KEPT = 20;
 
 export interface HeldWatch extends vscode.Disposable {
   /** Looks now; resolves when the state has what was found. */
@@ -26,16 +29,20 @@ export interface HeldTexts {
   mended(thread: HeldThread): string;
 }
 
-/** @param isStartedHere whether F5 or *Start Program* of this window started the process */
+/** @param isStartedHere whether F5 or *Start Program* of this window started the process
+ * @param memory of the window: after it was loaded again VS Code tells of its tasks late, and a thread that is held waits for
+ *   somebody to attend to it */
 export function watchHeld(
   engine: () => AsyncEngine,
   store: Store,
   isStartedHere: (pid: number) => boolean,
+  memory: vscode.Memento,
   texts: HeldTexts,
   log: (message: string) => void,
 ): HeldWatch {
   const asked = new Map<ProcessKey, string>();
   const ofWorkspace = new Map<ProcessKey, boolean>();
+  const started = new Set(memory.get<ProcessKey[]>(STARTED, []));
   /** What was found of each process, and the files that it was read from. */
   const found = new Map<ProcessKey, { files: string; threads: readonly HeldThread[] }>();
   let active: Promise<void> | undefined;
@@ -46,6 +53,7 @@ export function watchHeld(
       ({ state, runtime }) => runtime !== undefined && state !== 'other-user',
     );
     const present = new Set(processes.map(processKey));
+    for (const process of processes) if (isStartedHere(process.pid)) keepStarted(processKey(process));
     for (const known of [asked, found, ofWorkspace])
       for (const key of known.keys()) if (!present.has(key)) known.delete(key);
     await Promise.all(
@@ -66,6 +74,12 @@ export function watchHeld(
       if (!before.some((one) => isSameHold(one, thread))) void tell(thread, texts.held(thread), false);
   }
 
+  function keepStarted(key: ProcessKey): void {
+    if (started.has(key)) return;
+    started.add(key);
+    void memory.update(STARTED, [...started].slice(-STARTED_KEPT));
+  }
+
   /** What the setting says now, when that is news to the process. */
   async function ask(process: PatchableProcess): Promise<void> {
     const key = processKey(process);
@@ -82,7 +96,7 @@ export function watchHeld(
 
   async function optionsFor(process: PatchableProcess): Promise<HoldOptions> {
     const wanted = setting(Setting.holdOnCrash);
-    const isHere = isStartedHere(process.pid);
+    const isHere = started.has(processKey(process));
     const mode = wanted !== 'started' ? wanted : isHere ? 'patched' : 'off';
     if (mode === 'off' || !(isHere || (await isOfWorkspace(process)))) return OFF;
     const limit = setting(Setting.holdLimit);
