@@ -51,7 +51,7 @@ void Ranges::count_inside(std::uintptr_t address, int tid) {
   // Ranges may overlap: back until none of the earlier ones reaches the address.
   for (auto index = static_cast<std::size_t>(after - ranges_.begin()); index-- > 0 && furthest_[index] > address;) {
     CodeRange &range = ranges_[index];
-    if (address >= range.end || range.last_tid == tid) continue;
+    if (!range.counts(address) || range.last_tid == tid) continue;
     range.last_tid = tid;
     range.hits++;
     total_++;

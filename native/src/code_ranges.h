@@ -15,6 +15,12 @@ struct CodeRange {
   int last_tid;   // the thread that was counted last: each is counted once
   bool unsure;    // some thread was never seen blocked during the scan
   bool mentioned; // a stack that belongs to no blocked thread's stack pointer holds an address in it
+  // A part of it that does not count: the unwinder keeps pointers to the frames of code, which are taken from it first.
+  std::uintptr_t frames = 0, frames_size = 0;
+
+  bool counts(std::uintptr_t address) const {
+    return address >= start && address < end && address - frames >= frames_size;
+  }
 };
 
 /** Whether a call stands before the address, as before every return address. */

@@ -52,12 +52,7 @@ bool keep_quiet_ones(List<CodeRange> &patches, LookAtRunning look_at_running) {
 /** Removes the ranges that a word points into. */
 void keep_unreferenced(List<CodeRange> &patches, const std::uintptr_t *words, std::size_t count) {
   patches.remove_if([&](const CodeRange &patch) {
-    const PatchNote &note = static_cast<const Patch *>(patch.owner)->loaded.note;
-    return std::any_of(words, words + count, [&](std::uintptr_t word) {
-      // The unwinder keeps pointers to the frames, which are taken from it first.
-      const bool in_frames = word - note.eh_frame < note.eh_frame_size;
-      return word >= patch.start && word < patch.end && !in_frames;
-    });
+    return std::any_of(words, words + count, [&](std::uintptr_t word) { return patch.counts(word); });
   });
 }
 
@@ -176,7 +171,9 @@ bool reclaim_patches() {
   List<CodeRange> patches;
   for (Patch *patch : all_patches()) {
     if (!is_candidate(*patch)) continue;
-    if (!patches.add({patch->base, patch->base + patch->length, patch, 0, 0, false, false})) return false;
+    const PatchNote &note = patch->loaded.note;
+    const std::uintptr_t end = patch->base + patch->length;
+    if (!patches.add({patch->base, end, patch, 0, 0, false, false, note.eh_frame, note.eh_frame_size})) return false;
   }
   if (patches.empty()) return false;
   const bool parks = patches.size() >= left + piled_up && tracer() == 0 && find_sandboxed_thread() == 0;
