@@ -249,6 +249,24 @@ describe('of several processes', () => {
     assert.deepEqual(pids(choose([match(process(10), 2), match(process(20))], ['f'], any, parentOf)), [20]);
   });
 
+  it('of those with nothing but a unit of that name, the one that lies nearest to the file is taken', () => {
+    const at = (pid: number, path: string, rank: 0 | 2 = 2) => ({
+      ...match(process(pid), rank),
+      modules: [{ module: { rebuilt: false, path }, units: [] }] as unknown as LiveTarget['modules'],
+    });
+    const own = at(10, '/home/me/game/build/game');
+    const stranger = at(20, '/home/me/game2/build/game');
+    const file = ['/home/me/game/src/main.c'];
+    for (const target of [any, { kind: 'all' }] as const) {
+      assert.deepEqual(pids(choose([stranger, own], file, target, parentOf)), [10]);
+    }
+    const beside = at(20, '/home/me/game/tools/editor');
+    assert.throws(() => choose([own, beside], file, any, parentOf), code('several-processes'));
+    const described = [at(10, '/home/me/game/build/game', 0), at(20, '/opt/game', 0)];
+    assert.throws(() => choose(described, file, any, parentOf), code('several-processes'));
+    assert.deepEqual(pids(choose([stranger], file, any, parentOf)), [20]);
+  });
+
   it('one that is chosen and cannot be patched is an error that says why', () => {
     const target: Target = { kind: 'pid', pids: [10] };
     assert.throws(() => choose([match(process(10), 0, true)], ['f'], target, parentOf), code('rebuilt'));

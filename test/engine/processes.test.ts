@@ -56,6 +56,26 @@ describe('several processes of one program', () => {
       assert.equal(await third!.ask('10'), '21');
     }),
   );
+
+  it(
+    'of several programs are no choice where only the name of a unit speaks for those that lie elsewhere',
+    inSession(async (session) => {
+      const elsewhere = new Session();
+      try {
+        const stranger = await Unit.start(elsewhere, source, { flags: ['-O2'] });
+        const unit = await Unit.start(session, source, { flags: ['-O2'] });
+        const { processes } = await unit.editAndPatch('n * 2', 'n * 3');
+        assert.deepEqual(
+          processes.map(({ pid }) => pid),
+          [unit.program.pid],
+        );
+        assert.equal(await unit.value(10), 31);
+        assert.equal(await stranger.value(10), 21);
+      } finally {
+        await elsewhere.dispose();
+      }
+    }),
+  );
 });
 
 describe('a program of somebody else', () => {

@@ -1,5 +1,6 @@
 // From saved files to the processes, modules and units that run their code: the step `find-process` of a save.
 // Looks at processes and debug information; whether the code really is the file's is for the comparison to say.
+import { dirname } from 'node:path';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import type { Target } from '../engine';
 import type { ElfFile } from '../elf/file';
@@ -22,7 +23,9 @@ function strippedOf({ path, elf, debugFileProblem }: LiveModule): string | undef
 }
 
 /** How sure it is that a unit was built from a file, best first. */
-type Rank = 0 | 1 | 2;
+type Rank = 0 | 1 | typeof BY_NAME;
+/** There is no debug information, and a unit of that name. */
+const BY_NAME = 2;
 export interface RankedUnit extends LiveUnit {
   rank: Rank;
 }
@@ -59,6 +62,26 @@ export function isOneFamily(
   return new Set([...pids].map(root)).size === 1;
 }
 
+/** Those with the best evidence. Where that is only the name of a unit, which programs that have nothing to do with each other
+ * share (`main.c`), those whose modules lie nearest to the files. */
+function likeliest(matches: readonly Match[], files: readonly string[]): Match[] {
+  const best = Math.min(...matches.map(({ rank }) => rank));
+  const likely = matches.filter(({ rank }) => rank === best);
+  if (best !== BY_NAME) return likely;
+  const nearness = likely.map(({ modules }) =>
+    Math.max(...modules.flatMap(({ module }) => files.map((file) => commonStart(module.path, file)))),
+  );
+  const nearest = Math.max(...nearness);
+  return likely.filter((_, index) => nearness[index] === nearest);
+}
+
+/** How many directories two paths begin with alike. */
+function commonStart(one: string, other: string): number {
+  const [names, others] = [dirname(one).split('/'), dirname(other).split('/')];
+  const differs = names.findIndex((name, index) => name !== others[index]);
+  return differs === -1 ? names.length : differs;
+}
+
 /** Which of the matches a request is for, at least one, or the error that says why none. Pure.
  * Throws HotPatchError no-process, several-processes, no-runtime, other-user, rebuilt. */
 export function choose(
@@ -68,9 +91,8 @@ export function choose(
   parentOf: (pid: number) => number | undefined,
 ): Match[] {
   const subject = files.join(', ');
-  const best = Math.min(...matches.map(({ rank }) => rank));
   // With a pid the user has said which process it is: weaker evidence is enough.
-  const likely = target.kind === 'pid' ? [...matches] : matches.filter(({ rank }) => rank === best);
+  const likely = target.kind === 'pid' ? [...matches] : likeliest(matches, files);
   const problems = likely.map(problemOf);
   if (target.kind === 'pid') {
     const problem = problems.find((found) => found !== undefined);
@@ -276,8 +298,7 @@ export function createDiscovery(
         [...processes.filter(withRuntime), ...processes.filter(withoutRuntime)],
         [file],
       );
-      const best = Math.min(...matches.map(({ rank }) => rank));
-      return matches.filter(({ rank }) => rank === best);
+      return likeliest(matches, [file]);
     },
   };
 }
