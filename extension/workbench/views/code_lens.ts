@@ -23,16 +23,34 @@ const LENS_PARTS = [
   'history',
 ] as const;
 
-/** An editor that loses the focus within 250 ms of what it was told forgets it, also that it was opened: it is told
- * again, each time after twice as long. One that shows no lenses (`editor.codeLens`, a comparison) never asks: it is told
- * nothing more until something changes. */
+/** An editor that loses the focus, or is told of another provider, forgets that it was told of lenses, or throws away the
+ * answer that it asked for: it is told again, each time after twice as long, until it has a lens resolved, which it does with
+ * what it draws. One that shows no lenses (`editor.codeLens`, a comparison) never does: it is told nothing more until
+ * something changes. */
 const FORGOTTEN_MS = 2000;
 const GIVEN_UP_MS = 60_000;
 
 const NO_LENSES = JSON.stringify([]);
 
+/** What VS Code was given for a document when it asked. */
+interface Answer {
+  readonly text: string;
+  readonly lines: readonly number[];
+  /** Whether VS Code is known to draw it. Of none nothing is ever resolved: the second time it counts as drawn. */
+  isShown: boolean;
+}
+
+/** A document that VS Code was told about. */
+interface Told {
+  readonly again: NodeJS.Timeout;
+  hasAsked: boolean;
+}
+
 class ContentLens extends vscode.CodeLens {
-  constructor(readonly content: Lens) {
+  constructor(
+    readonly content: Lens,
+    readonly answer: Answer,
+  ) {
     super(new vscode.Range(content.line, 0, content.line, 0));
   }
 }
@@ -40,34 +58,49 @@ class ContentLens extends vscode.CodeLens {
 export function showCodeLens(store: Store, documents: Documents): vscode.Disposable {
   const changed = new vscode.EventEmitter<void>();
   /** What was given last for each document. */
-  const given = new WeakMap<vscode.TextDocument, string>();
-  /** Documents that VS Code was told about and has not asked for yet. It asks 250 ms after the last event and shows the
-   * answer after as long again: of the steps of a save, each would postpone what the one before it brought. */
-  const announced = new Map<vscode.TextDocument, NodeJS.Timeout>();
+  const given = new WeakMap<vscode.TextDocument, Answer>();
+  /** Documents whose lenses are not known to be drawn yet. VS Code asks 250 ms after the last event and shows the answer after
+   * as long again: of the steps of a save, each would postpone what the one before it brought, so it is told no more until
+   * it has asked. */
+  const told = new Map<vscode.TextDocument, Told>();
   const isWanted = (document: vscode.TextDocument): boolean =>
     store.state.matches.has(document.uri.fsPath) && setting(Setting.codeLens, document);
   const isStale = (document: vscode.TextDocument): boolean => {
-    const last = given.get(document);
+    const last = given.get(document)?.text ?? NO_LENSES;
     const functions = isWanted(document) ? documents.latest(document) : [];
     // What was not parsed yet is not known to be the same.
-    return (
-      !functions ||
-      (last ?? NO_LENSES) !== JSON.stringify(lensesOf(store.state, document.uri.fsPath, functions))
-    );
+    return !functions || last !== JSON.stringify(lensesOf(store.state, document.uri.fsPath, functions));
   };
-  /** @param wait milliseconds until those that have not asked are told again */
-  const announce = (wait = FORGOTTEN_MS): void => {
-    const stale = vscode.window.visibleTextEditors
-      .map(({ document }) => document)
-      .filter((document) => !announced.has(document) && isStale(document));
-    if (stale.length === 0) return;
-    for (const document of stale) {
-      const again = setTimeout(() => {
-        announced.delete(document);
-        if (wait < GIVEN_UP_MS) announce(2 * wait);
-      }, wait);
-      announced.set(document, again);
-    }
+  const isMissing = ({ document, visibleRanges }: vscode.TextEditor): boolean => {
+    const answer = given.get(document);
+    if (!answer || answer.isShown) return false;
+    const isInSight = (line: number) =>
+      visibleRanges.some(({ start, end }) => start.line <= line && line <= end.line);
+    return answer.lines.length === 0 || answer.lines.some(isInSight);
+  };
+  const forget = (document: vscode.TextDocument): void => {
+    clearTimeout(told.get(document)?.again);
+    told.delete(document);
+  };
+  /** @param wait milliseconds until VS Code is told again */
+  const expect = (document: vscode.TextDocument, hasAsked: boolean, wait: number): void => {
+    forget(document);
+    const again = setTimeout(() => {
+      told.delete(document);
+      if (wait < GIVEN_UP_MS) announce((editor) => isStale(editor.document) || isMissing(editor), 2 * wait);
+    }, wait);
+    told.set(document, { again, hasAsked });
+  };
+  const announce = (
+    isDue: (editor: vscode.TextEditor) => boolean = ({ document }) => isStale(document),
+    wait = FORGOTTEN_MS,
+  ): void => {
+    const due = vscode.window.visibleTextEditors.filter((editor) => {
+      const isExpected = told.get(editor.document)?.hasAsked === false;
+      return !isExpected && isDue(editor);
+    });
+    if (due.length === 0) return;
+    for (const { document } of due) expect(document, false, wait);
     changed.fire();
   };
   const provider: vscode.CodeLensProvider<ContentLens> = {
@@ -75,21 +108,38 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
     async provideCodeLenses(document, token) {
       const functions = isWanted(document) ? await documents.functions(document) : [];
       if (token.isCancellationRequested) return [];
-      clearTimeout(announced.get(document));
-      announced.delete(document);
       const content = lensesOf(store.state, document.uri.fsPath, functions ?? []);
-      given.set(document, JSON.stringify(content));
-      return content.map((lens) => new ContentLens(lens));
+      const text = JSON.stringify(content);
+      const wasEmpty = (given.get(document)?.text ?? NO_LENSES) === NO_LENSES;
+      const answer: Answer = {
+        text,
+        lines: content.map(({ line }) => line),
+        isShown: content.length === 0 && wasEmpty,
+      };
+      given.set(document, answer);
+      const before = told.get(document);
+      if (answer.isShown) forget(document);
+      else if (before) before.hasAsked = true;
+      else expect(document, true, FORGOTTEN_MS);
+      return content.map((lens) => new ContentLens(lens, answer));
     },
-    resolveCodeLens(codeLens) {
-      const { title, tooltip, command, parameters } = codeLens.content;
+    resolveCodeLens(codeLens, token) {
+      const { content, answer } = codeLens;
+      const document = vscode.window.visibleTextEditors.find(
+        (editor) => given.get(editor.document) === answer,
+      )?.document;
+      if (document && !token.isCancellationRequested) {
+        answer.isShown = true;
+        forget(document);
+      }
+      const { title, tooltip, command, parameters } = content;
       codeLens.command = { title, tooltip, command, arguments: [...parameters] };
       return codeLens;
     },
   };
   return vscode.Disposable.from(
     changed,
-    { dispose: () => announced.forEach((again) => clearTimeout(again)) },
+    { dispose: () => [...told.keys()].forEach(forget) },
     vscode.languages.registerCodeLensProvider(
       languages.map((language) => ({ language, scheme: 'file' })),
       provider,
