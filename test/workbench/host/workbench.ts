@@ -405,12 +405,15 @@ export class Workbench {
     return this.page.locator('.markers-panel .monaco-list-row', { hasText: text });
   }
 
-  /** Waits for a notification, in the notification center: under its test driver VS Code shows no toasts. */
+  /** Waits for a notification, in the notification center: under its test driver VS Code shows no toasts. The center closes
+   * when its last notification goes, as that of a save that took long does. */
   async notified(text: string | RegExp): Promise<Locator> {
     const center = this.page.locator('.notifications-center.visible');
-    if ((await center.count()) === 0) await this.page.locator('[id="status.notifications"]').click();
     const item = center.locator('.notification-list-item', { hasText: text });
-    await item.first().waitFor();
+    const open = async () => {
+      if ((await center.count()) === 0) await this.page.locator('[id="status.notifications"]').click();
+    };
+    await this.untilSeen(open, item);
     return item.first();
   }
 
@@ -445,7 +448,8 @@ export class Workbench {
   /** What a picture would show, in words, for a log without pictures. */
   async seen(): Promise<string> {
     const places = {
-      ...{ tab: '.tab.active', status: STATUS, rows: '.sidebar .monaco-list-row' },
+      ...{ tab: '.tab.active', dirty: '.tab.active.dirty' },
+      ...{ status: STATUS, rows: '.sidebar .monaco-list-row' },
       ...{ lenses: '.codelens-decoration', notifications: '.notification-list-item-message' },
       input: '.quick-input-widget:visible .monaco-list-row',
     };
