@@ -45,6 +45,24 @@ describe('the engine', () => {
   });
 });
 
+describe('the sources', () => {
+  /** What one reads in one go. Longer ones say in their first lines why. */
+  const LINES = 450;
+  it('have no file that is too long to be read in one go', () => {
+    const folders = ['extension', 'native', 'scripts', 'test'];
+    const paths = folders.flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /\.(?:ts|mjs|cjs|cc?|h|S|hpp)$/.test(name))
+        .map((name) => join(folder, name)),
+    );
+    assert.ok(paths.length > 300);
+    const long = paths.filter(
+      (path) => readFileSync(join(root, path), 'utf8').split('\n').length > LINES + 1,
+    );
+    assert.deepEqual(long, []);
+  });
+});
+
 describe('the layers', () => {
   const paths = typescriptFiles('extension').map((file) => relative('extension', file));
   const modulesOf = (path: string) => imports(join('extension', path));

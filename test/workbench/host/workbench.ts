@@ -1,17 +1,20 @@
 // A user at VS Code: opens files, types, presses keys, reads what the screen says. Everything a test asserts is read
 // from the page; waits are for what the user waits for, never for time.
-import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { chromium, type Browser, type FrameLocator, type Locator, type Page } from 'playwright-core';
-import { root } from '../../support/paths';
-import { ARGUMENTS, chromiumPath, keepPicture } from './browser';
+import { findFile, root } from '../../support/paths';
+import {
+  ARGUMENTS,
+  chromiumPath,
+  inWords,
+  keepPicture,
+  KEY_WAITS_MS,
+  PATIENCE_MS,
+  untilGone,
+  untilSeen,
+} from './browser';
 import { CodeServer, type CodeServerOptions } from './code_server';
 
-/** Long enough for a loaded machine; only reached when something is wrong. */
-const PATIENCE_MS = 60_000;
-/** How long the effect of a key is waited for before it is pressed again, where pressing it twice does no harm: one that is
- * pressed while the workbench still starts is lost. They add up to the patience. */
-const KEY_WAITS_MS = [1500, 3500, 10_000, 15_000, 30_000];
 const STATUS = '[id="hot-patch.hot-patch.status"]';
 
 export interface WorkbenchOptions extends CodeServerOptions {
@@ -77,7 +80,7 @@ export class Workbench {
   async command(title: string): Promise<void> {
     // The list is made once, of what is offered as it opens.
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: title });
-    await this.untilSeen(() => this.quickInput('F1', `>${title}`), row, KEY_WAITS_MS);
+    await untilSeen(() => this.quickInput('F1', `>${title}`), row, KEY_WAITS_MS);
     await this.pick(title);
     await this.page.locator('.quick-input-widget input[value^=">"]').waitFor({ state: 'hidden' });
   }
@@ -102,22 +105,15 @@ export class Workbench {
   async openFile(name: string): Promise<void> {
     const row = this.page.locator('.quick-input-list .monaco-list-row', { hasText: name });
     const path = this.pathOf(name);
-    await this.untilSeen(() => this.quickInput('Control+P', path), row, KEY_WAITS_MS);
+    await untilSeen(() => this.quickInput('Control+P', path), row, KEY_WAITS_MS);
     await this.pick(name);
     await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
     await this.page.locator('.editor-instance .view-line').first().waitFor();
   }
 
   private pathOf(name: string): string {
-    const root = this.folder.endsWith('.code-workspace') ? dirname(this.folder) : this.folder;
-    // Other than readdir, it minds no directory of a process that is gone meanwhile.
-    const { stdout } = spawnSync('find', [root, '-name', name, '-type', 'f'], { encoding: 'utf8' });
-    const [path] = stdout
-      .trim()
-      .split('\n')
-      .sort((one, other) => one.length - other.length);
-    if (!path) throw new Error(`there is no ${name} in ${root}`);
-    return path;
+    const folder = this.folder.endsWith('.code-workspace') ? dirname(this.folder) : this.folder;
+    return findFile(folder, name);
   }
 
   /** Opens a file that loses the focus as soon as it is drawn, as when a person clicks elsewhere at once. */
@@ -141,7 +137,7 @@ export class Workbench {
       isAgain = true;
       await this.page.keyboard.press(key);
     };
-    await this.untilSeen(press, input, KEY_WAITS_MS);
+    await untilSeen(press, input, KEY_WAITS_MS);
     await input.fill(text);
   }
 
@@ -150,29 +146,12 @@ export class Workbench {
    * @param write writes the file again, as it is */
   async readsAnew(text: RegExp, write: () => void): Promise<void> {
     const line = this.page.locator('.editor-instance .view-line', { hasText: text });
-    await this.untilSeen(() => Promise.resolve(write()), line);
+    await untilSeen(() => Promise.resolve(write()), line);
   }
 
   /** Clicks a lens and waits for what it shows. VS Code draws lenses anew as others come: a click may be lost. */
   async clickLens(text: string, effect: Locator): Promise<void> {
-    await this.untilSeen(() => this.lens(text).first().click(), effect);
-  }
-
-  /** Acts as a person would: once more when nothing comes of it.
-   * @param waits milliseconds for which the effect is waited for, by attempt */
-  private async untilSeen(
-    act: () => Promise<void>,
-    effect: Locator,
-    waits: readonly number[] = Array<number>(6).fill(PATIENCE_MS / 6),
-  ): Promise<void> {
-    for (const [attempt, timeout] of waits.entries()) {
-      await act();
-      try {
-        return await effect.first().waitFor({ timeout });
-      } catch (error) {
-        if (attempt === waits.length - 1) throw error;
-      }
-    }
+    await untilSeen(() => this.lens(text).first().click(), effect);
   }
 
   /** Clicks an action of a row of the tree. Actions are there under the mouse only, and rows are drawn anew. */
@@ -186,14 +165,6 @@ export class Workbench {
         if (attempt === attempts) throw error;
         await this.page.mouse.move(0, 0);
       }
-    }
-  }
-
-  private async untilGone(act: () => Promise<void>, what: Locator): Promise<void> {
-    while ((await what.count()) > 0) {
-      await act().catch(() => undefined);
-      const gone = what.first().waitFor({ state: 'hidden', timeout: 2000 });
-      await gone.catch(() => undefined);
     }
   }
 
@@ -218,14 +189,14 @@ export class Workbench {
     await this.page.keyboard.press('Control+Home');
     const widget = this.page.locator('.find-widget.visible');
     const find = widget.locator('textarea[aria-label="Find"]');
-    await this.untilSeen(() => this.page.keyboard.press('Control+F'), find, KEY_WAITS_MS);
+    await untilSeen(() => this.page.keyboard.press('Control+F'), find, KEY_WAITS_MS);
     // So that the count is of this text, not of the one before.
     await find.fill('');
     await widget.locator('.matchesCount', { hasText: 'No results' }).waitFor();
     await find.fill(text);
     await widget.locator('.matchesCount', { hasText: /^\d+ of/ }).waitFor();
     // In the widget: what is started meanwhile may have taken the focus, and would have it when the widget closes.
-    await this.untilGone(() => find.press('Escape'), widget);
+    await untilGone(() => find.press('Escape'), widget);
     await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
   }
 
@@ -235,7 +206,7 @@ export class Workbench {
     const open = async () => {
       if (!(await list.getByText(offered).isVisible())) await this.page.keyboard.press('Control+.');
     };
-    await this.untilSeen(open, list.getByText(offered));
+    await untilSeen(open, list.getByText(offered));
     return list;
   }
 
@@ -243,7 +214,7 @@ export class Workbench {
   async chooseQuickFix(title: string): Promise<void> {
     const list = await this.quickFixes(title);
     const focused = list.locator('.monaco-list-row.focused', { hasText: title });
-    await this.untilGone(async () => {
+    await untilGone(async () => {
       for (let presses = 0; (await focused.count()) === 0 && presses < 20; presses++)
         await this.page.keyboard.press('ArrowDown');
       // To the list or to nobody: were it closed meanwhile, the editor would break the line.
@@ -261,8 +232,8 @@ export class Workbench {
       await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
       await keyboard.press('F8');
     };
-    await this.untilSeen(go, shown, KEY_WAITS_MS);
-    await this.untilGone(() => this.page.keyboard.press('Escape'), shown);
+    await untilSeen(go, shown, KEY_WAITS_MS);
+    await untilGone(() => this.page.keyboard.press('Escape'), shown);
     await this.page.locator('.editor-instance .monaco-editor.focused').first().waitFor();
   }
 
@@ -306,7 +277,7 @@ export class Workbench {
   async tooltip(item: Locator, text: string | RegExp): Promise<Locator> {
     const hover = this.page.locator('.monaco-hover, .workbench-hover', { hasText: text }).first();
     // What is drawn anew under the mouse shows no hover until the mouse comes again.
-    await this.untilSeen(
+    await untilSeen(
       async () => {
         await this.page.mouse.move(0, 0);
         await item.hover();
@@ -367,9 +338,9 @@ export class Workbench {
   /** Chooses an entry of an item's context menu. */
   async chooseInMenu(item: Locator, entry: string): Promise<void> {
     const action = this.page.locator('.monaco-menu .action-label', { hasText: entry });
-    await this.untilSeen(() => item.click({ button: 'right' }), action);
+    await untilSeen(() => item.click({ button: 'right' }), action);
     // A menu takes no choice in the first moments of its life.
-    await this.untilGone(() => action.first().click(), action);
+    await untilGone(() => action.first().click(), action);
   }
 
   /** Chooses an entry of the context menu of the row that has the focus, without the mouse. */
@@ -377,8 +348,8 @@ export class Workbench {
     const { keyboard } = this.page;
     const actions = this.page.locator('.monaco-menu .action-item');
     const action = actions.filter({ hasText: entry });
-    await this.untilSeen(() => keyboard.press('Shift+F10'), action);
-    await this.untilGone(async () => {
+    await untilSeen(() => keyboard.press('Shift+F10'), action);
+    await untilGone(async () => {
       const focused = this.page.locator('.monaco-menu .action-item.focused', { hasText: entry });
       for (let presses = 0; (await focused.count()) === 0 && presses < 20; presses++)
         await keyboard.press('ArrowDown');
@@ -413,7 +384,7 @@ export class Workbench {
     const open = async () => {
       if ((await center.count()) === 0) await this.page.locator('[id="status.notifications"]').click();
     };
-    await this.untilSeen(open, item);
+    await untilSeen(open, item);
     return item.first();
   }
 
@@ -446,18 +417,13 @@ export class Workbench {
   }
 
   /** What a picture would show, in words, for a log without pictures. */
-  async seen(): Promise<string> {
-    const places = {
+  seen(): Promise<string> {
+    return inWords(this.page, {
       ...{ tab: '.tab.active', dirty: '.tab.active.dirty' },
       ...{ status: STATUS, rows: '.sidebar .monaco-list-row' },
       ...{ lenses: '.codelens-decoration', notifications: '.notification-list-item-message' },
       input: '.quick-input-widget:visible .monaco-list-row',
-    };
-    const texts = Object.entries(places).map(async ([place, selector]) => {
-      const found = await this.page.locator(selector).allInnerTexts();
-      return [place, found.map((text) => text.replaceAll(/\s+/g, ' ').trim())];
     });
-    return JSON.stringify(Object.fromEntries(await Promise.all(texts)));
   }
 
   /** For people who look: see keepPicture. */
