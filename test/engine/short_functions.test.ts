@@ -1,6 +1,7 @@
 // Functions of one to four bytes with no padding behind them have no room for a jump. Where only direct calls of their
-// own file lead to them, these go to the new version instead; all others are refused.
+// own file lead to them, these go to the new version instead; all others are refused. What is padding depends on the linker.
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
 import { inSession, Unit } from '../support/session';
 
 const source = `static __attribute__((noinline)) long same(long n) { return n; }
@@ -39,4 +40,28 @@ describe('a function that is too short for a jump', () => {
         assert.match(refused.refusals[0]!.message, /last.* bytes long/);
       }),
     );
+});
+
+const hasMold = spawnSync('mold', ['--version']).status === 0;
+
+describe('a short function behind which mold left zeros', () => {
+  if (!hasMold) {
+    it('not run: mold not installed');
+    return;
+  }
+  it(
+    'has room for a jump, and its bytes back when the edit is undone',
+    inSession(async (session) => {
+      session.write('behind.cc', 'void behind() {}\n');
+      const unit = await Unit.start(session, 'long value(long n) { return (int)n; }\n', {
+        sources: ['behind.cc'],
+        linkFlags: ['-fuse-ld=mold'],
+      });
+      await unit.editAndPatch('(int)n', '(int)n + 7');
+      assert.equal(await unit.value(1), 8);
+      await unit.editAndPatch('(int)n + 7', '(int)n', 'reverted');
+      assert.equal(await unit.value(1), 1);
+      await session.patch('unit.cc', 'unchanged');
+    }),
+  );
 });

@@ -54,7 +54,7 @@ const others: [name: string, flags: readonly string[], more?: Partial<Variant>][
   ['native', ['-march=native']],
   ['gold', [], { linkFlags: ['-fuse-ld=gold'], needs: 'ld.gold' }],
   ['lld', [], { linkFlags: ['-fuse-ld=lld'], needs: 'ld.lld' }],
-  ['mold', [], { linkFlags: ['-fuse-ld=mold'], needs: 'mold' }],
+  ['mold', [], { linkFlags: ['-fuse-ld=mold', '-Wl,-z,execstack'], needs: 'mold' }],
   ['split', ['-gsplit-dwarf']],
   ['lto', ['-flto'], { refused: ['unsupported-object', 'flags-differ'] }],
 ];

@@ -58,6 +58,7 @@ export class Image {
   private readonly stubs = new Map<number, string | undefined>();
   private readonly chunks = new Map<number, Buffer>();
   private readonly executable: Section[];
+  private leavesZeros: boolean | undefined;
 
   /**
    * @param bias load bias: address in the process − address in the file
@@ -127,7 +128,7 @@ export class Image {
     const sorted = this.byAddress();
     const next = sorted[firstAtOrAbove(sorted, end)]?.address ?? Infinity;
     const inside = Math.max(0, Math.min(next, sectionEnd, end + most) - end);
-    const filled = this.bytes(end, inside) ?? Buffer.alloc(0);
+    const filled = this.withoutZeros(this.bytes(end, inside) ?? Buffer.alloc(0));
     if (next < sectionEnd || inside === most) return filled;
     const behind = this.elf.sections
       .filter(
@@ -138,6 +139,16 @@ export class Image {
     const limit = Math.min(...behind, Math.ceil(sectionEnd / 4096) * 4096, end + most);
     // Nobody runs it: it may as well be nops.
     return Buffer.concat([filled, this.arch.nops(Math.max(0, limit - sectionEnd))]);
+  }
+
+  /** mold leaves what is between the functions of two files at zero, where other linkers write instructions that do nothing. */
+  private withoutZeros(padding: Buffer): Buffer {
+    this.leavesZeros ??= this.elf.sections.some(
+      (section) => section.name === '.comment' && this.elf.data(section).includes('mold '),
+    );
+    if (!this.leavesZeros) return padding;
+    const behind = padding.findLastIndex((byte) => byte !== 0) + 1;
+    return Buffer.concat([padding.subarray(0, behind), this.arch.nops(padding.length - behind)]);
   }
 
   sectionAt(address: number): Section | undefined {
