@@ -63,11 +63,12 @@ function aptOptions(place: string, archives: readonly Archive[], type: 'deb' | '
   ].flatMap((option) => ['-o', option]);
 }
 
-/** Directory with the unpacked, patched source of a Debian source package. */
-export function debianSource(name: string): string {
-  const directory = join(cache, name, 'source');
+/** Directory with the unpacked, patched source of a Debian source package.
+ * @param folder of the cache, for one that is built in its own tree more than once */
+export function debianSource(name: string, folder = name): string {
+  const place = join(cache, folder);
+  const directory = join(place, 'source');
   if (existsSync(directory)) return directory;
-  const place = join(cache, name);
   rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
   const run = (command: string, args: string[]) =>

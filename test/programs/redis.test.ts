@@ -1,53 +1,12 @@
 // A C server no one here wrote: Debian's redis, built by its own Makefile at -O2 -g, with I/O and background threads
 // and a client connected all the time.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { Session } from '../support/session';
-import { cache, debianSource } from './debian_source';
 import { editEveryFunction } from './every_function';
 import { assertExactlyRedirected } from './one_token';
-import {
-  assertNothingFalselyChanged,
-  databaseSources,
-  freePort,
-  LineClient,
-  SourceTree,
-  withEngineOf,
-} from './real_program';
-
-const progress = (text: string) => console.log(`      redis: ${text}`);
-
-function build(): { server: string; tree: SourceTree; database: string } {
-  const source = debianSource('redis');
-  const database = join(cache, 'redis', 'compile_commands.json');
-  const server = join(source, 'src', 'redis-server');
-  const tree = new SourceTree(source);
-  if (!existsSync(server) || !existsSync(database)) {
-    progress('building with its own Makefile (a minute or two)');
-    const make = ['make', '-j2', 'MALLOC=libc', 'OPTIMIZATION=-O2', 'redis-server'];
-    execFileSync('bear', ['--output', database, '--', ...make], {
-      cwd: source,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  }
-  return { server, tree, database };
-}
-
-/** A reply of the redis protocol, as text; requests are inline commands. */
-async function reply(client: LineClient, request: string): Promise<string> {
-  client.send(request);
-  return readReply(client);
-}
-
-async function readReply(client: LineClient): Promise<string> {
-  const line = await client.line();
-  if (!line.startsWith('$')) return line.slice(1);
-  return client.line();
-}
+import { assertNothingFalselyChanged, databaseSources, LineClient, withEngineOf } from './real_program';
+import { buildRedis, progress, type Redis, reply, startRedis } from './redis_server';
 
 /** Commands that call much of the units that are edited, and leave no key behind. */
 const REQUESTS = [
@@ -59,19 +18,16 @@ const REQUESTS = [
 
 describe('redis, built by its own Makefile', () => {
   let session: Session;
-  let built: ReturnType<typeof build>;
+  let built: Redis;
   let server: Program;
   let client: LineClient;
 
   before(async () => {
-    built = build();
+    built = buildRedis('gcc');
     session = new Session();
-    const port = await freePort();
-    const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', session.directory];
-    const command = [cli, 'run', '--', built.server, ...options, '--io-threads', '4', '--daemonize', 'no'];
-    server = await session.startCommand(process.execPath, command);
-    await server.line(/Ready to accept connections/);
-    client = await LineClient.connect(port);
+    const started = await startRedis(session, built);
+    server = started.program;
+    client = await LineClient.connect(started.port);
     for (const key of ['one', 'two', 'three']) assert.equal(await reply(client, `SET ${key} 1`), 'OK');
   });
 
@@ -82,7 +38,7 @@ describe('redis, built by its own Makefile', () => {
   });
 
   const patch = (files: string[], outcome?: 'patched' | 'reverted') =>
-    session.patch([...files, '-p', join(cache, 'redis')], outcome);
+    session.patch([...files, '-p', built.directory], outcome);
 
   it('has not one function reported as changed over all its units', async () => {
     const files = databaseSources(built.database);
@@ -163,7 +119,7 @@ describe('redis, built by its own Makefile', () => {
     };
     const before = await answers();
     const isRight = async () => assert.deepEqual(await answers(), before);
-    await withEngineOf(session, join(cache, 'redis'), async (engine) => {
+    await withEngineOf(session, built.directory, async (engine) => {
       for (const name of ['sds.c', 't_string.c', 'object.c']) {
         const file = built.tree.toEdit(`src/${name}`);
         const { patched, unchanged, refused, firstLight } = await editEveryFunction(
@@ -183,7 +139,7 @@ describe('redis, built by its own Makefile', () => {
   });
 
   it('redirects the functions whose code an edit of one token changes, and no other', () =>
-    withEngineOf(session, join(cache, 'redis'), (engine) =>
+    withEngineOf(session, built.directory, (engine) =>
       assertExactlyRedirected(
         engine,
         server.pid,
