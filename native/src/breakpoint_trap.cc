@@ -47,10 +47,7 @@ void pass_on(int signal, siginfo_t *info, void *context) {
   const std::uint64_t flags = previous.flags.load();
   const bool from_processor = info->si_code > 0;
   if (handler == default_handler || (handler == ignore_handler && from_processor)) {
-    // What would have happened without us: the signal is pending until this handler returns, and then kills.
-    const KernelAction fatal{};
-    kernel_action(signal, &fatal, nullptr);
-    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
+    leave_to_default(signal, info); // what would have happened without us
     return;
   }
   if (handler == ignore_handler) return;

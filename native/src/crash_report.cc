@@ -30,11 +30,14 @@ void handle_crash(int signal, siginfo_t *info, void *context) {
   const Crash crash = crash_of(tid, *info, context);
   const Verdict verdict = is_attended(tid) ? await_verdict(crash) : Verdict::crashes;
   if (verdict != Verdict::goes_on) {
-    // The default action from here on: the signal is blocked until this handler returns, and then ends the process.
+    // When this handler returns, the instruction fails again, or the signal is sent again.
     const KernelAction none{};
-    kernel_action(signal, &none, nullptr);
     const bool comes_again = crash.is_fault && verdict == Verdict::crashes;
-    if (!comes_again) syscall(SYS_rt_tgsigqueueinfo, getpid(), tid, signal, info);
+    if (comes_again) {
+      kernel_action(signal, &none, nullptr);
+    } else {
+      leave_to_default(signal, info);
+    }
   }
   errno = saved;
 }

@@ -40,6 +40,14 @@ bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), Kern
   return true;
 }
 
+void leave_to_default(int signal, siginfo_t *info) {
+  const KernelAction none{};
+  const SignalBits itself = signal_bit(signal);
+  kernel_action(signal, &none, nullptr);
+  kernel_mask(SIG_BLOCK, &itself, nullptr);
+  syscall(SYS_rt_tgsigqueueinfo, getpid(), static_cast<int>(syscall(SYS_gettid)), signal, info);
+}
+
 int free_realtime_signal() {
   for (int signal = SIGRTMAX; signal >= SIGRTMIN; signal--) {
     KernelAction action{};

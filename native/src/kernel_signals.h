@@ -31,6 +31,10 @@ int kernel_mask(int how, const SignalBits *bits, SignalBits *previous);
 bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), KernelAction *previous = nullptr,
                      int more_flags = 0);
 
+/** In the handler of a signal: puts back the default action, and has the signal come once more when the handler returns,
+ * with what came with it. So the core shows where it was met, and not the handler. */
+void leave_to_default(int signal, siginfo_t *info);
+
 /** A real-time signal, from the highest down, that has its default disposition; 0 when there is none. */
 int free_realtime_signal();
 

@@ -1,11 +1,10 @@
 // The last word of a process that crashes: what it says, and that the process ends as it would have without it, by the
-// same signal and with the same core, after its own handlers.
+// same signal, after its own handlers. That the core is the same is shown in cores.test.ts.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { program } from '../support/guest_program';
-import { inRuntimeSession, type ProgramOptions, type RuntimeProcess } from '../support/runtime_process';
+import { inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
 
 const source = program(
   '',
@@ -162,46 +161,6 @@ describe('a process that crashes', () => {
       const report = reportOf(process)!;
       assert.ok(offsetIn(report, recurse) < process.size('recurse'));
       assert.ok(report.stack.bytes.length > 1000);
-    }),
-  );
-
-  it(
-    'leaves the core that it would have left',
-    start(async (session) => {
-      const executable = session.compile('program', source);
-      const cores: string[] = [];
-      for (const setting of ['1', '0']) {
-        const options: ProgramOptions = { env: { HOT_FIX_CRASH_REPORT: setting } };
-        const before = new Set(readdirSync(session.directory));
-        const process = await session.start(executable, options);
-        execFileSync('prlimit', ['--core=unlimited', '--pid', String(process.pid)]);
-        assert.equal(await ended(process, 'null'), 'SIGSEGV');
-        const core = readdirSync(session.directory).find((name) => /^core/.test(name) && !before.has(name));
-        // Where cores go to a program of the system, there is none here.
-        if (core === undefined) return;
-        const script = [
-          '-ex',
-          'info registers rip',
-          '-ex',
-          'p $_siginfo.si_signo',
-          '-ex',
-          'p $_siginfo.si_code',
-        ];
-        const said = execFileSync('gdb', ['-batch', ...script, executable, session.path(core)], {
-          encoding: 'utf8',
-          stdio: 'pipe',
-        });
-        cores.push(
-          said
-            .split('\n')
-            .filter((line) => /crash \(|^\$|^rip/.test(line))
-            .join('\n')
-            .replace(/0x\w+/g, ''),
-        );
-        execFileSync('rm', [session.path(core)]);
-      }
-      assert.match(cores[0]!, /crash/);
-      assert.equal(cores[0], cores[1]);
     }),
   );
 });

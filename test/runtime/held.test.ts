@@ -1,13 +1,14 @@
 // Threads that the runtime holds after a crash: when it does, what else goes on, and that the process ends as it would have
-// when nobody attends any more. What the ways on come to is in test/engine/held.test.ts.
+// when nobody attends any more. What the ways on come to is in test/engine/held.test.ts; that the
+// core is the same is shown in cores.test.ts.
 import { strict as assert } from 'node:assert';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { program } from '../support/guest_program';
-import { inRuntimeSession, type RuntimeProcess } from '../support/runtime_process';
-import { until } from '../support/until';
+import { documents, engine, heldThread, hold, letCrash, lines } from '../support/held';
+import { inRuntimeSession } from '../support/runtime_process';
 
 const source = program(
   '',
@@ -41,43 +42,6 @@ const source = program(
      }
    }`,
 );
-
-/** As the engine of that process names itself. */
-function engine(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!;
-  return `engine ${pid} ${startTime} ${readlinkSync('/proc/self/ns/pid')}`;
-}
-
-interface HeldDocument {
-  held: number;
-  tid: number;
-  signal: number;
-  fault: boolean;
-  registers: string[];
-}
-
-const documents = ({ controlDirectory }: RuntimeProcess): HeldDocument[] =>
-  readdirSync(join(controlDirectory, 'held'))
-    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-    .map((name) => JSON.parse(readFileSync(join(controlDirectory, 'held', name), 'utf8')) as HeldDocument);
-const heldThread = async (process: RuntimeProcess): Promise<HeldDocument> =>
-  (
-    await until(
-      () => Promise.resolve(documents(process)),
-      ({ length }) => length === 1,
-    )
-  )[0]!;
-const hold = (process: RuntimeProcess, mode: string, ...more: string[]) =>
-  process.done('hold', `mode ${mode}`, engine(globalThis.process.pid), ...more);
-/** It ends before it has answered. */
-function letCrash(process: RuntimeProcess, thread: HeldDocument): void {
-  const text = ['hot_fix 1', 'command resume', ...lines(thread, 'way crash'), 'end', ''];
-  process.place('crash', text.join('\n'));
-  process.ring();
-}
-
-const lines = ({ tid, held }: HeldDocument, ...more: string[]) => [`thread ${tid}`, `held ${held}`, ...more];
 
 describe('a thread that has crashed', () => {
   const start = inRuntimeSession;
@@ -210,41 +174,6 @@ describe('a thread that has crashed', () => {
       await hold(late, 'all', 'limit 1');
       await late.ask('thread');
       assert.equal(await late.program.exit(), 'SIGSEGV');
-    }),
-  );
-
-  it(
-    'leaves the core that it would have left, when it is let crash',
-    start(async (session) => {
-      const executable = session.compile('program', source);
-      const cores: string[] = [];
-      for (const held of [true, false]) {
-        const before = new Set(readdirSync(session.directory));
-        const env = held ? {} : { HOT_FIX_CRASH_REPORT: '0' };
-        const process = await session.start(executable, { env });
-        execFileSync('prlimit', ['--core=unlimited', '--pid', String(process.pid)]);
-        if (held) await hold(process, 'all');
-        process.program.send('thread');
-        if (held) {
-          const thread = await heldThread(process);
-          letCrash(process, thread);
-        }
-        assert.equal(await process.program.exit(), 'SIGSEGV');
-        const core = readdirSync(session.directory).find((name) => /^core/.test(name) && !before.has(name));
-        // Where cores go to a program of the system, there is none here.
-        if (core === undefined) return;
-        const script = ['info registers rip', 'p $_siginfo.si_signo', 'p $_siginfo.si_code', 'bt 1'];
-        const said = execFileSync(
-          'gdb',
-          ['-batch', ...script.flatMap((line) => ['-ex', line]), executable, session.path(core)],
-          { encoding: 'utf8', stdio: 'pipe' },
-        );
-        const shown = said.split('\n').filter((line) => /^#0|^\$|^rip/.test(line));
-        cores.push(shown.join('\n').replace(/0x\w+/g, ''));
-        execFileSync('rm', [session.path(core)]);
-      }
-      assert.match(cores[0]!, /crash/);
-      assert.equal(cores[0], cores[1]);
     }),
   );
 });
