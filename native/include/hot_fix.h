@@ -48,10 +48,10 @@ int init_hot_fix_signal(void);
  * edited functions first, and one that has to wait for a caller is tried again.
  *
  * They run outside of the change itself, on a thread of the runtime, the same one for both calls, with all signals
- * blocked but those of faults: they may lock, allocate, fork, and call functions that are being patched. The first that
- * was added is called first before a patch, and last after it. A hook tells the program and does not hold up a save: one
- * that throws, crashes or does not return in its time is reported with the code hook-failed, and the save goes on. One
- * that has not returned yet is left out by the next. */
+ * of the program blocked but those of faults: they may lock, allocate, fork, and call functions that are being patched.
+ * The first that was added is called first before a patch, and last after it. A hook tells the program and does not hold up
+ * a save: one that throws, crashes, ends its thread or does not return in its time is reported with the code hook-failed,
+ * and the save goes on. One that has not returned yet is left out by the next. */
 
 /* One function of a patch. */
 struct hot_fix_function {

@@ -77,7 +77,7 @@ void block_all_but(SignalBits allowed) {
 
 void allow_doorbell_only() { block_all_but(signal_bit(engine_signal) | signal_bit(plain_signal)); }
 
-void allow_faults_only() { block_all_but(0); }
+void allow_faults_and(int signal) { block_all_but(signal != 0 ? signal_bit(signal) : 0); }
 
 void wait_for_ring(unsigned milliseconds) {
   if (milliseconds == 0) {

@@ -13,8 +13,8 @@ void remove_doorbell();
 /** The signals of the doorbell, for the worker's mask. */
 void allow_doorbell_only();
 
-/** No signal but faults, for the mask of a thread that runs code of the program. */
-void allow_faults_only();
+/** No signal but faults and that one (0: none), for the mask of a thread that runs code of the program. */
+void allow_faults_and(int signal);
 
 /** Waits for a ring; at most that many milliseconds, or without a limit for 0. */
 void wait_for_ring(unsigned milliseconds);

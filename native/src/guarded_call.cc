@@ -82,9 +82,13 @@ Call *claim_call() {
 
 void pass_on(std::size_t index, int signal, siginfo_t *info, void *context) {
   const KernelAction &action = previous[index];
+  const bool is_fault = info->si_code > 0; // of an instruction, which fails again
   if (action.handler <= reinterpret_cast<std::uintptr_t>(SIG_IGN)) {
-    // What caused it happens again, or abort() goes on, with the disposition that was there.
-    kernel_action(signal, &action, nullptr);
+    if (is_fault) {
+      kernel_action(signal, &action, nullptr);
+    } else if (action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL)) {
+      leave_to_default(signal, info);
+    }
     return;
   }
   if ((action.flags & SA_SIGINFO) != 0) {
@@ -109,8 +113,14 @@ void handle_fatal(int signal, siginfo_t *info, void *context) {
 
 void *in_program(const char *name) { return dlsym(RTLD_DEFAULT, name); }
 
-/** Ends the exception as a handler of the program would, and tells its type. */
-void end_exception(_Unwind_Exception *caught, char (&what)[256]) {
+struct Caught {
+  _Unwind_Exception *exception;
+  char (&what)[256];
+};
+
+/** Ends the exception as a handler of the program would, and tells its type. Runs the exception's destructor. */
+void end_exception(void *argument) {
+  auto &[caught, what] = *static_cast<Caught *>(argument);
   using Begin = void *(*)(void *);
   using End = void (*)();
   using Type = const void *(*)();
@@ -142,7 +152,11 @@ void begin_guarding(Call &call) {
   call.is_guarded.store(true);
   if (guarded_count++ != 0) return;
   for (std::size_t i = 0; i < fatal_count; i++) {
-    kernel_action(fatal_signals[i], nullptr, &previous[i]);
+    KernelAction now{};
+    kernel_action(fatal_signals[i], nullptr, &now);
+    // The program may have put back what it found there while there was such a call: then what was before that stays.
+    if (now.handler == reinterpret_cast<std::uintptr_t>(&handle_fatal)) continue;
+    previous[i] = now;
     install_handler(fatal_signals[i], handle_fatal);
   }
 }
@@ -180,14 +194,21 @@ void guarded_call(void (*function)(void *), void *argument, CallResult &result) 
   begin_guarding(*call);
   kernel_mask(SIG_UNBLOCK, &unblocked, &mask);
   const int ended = hot_fix_guarded_call(function, argument, &call->frame);
+  result.signal = call->ended_by;
+  result.ending = ended == returned ? Ending::returned : ended == threw ? Ending::threw : Ending::crashed;
+  Caught caught{call->caught, result.what};
+  if (ended == threw) hot_fix_guarded_call(end_exception, &caught, &call->frame);
   end_guarding(*call);
   kernel_mask(SIG_SETMASK, &mask, nullptr);
   if (has_stack) sigaltstack(&before, nullptr);
-  result.signal = call->ended_by;
-  result.ending = ended == returned ? Ending::returned : ended == threw ? Ending::threw : Ending::crashed;
-  _Unwind_Exception *caught = call->caught;
   call->tid.store(0);
-  if (ended == threw) end_exception(caught, result.what);
+}
+
+void abandon_guarded_call() {
+  Call *call = call_of(own_tid());
+  if (call == nullptr) return;
+  end_guarding(*call);
+  call->tid.store(0);
 }
 
 void stop_guarding(int tid) {

@@ -4,7 +4,7 @@
 
 namespace hot_fix {
 
-enum class Ending { returned, threw, crashed };
+enum class Ending { returned, threw, crashed, ended_thread };
 
 struct CallResult {
   Ending ending;
@@ -18,6 +18,9 @@ void guarded_call(void (*function)(void *), void *argument, CallResult &result);
 /** Gives up the call that a thread of that number is in, if it is in one: a fatal signal is again what it is in any
  * thread of the program. */
 void stop_guarding(int tid);
+
+/** The calling thread ends itself (pthread_exit) in such a call, and does not come back from it. */
+void abandon_guarded_call();
 
 /** The name of a signal that ends a call. */
 const char *fatal_signal_name(int signal);

@@ -10,6 +10,7 @@
 #include "futex.h"
 #include "guarded_call.h"
 #include "hooks.h"
+#include "parking.h"
 #include "process.h"
 
 #include <algorithm>
@@ -28,6 +29,7 @@ enum : std::uint32_t { begun, told_before, over }; // HookCall::progress
 
 struct HookCall {
   Hook *hook;
+  int number; // of the hook; after it was removed, another may be in its place
   Occasion *occasion;
   std::atomic<std::uint32_t> progress; // a futex word
   std::atomic<std::uint32_t> turn;     // a futex word: 0 until the second function is due
@@ -81,30 +83,48 @@ void leave(Hook &hook) {
   }
 }
 
-void *run_hook(void *argument) {
-  auto &call = *static_cast<HookCall *>(argument);
+void call_functions(HookCall &call) {
   Hook &hook = *call.hook;
+  if (call.turn.load() != 0) {
+    guarded_call(call_after, &call, call.result);
+    return;
+  }
   const int pid = getpid();
-  allow_faults_only();
-  prctl(PR_SET_NAME, "hot_fix_hook");
-  hook.tid.store(own_tid());
-  if (call.turn.load() == 0) {
-    guarded_call(call_before, &call, call.result);
-    if (pid != getpid()) return nullptr; // a child that the hook forked: what goes on is its parent's affair
-    moves_on(hook, Hook::running, Hook::waiting);
-    store_and_wake(call.progress, told_before);
-    while (call.turn.load() == 0) wait_while(call.turn, 0, monotonic_microseconds() + all_together);
-    call.result = CallResult{};
-    if (hook.functions.after_patch != nullptr && moves_on(hook, Hook::waiting, Hook::running)) {
-      guarded_call(call_after, &call, call.result);
-    }
-  } else {
+  guarded_call(call_before, &call, call.result);
+  if (pid != getpid()) return; // a child that the hook forked: what goes on is its parent's affair
+  moves_on(hook, Hook::running, Hook::waiting);
+  store_and_wake(call.progress, told_before);
+  while (call.turn.load() == 0) wait_while(call.turn, 0, monotonic_microseconds() + all_together);
+  call.result = CallResult{};
+  if (hook.functions.after_patch != nullptr && moves_on(hook, Hook::waiting, Hook::running)) {
     guarded_call(call_after, &call, call.result);
   }
-  if (pid != getpid()) return nullptr;
-  leave(hook);
+}
+
+void end_call(HookCall &call) {
+  leave(*call.hook);
   store_and_wake(call.progress, over);
   call.occasion->threads.fetch_sub(1); // nothing of it is touched after this
+}
+
+/** The hook ends its thread (pthread_exit), or is cancelled. */
+void end_early(void *argument) {
+  auto &call = *static_cast<HookCall *>(argument);
+  abandon_guarded_call();
+  call.result.ending = Ending::ended_thread;
+  end_call(call);
+}
+
+void *run_hook(void *argument) {
+  auto &call = *static_cast<HookCall *>(argument);
+  const int pid = getpid();
+  allow_faults_and(signal_to_let_in());
+  prctl(PR_SET_NAME, "hot_fix_hook");
+  call.hook->tid.store(own_tid());
+  pthread_cleanup_push(end_early, argument);
+  call_functions(call);
+  pthread_cleanup_pop(0);
+  if (pid == getpid()) end_call(call);
   return nullptr;
 }
 
@@ -194,6 +214,7 @@ bool prepare(Occasion &occasion, const List<Change> &changes, const List<const c
   occasion.before = occasion.after = patch_of(occasion);
   for (std::size_t i = 0; i < occasion.hooks.size(); i++) {
     occasion.calls[i].hook = occasion.hooks[i];
+    occasion.calls[i].number = occasion.hooks[i]->number.load();
     occasion.calls[i].occasion = &occasion;
   }
   return true;
@@ -245,6 +266,11 @@ bool HookCalls::start(HookCall &call, Told when) {
     }
     return false;
   }
+  if (hook.number.load() != call.number) {
+    call.is_left_out = true;
+    leave(hook);
+    return false;
+  }
   if ((when == Told::before ? hook.functions.before_patch : hook.functions.after_patch) == nullptr) {
     leave(hook);
     return false;
@@ -270,6 +296,8 @@ void HookCalls::wait_for(HookCall &call, Told when) {
     call.is_left_alone = true;
     stop_guarding(call.hook->tid.load());
     std::snprintf(what, sizeof what, "did not return in %u ms, and is left alone", static_cast<unsigned>(limit / 1000));
+  } else if (call.result.ending == Ending::ended_thread) {
+    std::snprintf(what, sizeof what, "ended its thread");
   } else if (call.result.ending == Ending::crashed) {
     std::snprintf(what, sizeof what, "ended with %s", fatal_signal_name(call.result.signal));
   } else if (call.result.ending == Ending::threw) {
@@ -300,7 +328,7 @@ void HookCalls::after(const Failure *failure) {
   time_left_ = all_together;
   for (std::size_t i = occasion_->hooks.size(); i-- > 0;) {
     HookCall &call = occasion_->calls[i];
-    if (call.is_left_out) continue;
+    if (call.is_left_out || call.progress.load() == over) continue;
     if (call.has_thread) {
       store_and_wake(call.turn, 1);
     } else if (failure != nullptr || !start(call, Told::after)) {

@@ -81,21 +81,22 @@ bool has_handler(int signal, std::uintptr_t handler) {
   return kernel_action(signal, nullptr, &action) && action.handler == handler;
 }
 
+std::atomic<int> realtime; // the signal that was taken where SIGURG would not do; 0: none
+
 /** One that the debugger passes on without a stop: gdb does so with SIGURG, which is ignored by default, and stops at
  * real-time signals; lldb the other way round. */
 int parking_signal() {
-  static int realtime;
   const auto ours = reinterpret_cast<std::uintptr_t>(&handle_parking);
   const auto none = reinterpret_cast<std::uintptr_t>(SIG_DFL);
   if (!is_lldb(tracer())) {
     if (has_handler(SIGURG, ours)) return SIGURG;
     if (has_handler(SIGURG, none) && install_handler(SIGURG, handle_parking)) return SIGURG;
   }
-  if (realtime != 0 && has_handler(realtime, ours)) return realtime;
+  if (const int taken = realtime.load(); taken != 0 && has_handler(taken, ours)) return taken;
   const int free = free_realtime_signal();
   // The handler stays: a signal that arrives late must not meet the default action.
-  realtime = free != 0 && install_handler(free, handle_parking) ? free : 0;
-  return realtime;
+  realtime.store(free != 0 && install_handler(free, handle_parking) ? free : 0);
+  return realtime.load();
 }
 
 /** Where the thread waits; null when it does not. */
@@ -138,6 +139,15 @@ bool parked_outside(List<CodeRange> &tails) {
 } // namespace
 
 bool is_parking_handler(std::uintptr_t handler) { return handler == reinterpret_cast<std::uintptr_t>(&handle_parking); }
+
+int signal_to_let_in() {
+  if (const int taken = realtime.load(); taken != 0) return taken;
+  // By default it is ignored: where nothing has been parked so far, it does nothing to the thread.
+  KernelAction action{};
+  const bool is_known = kernel_action(SIGURG, nullptr, &action);
+  const bool is_free = action.handler == reinterpret_cast<std::uintptr_t>(SIG_DFL) || is_parking_handler(action.handler);
+  return is_known && is_free ? SIGURG : 0;
+}
 
 bool park_threads(List<CodeRange> &tails, Failure &failure) {
   const int signal = parking_signal();

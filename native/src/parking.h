@@ -13,6 +13,9 @@ namespace hot_fix {
 bool park_threads(List<CodeRange> &tails, Failure &failure);
 void unpark_threads();
 
+/** What a thread that blocks the program's signals lets in all the same, so that it can be parked; 0: nothing. */
+int signal_to_let_in();
+
 /** Whether that is the handler of the signal by which threads are parked. Async-signal-safe. */
 bool is_parking_handler(std::uintptr_t handler);
 

@@ -202,6 +202,33 @@ describe('hooks of the program', () => {
   );
 
   it(
+    'do not keep threads from being parked when they hang, where no other way is left to change an entry',
+    inRuntimeSession(async (session) => {
+      // In the lower half of the address space there is nothing where the bytes of this entry would lead to; and the
+      // library of C++ waits with signals blocked, so that a trap is not used.
+      const shortInstructions = text.replace(
+        /__attribute__.*int value.*\n/,
+        '__attribute__((naked, noipa)) int value(int n) { asm("push %rbp; mov %rsp,%rbp; mov %edi,%eax; pop %rbp; ret"); }\n',
+      );
+      const process = await session.run(shortInstructions, { ...options, flags: ['-no-pie'] });
+      await add(process, 'hangs', 300);
+      const functions = [process.fix('value', 'new_value', { boundaries: 0b10011 })];
+      const answer = await process.request(
+        'patch',
+        `file ${process.patchFile(returning(1), {}, { functions })}`,
+      );
+      assert.ok(answer.ok, JSON.stringify(answer.error));
+      assert.equal(answer.status.functions[0]!.trampoline.method, 'parked');
+      assert.equal(answer.warnings.length, 1);
+      assert.equal(await process.ask('value'), '11');
+      const reverted = await process.request('revert', 'all');
+      assert.ok(reverted.ok, JSON.stringify(reverted.error));
+      assert.equal(reverted.warnings.length, 1);
+      await process.ask('release');
+    }),
+  );
+
+  it(
     'are reported when they throw or crash, and the process goes on',
     inRuntimeSession(async (session) => {
       const process = await session.run(text, options);
