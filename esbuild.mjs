@@ -12,6 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -19,8 +20,9 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('.', import.meta.url)).replace(/\/$/, '');
 const dist = join(root, 'dist');
 
-/** Files that packages load at run time from beside their own code: where they are, and where in dist/ they go. */
+/** Files that are loaded at run time from beside a bundle: where packages have them, and where in dist/ they go. */
 const packageFiles = {
+  'iced-x86/iced_x86.js': 'iced_x86.js',
   'iced-x86/iced_x86_bg.wasm': 'iced_x86_bg.wasm',
   'web-tree-sitter/web-tree-sitter.wasm': 'web-tree-sitter.wasm',
   'tree-sitter-c/tree-sitter-c.wasm': 'tree-sitter-c.wasm',
@@ -57,8 +59,7 @@ const nativePackages = (place) => ({
     context.onResolve({ filter: /^(koffi|web-tree-sitter)$/ }, ({ path }) => ({
       path: join(root, 'node_modules', commonJs[path]),
     }));
-    const loaders =
-      /node_modules\/(iced-x86\/iced_x86|@koromix\/koffi-linux-x64\/index|web-tree-sitter\/.*)\.c?js$/;
+    const loaders = /node_modules\/(@koromix\/koffi-linux-x64\/index|web-tree-sitter\/.*)\.c?js$/;
     context.onLoad({ filter: loaders }, ({ path }) => ({
       contents:
         place === undefined
@@ -71,17 +72,33 @@ const nativePackages = (place) => ({
   },
 });
 
-/** What is loaded when it is first needed is a bundle of its own. */
-const separate = (filter, output) => ({
-  name: `separate ${output}`,
+/**
+ * The decoder of instructions is larger than all that is ours, and makes a WebAssembly module. So it stays a file of its
+ * own, which a bundle loads when it uses a name of it for the first time.
+ */
+const decoderOnFirstUse = (place = '.') => ({
+  name: 'decoder on first use',
   setup(context) {
-    context.onResolve({ filter }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: `./${output}`, external: true } : undefined,
-    );
+    const names = Object.keys(createRequire(import.meta.url)('iced-x86'));
+    const contents = `let decoder;
+      const load = () => (decoder ??= require('${place}/iced_x86.js'));
+      for (const name of ${JSON.stringify(names)})
+        Object.defineProperty(exports, name, { enumerable: true, get: () => load()[name] });`;
+    context.onResolve({ filter: /^iced-x86$/ }, ({ path }) => ({ path, namespace: 'first-use' }));
+    context.onLoad({ filter: /^iced-x86$/, namespace: 'first-use' }, () => ({ contents, loader: 'js' }));
+    context.onResolve({ filter: /\/iced_x86\.js$/ }, ({ path }) => ({ path, external: true }));
   },
 });
-const separateDisassembler = separate(/\/disassembler$/, 'disassembler.js');
-const separateAgents = separate(/\/mcp\/server$/, 'mcp.js');
+
+/** The server for agents is loaded when it is first needed, as a bundle of its own. */
+const separateAgents = {
+  name: 'separate agents',
+  setup(context) {
+    context.onResolve({ filter: /\/mcp\/server$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './mcp.js', external: true } : undefined,
+    );
+  },
+};
 
 /** Writes a file whole (by rename), and not at all when it has that content already. */
 function put(path, content, mode = 0o644) {
@@ -100,11 +117,10 @@ async function bundle(options) {
 }
 
 async function bundleProgram(source, output, options = {}) {
-  const plugins = [nativePackages()];
   const { inputs } = await bundle({
     entryPoints: [source],
     outfile: join(dist, output),
-    plugins,
+    plugins: [nativePackages(), decoderOnFirstUse(), separateAgents],
     ...options,
   });
   for (const path of inputs) addPackageOf(path);
@@ -152,7 +168,7 @@ async function bundleTests() {
   const entryPoints = sources('test').filter((path) => /\.(test|host|bench|command)\.ts$/.test(path));
   const outdir = join(dist, 'test');
   const external = ['mocha', 'vscode', 'playwright-core'];
-  const plugins = [nativePackages(dist)];
+  const plugins = [nativePackages(dist), decoderOnFirstUse(dist)];
   const { written } = await bundle({ entryPoints, outdir, outbase: 'test', external, plugins });
   for (const old of sources(relative(root, outdir)).map((path) => join(root, path))) {
     if (/\.(test|host|bench|command)\.js(\.map)?$/.test(old) && !written.includes(old)) rmSync(old);
@@ -173,19 +189,10 @@ for (const [source, target] of Object.entries(packageFiles)) {
   put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
   addPackageOf(`node_modules/${source}`);
 }
-await bundleProgram('extension/command_line/main.ts', 'cli.js', {
-  banner: { js: '#!/usr/bin/env node' },
-  plugins: [nativePackages(), separateAgents],
-});
+await bundleProgram('extension/command_line/main.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
 await bundleProgram('extension/command_line/mcp/server.ts', 'mcp.js');
-await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
-  external: ['vscode'],
-  plugins: [nativePackages(), separateDisassembler],
-});
-await bundleProgram('extension/engine/arch/disassembler.ts', 'disassembler.js');
-await bundleProgram('extension/debug/server.ts', 'debug_adapter.js', {
-  plugins: [nativePackages(), separateDisassembler],
-});
+await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
+await bundleProgram('extension/debug/server.ts', 'debug_adapter.js');
 await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
 await bundleProgram('extension/workbench/documents/thread.ts', 'parser_thread.js');
 put(join(dist, 'THIRD_PARTY_NOTICES.txt'), thirdPartyNotices());

@@ -1,11 +1,13 @@
 // Machine code around an address as DAP's `disassemble` wants it: exactly so many instructions, before the address
-// too, which instructions of different lengths do not make easy. Memory is passed in; the disassembler is loaded by the first use.
+// too, which instructions of different lengths do not make easy. Memory is passed in.
 import type { DebugProtocol } from '@vscode/debugprotocol';
-import type { Disassembled } from '../engine/arch/disassembler';
+import {
+  disassemble as decode,
+  type Disassembled,
+  LONGEST_INSTRUCTION as longest,
+} from '../engine/arch/disassembler';
 
 const PAGE = 0x1000;
-
-const disassembler = () => import('../engine/arch/disassembler');
 
 /** Bytes at an address; fewer where memory ends. */
 export type ReadMemory = (address: number, length: number) => Promise<Buffer>;
@@ -27,7 +29,6 @@ export async function readMapped(read: ReadMemory, address: number, length: numb
 
 /** Instructions that lie before an address: decoded from far enough before it, from where an instruction ends there. */
 async function before(read: ReadMemory, address: number, count: number): Promise<Disassembled[]> {
-  const { disassemble: decode, LONGEST_INSTRUCTION: longest } = await disassembler();
   const distance = Math.min(address, count * longest);
   for (let back = distance; back > Math.max(0, distance - longest); back--) {
     const bytes = await read(address - back, back);
@@ -51,7 +52,6 @@ export async function disassemble(
   count: number,
   symbolAt: (address: number) => string | undefined,
 ): Promise<DebugProtocol.DisassembledInstruction[]> {
-  const { disassemble: decode, LONGEST_INSTRUCTION: longest } = await disassembler();
   const earlier = offset < 0 ? await before(read, address, -offset) : [];
   const last = offset + count;
   const length = Math.max(0, last) * longest;

@@ -139,6 +139,8 @@ export type DynamicKind =
 // --- instructions --------------------------------------------------------------------------------------------------
 
 export interface Instructions {
+  /** Loads what the others need, which takes tens of milliseconds, before there is code to decode. */
+  prepare(): void;
   /** Decodes code from start to end. */
   decode(code: Uint8Array): Decoded;
   /** Every field of a piece of code that counts from its instruction, by ascending offset. */

@@ -2,6 +2,7 @@
 // where these find it, so that the first save of a program does not read it when the object is there. Decides nothing;
 // what fails here fails once more in the step that needs it, which says so.
 import { setImmediate } from 'node:timers/promises';
+import { hostArchitecture } from '../arch/choose';
 import type { LiveModule, LiveTarget } from '../context';
 import { functionLines } from '../dwarf/functions';
 import { readLiveProcess } from '../live/module_image';
@@ -34,6 +35,7 @@ export async function readAhead(
         for (const source of sources) known.add(source);
         const status = await save.client(target).readStatus();
         const parts = [
+          () => hostArchitecture().prepare(),
           ...sources.flatMap((source) => partsOfUnit(save, module, source)),
           () => readLiveProcess(save.context.patchFiles, module, status),
         ];

@@ -1,6 +1,7 @@
 // View `hotPatch.trampolines`: shows the nodes of tree_nodes.ts. Counts of threads in old code are asked for again
 // while the view is seen (session/process_watch.ts). Decides nothing.
 import * as vscode from 'vscode';
+import { disassemble } from '../../engine/arch/disassembler';
 import { View } from '../contributions';
 import type { State } from '../state/state';
 import { isChanged, type Store } from '../state/store';
@@ -51,8 +52,8 @@ export function showTree(store: Store): Tree {
     getChildren: (node) => [...(node?.children ?? current())],
     getParent: (node) => parents.get(node.id),
     getTreeItem: itemOf,
-    resolveTreeItem: async (item, node) => {
-      item.tooltip = await tooltipOf(node);
+    resolveTreeItem: (item, node) => {
+      item.tooltip = tooltipOf(node);
       return item;
     },
   };
@@ -102,11 +103,10 @@ function itemOf(node: TreeNode): vscode.TreeItem {
   return item;
 }
 
-async function tooltipOf(node: TreeNode): Promise<vscode.MarkdownString | undefined> {
+function tooltipOf(node: TreeNode): vscode.MarkdownString | undefined {
   const markdown = new vscode.MarkdownString(node.tooltip);
   const code = node.target?.code ?? [];
   if (code.length > 0) {
-    const { disassemble } = await import('../../engine/arch/disassembler');
     for (const { title, address, bytes } of code) {
       const instructions = disassemble(Buffer.from(bytes, 'hex'), Number(address));
       // The last one may be only a beginning.

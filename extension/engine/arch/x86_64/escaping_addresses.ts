@@ -16,22 +16,27 @@ import { withDecoder } from './decoder';
 const FOLLOWED = 24;
 
 /** psABI, figure 3.4. */
-const ARGUMENTS: ReadonlySet<Register> = new Set([
-  Register.RDI,
-  Register.RSI,
-  Register.RDX,
-  Register.RCX,
-  Register.R8,
-  Register.R9,
-]);
-const KEPT_BY_CALLS: ReadonlySet<Register> = new Set([
-  Register.RBX,
-  Register.RBP,
-  Register.R12,
-  Register.R13,
-  Register.R14,
-  Register.R15,
-]);
+function isArgument(register: Register): boolean {
+  switch (register) {
+    case Register.RDI:
+    case Register.RSI:
+    case Register.RDX:
+    case Register.RCX:
+    case Register.R8:
+    case Register.R9:
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isKeptByCalls(register: Register): boolean {
+  return (
+    register === Register.RBX ||
+    register === Register.RBP ||
+    (register >= Register.R12 && register <= Register.R15)
+  );
+}
 
 export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' | undefined {
   const holding = new Set<Register>();
@@ -52,7 +57,7 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
         case FlowControl.Call:
         case FlowControl.IndirectCall:
           if (isPassed(holding)) return 'passed';
-          for (const register of holding) if (!KEPT_BY_CALLS.has(register)) holding.delete(register);
+          for (const register of holding) if (!isKeptByCalls(register)) holding.delete(register);
           break;
         case FlowControl.IndirectBranch:
           return isPassed(holding) ? 'passed' : undefined;
@@ -77,26 +82,40 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
 }
 
 function isPassed(holding: ReadonlySet<Register>): boolean {
-  return [...holding].some((register) => ARGUMENTS.has(register));
+  return [...holding].some(isArgument);
 }
 
 /** Moves of general and of vector registers: of two pointers that are stored at once, a vector register holds both. */
-const MOVES: ReadonlySet<Mnemonic> = new Set([
-  Mnemonic.Mov,
-  Mnemonic.Movq,
-  Mnemonic.Movaps,
-  Mnemonic.Movups,
-  Mnemonic.Movdqa,
-  Mnemonic.Movdqu,
-]);
-/** They put a second pointer beside what the vector register holds. */
-const JOINS: ReadonlySet<Mnemonic> = new Set([
-  Mnemonic.Punpcklqdq,
-  Mnemonic.Unpcklpd,
-  Mnemonic.Movhps,
-  Mnemonic.Pinsrq,
-]);
-const COMPARES: ReadonlySet<Mnemonic> = new Set([Mnemonic.Cmp, Mnemonic.Test, Mnemonic.Push]);
+function moves(mnemonic: Mnemonic): boolean {
+  switch (mnemonic) {
+    case Mnemonic.Mov:
+    case Mnemonic.Movq:
+    case Mnemonic.Movaps:
+    case Mnemonic.Movups:
+    case Mnemonic.Movdqa:
+    case Mnemonic.Movdqu:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Does it put a second pointer beside what the vector register holds? */
+function joins(mnemonic: Mnemonic): boolean {
+  switch (mnemonic) {
+    case Mnemonic.Punpcklqdq:
+    case Mnemonic.Unpcklpd:
+    case Mnemonic.Movhps:
+    case Mnemonic.Pinsrq:
+      return true;
+    default:
+      return false;
+  }
+}
+
+function compares(mnemonic: Mnemonic): boolean {
+  return mnemonic === Mnemonic.Cmp || mnemonic === Mnemonic.Test || mnemonic === Mnemonic.Push;
+}
 
 /** The register that an instruction puts the address into; `stored` for one that stores it as an immediate. */
 function formedBy(instruction: Instruction): Register | 'stored' | undefined {
@@ -110,7 +129,7 @@ function formedBy(instruction: Instruction): Register | 'stored' | undefined {
 
 function isStored(instruction: Instruction, holding: ReadonlySet<Register>): boolean {
   return (
-    MOVES.has(instruction.mnemonic) &&
+    moves(instruction.mnemonic) &&
     instruction.op0Kind === OpKind.Memory &&
     instruction.op1Kind === OpKind.Register &&
     !isOnStack(instruction) &&
@@ -125,13 +144,13 @@ function isOnStack({ memoryBase }: Instruction): boolean {
 /** Copies from register to register hold the address too; whatever else is written does not. */
 function follow(instruction: Instruction, holding: Set<Register>): void {
   const { mnemonic, opCount, op0Kind, op1Kind } = instruction;
-  if (opCount === 0 || op0Kind !== OpKind.Register || COMPARES.has(mnemonic)) return;
+  if (opCount === 0 || op0Kind !== OpKind.Register || compares(mnemonic)) return;
   const written = RegisterExt.fullRegister(instruction.op0Register);
   const isConditional = instruction.conditionCode !== ConditionCode.None;
   const isFromHolder =
     opCount > 1 &&
     op1Kind === OpKind.Register &&
     holding.has(RegisterExt.fullRegister(instruction.op1Register));
-  if (isFromHolder && (MOVES.has(mnemonic) || JOINS.has(mnemonic) || isConditional)) holding.add(written);
-  else if (!isConditional && !JOINS.has(mnemonic)) holding.delete(written);
+  if (isFromHolder && (moves(mnemonic) || joins(mnemonic) || isConditional)) holding.add(written);
+  else if (!isConditional && !joins(mnemonic)) holding.delete(written);
 }

@@ -49,12 +49,6 @@ export interface Step {
   isRepeated: boolean;
 }
 
-const VECTOR_MOVES: ReadonlySet<Mnemonic> = new Set([
-  ...[Mnemonic.Movss, Mnemonic.Movsd, Mnemonic.Movaps, Mnemonic.Movups, Mnemonic.Movapd, Mnemonic.Movupd],
-  ...[Mnemonic.Movq, Mnemonic.Movd, Mnemonic.Vmovss, Mnemonic.Vmovsd, Mnemonic.Vmovaps, Mnemonic.Vmovups],
-  ...[Mnemonic.Vmovapd, Mnemonic.Vmovupd, Mnemonic.Vmovq, Mnemonic.Vmovd],
-]);
-
 /** The instructions of a piece of code, in its order. */
 export function readSteps({ address, bytes }: CodePiece): Step[] {
   const steps: Step[] = [];
@@ -128,8 +122,32 @@ function actionOf(instruction: Instruction): Action {
   }
 }
 
+function isVectorMove(mnemonic: Mnemonic): boolean {
+  switch (mnemonic) {
+    case Mnemonic.Movss:
+    case Mnemonic.Movsd:
+    case Mnemonic.Movaps:
+    case Mnemonic.Movups:
+    case Mnemonic.Movapd:
+    case Mnemonic.Movupd:
+    case Mnemonic.Movq:
+    case Mnemonic.Movd:
+    case Mnemonic.Vmovss:
+    case Mnemonic.Vmovsd:
+    case Mnemonic.Vmovaps:
+    case Mnemonic.Vmovups:
+    case Mnemonic.Vmovapd:
+    case Mnemonic.Vmovupd:
+    case Mnemonic.Vmovq:
+    case Mnemonic.Vmovd:
+      return true;
+    default:
+      return false;
+  }
+}
+
 function moveOf(instruction: Instruction): Action | undefined {
-  if (instruction.mnemonic !== Mnemonic.Mov && !VECTOR_MOVES.has(instruction.mnemonic)) return undefined;
+  if (instruction.mnemonic !== Mnemonic.Mov && !isVectorMove(instruction.mnemonic)) return undefined;
   if (instruction.opCount !== 2 || instruction.isStringInstruction) return undefined;
   const [to, from] = [operandOf(instruction, 0), operandOf(instruction, 1)];
   if (!to || !from) return undefined;

@@ -13,6 +13,9 @@ import {
 } from '../architecture';
 import { forEachInstruction, withDecoder } from './decoder';
 import { escapeOf } from './escaping_addresses';
+import { registerEffects } from './registers';
+
+const RET = 0xc3;
 
 export function decode(bytes: Uint8Array): Decoded {
   const offsets = new Uint32Array(bytes.length);
@@ -147,14 +150,17 @@ function numbersIn(code: Buffer): number[] {
   return numbers;
 }
 
-/** Immediates that are extended to 64 bits, or have as many. */
-const WIDE: ReadonlySet<OpKind> = new Set([
-  OpKind.Immediate8to64,
-  OpKind.Immediate32to64,
-  OpKind.Immediate64,
-]);
+/** Is it an immediate that is extended to 64 bits, or has as many? */
+function isWide(operand: OpKind): boolean {
+  return (
+    operand === OpKind.Immediate8to64 || operand === OpKind.Immediate32to64 || operand === OpKind.Immediate64
+  );
+}
+
 /** `or` is short for a move of -1, a push goes with a pop. */
-const PUTS: ReadonlySet<Mnemonic> = new Set([Mnemonic.Mov, Mnemonic.Or, Mnemonic.Push]);
+function puts(mnemonic: Mnemonic): boolean {
+  return mnemonic === Mnemonic.Mov || mnemonic === Mnemonic.Or || mnemonic === Mnemonic.Push;
+}
 
 function putsNumber(code: Uint8Array, value: number): boolean {
   const wanted = BigInt.asUintN(64, BigInt(value));
@@ -165,7 +171,7 @@ function putsNumber(code: Uint8Array, value: number): boolean {
     const last = instruction.opCount - 1;
     found ||= isInResult && instruction.mnemonic === Mnemonic.Mov && instruction.op1Register === Register.RAX;
     isInResult = false;
-    if (!PUTS.has(instruction.mnemonic) || !WIDE.has(instruction.opKind(last))) return;
+    if (!puts(instruction.mnemonic) || !isWide(instruction.opKind(last))) return;
     if (BigInt.asUintN(64, instruction.immediate(last)) !== wanted) return;
     isInResult = instruction.op0Register === Register.RAX;
     found ||= !isInResult;
@@ -173,7 +179,13 @@ function putsNumber(code: Uint8Array, value: number): boolean {
   return found;
 }
 
+/** iced makes its tables with the first decoder. */
+function prepare(): void {
+  registerEffects(Uint8Array.of(RET));
+}
+
 export const instructions: Instructions = {
+  prepare,
   decode,
   relativeFields,
   mayAddressItself,
