@@ -12,18 +12,30 @@ const KEPT = 100_000;
 
 export function createDemangler(caches: Caches, log: EngineContext['log']): EngineContext['demangle'] {
   const known = caches.create<string>({ limit: KEPT });
+  /** The runs that names are being asked for in: whoever wants one of them as well waits for that run. */
+  const asked = new Map<string, Promise<void>>();
+
+  const ask = async (symbols: readonly string[]): Promise<void> => {
+    try {
+      const names = await filter(symbols);
+      symbols.forEach((symbol, index) => known.get(symbol, () => names[index] ?? symbol));
+    } catch (error) {
+      log('debug', `c++filt: ${String(error)}`);
+    } finally {
+      for (const symbol of symbols) asked.delete(symbol);
+    }
+  };
+
   return async (symbols) => {
     const unknown = [...new Set(symbols)].filter(
       (symbol) => symbol.startsWith('_Z') && known.find(symbol) === undefined && !/\s/.test(symbol),
     );
-    if (unknown.length > 0) {
-      try {
-        const names = await filter(unknown);
-        unknown.forEach((symbol, index) => known.get(symbol, () => names[index] ?? symbol));
-      } catch (error) {
-        log('debug', `c++filt: ${String(error)}`);
-      }
+    const unasked = unknown.filter((symbol) => !asked.has(symbol));
+    if (unasked.length > 0) {
+      const run = ask(unasked);
+      for (const symbol of unasked) asked.set(symbol, run);
     }
+    await Promise.all(new Set(unknown.flatMap((symbol) => asked.get(symbol) ?? [])));
     return symbols.map((symbol) => known.find(symbol) ?? symbol);
   };
 }

@@ -27,6 +27,8 @@ export async function linkPatches(save: Save, plans: readonly ModulePlan[]): Pro
       },
     );
   return save.step('link', async () => {
+    // The process's answer is told with names for people: they are found out while this thread links.
+    void save.context.demangle(plans.flatMap(changedSymbols));
     const patches: PatchFile[] = [];
     // Several modules of one process must not be given the same place.
     const places = new Map<LiveTarget, { start: number; end: number }[]>();
@@ -41,6 +43,12 @@ export async function linkPatches(save: Save, plans: readonly ModulePlan[]): Pro
     }
     return patches;
   });
+}
+
+function changedSymbols({ units }: ModulePlan): string[] {
+  return units.flatMap(({ roles, reverts }) =>
+    [...roles.keys(), ...reverts.map(({ fn }) => fn)].map(({ symbol }) => symbol.name),
+  );
 }
 
 async function linkModule(

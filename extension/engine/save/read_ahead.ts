@@ -3,16 +3,12 @@
 // what fails here fails once more in the step that needs it, which says so.
 import { setImmediate } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
-import type { LiveModule, LiveTarget } from '../context';
-import { functionLines } from '../dwarf/functions';
+import type { LiveTarget } from '../context';
 import { readLiveProcess } from '../live/module_image';
 import { toProblem } from '../model/errors';
 import { newLayoutCache, readTypes } from '../types/live_program';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
-
-/** Names for people of more functions than somebody edits at once are not worth a long run of c++filt. */
-const MOST_NAMES = 1000;
 
 /** Of more units, which are those of a header, most are as they run, and their types are not asked for. */
 const MOST_UNITS = 4;
@@ -36,7 +32,9 @@ export async function readAhead(
         const status = await save.client(target).readStatus();
         const parts = [
           () => hostArchitecture().prepare(),
-          ...sources.flatMap((source) => partsOfUnit(save, module, source)),
+          ...sources
+            .flatMap((source) => unitsFrom(module.elf, source))
+            .map((unit) => () => readTypes(module.elf, unit, module.elf.derived(newLayoutCache))),
           () => readLiveProcess(save.context.patchFiles, module, status),
         ];
         for (const part of parts) {
@@ -49,17 +47,4 @@ export async function readAhead(
   } catch (thrown) {
     save.context.log('debug', `not read ahead: ${toProblem(thrown).message}`);
   }
-}
-
-/** Its functions have names for people, in the runtime's answer too; its types are compared with those of the object. */
-function partsOfUnit({ context }: Save, module: LiveModule, source: string): (() => unknown)[] {
-  return unitsFrom(module.elf, source).flatMap((unit) => [
-    () => {
-      const symbols = functionLines(module.elf, unit).flatMap(({ symbol, address }) =>
-        address === undefined ? [] : [symbol],
-      );
-      void context.demangle(symbols.slice(0, MOST_NAMES));
-    },
-    () => readTypes(module.elf, unit, module.elf.derived(newLayoutCache)),
-  ]);
 }
