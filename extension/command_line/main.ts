@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { constants } from 'node:os';
 import { version } from '../../package.json';
 import { HELP, parseCommand, UsageError, type Command } from './arguments';
-import { endOnInterrupt, endWhenNobodyReads, interruptible } from './interrupts';
+import { endOnInterrupt, endWhenNobodyReads, endWhenWritten, interruptible } from './interrupts';
 import {
   DONE,
   err,
@@ -262,10 +262,9 @@ async function run(engine: Engine, program: string[]): Promise<number> {
   return errno === constants.errno.ENOENT ? 127 : 126;
 }
 
-function execute(
-  engine: Engine,
-  command: Exclude<Command, { name: 'help' | 'version' | 'mcp' }>,
-): Promise<number> {
+type EngineCommand = Exclude<Command, { name: 'help' | 'version' | 'mcp' }>;
+
+function execute(engine: Engine, command: EngineCommand): Promise<number> {
   switch (command.name) {
     case 'ps':
       return ps(engine, command);
@@ -297,6 +296,20 @@ function execute(
   }
 }
 
+/** Says what it failed with. Nothing of it is still at work afterwards. */
+async function executeToEnd(engine: Engine, command: EngineCommand): Promise<number> {
+  try {
+    return await execute(engine, command);
+  } catch (error) {
+    const problem = toProblem(error);
+    if (command.json) printJson(failure(problem));
+    else err(problemText(problem));
+    return exitStatusOf({ outcome: 'failed', refusals: [problem] });
+  } finally {
+    await engine.dispose();
+  }
+}
+
 async function main(words: string[]): Promise<number> {
   let command: Command;
   try {
@@ -310,7 +323,7 @@ async function main(words: string[]): Promise<number> {
     out(command.name === 'help' ? HELP : `${version}\n`);
     return DONE;
   }
-  const { verbose, json } = command;
+  const { verbose } = command;
   endOnInterrupt();
   // Not for `run`: using a stream makes it non-blocking, and the program would inherit that.
   if (command.name !== 'run') endWhenNobodyReads();
@@ -327,17 +340,9 @@ async function main(words: string[]): Promise<number> {
     await serveAgents(options);
     return DONE;
   }
-  const engine = createEngine(options);
-  try {
-    return await execute(engine, command);
-  } catch (error) {
-    const problem = toProblem(error);
-    if (json) printJson(failure(problem));
-    else err(problemText(problem));
-    return exitStatusOf({ outcome: 'failed', refusals: [problem] });
-  } finally {
-    await engine.dispose();
-  }
+  const exitStatus = await executeToEnd(createEngine(options), command);
+  if (command.name !== 'run') endWhenWritten();
+  return exitStatus;
 }
 
 // exitCode and not exit(): output to a pipe is written before the process ends. One set by a signal stays.
