@@ -53,6 +53,9 @@ import { wakingAttacher, withAddress } from './process/sleepers';
 /** Patch files are small, but an editor runs all day. */
 const KEPT_PATCHES = 512;
 
+/** Milliseconds after which it is looked for what killed engines left: whoever asked for the processes goes first. */
+const SWEEP_DELAY = 100;
+
 export function createEngine(options: EngineOptions = {}): Engine {
   const caches = new Caches();
   const log = options.log ?? (() => undefined);
@@ -80,7 +83,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const sweep = createSweeper();
   const list: ProcessList = async () => {
     const processes = await allProcesses();
-    for (const { pid, runtime: found } of processes) if (found) void sweep(pid, found.controlDirectory);
+    const found = processes.flatMap(({ pid, runtime: address }) =>
+      address ? [{ pid, directory: address.controlDirectory }] : [],
+    );
+    setTimeout(() => {
+      for (const { pid, directory } of found) void sweep(pid, directory);
+    }, SWEEP_DELAY).unref();
     return processes;
   };
   const discovery = createDiscovery(
