@@ -109,6 +109,7 @@ __attribute__((destructor)) void stop() {
 } // namespace
 
 bool start_runtime(const StartOptions &wanted) {
+  const unsigned waits = wanted.is_from_attacher ? patience_of_attacher : patience;
   const bool has_rights = is_privileged();
   if (has_rights && !wanted.is_from_attacher) {
     errno = EPERM;
@@ -119,7 +120,7 @@ bool start_runtime(const StartOptions &wanted) {
   if (has_rights) patch = nullptr;
   if (started.exchange(true)) {
     if (patch != nullptr) set_default_patch(strdup(patch));
-    return wanted.delay != 0 || hurry_worker();
+    return wanted.delay != 0 || hurry_worker(waits);
   }
   if (is_running_already()) {
     started.store(false);
@@ -136,7 +137,7 @@ bool start_runtime(const StartOptions &wanted) {
     return false;
   }
   if (patch != nullptr) set_default_patch(strdup(patch));
-  worker_options = {engine_signal, wanted.delay};
+  worker_options = {engine_signal, wanted.delay, waits};
   const bool is_ready = start_worker(worker_options);
   if (!has_worker()) {
     const int error_number = errno;

@@ -11,6 +11,10 @@ struct StartOptions {
   bool is_from_attacher; // who attached had the right to do anything to the process
 };
 
+/** Seconds for which a program waits in its call until it can be patched, and for which an attacher does, who has a thread
+ * of its own for that and a limit of its own. */
+constexpr unsigned patience = 1, patience_of_attacher = 30;
+
 /** Starts it unless it runs already. A privileged process stays without it (trust.h), unless it was attached to.
  * False with errno set. */
 bool start_runtime(const StartOptions &wanted);

@@ -17,5 +17,5 @@ __attribute__((constructor)) void start() { hot_fix::start_runtime({0, nullptr, 
 /** Called by whoever attached, on a thread of its own: returns when the process can be patched. 0, or -1. */
 extern "C" __attribute__((visibility("default"))) int hot_fix_attach(void) {
   if (!hot_fix::start_runtime({0, nullptr, 0, true})) return -1;
-  return hot_fix::hurry_worker() ? 0 : -1;
+  return hot_fix::hurry_worker(hot_fix::patience_of_attacher) ? 0 : -1;
 }

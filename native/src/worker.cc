@@ -287,11 +287,12 @@ void *run(void *) {
 }
 
 /** Once a program has asked for it to be patchable, it is; else false with errno set. The limit is for a file system
- * that does not answer. */
-bool wait_until_announced() {
+ * that does not answer.
+ * @param patience seconds */
+bool wait_until_announced(unsigned patience) {
   timespec until{};
   clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += 1;
+  until.tv_sec += patience;
   int result = 0;
   do {
     result = sem_timedwait(&attempted, &until);
@@ -338,7 +339,7 @@ bool start_worker(const WorkerOptions &wanted) {
   pthread_attr_destroy(&attributes);
   kernel_mask(SIG_SETMASK, &before, nullptr);
   if (!started) errno = error_number;
-  return started && (options.delay != 0 || wait_until_announced());
+  return started && (options.delay != 0 || wait_until_announced(options.patience));
 }
 
 bool has_worker() { return owner_pid.load() == getpid(); }
@@ -347,7 +348,7 @@ bool is_attended(int tid) {
   return has_worker() && has_directory.load() && !stopping.load() && worker_tid.load() != tid;
 }
 
-bool hurry_worker() {
+bool hurry_worker(unsigned patience) {
   if (is_announced.load()) return true;
   if (!has_worker()) {
     errno = ESRCH;
@@ -357,7 +358,7 @@ bool hurry_worker() {
   }
   was_asked_again.store(true);
   ring();
-  return wait_until_announced();
+  return wait_until_announced(patience);
 }
 
 void stop_worker() {

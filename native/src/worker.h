@@ -8,6 +8,7 @@ struct WorkerOptions {
   int signal;                // of the engine
   unsigned delay;            // milliseconds before the control directory is made: most children of a preloaded
                              // program run for less, and never need one
+  unsigned patience;         // seconds for which the caller waits, without a delay, until the worker has announced itself
 };
 
 /** Says what a plain kill loads; null: nothing. To be kept by the caller. */
@@ -24,8 +25,9 @@ bool has_worker();
 bool is_attended(int tid);
 
 /** Ends the delay with which the worker was started, or has it try again, and waits until it has announced itself.
- * False with errno set when it did not. */
-bool hurry_worker();
+ * False with errno set when it did not.
+ * @param patience seconds */
+bool hurry_worker(unsigned patience);
 
 /** At the process's normal end: lets a transaction finish, and removes the control directory. */
 void stop_worker();

@@ -53,6 +53,30 @@ describe('attaching to a running program', () => {
     });
   }
 
+  it('waits for a runtime that is there and takes long to announce itself', async () => {
+    const { session } = use;
+    // As a disk that does not answer for a while, or a machine that has other things to do.
+    session.write(
+      'slow.c',
+      '#include <unistd.h>\n#include <sys/syscall.h>\n' +
+        'int renameat(int from, const char *name, int to, const char *other) {\n' +
+        '  sleep(3);\n  return syscall(SYS_renameat, from, name, to, other);\n}\n',
+    );
+    await session.build({
+      sources: ['kinds.c', 'value.c', 'slow.c'],
+      output: 'slow',
+      flags: ['-O2', '-g', '-pthread'],
+      linkFlags: ['-rdynamic'],
+    });
+    const program = await session.startPlain('slow', ['read']);
+    await attach(program.pid);
+    assert.deepEqual(
+      (await session.status('--pid', String(program.pid))).map(({ pid }) => pid),
+      [program.pid],
+    );
+    await seesNothingWrong(program);
+  });
+
   it('does nothing the second time', async () => {
     const program = await use.session.startPlain('program', ['read']);
     await attach(program.pid);
