@@ -113,9 +113,9 @@ const COMPILERS = ['g++', 'clang++', 'clang++-19'].filter(
 );
 
 for (const compiler of COMPILERS)
-  for (const level of ['-O0', '-O2'])
+  for (const level of ['-O0', '-O2', '-O1 -gdwarf-4 -fdebug-types-section', '-O0 -fdebug-types-section'])
     describe(`A type of a header that got a member (${compiler} ${level})`, () => {
-      const build = { compiler, flags: ['-g', level] };
+      const build = { compiler, flags: ['-g', ...level.split(' ')] };
       for (const { what, body, value, type } of WAYS)
         it(
           `is refused in a unit that uses one ${what}`,
@@ -167,7 +167,7 @@ for (const compiler of COMPILERS)
           `is refused in a unit that was built with ${less}`,
           inSession(async (session) => {
             const body = 'Plain *p = plains(); return p->b + n;';
-            const program = await start(session, body, { ...build, unitFlags: [less, level] });
+            const program = await start(session, body, { ...build, unitFlags: [...level.split(' '), less] });
             addMember(session, 'Plain');
             session.edit('unit.cc', '+ n', '- n');
             await session.refused('unit.cc', 'layout-changed');

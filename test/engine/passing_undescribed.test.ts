@@ -63,6 +63,89 @@ for (const compiler of ['g++', 'clang++'])
       );
     });
 
+for (const level of ['-O0', '-O2'])
+  describe(`A class that only a unit which is not saved takes or makes (g++ ${level})`, () => {
+    /** The unit that is saved has the class, and no function with a value of it. */
+    const start = async (session: Session, header: string, other: string, body: string): Promise<Program> => {
+      session.write('p.h', header);
+      session.write('other.cc', `#include "p.h"\n${other}\n`);
+      session.write('unit.cc', `#include "p.h"\nlong value(long n) { ${body} }\n`);
+      session.write('main.cc', readFileSync(join(samples, 'driver', 'main.cc'), 'utf8'));
+      await session.build({ sources: ['main.cc', 'other.cc', 'unit.cc'], flags: ['-g', level] });
+      return session.start();
+    };
+    const told = async (session: Session): Promise<string> => {
+      session.edit('unit.cc', '+ 0', '+ 1');
+      const { warnings } = await session.patch('unit.cc');
+      return warnings.map(({ code, message }) => `${code} ${message}`).join('\n');
+    };
+    const COPIED =
+      'struct P { long a; P(long a) : a(a) {} P(const P &p, int k) : a(p.a + k) {} };\nlong take(P p);\n';
+
+    it(
+      'is said to be unchecked where default arguments of a constructor may have come',
+      inSession(async (session) => {
+        await start(
+          session,
+          COPIED,
+          'long take(P p) { return p.a; }',
+          'P p(n); P *volatile at = &p; return at->a + 0;',
+        );
+        session.edit('p.h', 'int k)', 'int k = 0)');
+        assert.match(await told(session), /layout-unchecked `struct P`.*default arguments/);
+      }),
+    );
+
+    it(
+      'is not mentioned while its header is as it was',
+      inSession(async (session) => {
+        await start(
+          session,
+          COPIED,
+          'long take(P p) { return p.a; }',
+          'P p(n); P *volatile at = &p; return at->a + 0;',
+        );
+        assert.equal(await told(session), '');
+      }),
+    );
+
+    // Optimised, the place of a value may change while the function runs, which says nothing.
+    if (level === '-O0')
+      it(
+        'is refused such arguments where the unit that takes values is saved with it',
+        inSession(async (session) => {
+          const program = await start(
+            session,
+            COPIED,
+            'long take(P p) { return p.a; }',
+            'P p(n); P *volatile at = &p; return at->a + 0;',
+          );
+          session.edit('p.h', 'int k)', 'int k = 0)');
+          session.edit('unit.cc', '+ 0', '+ 1');
+          await session.refused('p.h', 'layout-changed');
+          assert.equal(await program.ask('3'), '3');
+        }),
+      );
+
+    it(
+      'is said to begin arrays otherwise with a destructor',
+      inSession(async (session) => {
+        const header = 'struct P { long a; };\nP *make();\n';
+        await start(
+          session,
+          header,
+          'P *make() { return new P[2](); }',
+          'P *volatile p = make(); return p[1].a + 0;',
+        );
+        session.edit('p.h', 'long a;', 'long a; ~P() { a = 0; }');
+        assert.match(
+          await told(session),
+          /layout-unchecked `struct P` has a destructor, and had none: arrays/,
+        );
+      }),
+    );
+  });
+
 describe('the values that a function takes, by its name', () => {
   for (const [name, values] of [
     ['take(n::P)', ['n::P']],
@@ -133,12 +216,14 @@ describe('how values of a class go to functions', () => {
           for (const after of compiled) {
             const [from, to] = [before.one.join(' '), after.one.join(' ')];
             const live = { elf: before.elf, units: readUnits(before.elf) };
-            const { problems } = compareLayouts(live, { elf: after.elf });
-            const found = problems.some(({ message }) => message.includes('are passed by'));
+            const { problems, warnings } = compareLayouts(live, { elf: after.elf });
+            // Debug information of gcc may not say which of the two it is: then that is said.
+            const mayBeUntold = compiler === 'g++' && from.includes(', int') && to.includes(', int');
+            const found = (mayBeUntold ? [...problems, ...warnings] : problems).some(({ message }) =>
+              /are passed by|default arguments/.test(message),
+            );
             if (from.includes('own') !== to.includes('own')) continue;
             const differs = before.byAddress !== after.byAddress;
-            // Debug information of gcc does not say which of the two it is.
-            if (compiler === 'g++' && from.includes(', int') && to.includes(', int')) continue;
             if (differs) assert.ok(found, `not seen: "${from}" to "${to}"`);
             else if (!`${from}${to}`.includes(', int'))
               assert.ok(!found, `seen in vain: "${from}" to "${to}"`);

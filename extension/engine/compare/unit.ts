@@ -356,13 +356,13 @@ export class UnitComparison {
     return 'changed';
   }
 
-  /** What the compiler made one function now may be several in the process: then all of them must be as it is. */
+  /** What the compiler made one function now may be several in the process: then all of them must be as it is. Not those
+   * of its own name, which the module keeps for callers of another signature. */
   private aliasesAgree(fn: ObjectFunction, pick: Home, homes: readonly Home[]): boolean {
-    const entries = new Set(
-      fn.aliases.flatMap(({ name, binding }) =>
-        binding === abi.STB_LOCAL ? [] : (this.live.module.global(name)?.address ?? []),
-      ),
+    const others = fn.aliases.filter(
+      ({ name, binding }) => binding !== abi.STB_LOCAL && name !== pick.live.name,
     );
+    const entries = new Set(others.flatMap(({ name }) => this.live.module.global(name)?.address ?? []));
     return homes.every(
       (home) =>
         home === pick ||

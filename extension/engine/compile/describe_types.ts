@@ -23,8 +23,8 @@ export function describingFlags({ arguments: argv, directory, source }: CompileE
   const program = basename(programFile(driver, directory));
   if (!GCC.test(program)) return [ALL];
   // In type units gcc leaves out what qualifies the name of a class that is only declared: it would seem to be another.
-  if (argv.includes('-fdebug-types-section')) return [];
-  return isCxx(argv, program, source) ? [CLASSES_OF_GCC] : [];
+  const inUnit = argv.includes('-fdebug-types-section') ? ['-fno-debug-types-section'] : [];
+  return isCxx(argv, program, source) ? [...inUnit, CLASSES_OF_GCC] : inUnit;
 }
 
 /** The last -x says so, else the driver or the name of the source (gcc, "Options Controlling the Kind of Output"). */

@@ -139,10 +139,14 @@ export const DW_UT_split_type = 0x06;
 
 // 7.7.1, "Operator Encodings": how a location that is an address begins.
 export const DW_OP_addr = 0x03;
+export const DW_OP_deref = 0x06;
 export const DW_OP_const4u = 0x0c;
 export const DW_OP_const8u = 0x0e;
 export const DW_OP_constu = 0x10;
 export const DW_OP_plus_uconst = 0x23;
+export const DW_OP_reg0 = 0x50;
+export const DW_OP_breg0 = 0x70;
+export const DW_OP_breg31 = 0x8f;
 export const DW_OP_fbreg = 0x91;
 export const DW_OP_form_tls_address = 0x9b;
 export const DW_OP_addrx = 0xa1;

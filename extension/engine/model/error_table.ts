@@ -47,6 +47,7 @@ export const ERROR_TABLE = {
   'ended': { kind: 'environment', exit: 3, shown: 'status', title: 'The process ended', hint: 'Start it again.' },
   'layout-changed': { kind: 'refused', exit: 2, shown: 'problems', title: 'A type\'s layout differs from the one in the running process', hint: 'Objects of that type exist in memory with the old layout. Undo the change, or restart the program.' },
   'variable-changed': { kind: 'refused', exit: 2, shown: 'problems', title: 'An existing variable changed its type or size', hint: 'Its memory exists in the process already. Give the new variable another name, or restart the program.' },
+  'declared-otherwise': { kind: 'refused', exit: 2, shown: 'problems', title: 'A function is declared otherwise than the one in the running process', hint: 'Save the file that defines it in the same save, or undo the change.' },
   'ambiguous-static': { kind: 'refused', exit: 2, shown: 'problems', title: 'It cannot be told which static variable of the process is meant', hint: 'A function has several static variables of one name, and their number changed: give the new one another name.' },
   'needs-constructor': { kind: 'refused', exit: 2, shown: 'problems', title: 'A new global variable needs a constructor to run', hint: 'Make it a function-local static, or give it a constant initialiser.' },
   'constructor-failed': { kind: 'refused', exit: 2, shown: 'problems', title: 'The constructor of a new object failed in the process', hint: 'Nothing was redirected. Correct the constructor, or what it relies on, and save again.' },

@@ -2,6 +2,7 @@
 // the differences (plan.ts). Writes nothing.
 import { basename, dirname } from 'node:path';
 import { ownerOf } from '../compare/correlate';
+import type { Definers } from '../types/declared_otherwise';
 import { compareLayouts, type LayoutComparison } from '../types/layout';
 import { newLayoutCache } from '../types/live_program';
 import type { Image, LiveImage } from '../live/live_image';
@@ -67,7 +68,11 @@ export async function comparePlans(
             { file: source, pid: target.process.pid },
           );
         save.fresh.set(comparison.object, unit);
-        const layout = await save.step('layout', () => checkLayout(save, plan, unit, comparison, program));
+        const isSaved = (symbol: string): boolean =>
+          [...units.values()].some(({ object }) => object.definition(symbol) !== undefined);
+        const layout = await save.step('layout', () =>
+          checkLayout(save, plan, unit, comparison, program, isSaved),
+        );
         const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
         const planned = planUnit(comparison, {
           layout,
@@ -118,13 +123,15 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
  * it was built, and as it was last patched: objects of types that came since exist as well.
- * @param program its modules */
+ * @param program its modules
+ * @param isSaved does a unit of the save define a symbol? */
 async function checkLayout(
   save: Save,
   { module, live }: ModulePlan,
   unit: FreshUnit,
   comparison: UnitComparison,
   program: readonly ElfFile[],
+  isSaved: (symbol: string) => boolean,
 ): Promise<LayoutComparison | undefined> {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
@@ -134,13 +141,20 @@ async function checkLayout(
     const [written, built] = [look(header), look(path)];
     return !written || !built || written.mtimeMs >= built.mtimeMs;
   };
-  const against = (elf: ElfFile, units: readonly Unit[], membersMayGo: boolean): LayoutComparison => {
+  const against = (
+    elf: ElfFile,
+    units: readonly Unit[],
+    membersMayGo: boolean,
+    definers?: Definers,
+  ): LayoutComparison => {
     const others = all.filter((other) => other !== elf);
     const cache = elf.derived(newLayoutCache);
-    const options = { cache, constantsAreCopied: true, membersMayGo, others, text, mayDiffer };
+    const options = { cache, constantsAreCopied: true, membersMayGo, others, definers, text, mayDiffer };
     return compareLayouts({ elf, units }, { elf: unit.object.elf }, options);
   };
-  const built = against(module.elf, liveUnits(module, unit.object), false);
+  // The module's own name comes before those that patches brought (LiveImage.global).
+  const files = [module.elf, ...live.image.patches.map((patch) => patch.elf), ...program];
+  const built = against(module.elf, liveUnits(module, unit.object), false, { files, isSaved });
   // What a patch put into padding may be taken out again: the rest of the type is as it was built.
   const since = patchesSinceWhole(comparison.live, unit.object).flatMap((patch) => {
     const units = patchedUnits(patch, unit.object);

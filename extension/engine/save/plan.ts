@@ -176,7 +176,7 @@ function buildDiffers(
 
 /** Options that this tool adds, and those that change no code. */
 const NEUTRAL =
-  /^-(ffunction-sections|fdata-sections|f(no-)?merge-constants|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|femit-(class|struct)-debug.*|f(no-)?eliminate-unused-debug-types|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
+  /^-(ffunction-sections|fdata-sections|f(no-)?merge-constants|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|femit-(class|struct)-debug.*|f(no-)?eliminate-unused-debug-types|f(no-)?debug-types-section|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
 
 function sameBuild(fresh: Producer, live: Producer): boolean {
   const relevant = (producer: Producer): string =>

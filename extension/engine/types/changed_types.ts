@@ -9,6 +9,7 @@ import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
 import { definitionsIn, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
 import { obstacleAround, type PaddingUse, paddingUse } from './padding';
+import { isDestroyed, passingByMembers, passingOf } from './passing';
 import { placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
 
@@ -16,6 +17,8 @@ export interface ChangedTypes {
   problems: Problem[];
   inPadding: MembersInPadding[];
   passedOtherwise: PassedOtherwise[];
+  /** Of what differs in a way that debug information does not tell, and no comparison can. */
+  warnings: Problem[];
 }
 
 /** A type of which values go to functions in another way than before, of which no described function has one. */
@@ -40,6 +43,10 @@ export interface TypeComparison {
   concernedOf: (older: Side, name: string, file: string | undefined) => ConcernedTypes;
   /** May a function have a parameter or a result of the type, as a value? */
   mayBeInCalls: (older: Side, name: string, file: string | undefined) => boolean;
+  /** May a file be another than the one that the module was built with? */
+  mayDiffer: (file: string | undefined) => boolean;
+  /** Does code of the unit or of the module make or delete arrays with new[] and delete[]? */
+  hasArrays: () => boolean;
   /** Members may be gone of which only padding is left. */
   membersMayGo: boolean;
 }
@@ -61,6 +68,7 @@ export function compareTypes(
   const now = comparison.fresher.types;
   const changed = new Map<string, ChangedType>();
   const passedOtherwise: PassedOtherwise[] = [];
+  const warnings: Problem[] = [];
   for (const [name, entry] of now.registry.types) {
     const before = names && !names.has(name) ? undefined : then.registry.types.get(name);
     if (!before) continue;
@@ -74,8 +82,9 @@ export function compareTypes(
       const place = placeIn(comparison.fresher, entry.unit, entry.file, entry.line);
       passedOtherwise.push({ name, keyword: entry.keyword, text: passing.text, place });
     }
+    warnings.push(...untold(comparison, older, before, entry));
   }
-  if (changed.size === 0) return { problems: [], inPadding: [], passedOtherwise };
+  if (changed.size === 0) return { problems: [], inPadding: [], passedOtherwise, warnings };
   const { allowed, reasons } = usesOfPadding(comparison, older, changed);
   for (const name of allowed.keys()) changed.delete(name);
   return {
@@ -84,7 +93,49 @@ export function compareTypes(
     ),
     inPadding: [...allowed.values()],
     passedOtherwise,
+    warnings,
   };
+}
+
+/** What may be wrong with the same layout, and neither side says enough to refuse it. */
+function untold(
+  { fresher, mayBeInCalls, mayDiffer, hasArrays }: TypeComparison,
+  older: Side,
+  before: TypeEntry,
+  now: TypeEntry,
+): Problem[] {
+  if (before.kind === 'enum' || now.kind === 'enum') return [];
+  const file = fresher.file(now.unit, now.file);
+  const what = `\`${now.keyword} ${now.name}\``;
+  const warning = (message: string): Problem => ({
+    code: 'layout-unchecked',
+    message,
+    ...placeIn(fresher, now.unit, now.file, now.line),
+  });
+  const warnings: Problem[] = [];
+  const sides = [
+    { types: older.types, entry: before },
+    { types: fresher.types, entry: now },
+  ];
+  if (
+    sides.every(({ types, entry }) => passingByMembers(types, entry) === 'unknown') &&
+    sides.some(({ types, entry }) => passingOf(types, entry) === 'unknown') &&
+    mayDiffer(file) &&
+    mayBeInCalls(older, now.name!, file)
+  )
+    warnings.push(
+      warning(
+        `${what} has a constructor from another object that takes more, and debug information does not say whether it has default arguments: if they came or went since the program was built, code that is not compiled with this save passes values of it in another way.`,
+      ),
+    );
+  const isDestroyedNow = isDestroyed(fresher.types, now);
+  if (isDestroyed(older.types, before) !== isDestroyedNow && hasArrays())
+    warnings.push(
+      warning(
+        `${what} ${isDestroyedNow ? 'has a destructor, and had none' : 'has no destructor any more'}: arrays of it that new[] made in code that is not compiled with this save, or before it, begin in another way than delete[] takes them to.`,
+      ),
+    );
+  return warnings;
 }
 
 interface Found {

@@ -3,7 +3,7 @@
 import { describe } from './describe';
 import type { Member, TypeEntry } from './entries';
 import { areAlike } from './keys';
-import { type Passing, passingOf } from './passing';
+import { type Passing, passingByMembers, passingOf } from './passing';
 import type { UnitTypes } from './types';
 
 /** One way in which a type differs. */
@@ -34,7 +34,7 @@ export function typeDifferences(
   else {
     baseDifferences(then, before, now, after, add);
     memberDifferences(then, before, now, after, add);
-    virtualDifferences(before, after, add);
+    virtualDifferences(then, before, now, after, add);
   }
   if (before.size !== after.size)
     add(`its size is ${bytes(after.size)}, was ${before.size}`, 0, after.kind !== 'enum');
@@ -55,8 +55,10 @@ export function passingDifference(
   if (before.kind === 'enum' || after.kind === 'enum') return undefined;
   const is = passingOf(now, after);
   const was = passingOf(then, before);
-  // A constructor that may or may not be a copy constructor was so before.
   if (is === was) return undefined;
+  // A constructor that may or may not be a copy constructor was so before, and no code tells which it is.
+  if ([is, was].includes('unknown') && passingByMembers(now, after) === passingByMembers(then, before))
+    return undefined;
   const why = 'which its destructor and its constructors from another object decide';
   return {
     text: `its values are passed by ${PASSED[is]}, were by ${PASSED[was]} (${why})`,
@@ -171,14 +173,25 @@ function memberDifferences(
 const width = ({ bits }: Member): string =>
   bits === 0 ? 'no bit-field' : `${bits} bit${bits === 1 ? '' : 's'} wide`;
 
-function virtualDifferences(before: TypeEntry, after: TypeEntry, add: Add): void {
+function virtualDifferences(
+  then: UnitTypes,
+  before: TypeEntry,
+  now: UnitTypes,
+  after: TypeEntry,
+  add: Add,
+): void {
   const old = new Map(before.virtuals.map((entry) => [entry.symbol, entry]));
-  for (const { symbol, name, slot, line } of after.virtuals) {
+  for (const { symbol, name, slot, returns, line } of after.virtuals) {
     const was = old.get(symbol);
     old.delete(symbol);
     if (!was) add(`virtual function \`${name}\` is new (vtable slot ${slot})`, line);
     else if (was.slot !== slot)
       add(`virtual function \`${name}\` is in vtable slot ${slot}, was in ${was.slot}`, line, true);
+    else if (!areAlike(then.keys.key(was.returns), now.keys.key(returns)))
+      add(
+        `virtual function \`${name}\` returns \`${describe(now, returns)}\`, returned \`${describe(then, was.returns)}\``,
+        line,
+      );
   }
   for (const { name, slot } of old.values())
     add(`virtual function \`${name}\` (vtable slot ${slot}) is gone`);

@@ -106,7 +106,7 @@ export function isLaidOutOtherwise(
 }
 
 /** Of what is malformed, or in a file that is not there, nothing is known. */
-function readable<T>(read: () => T): T | undefined {
+export function readable<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (thrown) {

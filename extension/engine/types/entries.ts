@@ -31,6 +31,15 @@ export interface SpecialMembers {
   moveAssignment: boolean;
 }
 
+export interface VirtualFunction {
+  symbol: string;
+  name: string;
+  slot: number;
+  /** What it returns, which its symbol does not say; undefined: nothing. */
+  returns: number | undefined;
+  line: number;
+}
+
 /** A class, structure, union or enumeration. */
 export interface TypeEntry {
   address: number;
@@ -58,7 +67,7 @@ export interface TypeEntry {
   /** What it declares of that which decides how its values are passed (special_members.ts). */
   special: SpecialMembers;
   /** Virtual functions that the class declares, with their slot in the vtable. */
-  virtuals: { symbol: string; name: string; slot: number; line: number }[];
+  virtuals: VirtualFunction[];
   enumerators: { name: string; value: string; line: number }[];
   /** Another definition of the same name in the same unit (allowed only when it is the same type). */
   twin: TypeEntry | undefined;

@@ -6,11 +6,13 @@ import * as dw from '../dwarf/constants';
 import type { UnitHeader } from '../dwarf/unit_headers';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits, type Unit } from '../dwarf/units';
+import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
 import { type ChangedTypes, compareTypes, type PassedOtherwise, type TypeComparison } from './changed_types';
+import { declaredOtherwise, type Definers, isSameVariable } from './declared_otherwise';
 import { LISTED, typeText } from './differences';
 import { definedElsewhere, isLaidOutOtherwise } from './elsewhere';
 import type { TypedefEntry, TypeEntry, VariableEntry } from './entries';
@@ -45,6 +47,8 @@ export interface LayoutOptions {
   constantsAreCopied?: boolean;
   /** Other modules of the program, of which functions may take and return values of the same classes. */
   others?: readonly ElfFile[];
+  /** Who defines what the unit only declares; by default that is not compared. */
+  definers?: Definers;
   /** The text of the source, for what it mentions. */
   text?: string;
   /** May a header be another than the one that a module was built with? By default it may. */
@@ -101,16 +105,20 @@ function compareSides(
   const signatures = new Map<string, boolean>();
   const inPadding = new Map<string, MembersInPadding>();
   const passedOtherwise = new Map<string, PassedOtherwise>();
+  const untold = new Map<string, Problem>();
   const gather = (found: ChangedTypes): void => {
     for (const problem of found.problems) problems.set(problem.message, problem);
     for (const members of found.inPadding) inPadding.set(members.type, members);
     for (const passed of found.passedOtherwise) passedOtherwise.set(passed.name, passed);
+    for (const warning of found.warnings) untold.set(warning.message, warning);
   };
   const { others = [], membersMayGo = false } = options;
   const program = liveProgram(live.elf, others, options.cache);
   const { sideOf } = program;
   fresher.types.registry.unnameAsIn(live.units.map((unit) => sideOf(live.elf, unit).types.registry));
   const sources = live.units.map(({ path }) => path);
+  const mayDiffer = (file: string, elf: ElfFile): boolean =>
+    sources.includes(file) || (options.mayDiffer?.(file, elf) ?? true);
   let inFreshCalls: ReadonlySet<string> | undefined;
   /** What the types of a module are compared with. */
   const inTypes = (elf: ElfFile): TypeComparison => ({
@@ -121,6 +129,8 @@ function compareSides(
     mayBeInCalls: (older, name, file) =>
       (inFreshCalls ??= valuesInCalls(fresher.types)).has(name) ||
       program.mayBeInCalls(elf, older, name, file),
+    mayDiffer: (file) => file === undefined || mayDiffer(file, elf),
+    hasArrays: () => [fresh.elf, elf].some(hasArrays),
     membersMayGo,
   });
   for (const unit of live.units) {
@@ -167,6 +177,17 @@ function compareSides(
     });
     if (names.length > 0) gather(compareTypes(inTypes(elf), sideOf(elf, unit), new Set(names)));
   }
+  const { definers } = options;
+  if (definers)
+    for (const problem of declaredOtherwise({
+      fresher,
+      olders: live.units.map((unit) => sideOf(live.elf, unit)),
+      object: fresh.elf,
+      definers,
+      sideOf,
+      mayDiffer,
+    }))
+      problems.set(problem.message, problem);
   const conventions = new Map<string, CallingConvention>();
   for (const [name, [entry, ...rest]] of fresher.types.signatures.typesByName())
     if (entry && rest.length === 0) conventions.set(name, callingConvention(fresher.types, entry));
@@ -179,10 +200,17 @@ function compareSides(
     problems: [...problems.values()],
     inPadding: [...inPadding.values()],
     passedOtherwise: [...passedOtherwise.values()],
-    warnings: [...missing, ...(unused.length > 0 ? [notUsed(freshUnit, unused)] : [])],
+    warnings: [...missing, ...untold.values(), ...(unused.length > 0 ? [notUsed(freshUnit, unused)] : [])],
     signatures,
     conventions,
   };
+}
+
+/** Does code of a file make or delete arrays of objects? (Itanium C++ ABI, 5.1.5: `na`, `da`.) */
+function hasArrays(elf: ElfFile): boolean {
+  return [abi.SHT_SYMTAB, abi.SHT_DYNSYM].some((table) =>
+    elf.symbols(table).some(({ name }) => /^_Z[nd]a/.test(name)),
+  );
 }
 
 /** Types that differ from those of the process, of a unit that does not seem to use them. */
@@ -232,7 +260,7 @@ function compareNames(older: Side, fresher: Side, options: LayoutOptions): Probl
     const before = then.registry.variables.get(identity);
     if (!before) continue;
     for (const [was, is] of pairs(then, before, now, entries)) {
-      if (sameKey(then.keys.key(was.type), now.keys.key(is.type))) continue;
+      if (isSameVariable(then, was, now, is)) continue;
       if (options.constantsAreCopied && isConstant(then, was) && isConstant(now, is)) continue;
       problems.push({
         code: 'variable-changed',
@@ -269,13 +297,6 @@ function pairs(
   const [was] = before;
   const stranger = after.find(({ type }) => !keys.has(now.keys.key(type)));
   return was && stranger && after.length < before.length ? [[was, stranger]] : [];
-}
-
-/** Types are the same, or one of the two is an array whose length its declaration leaves open. */
-function sameKey(one: string, other: string): boolean {
-  if (areAlike(one, other)) return true;
-  if (!one.startsWith('[?]') && !other.startsWith('[?]')) return false;
-  return one.replace(/^\[[^\]]*\]/, '') === other.replace(/^\[[^\]]*\]/, '');
 }
 
 function isConstant({ dwarf }: UnitTypes, { type, external }: VariableEntry): boolean {

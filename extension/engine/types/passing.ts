@@ -4,10 +4,17 @@
 import { bare, isClass } from './bare';
 import type { TypeEntry } from './entries';
 import type { TypeLookup } from './lookup';
+import { passedInCode } from './passed_values';
 
 export type Passing = 'address' | 'bytes' | 'unknown';
 
-export function passingOf(types: TypeLookup, entry: TypeEntry, depth = 0): Passing {
+export function passingOf(types: TypeLookup, entry: TypeEntry): Passing {
+  const declared = passingByMembers(types, entry);
+  return declared === 'unknown' ? (passedInCode(types, entry) ?? 'unknown') : declared;
+}
+
+/** As far as the members of the class and of its parts say it. */
+export function passingByMembers(types: TypeLookup, entry: TypeEntry, depth = 0): Passing {
   const { passing, destructor, copies, moveAssignment } = entry.special;
   if (passing !== undefined) return passing;
   if (destructor || copies.includes('written') || entry.virtuals.length > 0) return 'address';
@@ -16,7 +23,7 @@ export function passingOf(types: TypeLookup, entry: TypeEntry, depth = 0): Passi
   if (depth > 16) return 'bytes';
   const parts = [...entry.rawMembers, ...entry.bases].map(({ type }) => {
     const part = types.valueType(type);
-    return part === undefined || part.kind === 'enum' ? 'bytes' : passingOf(types, part, depth + 1);
+    return part === undefined || part.kind === 'enum' ? 'bytes' : passingByMembers(types, part, depth + 1);
   });
   const isByAddress =
     parts.includes('address') ||
@@ -24,6 +31,15 @@ export function passingOf(types: TypeLookup, entry: TypeEntry, depth = 0): Passi
     entry.bases.some(({ location }) => location.startsWith('virtual'));
   if (isByAddress) return 'address';
   return copies.includes('perhaps') || parts.includes('unknown') ? 'unknown' : 'bytes';
+}
+
+/** Do objects of a class need more than their memory to be given back, when they are destroyed? */
+export function isDestroyed(types: TypeLookup, entry: TypeEntry, depth = 0): boolean {
+  if (entry.special.destructor) return true;
+  return [...entry.rawMembers, ...entry.bases].some(({ type }) => {
+    const part = types.valueType(type);
+    return part !== undefined && part.kind !== 'enum' && depth < 16 && isDestroyed(types, part, depth + 1);
+  });
 }
 
 const MARKS: Record<Passing, string> = { address: '@', bytes: '', unknown: '?' };

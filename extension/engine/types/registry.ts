@@ -27,6 +27,8 @@ export class Registry {
   readonly stubs = new Map<number, number>();
   readonly functions = new Map<number, FunctionEntry>();
   readonly code: CodeEntry[] = [];
+  /** Entries of functions that are only declared, members of classes among them. */
+  readonly declaredFunctions: number[] = [];
   /** Types of variables that are in frames or nowhere, and results of functions that are only declared. */
   readonly locals = new Set<number>();
   /** Left for the end of a unit's walk, when all that they refer to is registered. */

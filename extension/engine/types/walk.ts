@@ -194,6 +194,7 @@ export class Walk {
           if (die.flag(dw.DW_AT_declaration)) {
             const result = scope.owner ? undefined : die.reference(dw.DW_AT_type);
             if (result !== undefined) this.registry.locals.add(result);
+            this.registry.declaredFunctions.push(die.address);
             if (scope.owner && die.flag(dw.DW_AT_virtuality)) this.readVirtual(scope.owner);
             at = skipTree(abbreviations, abbreviation, unit, attributes);
             break;
@@ -340,7 +341,13 @@ export class Walk {
     const symbol = linkageName(die) ?? name;
     const slot = slotOf(die);
     if (slot !== undefined)
-      owner.virtuals.push({ symbol, name, slot, line: die.number(dw.DW_AT_decl_line) ?? owner.line });
+      owner.virtuals.push({
+        symbol,
+        name,
+        slot,
+        returns: die.reference(dw.DW_AT_type),
+        line: die.number(dw.DW_AT_decl_line) ?? owner.line,
+      });
   }
 
   private readTypedef(scope: Scope): void {
