@@ -201,4 +201,20 @@ for (const [family, cxx] of [
           assert.equal(await program.ask('3'), '8');
         }),
       );
+
+      it(
+        'is no obstacle where the definition promises more than the declaration, to itself alone',
+        inSession(async (session) => {
+          const one: Case = {
+            ...CASES[0]!,
+            header: `${TAKE}\nlong more(long a, const char *s);`,
+            other: `${CASES[0]!.other}\nlong more(const long a, const char *const restrict s) { return a + *s; }`,
+          };
+          const program = await start(session, one, family, level);
+          session.edit('h.h', 'long more(long a', 'long more(long first');
+          session.edit('unit.c', 'take(n)', 'take(n) + more(n, "")');
+          await session.patch('unit.c');
+          assert.equal(await program.ask('3'), '9');
+        }),
+      );
     });
