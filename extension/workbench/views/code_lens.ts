@@ -23,10 +23,10 @@ const LENS_PARTS = [
   'history',
 ] as const;
 
-/** An editor that loses the focus, or is told of another provider, forgets that it was told of lenses, or throws away the
- * answer that it asked for: it is told again, each time after twice as long, until it has a lens resolved, which it does with
- * what it draws. One that shows no lenses (`editor.codeLens`, a comparison) never does: it is told nothing more until
- * something changes. */
+/** An editor that loses the focus, or is told of another provider, forgets that it was told of lenses, or throws away what it
+ * asked for, be it the lenses or what they are resolved to: it is told again, each time after twice as long, until it has
+ * resolved the same lenses twice. One that shows no lenses (`editor.codeLens`, a comparison) never does: it is told nothing
+ * more until something changes. */
 const FORGOTTEN_MS = 2000;
 const GIVEN_UP_MS = 60_000;
 
@@ -36,9 +36,12 @@ const NO_LENSES = JSON.stringify([]);
 interface Answer {
   readonly text: string;
   readonly lines: readonly number[];
-  /** Whether VS Code is known to draw it. Of none nothing is ever resolved: the second time it counts as drawn. */
-  isShown: boolean;
+  /** How many times in a row VS Code asked and was given just this. */
+  readonly times: number;
+  /** Whether it went on to have some of it resolved, which it does with what it is about to draw. */
+  isResolved: boolean;
 }
+const ENOUGH_TIMES = 2;
 
 /** A document that VS Code was told about. */
 interface Told {
@@ -73,11 +76,13 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
   };
   const isMissing = ({ document, visibleRanges }: vscode.TextEditor): boolean => {
     const answer = given.get(document);
-    if (!answer || answer.isShown) return false;
+    if (!answer || isShown(answer)) return false;
     const isInSight = (line: number) =>
       visibleRanges.some(({ start, end }) => start.line <= line && line <= end.line);
     return answer.lines.length === 0 || answer.lines.some(isInSight);
   };
+  const isShown = ({ isResolved, times, lines }: Answer): boolean =>
+    times >= ENOUGH_TIMES && (isResolved || lines.length === 0);
   const forget = (document: vscode.TextDocument): void => {
     clearTimeout(told.get(document)?.again);
     told.delete(document);
@@ -110,15 +115,12 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
       if (token.isCancellationRequested) return [];
       const content = lensesOf(store.state, document.uri.fsPath, functions ?? []);
       const text = JSON.stringify(content);
-      const wasEmpty = (given.get(document)?.text ?? NO_LENSES) === NO_LENSES;
-      const answer: Answer = {
-        text,
-        lines: content.map(({ line }) => line),
-        isShown: content.length === 0 && wasEmpty,
-      };
+      const last = given.get(document);
+      const times = last?.text === text && (last.isResolved || content.length === 0) ? last.times + 1 : 1;
+      const answer: Answer = { text, lines: content.map(({ line }) => line), times, isResolved: false };
       given.set(document, answer);
       const before = told.get(document);
-      if (answer.isShown) forget(document);
+      if (isShown(answer)) forget(document);
       else if (before) before.hasAsked = true;
       else expect(document, true, FORGOTTEN_MS);
       return content.map((lens) => new ContentLens(lens, answer));
@@ -129,8 +131,8 @@ export function showCodeLens(store: Store, documents: Documents): vscode.Disposa
         (editor) => given.get(editor.document) === answer,
       )?.document;
       if (document && !token.isCancellationRequested) {
-        answer.isShown = true;
-        forget(document);
+        answer.isResolved = true;
+        if (isShown(answer)) forget(document);
       }
       const { title, tooltip, command, parameters } = content;
       codeLens.command = { title, tooltip, command, arguments: [...parameters] };
