@@ -287,19 +287,28 @@ void *run(void *) {
 }
 
 /** Once a program has asked for it to be patchable, it is; else false with errno set. The limit is for a file system
- * that does not answer.
+ * that does not answer. Several may wait, of whom an attempt wakes one: each looks again now and then.
  * @param patience seconds */
 bool wait_until_announced(unsigned patience) {
-  timespec until{};
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += patience;
-  int result = 0;
-  do {
-    result = sem_timedwait(&attempted, &until);
-  } while (result != 0 && errno == EINTR && !is_announced.load());
-  if (is_announced.load()) return true;
-  if (result == 0) errno = announce_error.load();
-  return false;
+  constexpr std::uint64_t look_again = 20'000; // microseconds
+  const std::uint64_t until = monotonic_microseconds() + patience * std::uint64_t{1'000'000};
+  while (!is_announced.load()) {
+    const std::uint64_t now = monotonic_microseconds();
+    if (now >= until) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+    timespec next{};
+    clock_gettime(CLOCK_REALTIME, &next);
+    const std::uint64_t nanoseconds = static_cast<std::uint64_t>(next.tv_nsec) + look_again * 1000;
+    next.tv_sec += static_cast<time_t>(nanoseconds / 1'000'000'000);
+    next.tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000);
+    if (sem_timedwait(&attempted, &next) == 0 && !is_announced.load()) {
+      errno = announce_error.load();
+      return false;
+    }
+  }
+  return true;
 }
 
 } // namespace

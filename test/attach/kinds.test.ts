@@ -69,7 +69,8 @@ describe('attaching to a running program', () => {
       linkFlags: ['-rdynamic'],
     });
     const program = await session.startPlain('slow', ['read']);
-    await attach(program.pid);
+    const both = await Promise.all([runAttach(program.pid), runAttach(program.pid)]);
+    for (const { status, document } of both) assert.equal(status, 0, JSON.stringify(document));
     assert.deepEqual(
       (await session.status('--pid', String(program.pid))).map(({ pid }) => pid),
       [program.pid],
