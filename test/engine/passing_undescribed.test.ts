@@ -81,16 +81,18 @@ for (const level of ['-O0', '-O2'])
     };
     const COPIED =
       'struct P { long a; P(long a) : a(a) {} P(const P &p, int k) : a(p.a + k) {} };\nlong take(P p);\n';
+    const startCopied = (session: Session): Promise<Program> =>
+      start(
+        session,
+        COPIED,
+        'long take(P p) { return p.a; }',
+        'P p(n); P *volatile at = &p; return at->a + 0;',
+      );
 
     it(
       'is said to be unchecked where default arguments of a constructor may have come',
       inSession(async (session) => {
-        await start(
-          session,
-          COPIED,
-          'long take(P p) { return p.a; }',
-          'P p(n); P *volatile at = &p; return at->a + 0;',
-        );
+        await startCopied(session);
         session.edit('p.h', 'int k)', 'int k = 0)');
         assert.match(await told(session), /layout-unchecked `struct P`.*default arguments/);
       }),
@@ -99,12 +101,7 @@ for (const level of ['-O0', '-O2'])
     it(
       'is not mentioned while its header is as it was',
       inSession(async (session) => {
-        await start(
-          session,
-          COPIED,
-          'long take(P p) { return p.a; }',
-          'P p(n); P *volatile at = &p; return at->a + 0;',
-        );
+        await startCopied(session);
         assert.equal(await told(session), '');
       }),
     );
@@ -114,12 +111,7 @@ for (const level of ['-O0', '-O2'])
       it(
         'is refused such arguments where the unit that takes values is saved with it',
         inSession(async (session) => {
-          const program = await start(
-            session,
-            COPIED,
-            'long take(P p) { return p.a; }',
-            'P p(n); P *volatile at = &p; return at->a + 0;',
-          );
+          const program = await startCopied(session);
           session.edit('p.h', 'int k)', 'int k = 0)');
           session.edit('unit.cc', '+ 0', '+ 1');
           await session.refused('p.h', 'layout-changed');
