@@ -18,13 +18,15 @@ export interface Variant {
   limits?: readonly string[];
 }
 
-/** Where compilers neither align functions nor pad them, some are too short for a jump, and at -Os loops lead back into
- * the first bytes (docs/ENGINE.md, TROUBLESHOOTING.md). */
+/** Where compilers neither align functions nor pad them, or where the linker puts a file's unlikely code right behind its
+ * last function (mold), some are too short for a jump, and at -Os loops lead back into the first bytes (docs/ENGINE.md,
+ * TROUBLESHOOTING.md). */
 const LIMITS: Readonly<Record<string, readonly string[]>> = {
   'gcc-Og': ['entry-too-short'],
   'gcc-O1': ['entry-too-short'],
   'gcc-Os': ['entry-too-short', 'entry-is-target'],
   'clang-Os': ['entry-too-short'],
+  'gcc-O2-mold': ['entry-too-short'],
 };
 
 const levels: Variant[] = (['gcc', 'clang'] as const).flatMap((compiler) =>
@@ -66,7 +68,10 @@ const builds: Variant[] = others.flatMap(([name, flags, more = {}]) =>
       ['clang', '-O2'],
       ['gcc', '-O0'],
     ] as const
-  ).map(([compiler, level]) => ({ id: `${compiler}${level}-${name}`, compiler, level, flags, ...more })),
+  ).map(([compiler, level]) => {
+    const id = `${compiler}${level}-${name}`;
+    return { id, compiler, level, flags, limits: LIMITS[id] ?? [], ...more };
+  }),
 );
 
 /** What only clang knows. */

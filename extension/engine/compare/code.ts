@@ -173,9 +173,14 @@ export class CodeComparison {
           j++;
           continue;
         }
-        // Relocated fields sit equally far from the end of their instruction.
-        const liveField = liveEnd - (end - field);
-        const found = arch.linkedForm(reference, fresh, field, live, liveField, address);
+        // Relocated fields sit equally far from the end of their instruction, but where the linker wrote several
+        // instructions in place of one.
+        let liveField = liveEnd - (end - field);
+        let found = arch.linkedForm(reference, fresh, field, live, liveField, address);
+        if (!found) {
+          liveField = liveStart + (field - start);
+          found = arch.linkedForm(reference, fresh, field, live, liveField, address);
+        }
         if (!found || !this.comparison.sameReference(reference, found, expectations)) return DIFFERENT;
         const second = references[next + 1];
         if (found.covers === 0 && second && second.offset - fn.offset < end) {

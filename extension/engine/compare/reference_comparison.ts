@@ -6,7 +6,7 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import { signed64 } from '../elf/integers';
 import { isConstant, type ObjectFile } from '../elf/object';
-import type { LiveImage } from '../live/live_image';
+import { type LiveImage, NOBODY } from '../live/live_image';
 import { ConstantComparison, type IsReferred } from './constants';
 import { isNumbered } from './correlate';
 import type { Expectation } from './match';
@@ -131,7 +131,10 @@ export class ReferenceComparison {
     // Names that the linker defines or versions (`stdout@GLIBC_2.2.5`) and undefined weak ones, which are 0.
     if (this.live.symbolsAt(address - offset).some((live) => live.name.startsWith(`${symbol.name}@`)))
       return true;
-    return symbol.binding === abi.STB_WEAK && !global && address - offset === 0;
+    if (!this.isMissing(symbol)) return false;
+    // Linkers have a call of what is not there lead to 0, to where the file's address 0 came to lie, or to a stub.
+    const nowhere = [0, this.live.imageAt(address - offset)?.bias];
+    return nowhere.includes(address - offset) || this.live.stubTarget(address - offset) === NOBODY;
   }
 
   private isMissing(symbol: ElfSymbol): boolean {

@@ -39,6 +39,9 @@ export interface DynamicRelocation {
   addend: number;
 }
 
+/** What a stub leads to that GNU ld made for an undefined weak function in a static executable. */
+export const NOBODY = '';
+
 /** One linked file in the process: the module (image 0) or a patch. */
 export class Image {
   readonly symbols: LiveSymbol[] = [];
@@ -207,7 +210,8 @@ export class Image {
     return raw && { address: number64(raw, 0) };
   }
 
-  /** Imported name that a stub of the procedure linkage table at this address jumps to. */
+  /** Imported name that a stub of the procedure linkage table at this address jumps to; NOBODY when the loader is told
+   * nothing about it. */
   stubTarget(address: number): string | undefined {
     if (this.stubs.has(address)) return this.stubs.get(address);
     const name = this.decodeStub(address);
@@ -229,8 +233,9 @@ export class Image {
     const end = this.bias + section.address + section.size;
     const bytes = this.bytes(address, Math.min(this.arch.longestStub, end - address));
     const slot = bytes && this.arch.slotOfStub(bytes, address);
-    const relocation = slot === undefined ? undefined : this.dynamicAt(slot);
-    if (!relocation) return undefined;
+    if (slot === undefined) return undefined;
+    const relocation = this.dynamicAt(slot);
+    if (!relocation) return NOBODY;
     if (relocation.name) return relocation.name;
     // An ifunc of the module itself: its resolver's own name.
     if (relocation.kind === 'resolver') return this.symbolsAt(relocation.addend + this.bias)[0]?.name;

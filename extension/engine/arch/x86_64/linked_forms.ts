@@ -54,7 +54,7 @@ export const linkedForm: Relocations['linkedForm'] = (relocation, fresh, at, liv
     case abi.R_X86_64_TLSGD:
       return readGeneralDynamic(live, liveAt, address);
     case abi.R_X86_64_TLSLD:
-      return readLocalDynamic(live, liveAt);
+      return readLocalDynamic(fresh, at, live, liveAt);
     case abi.R_X86_64_DTPOFF32:
       return { ...plain, kind: 'module-offset', value: live.readInt32LE(liveAt) };
     default:
@@ -92,9 +92,11 @@ function readGotReference(
     return undefined;
   }
   if (opcode === 0xff && modrm === 0x25) {
-    // jmp *foo@GOTPCREL(%rip) → jmp foo; nop
+    // jmp *foo@GOTPCREL(%rip) → jmp foo; nop, of mold nop; jmp foo
     if (liveOpcode === 0xe9)
       return { ...here, kind: 'target', value: address + 3 + live.readInt32LE(liveAt - 1) };
+    if (liveOpcode === 0x90 && live[liveAt - 1] === 0xe9)
+      return { ...here, kind: 'target', value: address + 4 + field };
     return undefined;
   }
   if (opcode === 0x8b && liveOpcode === 0x8d && modrm === live[liveAt - 1]!)
@@ -138,23 +140,27 @@ function readGeneralDynamic(live: Buffer, liveAt: number, address: number): Link
   if (start < 0 || start + 16 > live.length) return undefined;
   if (live.readUInt32BE(start) === 0x66488d3d)
     return { start, end: liveAt + 4, covers: 0, kind: 'slot', slot: address + 4 + live.readInt32LE(liveAt) };
-  // mov %fs:0,%rax (64 48 8b 04 25 00 00 00 00), then lea x@tpoff(%rax),%rax or add x@gottpoff(%rip),%rax
+  // mov %fs:0,%rax (64 48 8b 04 25 00 00 00 00), then lea x@tpoff(%rax),%rax, of mold add $x@tpoff,%rax, or
+  // add x@gottpoff(%rip),%rax
   if (live.readUInt32BE(start) !== 0x64488b04) return undefined;
   const whole = { start, end: start + 16, covers: 1 };
   const field = live.readInt32LE(start + 12);
-  if (live[start + 10] === 0x8d) return { ...whole, kind: 'thread-offset', value: field - 4 };
+  if (live[start + 10] === 0x8d || live[start + 10] === 0x81)
+    return { ...whole, kind: 'thread-offset', value: field - 4 };
   if (live[start + 10] === 0x03) return { ...whole, kind: 'slot', slot: address + 12 + field };
   return undefined;
 }
 
-/** `lea x@tlsld(%rip),%rdi; call __tls_get_addr`; in an executable `data16 data16 data16 mov %fs:0,%rax`. */
-function readLocalDynamic(live: Buffer, liveAt: number): LinkedForm | undefined {
+/** `lea x@tlsld(%rip),%rdi; call __tls_get_addr`; in an executable `data16 data16 data16 mov %fs:0,%rax`, of mold
+ * `xor %eax,%eax; mov %fs:(%rax),%rax; sub $size,%rax`, behind which offsets are those in the module's image. */
+function readLocalDynamic(fresh: Buffer, at: number, live: Buffer, liveAt: number): LinkedForm | undefined {
   const start = liveAt - 3;
-  if (start < 0 || start + 12 > live.length) return undefined;
-  if (live[start] === 0x48 && live[start + 1] === 0x8d && live[start + 2] === 0x3d)
-    return { start: liveAt, end: liveAt + 4, covers: 0, kind: 'nothing' };
-  if (live[start] !== 0x66) return undefined;
-  // 12 bytes for the direct call, 13 for the call through the GOT.
-  const length = start + 13 <= live.length && live.readUInt32BE(start) === 0x66666666 ? 13 : 12;
+  if (start < 0) return undefined;
+  const begin = live.readUInt32BE(start);
+  if (begin >>> 8 === 0x488d3d) return { start: liveAt, end: liveAt + 4, covers: 0, kind: 'nothing' };
+  if (live[start] !== 0x66 && begin !== 0x31c06448) return undefined;
+  const isThroughGot = fresh[at + 4] === 0xff;
+  const length = isThroughGot ? 13 : 12;
+  if (start + length > live.length) return undefined;
   return { start, end: start + length, covers: 1, kind: 'nothing' };
 }
