@@ -4,10 +4,12 @@
 // were edited, these go ahead (first light), and the way behind it has the last word.
 import type { EngineContext, LiveTarget } from './context';
 import type { PatchRequest } from './engine';
+import { realPathOrSelf } from './host';
 import type { PatchResult } from './model/result';
 import { concludeFirstLight } from './save/confirm';
 import { libraryLoaded } from './save/added_libraries';
 import { deliver, librariesOf } from './save/deliver';
+import { EarlyCompile } from './save/early_compile';
 import { type Edit, findEdit } from './save/edited_units';
 import { findTargets } from './save/find';
 import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
@@ -23,20 +25,30 @@ export async function patchProcesses(
   request: PatchRequest,
   known?: Known,
 ): Promise<PatchResult> {
-  const save = new Save(context, request);
-  let targets: LiveTarget[];
+  const early = new EarlyCompile(context, request);
+  const { compileUnit } = early;
+  const save = new Save({ ...context, compile: { ...context.compile, compileUnit } }, request);
   try {
-    targets = await findTargets(save, request);
+    // The compiler takes longest, and nothing else goes ahead of it where there is no first light.
+    if (isExact(request, known)) early.begin(request.files);
+    const targets = await findTargets(save, request);
+    // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
+    if (!known || !request.firstLight) return await patchExactly(save, early, targets);
+    return await patchWithFirstLight(save, early, targets, known);
   } catch (thrown) {
     return save.fail(thrown);
+  } finally {
+    await early.end();
   }
-  // Every process that runs code of the files is known, has the runtime, with its modules and the units in them.
-  if (!known || !request.firstLight) return patchExactly(save, targets);
-  return patchWithFirstLight(save, targets, known);
 }
+
+/** It is certain, before anything is known of the processes, that there will be no first light. */
+const isExact = ({ firstLight, files }: PatchRequest, known: Known | undefined): boolean =>
+  !firstLight || !known || files.some((file) => !known.baselines.of(realPathOrSelf(file)));
 
 async function patchWithFirstLight(
   save: Save,
+  early: EarlyCompile,
   targets: readonly LiveTarget[],
   known: Known,
 ): Promise<PatchResult> {
@@ -53,7 +65,7 @@ async function patchWithFirstLight(
   } catch (thrown) {
     return save.fail(thrown);
   }
-  const exact = await patchExactly(save, targets, { light, known, compiled });
+  const exact = await patchExactly(save, early, targets, { light, known, compiled });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
   // What runs is not certain when the delivery failed: its answer may only have been lost.
@@ -83,6 +95,7 @@ async function startFirstLight(
 
 async function patchExactly(
   save: Save,
+  early: EarlyCompile,
   targets: readonly LiveTarget[],
   ahead?: {
     light: Promise<FirstLight | undefined>;
@@ -97,7 +110,11 @@ async function patchExactly(
     let isCompiled = false;
     const compiled = compileVariants(save, targets, {
       toRefusal: true,
-      meanwhile: (some) => void readAhead(save, some, () => isCompiled),
+      meanwhile: (some) => {
+        // Those that are needed have been taken.
+        void early.end();
+        void readAhead(save, some, () => isCompiled);
+      },
     }).finally(() => {
       isCompiled = true;
       ahead?.compiled.abort();

@@ -53,6 +53,16 @@ export function createCompiler(
     return join(directory, basename(entry.output ?? `${entry.source}.o`));
   };
 
+  /** One in which nothing is that anybody will look at: it is not one of those that are kept. */
+  const discard = (directory: string): void => {
+    remove(directory);
+    for (const [unit, all] of outputs)
+      outputs.set(
+        unit,
+        all.filter((one) => one !== directory),
+      );
+  };
+
   const compileOnce = async (
     entry: CompileEntry,
     { extraFlags = [], listFiles = false, isAhead = false, signal }: CompileRequest,
@@ -71,10 +81,14 @@ export function createCompiler(
     const command = objectCommand(entry, object, flags, readTextIfThere, input);
     const argv = isAhead ? [...IDLE, ...command] : command;
     const start = performance.now();
-    busy.add(dirname(object));
-    const { status, output, isLate } = await run(argv, entry, limits, signal, dirname(object)).finally(() =>
-      busy.delete(dirname(object)),
-    );
+    const directory = dirname(object);
+    busy.add(directory);
+    const { status, output, isLate } = await run(argv, entry, limits, signal, directory)
+      .catch((stopped: unknown) => {
+        discard(directory);
+        throw stopped;
+      })
+      .finally(() => busy.delete(directory));
     const milliseconds = performance.now() - start;
     log('debug', `${entry.directory}$ ${argv.join(' ')}\n${output}`);
     const diagnostics = parseDiagnostics(output, entry.directory, entry.source, readLine);
