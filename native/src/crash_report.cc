@@ -27,6 +27,11 @@ std::atomic<bool> armed;
 void handle_crash(int signal, siginfo_t *info, void *context) {
   const int saved = errno;
   const int tid = static_cast<int>(syscall(SYS_gettid));
+  if (is_worker(tid) && was_sent_to_process(*info)) {
+    leave_to_others(signal, info, context); // the runtime's thread is none that the program has
+    errno = saved;
+    return;
+  }
   const Crash crash = crash_of(tid, *info, context);
   const Verdict verdict = is_attended(tid) ? await_verdict(crash) : Verdict::crashes;
   if (verdict != Verdict::goes_on) {

@@ -101,6 +101,10 @@ void pass_on(std::size_t index, int signal, siginfo_t *info, void *context) {
 void handle_fatal(int signal, siginfo_t *info, void *context) {
   Call *call = call_of(own_tid());
   if (call != nullptr && call->is_guarded.load()) {
+    if (was_sent_to_process(*info)) { // not by what is called
+      leave_to_others(signal, info, context);
+      return;
+    }
     call->ended_by = signal;
     arch::leave_call(static_cast<ucontext_t *>(context), reinterpret_cast<std::uintptr_t>(hot_fix_guarded_end),
                      call->frame, crashed);

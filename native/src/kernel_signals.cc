@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "poison.h"
@@ -46,6 +47,17 @@ void leave_to_default(int signal, siginfo_t *info) {
   kernel_action(signal, &none, nullptr);
   kernel_mask(SIG_BLOCK, &itself, nullptr);
   syscall(SYS_rt_tgsigqueueinfo, getpid(), static_cast<int>(syscall(SYS_gettid)), signal, info);
+}
+
+bool was_sent_to_process(const siginfo_t &info) { return info.si_code == SI_USER || info.si_code == SI_QUEUE; }
+
+void leave_to_others(int signal, siginfo_t *info, void *context) {
+  sigaddset(&static_cast<ucontext_t *>(context)->uc_sigmask, signal); // in effect when the handler returns
+  // Until then the kernel blocks the signal itself, because its handler runs. Only the main thread may repeat what kill()
+  // has said (rt_sigqueueinfo(2)): who sent the signal is told as of one that was queued.
+  siginfo_t queued = *info;
+  queued.si_code = SI_QUEUE;
+  syscall(SYS_rt_sigqueueinfo, getpid(), signal, &queued);
 }
 
 int free_realtime_signal() {

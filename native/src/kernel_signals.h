@@ -35,6 +35,14 @@ bool install_handler(int signal, void (*handler)(int, siginfo_t *, void *), Kern
  * with what came with it. So the core shows where it was met, and not the handler. */
 void leave_to_default(int signal, siginfo_t *info);
 
+/** Whether a signal was sent to the process (kill, sigqueue), so that the kernel chose the thread: siginfo's si_code,
+ * sigaction(2). */
+bool was_sent_to_process(const siginfo_t &info);
+
+/** In the handler of a signal that was sent to the process: has the kernel choose another thread, or keep the signal for
+ * whoever takes it (signalfd, sigwait). The interrupted thread blocks the signal from then on. */
+void leave_to_others(int signal, siginfo_t *info, void *context);
+
 /** A real-time signal, from the highest down, that has its default disposition; 0 when there is none. */
 int free_realtime_signal();
 

@@ -273,6 +273,7 @@ void *run(void *) {
     busy.store(false);
     const unsigned pause = until_next_attempt(), next_look = look_after_crashes();
     wait_for_ring(pause == 0 || (next_look != 0 && next_look < pause) ? next_look : pause);
+    allow_doorbell_only(); // it may have blocked a signal that it left to the program's threads
     follow_credentials();
     if (is_announced.load() && has_changed_user()) {
       is_announced.store(false);
@@ -353,9 +354,9 @@ bool start_worker(const WorkerOptions &wanted) {
 
 bool has_worker() { return owner_pid.load() == getpid(); }
 
-bool is_attended(int tid) {
-  return has_worker() && has_directory.load() && !stopping.load() && worker_tid.load() != tid;
-}
+bool is_worker(int tid) { return has_worker() && worker_tid.load() == tid; }
+
+bool is_attended(int tid) { return has_worker() && has_directory.load() && !stopping.load() && !is_worker(tid); }
 
 bool hurry_worker(unsigned patience) {
   if (is_announced.load()) return true;

@@ -21,6 +21,9 @@ bool start_worker(const WorkerOptions &options);
 /** Whether this process has a worker. */
 bool has_worker();
 
+/** Whether that thread is the worker of this process. Async-signal-safe. */
+bool is_worker(int tid);
+
 /** Whether the worker of this process has a control directory and is not that thread. Async-signal-safe. */
 bool is_attended(int tid);
 

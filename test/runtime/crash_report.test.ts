@@ -12,12 +12,16 @@ const source = program(
    perform(line);`,
   `#include <setjmp.h>
    #include <sys/resource.h>
+   #include <sys/signalfd.h>
    static volatile int zero;
    static sigjmp_buf back;
    __attribute__((noipa)) void crash(void) { *(volatile int *)8 = 1; }
    __attribute__((noipa)) int recurse(int n) { volatile char room[200]; room[0] = n; return recurse(n + 1) + room[0]; }
    static void last(int number) { write(1, "own handler\\n", 12); signal(number, SIG_DFL); raise(number); }
    static void survives(int number) { siglongjmp(back, number); }
+   volatile int started, taken;
+   static int signals(void) { sigset_t set; sigemptyset(&set); sigaddset(&set, SIGABRT); sigaddset(&set, SIGSEGV); sigprocmask(SIG_BLOCK, &set, 0);
+     return signalfd(-1, &set, 0); }
    static void *crashing(void *barrier) { pthread_barrier_wait(barrier); crash(); return 0; }
    static void perform(const char *what) {
      pthread_t thread; pthread_barrier_t barrier; struct sigaction action; int status; pid_t child;
@@ -46,6 +50,14 @@ const source = program(
        waitpid(child, &status, 0); printf("signal %d\\n", WTERMSIG(status));
        if (!(child = vfork())) { crash(); }
        waitpid(child, &status, 0); printf("signal %d\\n", WTERMSIG(status));
+     }
+     if (!strncmp(what, "take", 4)) { // during the constructor of a patch for "take late"
+       struct signalfd_siginfo info;
+       int from = signals();
+       while (what[4] && !started) usleep(1000);
+       puts("waiting");
+       printf("%d\\n", read(from, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0);
+       taken = what[4];
      }
      if (!strcmp(what, "overflow")) {
        static char room[65536]; stack_t own = {room, 0, sizeof room};
@@ -149,6 +161,43 @@ describe('a process that crashes', () => {
       await left.done('detach');
       assert.equal(await ended(left, 'null'), 'SIGSEGV');
       assert.equal(reportOf(left), undefined);
+    }),
+  );
+
+  it(
+    'leaves a signal that was sent to the process to who takes it, also while a patch is being loaded',
+    start(async (session) => {
+      const process = await session.run(source, { flags: ['-rdynamic'] });
+      for (const [name, number] of [
+        ['SIGABRT', SIGABRT],
+        ['SIGSEGV', SIGSEGV],
+      ] as const)
+        for (const command of ['take', 'take late']) {
+          const patched =
+            command === 'take'
+              ? undefined
+              : process.patch(
+                  `#include <unistd.h>
+                   extern volatile int started, taken;
+                   int object;
+                   void construct(void *at) {
+                     started = 1; while (!taken) usleep(1000); started = taken = 0;
+                   }
+                   int new_value(int n) { return n + object; }`,
+                  { value: 'new_value' },
+                  {
+                    permanent: true,
+                    objects: [{ name: 'object', construct: 'construct', argument: 'object' }],
+                  },
+                );
+          assert.equal(await process.ask(command), 'waiting');
+          process.signal(name);
+          assert.equal(await process.program.line(), `${number}`, `${name}, ${command}`);
+          assert.equal(await process.program.line(), '1');
+          await patched;
+        }
+      assert.equal(await process.ask(''), '1');
+      assert.equal(reportOf(process), undefined);
     }),
   );
 
