@@ -63,8 +63,9 @@ describe('The check of a finished patch', () => {
     const locate = (object: ObjectFile) => ({ file: object.source });
     const unit = planUnit(comparison, {
       layout: undefined,
+      separated: [],
+      foreignBuild: undefined,
       producers: undefined,
-      isBuildOfProcess: () => false,
       locate,
       declaredIn: () => undefined,
       wanted: () => true,

@@ -105,6 +105,19 @@ export class Session {
     return this.path(output);
   }
 
+  /** Builds a shared library, and a program that is linked with it; compile_commands.json has both. */
+  async buildWithLibrary(library: Build, program: Build): Promise<void> {
+    const ofLibrary = [...(library.flags ?? []), '-fPIC', '-shared'];
+    await this.build({ ...library, output: 'library.so', flags: ofLibrary });
+    const commands = JSON.parse(this.read('compile_commands.json')) as CompileCommand[];
+    const linkFlags = ['./library.so', `-Wl,-rpath,${this.directory}`, ...(program.linkFlags ?? [])];
+    await this.build({ ...program, linkFlags });
+    this.writeDatabase([
+      ...commands,
+      ...(JSON.parse(this.read('compile_commands.json')) as CompileCommand[]),
+    ]);
+  }
+
   /** Environment of the command line and of programs: this session's control, cache and temporary directories. */
   get environment(): NodeJS.ProcessEnv {
     return {

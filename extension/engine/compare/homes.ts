@@ -107,5 +107,5 @@ export function homeInVersion(
 /** What a part refers to outside of its function: it tells versions apart whose bytes are the same, where a call was
  * edited. */
 export function leaving({ expectations }: Match, isInside: (fn: ObjectFunction) => boolean): Expectation[] {
-  return expectations.filter((each) => each.kind === 'variable' || !isInside(each.target));
+  return expectations.filter((each) => each.kind !== 'function' || !isInside(each.target));
 }

@@ -7,7 +7,9 @@ import type { LiveFunction } from '../live/functions';
 /** Something the fresh code refers to that can only be judged when all functions have their counterparts. */
 export type Expectation =
   | { kind: 'function'; target: ObjectFunction; offset: number; address: number }
-  | { kind: 'variable'; symbol: ElfSymbol; offset: number; address: number };
+  | { kind: 'variable'; symbol: ElfSymbol; offset: number; address: number }
+  /** What another unit defines: there is something of that name. */
+  | { kind: 'name'; name: string; address: number };
 
 export interface Match {
   equal: boolean;

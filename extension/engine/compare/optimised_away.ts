@@ -9,7 +9,8 @@ import { nameIn } from '../dwarf/function_statics';
 import type { LiveSymbol } from '../live/live_image';
 import { LiveReferences, running } from './live_references';
 import type { Declarations, DeclaredStatic } from './static_variables';
-import type { ComparedFunction, UnitComparison } from './unit';
+import type { ComparedFunction } from './facts';
+import type { UnitComparison } from './unit';
 
 /** A variable, by its symbol: of which the fresh code has the initial value (`folded`), of which the process has no value
  * because the code that it was built of had no use for one (`revived`), or of which it holds another representation:

@@ -86,7 +86,9 @@ export class ReferenceComparison {
     const section = this.object.sectionOf(symbol);
     if (!section) {
       if (symbol.section === abi.SHN_ABS) return symbol.value + offset === address;
-      return this.sameName(symbol, offset, address);
+      if (!this.sameName(symbol, offset, address)) return false;
+      expectations.push({ kind: 'name', name: symbol.name, address: address - offset });
+      return true;
     }
     const at = symbol.value + offset;
     if (section.flags & abi.SHF_EXECINSTR) {
@@ -168,7 +170,10 @@ export class ReferenceComparison {
     }
     const pointer = image.pointerAt(slot);
     if (!pointer) return false;
-    if ('name' in pointer) return pointer.name === symbol.name;
+    if ('name' in pointer) {
+      expectations.push({ kind: 'name', name: symbol.name, address: slot });
+      return pointer.name === symbol.name;
+    }
     return this.sameTarget(symbol, 0, pointer.address, expectations);
   }
 

@@ -7,46 +7,22 @@ import type { ElfSymbol, Section } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import type { Bodies, LiveFunction } from '../live/functions';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
-import { closuresIn, type ClosureFacts, Closures } from './closures';
+import { closuresIn, Closures } from './closures';
 import { CodeComparison } from './code';
 import { IDENTITY } from './constants';
-import { Correlation, isCoroutinePart, ownerOf, stem, withoutCold } from './correlate';
+import { Correlation, isCoroutinePart, stem } from './correlate';
 import { chooseHomes, homeInVersion, Homes, leaving, type Tried } from './homes';
 import { LiveReferences } from './live_references';
 import { reportsCounters } from './coverage';
+import type { ComparedFunction, FunctionStatus, UnitFacts } from './facts';
 import { FoldedFunctions } from './folded';
 import { DIFFERENT, type Expectation, type Home, type Match } from './match';
+import { ambiguousIn, type Definitions, isDefinition } from './named';
 import { ObjectReferences } from './object_references';
+import { joinParts, wholeOf } from './parts';
 import { ReferenceComparison } from './reference_comparison';
 import { type Declarations, StaticVariables } from './static_variables';
 import { VariableVotes } from './votes';
-
-export type FunctionStatus =
-  /** What runs now is what was compiled. */
-  | 'same'
-  /** Runs a patched version, but the fresh code is the original again. */
-  | 'original'
-  /** Differs from what runs now. */
-  | 'changed'
-  /** Not in the process. */
-  | 'new';
-
-export interface ComparedFunction {
-  fn: ObjectFunction;
-  status: FunctionStatus;
-  live: LiveFunction | undefined;
-}
-
-/** What is known of the unit beside its object. */
-export interface UnitFacts {
-  /** Entries of its functions in the process, from its debug information; undefined without it. */
-  entries: () => ReadonlySet<number> | undefined;
-  /** Several units may have a definition of one name, of which the process runs one. Is this unit's the one that the
-   * live function at an entry is to be compared with? */
-  decides: (fn: ObjectFunction, image: Image, entry: number) => boolean;
-  closures: ClosureFacts;
-  declarations: Declarations;
-}
 
 export class UnitComparison {
   readonly functions: ComparedFunction[] = [];
@@ -62,6 +38,7 @@ export class UnitComparison {
   private readonly closures: Closures;
   private readonly tried: readonly Tried[];
   private readonly chosen: Map<ObjectFunction, Home>;
+  private definitions: Definitions = new Map();
   /** Functions that are not those of their name in the process. */
   readonly apart = new Set<ObjectFunction>();
 
@@ -122,6 +99,27 @@ export class UnitComparison {
       this.judgeAll();
     }
     this.joinParts();
+  }
+
+  /** Says of a function that it is the one which a patch brought under its name, the last that has it. False without. */
+  takeFromPatch(fn: ObjectFunction, has: (patch: Image) => boolean): boolean {
+    const homes = this.tried.find((one) => one.fn === fn)?.homes ?? [];
+    const home = homes.findLast(({ live: { image } }) => image.patch !== undefined && has(image));
+    if (home) this.choose(fn, home, this.chosen);
+    this.judgeAll();
+    this.joinParts();
+    return home !== undefined;
+  }
+
+  ambiguous(): [name: string, entry: number | undefined][] {
+    return ambiguousIn(this.tried, (fn) => this.of(fn).live);
+  }
+
+  /** Tells which functions are meant by their names: what calls others of these names has changed. */
+  useDefinitions(definitions: Definitions): void {
+    this.definitions = definitions;
+    this.judgeAll();
+    this.separate(this.strangers());
   }
 
   private judgeAll(): void {
@@ -371,32 +369,14 @@ export class UnitComparison {
     );
   }
 
-  /** `foo.cold` belongs to `foo`, and so do the parts of a coroutine: they are compiled, compared and replaced as one. */
+  /** Parts of functions are judged with them. */
   private joinParts(): void {
-    const children = this.functions.flatMap((compared) => {
-      const parent = this.parentOf(compared.fn);
-      return parent ? [{ compared, parent: this.of(parent) }] : [];
-    });
-    const differs = ({ status }: ComparedFunction): boolean => status === 'changed' || status === 'new';
-    for (const { compared, parent } of children) {
-      if (this.foreign.has(parent.fn)) compared.status = 'same';
-      else if (differs(compared) && !differs(parent)) parent.status = 'changed';
-    }
-    for (const { compared, parent } of children)
-      if (!this.foreign.has(parent.fn) && differs(parent) && !differs(compared)) compared.status = 'changed';
+    joinParts(this.functions, (fn) => this.parentOf(fn) && this.of(this.parentOf(fn)!), this.foreign);
   }
 
-  /** The function whose part this is. Nobody else knows its address but, of a coroutine's parts, the coroutines that
-   * are suspended: they were laid out for the old code, and end in it. */
+  /** The function whose part this is. */
   parentOf(fn: ObjectFunction): ObjectFunction | undefined {
-    const named = (name: string): ObjectFunction | undefined =>
-      this.object.functions.find(
-        (other) => other !== fn && other.aliases.some((alias) => alias.name === name),
-      );
-    const owner = ownerOf(fn.symbol.name);
-    if (owner === undefined) return undefined;
-    // Of a coroutine that is inlined where it is started, the body is there.
-    return named(owner) ?? named(withoutCold(fn.symbol.name));
+    return wholeOf(this.object, fn);
   }
 
   /** @param if a function were that one: what it refers to in itself (jump tables) is judged by it */
@@ -409,6 +389,8 @@ export class UnitComparison {
         const live = this.variable(expectation.symbol);
         return live !== undefined && live.address + expectation.offset === expectation.address;
       }
+      if (expectation.kind === 'name')
+        return isDefinition(this.live, this.definitions, expectation.name, expectation.address);
       const isSupposed = expectation.target === supposed?.fn;
       const target = isSupposed ? supposed : this.of(expectation.target);
       if (!target.live) return false;
@@ -431,11 +413,13 @@ export class UnitComparison {
   /** Does a PLT stub, or an alias the linker folded, at the address carry the function's name? */
   private namesMeet(fn: ObjectFunction, address: number): boolean {
     const names = new Set(fn.aliases.map((alias) => alias.name));
+    const isMeant = (name: string): boolean =>
+      names.has(name) && isDefinition(this.live, this.definitions, name, address);
     const stub = this.live.stubTarget(address);
-    if (stub !== undefined) return names.has(stub);
+    if (stub !== undefined) return isMeant(stub);
     return this.live
       .symbolsAt(address)
-      .some((symbol) => names.has(symbol.name) && symbol.binding !== abi.STB_LOCAL);
+      .some(({ name, binding }) => binding !== abi.STB_LOCAL && isMeant(name));
   }
 
   /** A `.cold` part of a version that runs now has no entry of its own in the status: recognise it by name. */

@@ -245,7 +245,8 @@ export class Selection {
         `Code that changed calls ${symbol.name}, which this file resolves at load time (ifunc)`,
       );
     // A local name of a global function says that this very definition is meant.
-    if (symbol.binding !== abi.STB_LOCAL && this.bindsElsewhere(fn.symbol))
+    const isOfPatch = unit.comparison.apart.has(fn) || compared.live?.image.patch !== undefined;
+    if (symbol.binding !== abi.STB_LOCAL && !isOfPatch && this.bindsElsewhere(fn.symbol))
       return this.importTarget(object, fn.symbol.name, true);
     if (role === 'redirected' && compared.live) return { kind: 'live', address: compared.live.entry };
     if (role === undefined && compared.live) return { kind: 'live', address: compared.live.entry };

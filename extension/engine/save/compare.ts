@@ -23,11 +23,20 @@ import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
 import { judgeMembersInPadding } from './members_in_padding';
 import { liveUnits, patchedUnits } from './owners';
-import { planUnit } from './plan';
+import { buildDiffers, type PlanOptions, planUnit } from './plan';
 import type { Save } from './progress';
+import { separateSignatures } from './signatures';
 import { twinUnits } from './twins';
 import { judgePassedOtherwise } from './undescribed_calls';
 import type { FreshUnit, ModulePlan } from './unit';
+
+/** A unit on its way through the comparison. */
+interface ComparedUnit extends Pick<PlanOptions, 'producers' | 'foreignBuild' | 'wanted'> {
+  unit: FreshUnit;
+  comparison: UnitComparison;
+  layout: LayoutComparison | undefined;
+  separated: readonly ObjectFunction[];
+}
 
 export async function comparePlans(
   save: Save,
@@ -52,35 +61,48 @@ export async function comparePlans(
         fresh.push(...twins.map((unit) => ({ unit, evidence })));
       }
       plan.concerned = fresh.map(({ unit }) => unit);
+      const compared: ComparedUnit[] = [];
       for (const { unit: first, evidence } of fresh) {
-        const { source } = first.compiled;
         const { unit, comparison } = await save.step('compare', () => chooseCommand(save, plan, first));
-        // A file of that name is in the module, which has no debug information: is it this one?
-        const { database } = unit.compiled.entry;
-        if (
-          evidence === 'file-symbol' &&
-          agreement(comparison) === 0 &&
-          !module.path.startsWith(`${dirname(database)}/`)
-        )
-          throw new HotPatchError(
-            'no-process',
-            `${module.path} (process ${target.process.pid}) has a file named ${basename(source)} and no debug information, and none of its functions is as in ${source}: build it with -g`,
-            { file: source, pid: target.process.pid },
-          );
+        requireOwn(plan, unit, comparison, evidence);
         save.fresh.set(comparison.object, unit);
-        const isSaved = (symbol: string): boolean =>
-          [...units.values()].some(({ object }) => object.definition(symbol) !== undefined);
-        const layout = await save.step('layout', () =>
-          checkLayout(save, plan, unit, comparison, program, isSaved),
-        );
+        const producers = producersOf(module, unit);
+        const isBuild = (): boolean => isBuildOfProcess(save, plan, unit);
+        const foreignBuild = buildDiffers(comparison, producers, isBuild);
         const wanted = unit.isWanted ?? (await wantedFunctions(save, unit));
+        compared.push({
+          unit,
+          comparison,
+          producers,
+          foreignBuild,
+          wanted,
+          layout: undefined,
+          separated: [],
+        });
+      }
+      const isSaved = (symbol: string): boolean =>
+        [...units.values()].some(({ object }) => object.definition(symbol) !== undefined);
+      const checkLayouts = (): Promise<void> =>
+        save.step('layout', async () => {
+          for (const one of compared)
+            one.layout ??= await checkLayout(save, plan, one.unit, one.comparison, program, isSaved);
+        });
+      await checkLayouts();
+      for (const one of compared)
+        if (one.foreignBuild === undefined)
+          one.separated = separateSignatures(one.comparison, one.layout, one.wanted);
+      // From here on it is known which functions are not those of their name in the process.
+      const definitions = new Map(compared.flatMap(({ comparison }) => comparison.ambiguous()));
+      if (definitions.size > 0) {
+        for (const { comparison } of compared) comparison.useDefinitions(definitions);
+        await checkLayouts();
+      }
+      // What calls one of another unit of the save differs as well.
+      for (const { unit, comparison, ...known } of compared) {
         const planned = planUnit(comparison, {
-          layout,
-          producers: producersOf(module, unit),
-          isBuildOfProcess: () => isBuildOfProcess(save, plan, unit),
+          ...known,
           locate: save.locate,
           declaredIn: unit.declaredIn,
-          wanted,
         });
         if (planned.problems.length === 0)
           planned.problems.push(...(await virtualTableProblems(save, comparison)));
@@ -88,10 +110,44 @@ export async function comparePlans(
         save.warnings.push(...planned.warnings);
         plan.units.push(planned);
       }
+      if (!plan.units.some(({ fixes, start, reverts }) => fixes.length + start.length + reverts.length > 0))
+        save.refusals.push(...(await callersElsewhere(save, plan)));
       plans.push(plan);
     }
   }
   return plans;
+}
+
+/** A file of that name is in the module, which has no debug information: is it this one?
+ * Throws HotPatchError no-process when it is another. */
+function requireOwn(
+  { module, target }: ModulePlan,
+  { compiled: { source, entry } }: FreshUnit,
+  comparison: UnitComparison,
+  evidence: LiveUnit['evidence'],
+): void {
+  if (
+    evidence === 'file-symbol' &&
+    agreement(comparison) === 0 &&
+    !module.path.startsWith(`${dirname(entry.database)}/`)
+  )
+    throw new HotPatchError(
+      'no-process',
+      `${module.path} (process ${target.process.pid}) has a file named ${basename(source)} and no debug information, and none of its functions is as in ${source}: build it with -g`,
+      { file: source, pid: target.process.pid },
+    );
+}
+
+/** Functions of another signature, where a save does nothing else: it would leave all as it was, and say so. */
+async function callersElsewhere(save: Save, { target, units }: ModulePlan): Promise<Problem[]> {
+  const kept = units.flatMap(({ warnings }) => warnings.filter(({ code }) => code === 'signature-changed'));
+  const names = await save.context.demangle(kept.map(({ symbol }) => symbol!));
+  return kept.map((warning, i) => ({
+    ...warning,
+    code: 'callers-elsewhere',
+    message: `${names[i]!} has another signature than in the running process, and nothing in this save calls it: save the files that call it as well`,
+    pid: target.process.pid,
+  }));
 }
 
 /** Names for people what changed in virtual tables, at the function that is there now. */

@@ -1,7 +1,8 @@
 // One fresh unit against one module of a process: tells the comparison which code the unit brought there and which of it
 // is being edited. Between the steps, which decide when to compare, and compare/, which knows no files.
 import type { ClosureShapes } from '../compare/closures';
-import { UnitComparison, type UnitFacts } from '../compare/unit';
+import type { UnitFacts } from '../compare/facts';
+import { UnitComparison } from '../compare/unit';
 import type { LiveModule } from '../context';
 import { closureShapes } from '../dwarf/closures';
 import { definedVariables, type FunctionStatic, functionStatics } from '../dwarf/function_statics';

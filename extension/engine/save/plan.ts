@@ -5,9 +5,9 @@ import { registerHazards } from '../compare/register_hazards';
 import { type DeclaredIn, isInitialiser, newStartCode } from '../compare/start_code';
 import { checkVariables } from '../compare/variables';
 import type { LayoutComparison } from '../types/layout';
-import { closuresIn } from '../compare/closures';
 import { isNumbered, stem } from '../compare/correlate';
-import type { ComparedFunction, UnitComparison } from '../compare/unit';
+import type { ComparedFunction } from '../compare/facts';
+import type { UnitComparison } from '../compare/unit';
 import type { Producer } from '../dwarf/producer';
 import { isPointer } from '../arch/architecture';
 import * as abi from '../elf/constants';
@@ -16,14 +16,17 @@ import type { Locate, ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/input';
 import type { Role } from '../link/select';
 import type { Problem } from '../model/result';
+import { sayApart } from './signatures';
 import type { UnitPlan } from './unit';
 
 export interface PlanOptions {
   layout: LayoutComparison | undefined;
+  /** Functions whose signature changed (signatures.ts). */
+  separated: readonly ObjectFunction[];
+  /** Why the object is not of the running build. */
+  foreignBuild: string | undefined;
   /** Of the fresh object and of the live unit, when both have debug information. */
   producers: { fresh: Producer; live: Producer } | undefined;
-  /** Whether the command is known to be that of the running code, whatever the edit changed. */
-  isBuildOfProcess: () => boolean;
   locate: Locate;
   declaredIn: DeclaredIn;
   /** Only functions for which this is true are patched or reverted. */
@@ -50,13 +53,11 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     problems: [],
     warnings: [],
   };
-  // That of a reduced unit was seen to be right, when its text as it was came to the code that runs.
-  const foreignBuild = object.isReduced ? undefined : buildDiffers(comparison, options);
-  if (foreignBuild) {
-    plan.problems.push({ code: 'flags-differ', message: foreignBuild, file: object.source });
+  if (options.foreignBuild !== undefined) {
+    plan.problems.push({ code: 'flags-differ', message: options.foreignBuild, file: object.source });
     return plan;
   }
-  plan.warnings.push(...separateSignatures(comparison, options), ...separateLambdas(comparison, locate));
+  plan.warnings.push(...sayApart(comparison, options.separated, locate));
   const differing = comparison.functions.filter(
     ({ fn, status }) => status === 'changed' && !isInitialiser(fn),
   );
@@ -90,42 +91,6 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   return { ...plan, ...keepRegisters(plan) };
 }
 
-/** A function of another signature is another function: code that was compiled for the old one keeps that, and what calls
- * the new one is patched, also where its own code is the same. */
-function separateSignatures(comparison: UnitComparison, { layout, locate, wanted }: PlanOptions): Problem[] {
-  const source = (fn: ObjectFunction): string =>
-    fn.symbol.name.replace(/\.(constprop|isra|part|cold|lto_priv|llvm)\b.*$/, '');
-  const others = comparison.functions.flatMap(({ fn, status }) =>
-    status === 'changed' &&
-    !isInitialiser(fn) &&
-    !comparison.parentOf(fn) &&
-    layout?.signatures.get(source(fn)) &&
-    wanted(fn)
-      ? [fn]
-      : [],
-  );
-  comparison.separate(others);
-  return others.map((fn) => ({
-    code: 'signature-changed',
-    message: `The signature of ${source(fn)} changed: code that was not patched in this save calls its old version`,
-    symbol: fn.symbol.name,
-    ...locate(fn.object, source(fn)),
-  }));
-}
-
-/** Says once for each place that has lambdas which are others than those of the process. */
-function separateLambdas({ apart }: UnitComparison, locate: Locate): Problem[] {
-  const families = new Map<string, ObjectFunction>();
-  for (const fn of apart)
-    for (const { family } of closuresIn(fn.symbol.name)) if (!families.has(family)) families.set(family, fn);
-  return [...families.values()].map((fn) => ({
-    code: 'signature-changed',
-    message: `The lambdas around ${fn.symbol.name} are others than before: objects made of the old ones keep their old code`,
-    symbol: fn.symbol.name,
-    ...locate(fn.object, fn.symbol.name),
-  }));
-}
-
 /** What initialises the unit comes with what it initialises, so that the next save finds it as it was run. */
 function keepStartCode({ comparison, roles, start }: UnitPlan): void {
   for (const { fn, status } of comparison.functions)
@@ -150,11 +115,15 @@ export function keepRegisters({
   return { fixes: fixes.map((fix) => ({ ...fix, preserved: preserved.get(fix.fn) ?? 0 })), guards };
 }
 
-/** Says why the object is not of the running build; undefined when it may well be. */
-function buildDiffers(
+/** Says why the object is not of the running build; undefined when it may well be.
+ * @param isBuildOfProcess whether the command is known to be that of the running code, whatever the edit changed */
+export function buildDiffers(
   comparison: UnitComparison,
-  { producers, isBuildOfProcess }: PlanOptions,
+  producers: PlanOptions['producers'],
+  isBuildOfProcess: () => boolean,
 ): string | undefined {
+  // That of a reduced unit was seen to be right, when its text as it was came to the code that runs.
+  if (comparison.object.isReduced) return undefined;
   if (producers?.live.lto)
     return `${comparison.object.source} was built with link-time optimisation (-flto), which compiles it together with other files: build it without, and restart the program`;
   const compared = comparison.functions.filter(

@@ -2,7 +2,7 @@
 // and the patch files that come of it. Imports none of the steps.
 import type { ClosureShapes } from '../compare/closures';
 import type { DeclaredIn } from '../compare/start_code';
-import type { ComparedFunction } from '../compare/unit';
+import type { ComparedFunction } from '../compare/facts';
 import type { CompiledUnit, LiveModule, LiveTarget } from '../context';
 import type { FunctionStatic } from '../dwarf/function_statics';
 import type { FunctionPlace } from '../dwarf/functions';
