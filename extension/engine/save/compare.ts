@@ -8,11 +8,13 @@ import { newLayoutCache } from '../types/live_program';
 import type { Image, LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
+import { changedStorage } from '../compare/storage';
 import { hasResized } from '../compare/variables';
 import { changedVirtualTables } from '../compare/virtual_tables';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import { parseProducer, type Producer } from '../dwarf/producer';
 import type { Unit } from '../dwarf/units';
+import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
 import { LEFT_OUT, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { look, readTextIfThere } from '../host';
@@ -104,6 +106,7 @@ export async function comparePlans(
           locate: save.locate,
           declaredIn: unit.declaredIn,
         });
+        planned.problems.push(...(await storageProblems(save, comparison)));
         if (planned.problems.length === 0)
           planned.problems.push(...(await virtualTableProblems(save, comparison)));
         save.refusals.push(...planned.problems.map((problem) => ({ pid: target.process.pid, ...problem })));
@@ -148,6 +151,24 @@ async function callersElsewhere(save: Save, { target, units }: ModulePlan): Prom
     message: `${names[i]!} has another signature than in the running process, and nothing in this save calls it: save the files that call it as well`,
     pid: target.process.pid,
   }));
+}
+
+/** Names for people the variables that became thread_local, or are no more. */
+async function storageProblems(save: Save, comparison: UnitComparison): Promise<Problem[]> {
+  const changed = changedStorage(comparison);
+  const names = await save.context.demangle(changed.map(({ name }) => name));
+  return changed.map(({ name, type }, i) => {
+    const difference =
+      type === abi.STT_TLS
+        ? 'is thread_local now, in the running process all threads share one'
+        : 'is not thread_local any more, in the running process each thread has its own';
+    return {
+      code: 'variable-changed',
+      message: `Variable \`${names[i]!}\` ${difference}: give the new one another name, or restart the program`,
+      symbol: name,
+      ...save.locate(comparison.object, name),
+    };
+  });
 }
 
 /** Names for people what changed in virtual tables, at the function that is there now. */
