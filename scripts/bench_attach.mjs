@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeSection } from './bench_workbench.mjs';
+import { writeSection } from './bench_report.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
 
 const PROGRAMS = 10;

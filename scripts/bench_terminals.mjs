@@ -2,7 +2,7 @@
 // (node scripts/bench_terminals.mjs [--dry]) it writes its section of docs/PERFORMANCE.md and leaves the others.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { writeSection } from './bench_workbench.mjs';
+import { writeSection } from './bench_report.mjs';
 import { BUILD_COMMANDS, root, setUp } from './setup.mjs';
 
 /** After the build; the section of the report, as Markdown. */

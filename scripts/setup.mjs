@@ -26,6 +26,7 @@ const PACKAGE_OF = {
   'pkg-config': 'pkg-config',
   meson: 'meson',
   ninja: 'ninja-build',
+  tclsh: 'tcl',
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
   // Header files and libraries of the real programs of test:programs.
@@ -50,7 +51,7 @@ export const TEST_COMMANDS = [
 ];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
-  ...['bear', 'clang++', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'redis-server', 'nginx'],
+  ...['bear', 'clang++', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'tclsh', 'redis-server', 'nginx'],
   ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/')),
 ];
 

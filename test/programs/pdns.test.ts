@@ -1,91 +1,30 @@
 // A C++17 server of over 100,000 lines that no one here wrote: Debian's PowerDNS, built by its own configure and make
 // at -O2 -g, that answers for a zone on loopback with its threads.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
 import { Resolver } from 'node:dns/promises';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { cli } from '../support/paths';
 import type { Program } from '../support/program';
 import { Session } from '../support/session';
-import { cache, debianSource } from './debian_source';
-import { answerOf, assertNothingFalselyChanged, databaseSources, freePort, SourceTree } from './real_program';
+import { buildPowerDns, configurePowerDns, type PowerDns } from './pdns_server';
+import { answerOf, assertNothingFalselyChanged, databaseSources, freePort } from './real_program';
 
 const progress = (text: string) => console.log(`      pdns: ${text}`);
 
-function build(): { server: string; tree: SourceTree; database: string } {
-  const source = debianSource('pdns');
-  const directory = join(cache, 'pdns', 'build');
-  const database = join(cache, 'pdns', 'compile_commands.json');
-  const server = join(directory, 'pdns', 'pdns_server');
-  const tree = new SourceTree(source);
-  if (!existsSync(server) || !existsSync(database)) {
-    progress('building with its own configure and make (some minutes)');
-    mkdirSync(directory, { recursive: true });
-    const run = (command: string, args: string[]) =>
-      execFileSync(command, args, { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] });
-    run(join(source, 'configure'), [
-      '-q',
-      // As Debian does; without, two units have the time of their compilation in them.
-      '--enable-reproducible',
-      '--with-modules=bind',
-      '--with-dynmodules=',
-      '--with-lua=lua5.3',
-      '--disable-lua-records',
-      '--without-libsodium',
-      '--without-lmdb',
-      'CFLAGS=-O2 -g',
-      'CXXFLAGS=-O2 -g',
-    ]);
-    // Its own rule for this file works only where sources and objects share a directory.
-    const pages = execFileSync('./incfiles', ['api-swagger.yaml', 'api-swagger.json'], {
-      cwd: join(source, 'pdns'),
-    });
-    writeFileSync(join(directory, 'pdns', 'apidocfiles.h'), pages);
-    const make = 'make -s -j2 -C ext && make -s -j2 -C modules && make -s -j2 -C pdns pdns_server';
-    run('bear', ['--output', database, '--', 'sh', '-c', make]);
-  }
-  return { server, tree, database };
-}
-
 describe('PowerDNS, built by its own configure and make', () => {
   let session: Session;
-  let built: ReturnType<typeof build>;
+  let built: PowerDns;
   let server: Program;
   let controlPort: number;
   let resolver: Resolver;
 
   before(async () => {
-    built = build();
+    built = buildPowerDns(progress);
     session = new Session();
     controlPort = await freePort();
     let port = controlPort;
     while (port === controlPort) port = await freePort();
-    const zone = session.write(
-      'example.org.zone',
-      '$TTL 1000\n@ IN SOA ns.example.org. admin.example.org. 1 3600 600 86400 60\n@ IN NS ns\nns IN A 127.0.0.1\nwww IN A 192.0.2.1\n',
-    );
-    session.write('named.conf', `zone "example.org" { type master; file "${zone}"; };\n`);
-    session.write('pdns.conf', '');
-    server = await session.startCommand(process.execPath, [
-      ...[
-        cli,
-        'run',
-        '--',
-        built.server,
-        `--config-dir=${session.directory}`,
-        '--daemon=no',
-        '--guardian=no',
-      ],
-      ...[
-        '--launch=bind',
-        `--bind-config=${session.path('named.conf')}`,
-        `--socket-dir=${session.directory}`,
-      ],
-      ...['--local-address=127.0.0.1', `--local-port=${port}`, '--tcp-control-address=127.0.0.1'],
-      ...['--tcp-control-secret=secret', `--tcp-control-port=${controlPort}`],
-      ...['--cache-ttl=0', '--query-cache-ttl=0'],
-    ]);
+    const options = configurePowerDns(session.directory, port, controlPort);
+    server = await session.startCommand(process.execPath, [cli, 'run', '--', built.server, ...options]);
     resolver = new Resolver();
     resolver.setServers([`127.0.0.1:${port}`]);
     while ((await addresses().catch(() => [])).length === 0) assert.ok(server.running, 'PowerDNS ended');
