@@ -26,7 +26,7 @@ export class SharedWorkspace {
   static async make(session: Session, sources: readonly string[], owner: number): Promise<SharedWorkspace> {
     const made = new SharedWorkspace();
     mkdirSync(made.top, { mode: 0o755 });
-    for (const name of ['cli.js', 'iced_x86.js', 'iced_x86_bg.wasm', 'linux_x64', 'native'])
+    for (const name of ['cli.js', 'engine.js', 'iced_x86.js', 'iced_x86_bg.wasm', 'linux_x64', 'native'])
       cpSync(join(dist, name), join(made.top, 'tool', name), { recursive: true });
     mkdirSync(made.directory);
     mkdirSync(made.path('run'), { mode: 0o700 });

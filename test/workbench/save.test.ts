@@ -1,7 +1,7 @@
 // As a new user would: open the sample workspace, start its program from the palette, edit a function, press Ctrl+S;
 // the running program changes, and everything on the screen says so. Then undo, save: the original is back.
 import { strict as assert } from 'node:assert';
-import { animatedPng, type Frame } from '../support/animated_png';
+import { animatedPng, type Frame } from '../support/png';
 import { contrastOf } from './host/contrast';
 import { useWorkbench } from './host/use_workbench';
 import { isGone, keepPicture, shows } from './host/browser';

@@ -1,8 +1,9 @@
 // The browser that shows VS Code, its pictures, and the patience of a person who looks at it.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { root } from '../../support/paths';
+import { packedPng } from '../../support/png';
 
 /** Long enough for a loaded machine; only reached when something is wrong. */
 export const PATIENCE_MS = 60_000;
@@ -27,7 +28,7 @@ export function keepPicture(name: string, png: Buffer): void {
   const shown = `media/screenshots/${name}.png`;
   if (process.env['HOT_PATCH_README'] && readFileSync(join(root, 'README.md'), 'utf8').includes(shown)) {
     mkdirSync(join(root, 'media', 'screenshots'), { recursive: true });
-    copyFileSync(path, join(root, shown));
+    writeFileSync(join(root, shown), packedPng(png));
   }
 }
 
