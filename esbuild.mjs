@@ -15,7 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
 const root = fileURLToPath(new URL('.', import.meta.url)).replace(/\/$/, '');
 const dist = join(root, 'dist');
@@ -90,13 +90,81 @@ const decoderOnFirstUse = (place = '.') => ({
   },
 });
 
-/** The server for agents is loaded when it is first needed, as a bundle of its own. */
-const separateAgents = {
-  name: 'separate agents',
+/** What the command line, the server for agents and the engine's thread use of the engine, by its path there. */
+const engineParts = new Set();
+
+/** The engine is most of three bundles: it is one of its own, `engine.js`, which they share. */
+const sharedEngine = {
+  name: 'shared engine',
   setup(context) {
-    context.onResolve({ filter: /\/mcp\/server$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './mcp.js', external: true } : undefined,
+    const engine = join(root, 'extension', 'engine');
+    context.onResolve({ filter: /\/engine\// }, ({ path, resolveDir, namespace }) => {
+      const part = relative(engine, join(resolveDir, path));
+      if (namespace !== 'file' || part.startsWith('..')) return undefined;
+      engineParts.add(part);
+      return { path: part, namespace: 'engine' };
+    });
+    context.onLoad({ filter: /^/, namespace: 'engine' }, ({ path }) => ({
+      contents: `module.exports = require('./engine.js')[${JSON.stringify(path)}];`,
+    }));
+    context.onResolve({ filter: /^\.\/engine\.js$/, namespace: 'engine' }, ({ path }) => ({
+      path,
+      external: true,
+    }));
+  },
+};
+
+/** All that other bundles use of the engine. */
+const engineOfParts = () => ({
+  contents: [...engineParts]
+    .sort()
+    .map((part) => `export * as ${JSON.stringify(part)} from './extension/engine/${part}';`)
+    .join('\n'),
+  resolveDir: root,
+});
+
+/** What is not needed at every start is loaded when it is first needed, as a bundle of its own. */
+const separate = (source, output) => ({
+  name: `separate ${output}`,
+  setup(context) {
+    context.onResolve({ filter: new RegExp(`/${source}$`) }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${output}`, external: true } : undefined,
     );
+  },
+});
+
+/**
+ * Of VS Code's interface the names that are used, taken once: esbuild makes a copy of all of it for each file that imports
+ * it, which was half of the time that the extension took to load.
+ */
+const editorInterface = {
+  name: 'interface of the editor',
+  setup(context) {
+    context.onResolve({ filter: /^vscode$/ }, ({ path, namespace }) =>
+      namespace === 'vscode' ? { path, external: true } : { path, namespace: 'vscode' },
+    );
+    context.onLoad({ filter: /^/, namespace: 'vscode' }, () => {
+      const texts = sources('extension').filter((path) => path.endsWith('.ts'));
+      const used = texts.flatMap((path) =>
+        [...readFileSync(join(root, path), 'utf8').matchAll(/\bvscode\.(\w+)/g)].map(([, name]) => name),
+      );
+      return { contents: `export const { ${[...new Set(used)].sort().join(', ')} } = require('vscode');` };
+    });
+    // The namespace as a value would have nothing but these names.
+    context.onEnd(({ outputFiles = [] }) => {
+      if (outputFiles.some(({ path, text }) => path.endsWith('.js') && /\bvscode_exports\b/.test(text)))
+        fail("a file uses 'vscode' as a whole, not by its names");
+    });
+  },
+};
+
+/** zod has its messages in fifty languages, of which the server for agents speaks one. */
+const englishOnly = {
+  name: 'English only',
+  setup(context) {
+    context.onLoad({ filter: /\/node_modules\/zod\/v4\/locales\/index\.c?js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
   },
 };
 
@@ -116,11 +184,15 @@ async function bundle(options) {
   return { written: outputFiles.map(({ path }) => path), inputs: Object.keys(metafile.inputs) };
 }
 
-async function bundleProgram(source, output, options = {}) {
+/** Names stay as they are, for the stacks in logs: a bundle that is packed has no map. */
+const readableNames = { minifyWhitespace: true, minifySyntax: true };
+
+async function bundleProgram(source, output, { plugins = [], ...options } = {}) {
   const { inputs } = await bundle({
-    entryPoints: [source],
+    ...(source !== undefined && { entryPoints: [source] }),
     outfile: join(dist, output),
-    plugins: [nativePackages(), decoderOnFirstUse(), separateAgents],
+    plugins: [nativePackages(), decoderOnFirstUse(), ...plugins],
+    ...readableNames,
     ...options,
   });
   for (const path of inputs) addPackageOf(path);
@@ -186,14 +258,29 @@ function buildRuntime() {
 }
 
 for (const [source, target] of Object.entries(packageFiles)) {
-  put(join(dist, target), readFileSync(join(root, 'node_modules', source)));
+  const content = readFileSync(join(root, 'node_modules', source));
+  const isScript = target.endsWith('.js');
+  put(join(dist, target), isScript ? (await transform(content, { minify: true })).code : content);
   addPackageOf(`node_modules/${source}`);
 }
-await bundleProgram('extension/command_line/main.ts', 'cli.js', { banner: { js: '#!/usr/bin/env node' } });
-await bundleProgram('extension/command_line/mcp/server.ts', 'mcp.js');
-await bundleProgram('extension/workbench/extension.ts', 'extension.js', { external: ['vscode'] });
+await bundleProgram('extension/command_line/main.ts', 'cli.js', {
+  banner: { js: '#!/usr/bin/env node' },
+  plugins: [sharedEngine, separate('mcp/server', 'mcp.js')],
+});
+// Nearly all of it is other people's.
+await bundleProgram('extension/command_line/mcp/server.ts', 'mcp.js', {
+  plugins: [sharedEngine, englishOnly],
+  minify: true,
+});
+await bundleProgram('extension/workbench/extension.ts', 'extension.js', {
+  plugins: [editorInterface, separate('debug/adapter', 'debug_session.js')],
+});
+await bundleProgram('extension/debug/adapter.ts', 'debug_session.js');
 await bundleProgram('extension/debug/server.ts', 'debug_adapter.js');
-await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js');
+await bundleProgram('extension/workbench/engine_thread/thread.ts', 'engine_thread.js', {
+  plugins: [sharedEngine],
+});
+await bundleProgram(undefined, 'engine.js', { stdin: engineOfParts() });
 await bundleProgram('extension/workbench/documents/thread.ts', 'parser_thread.js');
 put(join(dist, 'THIRD_PARTY_NOTICES.txt'), thirdPartyNotices());
 await bundleTests();

@@ -3,7 +3,6 @@
 // the environment of the programs that these start.
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { HotPatchDebugSession } from '../../debug/adapter';
 import { withEnvironment } from '../../debug/launch_environment';
 import type { PatchAccess } from '../../debug/patch_access';
 import { foreignDebugTypes, processOf, USUAL_SIGNAL, withPassSetup } from '../../debug/signal_pass';
@@ -45,8 +44,11 @@ export function registerDebugging(session: Session, environment: () => Record<st
   const provider = configurations(session);
   const registered = vscode.Disposable.from(
     vscode.debug.registerDebugAdapterDescriptorFactory(debugType, {
-      createDebugAdapterDescriptor: () =>
-        new vscode.DebugAdapterInlineImplementation(new HotPatchDebugSession(accessOf(session))),
+      createDebugAdapterDescriptor: async () => {
+        // A bundle of its own: most windows never debug with it.
+        const { HotPatchDebugSession } = await import('../../debug/adapter');
+        return new vscode.DebugAdapterInlineImplementation(new HotPatchDebugSession(accessOf(session)));
+      },
     }),
     vscode.debug.registerDebugConfigurationProvider(debugType, provider, Initial),
     vscode.debug.registerDebugConfigurationProvider(debugType, provider, Dynamic),

@@ -8,14 +8,15 @@ import { mcpProvider } from '../contributions';
 interface StdioServer {
   cwd?: vscode.Uri;
 }
+type StdioServerClass = new (
+  label: string,
+  command: string,
+  args: string[],
+  env: Record<string, string>,
+  version: string,
+) => StdioServer;
 interface AgentApi {
-  readonly McpStdioServerDefinition?: new (
-    label: string,
-    command: string,
-    args: string[],
-    env: Record<string, string>,
-    version: string,
-  ) => StdioServer;
+  readonly McpStdioServerDefinition?: StdioServerClass | undefined;
   readonly lm?: {
     registerMcpServerDefinitionProvider?(
       id: string,
@@ -27,6 +28,16 @@ interface AgentApi {
   };
 }
 
+declare module 'vscode' {
+  const McpStdioServerDefinition: StdioServerClass | undefined;
+}
+
+/** As the editor has it. */
+const OF_EDITOR: AgentApi = {
+  McpStdioServerDefinition: vscode.McpStdioServerDefinition,
+  lm: vscode.lm as unknown as AgentApi['lm'],
+};
+
 /**
  * @param cli path of the command line
  * @param buildDirectories where compile databases are that the engine would not find by itself
@@ -36,7 +47,7 @@ export function offerToAgents(
   cli: string,
   buildDirectories: () => readonly string[],
   changed: vscode.Event<void>,
-  api: AgentApi = vscode as unknown as AgentApi,
+  api: AgentApi = OF_EDITOR,
 ): vscode.Disposable {
   const { McpStdioServerDefinition: Server, lm } = api;
   if (!Server || !lm?.registerMcpServerDefinitionProvider) return { dispose: () => undefined };
