@@ -3,6 +3,7 @@
 // place of the old ones; with --dry nothing is written. What fails is said, and does not stop the rest; status 1 then.
 import { parseArgs } from 'node:util';
 import { benchAttach } from './bench_attach.mjs';
+import { benchPerceived } from './bench_perceived.mjs';
 import { measuredOn, writeSaves, writeSection } from './bench_report.mjs';
 import { measureSaves } from './bench_saves.mjs';
 import { benchTerminals } from './bench_terminals.mjs';
@@ -48,6 +49,7 @@ for (const name of chosen) {
 }
 if (options.dry) writeSaves(units, figures);
 if (options.units === undefined) {
+  await attempt('what is seen', async () => writeSection(await benchPerceived()));
   await attempt('the editor', async () => writeSection(await benchWorkbench()));
   await attempt('attaching', async () => writeSection(await benchAttach()));
   await attempt('terminals', async () => writeSection(await benchTerminals()));

@@ -1,6 +1,9 @@
 // What the compiler makes of each function, as it writes it itself: the assembly of a whole unit, read as text. The other
 // opinion about which functions an edit changes: it shares nothing with the engine, not even the object file.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 /** An entry of compile_commands.json. */
 export interface UnitCommand {
@@ -13,20 +16,27 @@ export interface UnitCommand {
  * the text does not compile. */
 export type Functions = Map<string, string>;
 
-/** Compiles the unit of a command as it is now. */
-export function compiledFunctions(command: UnitCommand): Functions | undefined {
-  const args = command.arguments.slice(1);
+/** Compiles the unit of a command as it is now.
+ * @param how `input`: another file in place of the source; `flags` come last */
+export async function compiledFunctions(
+  { arguments: [compiler, ...given], directory, file }: UnitCommand,
+  { input, flags = [] }: { input?: string; flags?: readonly string[] } = {},
+): Promise<Functions | undefined> {
+  const args = [...given];
   for (let i = args.length - 1; i >= 0; i--) {
     if (/^-(o|MT|MF|MQ)$/.test(args[i]!)) args.splice(i, 2);
     else if (/^-(c|MD|MMD|MP)$/.test(args[i]!)) args.splice(i, 1);
+    else if (input !== undefined && resolve(directory, args[i]!) === resolve(directory, file))
+      args[i] = input;
   }
-  const { status, stdout } = spawnSync(command.arguments[0]!, [...args, '-w', '-g0', '-S', '-o', '-'], {
-    cwd: command.directory,
+  const options = ['-w', ...flags, '-g0', '-S', '-o', '-'];
+  const child = spawn(compiler!, [...args, ...options], {
+    cwd: directory,
     stdio: ['ignore', 'pipe', 'ignore'],
-    maxBuffer: 1 << 28,
-    encoding: 'utf8',
   });
-  return status === 0 ? readAssembly(stdout) : undefined;
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  const [assembly, [status]] = await Promise.all([text(child.stdout), ended]);
+  return status === 0 ? readAssembly(assembly) : undefined;
 }
 
 interface Definition {
@@ -38,13 +48,13 @@ interface Definition {
 export const baseName = (symbol: string): string =>
   symbol.replace(/(\.(cold|part|constprop|isra|lto_priv|localalias)(\.\d+)?)+$/, '').replace(/\.\d+$/, '');
 
-function readAssembly(text: string): Functions {
+function readAssembly(assembly: string): Functions {
   /** Instructions and labels of functions and their parts, in order. */
   const code = new Map<string, string[]>();
   const data = new Map<string, Definition>();
   const functionNames = new Set<string>();
   const aliases = new Map<string, string>();
-  const lines = text.split('\n');
+  const lines = assembly.split('\n');
   for (const line of lines) {
     const type = /^\s+\.type\s+"?([^\s,"]+)"?,\s*@(?:function|gnu_indirect_function)/.exec(line);
     if (type) functionNames.add(type[1]!);

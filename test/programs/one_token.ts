@@ -91,7 +91,7 @@ export async function assertExactlyRedirected(
 async function editOneToken(engine: Engine, pid: number, command: UnitCommand): Promise<Compared> {
   const file = resolve(command.directory, command.file);
   const original = readFileSync(file, 'utf8');
-  const before = compiledFunctions(command);
+  const before = await compiledFunctions(command);
   assert.ok(before, `${file} does not compile`);
   const places = tokens(original, file);
   const compared: Compared = {
@@ -112,7 +112,7 @@ async function editOneToken(engine: Engine, pid: number, command: UnitCommand): 
     for (let i = Math.floor(step / 2); i < places.length && compared.edits < EDITS; i += step) {
       const { at, from, to } = places[i]!;
       writeFileSync(file, original.slice(0, at) + to + original.slice(at + from.length));
-      const after = compiledFunctions(command);
+      const after = await compiledFunctions(command);
       if (!after) continue;
       const line = original.slice(0, at).split('\n').length;
       const edit = `${file}:${line}: ${from} to ${to}`;
