@@ -111,7 +111,7 @@ function savesSection(rows) {
   );
   return `## Saves
 
-Measured by \`npm run bench\` (\`-- --units NAME,…\` measures some again, and leaves the others as they are). Milliseconds, medians of the rounds of one run; ratios are of figures of the same run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until first light is live, and until the whole unit has confirmed it; and the same text is compiled bare, with the unit's own compiler and options (\`g++ -c\` stands for it). Where there is a second copy of the program, that is linked then and started again. After each, the process was asked and answered with the new code. *Compiled ahead* is the time from a save to live in the editor's engine when the text had been compiled while it was typed. In parentheses: what it is to be at most.
+Measured by \`npm run bench\` (\`-- --units NAME,…\` measures some again, and leaves the others as they are). Milliseconds, medians of the rounds of one run; ratios are of figures of the same run. In each round one function is edited; the file is saved beside a running \`hot-patch watch\` (which waits 30 ms for a save to be complete, as an editor does) until first light is live, and until the whole unit has confirmed it; and the same text is compiled bare, with the unit's own compiler and options (\`g++ -c\` stands for it). Where there is a second copy of the program, that is linked then and started again. After each, the process was asked and answered with the new code. *Compiled ahead* is the time from a save to live in the editor's engine when the text had been compiled while it was typed (*is not*: the engine does not do that to units that it has seen take longer than 10 s). In parentheses: what it is to be at most.
 
 ![Live and confirmed relative to the bare compile](performance/relative.svg)
 
@@ -139,7 +139,7 @@ ${table(
     ms(row.confirmed),
     within(row.live, row.bare, row.limits[0]),
     within(row.confirmed, row.bare, row.limits[1]),
-    ms(row.typed),
+    row.typed === undefined ? 'is not' : ms(row.typed),
     row.rebuild === undefined ? '' : ms(row.rebuild),
     `${row.lights} of ${row.rounds}`,
     ms(row.first),

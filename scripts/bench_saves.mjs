@@ -35,6 +35,9 @@ function startWatch(directory) {
   });
   const messages = linesOf(child.stderr);
   const results = linesOf(child.stdout);
+  messages.on((line) => {
+    if (/no (first light|part of it|part of)\b/.test(line)) console.error(line);
+  });
   return {
     stop,
     watching: messages.next(/^watching/),
@@ -115,11 +118,13 @@ export async function measureSaves(name, { prepare }, rounds) {
     }
     await watch.stop();
     const typed = await typedAhead(place, live, rounds);
-    console.error(`${name} compiled ahead: live in ${typed.map(Math.round).join(', ')} ms`);
+    console.error(
+      `${name} compiled ahead: live in ${typed.live.map(Math.round).join(', ')} ms; ${typed.reason ?? 'all'}`,
+    );
     return {
       rounds,
       lines: place.original.split('\n').length - 1,
-      typed: median(typed),
+      ...(typed.live.length > 0 ? { typed: median(typed.live) } : {}),
       ...summary(samples),
     };
   } finally {

@@ -81,7 +81,7 @@ export function linesOf(stream) {
       lines.on('line', look);
       lines.on('close', close);
     });
-  return { next };
+  return { next, on: (act) => void lines.on('line', act) };
 }
 
 /** The environment that a program has which is started with the runtime. */
