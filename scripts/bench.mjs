@@ -16,7 +16,7 @@ const ROUNDS = 10;
 const { values: options } = parseArgs({
   options: { rounds: { type: 'string' }, units: { type: 'string' }, dry: { type: 'boolean' } },
 });
-const chosen = options.units?.split(',') ?? Object.keys(units);
+const chosen = options.units?.split(',') ?? Object.keys(units).filter((name) => !units[name].isExtra);
 for (const name of chosen) if (!(name in units)) fail(`${name} is none of ${Object.keys(units).join(', ')}`);
 setUp([...new Set([...TEST_COMMANDS, ...PROGRAM_COMMANDS])]);
 

@@ -1,5 +1,5 @@
 // Units whose text is given, linked with test/samples/driver, which answers each line of its input with value(n).
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { linesOf, must, start, workspace } from './bench_world.mjs';
 import { root } from './setup.mjs';
@@ -10,11 +10,12 @@ const MARK = ' * 1000 + ';
 /** A unit of a text.
  * @param text of the source, or what makes it, with one `* 1000 + 0` in what the answer for 1 is
  * @param build `more` makes other files by their names; `libraries` */
-export function generated(title, text, { rounds, limits, ...build }) {
+export function generated(title, text, { rounds, limits, isExtra, ...build }) {
   return {
     title,
     limits,
     rounds,
+    isExtra,
     compiler: build.compiler,
     flags: build.flags,
     prepare: (name) => prepare(name, text, build),
@@ -25,7 +26,7 @@ function prepare(name, text, build) {
   const source = typeof text === 'function' ? text() : text;
   if (source.split(`${MARK}0`).length !== 2) throw new Error(`${name} has no single ${MARK}0`);
   const patched = buildIn(`${name}-patched`, source, build);
-  const rebuilt = buildIn(`${name}-rebuilt`, source, build);
+  const rebuilt = buildIn(`${name}-rebuilt`, source, build, patched.directory);
   return {
     directory: patched.directory,
     file: patched.unit,
@@ -42,9 +43,11 @@ function prepare(name, text, build) {
   };
 }
 
-function buildIn(name, source, { language, compiler, flags, more = () => ({}), libraries = [] }) {
+/** @param built a directory with all of it already, for a copy that is only built again */
+function buildIn(name, source, { language, compiler, flags, more = () => ({}), libraries = [] }, built) {
   const directory = join(workspace, name);
-  mkdirSync(directory);
+  if (built) cpSync(built, directory, { recursive: true });
+  else mkdirSync(directory);
   const main = `main.${language}`;
   const unit = `unit.${language}`;
   const texts = {
@@ -60,8 +63,10 @@ function buildIn(name, source, { language, compiler, flags, more = () => ({}), l
   const compile = (file = unit) => must(compiler, options(file), directory);
   const link = () =>
     must(compiler, [...files.map((file) => `${file}.o`), '-o', 'program', ...libraries], directory);
-  files.forEach((file) => compile(file));
-  link();
+  if (!built) {
+    files.forEach((file) => compile(file));
+    link();
+  }
   return { directory, unit: join(directory, unit), compile: () => compile(), link };
 }
 

@@ -62,9 +62,11 @@ export function barChart({ title, series, groups, ticks, line, show, isLogarithm
       const y = top + place * BAR;
       parts.push(
         `<rect x="${LABELS}" y="${y + 1}" width="${(x(value) - LABELS).toFixed(1)}" height="${BAR - 2}" fill="${COLORS[place]}"/>`,
-        text(x(value) + 5, y + 12, show(value), { size: 11 }),
       );
       const limit = limits[place];
+      // Not where the mark of the limit is.
+      const isAtLimit = limit !== undefined && x(limit) >= x(value) && x(limit) < x(value) + 40;
+      parts.push(text((isAtLimit ? x(limit) : x(value)) + 5, y + 12, show(value), { size: 11 }));
       if (limit !== undefined) parts.push(rule(limit, y - 1, y + BAR + 1, '#cf222e', 'stroke-width="2"'));
     }
   }

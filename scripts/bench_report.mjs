@@ -100,6 +100,7 @@ function plotsOf(rows) {
 }
 
 function savesSection(rows) {
+  const extra = rows.filter(({ isExtra }) => isExtra).map(({ name }) => name);
   const steps = [...new Set(rows.flatMap((row) => Object.keys(row.steps)))];
   const places = new Map();
   for (const { name, date, machine } of rows) {
@@ -148,7 +149,7 @@ ${table(
 
 The first save is not in the medians: the engine reads the program then, and nothing is compiled ahead yet. Where a round takes a minute or more there are 3. A restart also costs what is not measured here: the state of the process, its connections, and the way back to the place you were looking at.
 
-PowerDNS is measured where \`npm run test:programs\` has built it, which takes longer than all of this; redis is built when it is first measured, and SQLite is Debian's source in the one file that its makefile makes.
+PowerDNS is measured where \`npm run test:programs\` has built it, which takes longer than all of this; redis is built when it is first measured, and SQLite is Debian's source in the one file that its makefile makes.${extra.length > 0 ? ` Only measured when they are named, because all together would take too long: ${extra.join(', ')}.` : ''}
 
 By step, as the engine reports them of the exact way, which runs beside first light:
 

@@ -11,11 +11,14 @@ const flags = (level, ...more) => ({ flags: [level, '-g', ...more] });
 const standard = '-std=c++17';
 /** Rounds of those of which one takes a minute or more. */
 const few = { rounds: 3 };
+/** Of those that would make the whole run too long. */
+const extra = { isExtra: true };
 
 /**
  * By name, in the order of the report: `title` and `flags` are for it; `limits` are what live and confirmed are to be at
  * most, relative to the bare compile; `rounds` is there where they are fewer than elsewhere; `isThere` where a unit may
- * be missing; `prepare` makes the program (the Place of bench_saves.mjs).
+ * be missing; `isExtra` where it is only measured when it is named; `prepare` makes the program (the Place of
+ * bench_saves.mjs).
  */
 export const units = {
   'headers-O0': generated('ten STL headers', headers, {
@@ -31,6 +34,7 @@ export const units = {
   'headers-clang': generated('ten STL headers, clang', headers, {
     ...clang,
     ...flags('-O2', standard),
+    ...extra,
     limits: [0.1, 1.15],
   }),
   small: generated('with &lt;iostream>', small, { ...cxx, ...flags('-O2', standard), limits: [0.35, 0.6] }),
@@ -49,5 +53,11 @@ export const units = {
   'sqlite-O0': sqlite('sqlite3.c', { ...c, ...flags('-O0'), ...few, limits: [0.05, 1.1] }),
   'sqlite-O2': sqlite('sqlite3.c', { ...c, ...flags('-O2'), ...few, limits: [0.05, 1.1] }),
   'large-O0': generated('generated C', large, { ...c, ...flags('-O0'), ...few, limits: [0.05, 1.1] }),
-  'large-O2': generated('generated C', large, { ...c, ...flags('-O2'), ...few, limits: [0.05, 1.1] }),
+  'large-O2': generated('generated C', large, {
+    ...c,
+    ...flags('-O2'),
+    ...few,
+    ...extra,
+    limits: [0.05, 1.1],
+  }),
 };
