@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { samples } from '../support/paths';
-import { inSession, type Session } from '../support/session';
+import { inSession, type Session, Unit } from '../support/session';
 import type { Program } from '../support/program';
 
 const HEADER = `#pragma once
@@ -175,3 +175,47 @@ for (const compiler of COMPILERS)
           }),
         );
     });
+
+describe('a calling convention that an attribute gives', () => {
+  const source = `int noise;
+__attribute__((noinline)) long part(long a, long b) { noise++; return a - b; }
+long value(long n) { return part(n, 1); }
+`;
+  const given: [string, string] = [
+    'long part(long a, long b) { noise++;',
+    '__attribute__((ms_abi)) long part(long a, long b) { noise += 2;',
+  ];
+
+  it(
+    'is named where the debug information does not say it',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source, { language: 'c', flags: ['-O0', '-g'] });
+      const { warnings } = await unit.editAndPatch(...given);
+      assert.deepEqual(
+        warnings.map(({ code }) => code),
+        ['layout-unchecked'],
+      );
+      assert.match(warnings[0]!.message, /unit\.c gives functions a calling convention \(`ms_abi`\)/);
+      assert.equal(await unit.value(5), 4);
+    }),
+  );
+
+  it(
+    'makes the function another one for the code that calls it',
+    inSession(async (session) => {
+      const unit = await Unit.start(session, source, {
+        language: 'c',
+        flags: ['-O0', '-g'],
+        compiler: 'clang',
+      });
+      const { warnings } = await unit.editAndPatch(...given);
+      assert.deepEqual(
+        warnings.map(({ code }) => code),
+        ['signature-changed'],
+      );
+      assert.equal(await unit.value(5), 4);
+      await unit.editAndPatch('return a - b', 'return a * b');
+      assert.equal(await unit.value(5), 5);
+    }),
+  );
+});

@@ -34,8 +34,10 @@ export function declaredFunctions(
     const file = die.number(dw.DW_AT_decl_file) ?? 0;
     const line = die.number(dw.DW_AT_decl_line) ?? 0;
     const returns = die.reference(dw.DW_AT_type);
+    const convention = die.number(dw.DW_AT_calling_convention);
     const { parameters, variadic } = readParameters(die);
-    found.set(symbol, { name, entry: { returns, parameters, variadic, homes: 0 }, unit, file, line });
+    const entry = { returns, parameters, variadic, homes: 0, convention };
+    found.set(symbol, { name, entry, unit, file, line });
   }
   return found;
 

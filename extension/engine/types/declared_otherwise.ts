@@ -153,6 +153,7 @@ function definedVariable(
 
 /** A function that is declared without its parameters may have any. */
 function isSameFunction(then: UnitTypes, was: FunctionEntry, now: UnitTypes, is: FunctionEntry): boolean {
+  if (was.convention !== is.convention) return false;
   if (!areAlike(then.keys.key(was.returns), now.keys.key(is.returns))) return false;
   const isOpen = ({ parameters, variadic }: FunctionEntry): boolean => variadic && parameters.length === 0;
   if (isOpen(was) || isOpen(is)) return true;

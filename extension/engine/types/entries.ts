@@ -116,6 +116,8 @@ export interface FunctionEntry {
   returns: number | undefined;
   parameters: number[];
   variadic: boolean;
+  /** Number of a calling convention that an attribute gives it (DWARF 5, 3.3.1.1); only clang says so. */
+  convention: number | undefined;
   /** How many of them have a place of their own in the frame, as long as the function runs. */
   homes: number;
 }

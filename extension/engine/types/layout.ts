@@ -200,10 +200,32 @@ function compareSides(
     problems: [...problems.values()],
     inPadding: [...inPadding.values()],
     passedOtherwise: [...passedOtherwise.values()],
-    warnings: [...missing, ...untold.values(), ...(unused.length > 0 ? [notUsed(freshUnit, unused)] : [])],
+    warnings: [
+      ...missing,
+      ...untold.values(),
+      ...(unused.length > 0 ? [notUsed(freshUnit, unused)] : []),
+      ...conventionsUntold(freshUnit, options.text ?? ''),
+    ],
     signatures,
     conventions,
   };
+}
+
+/** Attributes that give functions another calling convention (gcc, "x86 Function Attributes"; clang, "Calling
+ * Conventions"), of which the debug information of gcc says nothing. */
+const CONVENTION = /\b(?:ms_abi|sysv_abi|regcall|regparm|vectorcall|preserve_(?:most|all|none))\b/;
+
+/** Functions may have had another calling convention when the process was built. */
+function conventionsUntold({ path, producer }: Unit, text: string): Problem[] {
+  const [attribute] = CONVENTION.exec(text) ?? [];
+  if (attribute === undefined || parseProducer(producer).compiler === 'clang') return [];
+  return [
+    {
+      code: 'layout-unchecked',
+      message: `${basename(path)} gives functions a calling convention (\`${attribute}\`), of which gcc's debug information says nothing: where that changed, restart the program.`,
+      file: path,
+    },
+  ];
 }
 
 /** Does code of a file make or delete arrays of objects? (Itanium C++ ABI, 5.1.5: `na`, `da`.) */

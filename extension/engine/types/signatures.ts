@@ -26,6 +26,7 @@ export class Signatures {
     for (const [name, entries] of this.typesByName()) {
       const keys = entries.map((entry) => {
         let key = this.valueKey(entry.returns) + (entry.variadic ? '(...' : '(');
+        if (entry.convention !== undefined) key += `${entry.convention}:`;
         for (const parameter of entry.parameters) key += `${this.valueKey(parameter)},`;
         return key;
       });

@@ -420,6 +420,7 @@ export class Walk {
     let symbol = linkageName(die);
     let name = die.string(dw.DW_AT_name);
     let returns = die.reference(dw.DW_AT_type);
+    const convention = die.number(dw.DW_AT_calling_convention);
     let reference = abstract ?? die.reference(dw.DW_AT_specification);
     for (let depth = 0; reference !== undefined && depth < 4; depth++) {
       const origin: Die = this.dwarf.die(reference, this.origin);
@@ -432,7 +433,7 @@ export class Walk {
     let callee: FunctionEntry | undefined;
     // A copy of an abstract instance has its types there.
     if (abstract === undefined) {
-      callee = { returns, parameters: [], variadic: false, homes: 0 };
+      callee = { returns, parameters: [], variadic: false, homes: 0, convention };
       this.registry.functions.set(address, callee);
     }
     if (hasCode)
