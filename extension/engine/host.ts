@@ -378,6 +378,11 @@ export async function readProcess(
 const openLater = promisify(open);
 const readLater = promisify(read);
 
+/** Bytes. A save reads hundreds of files of /proc, most of them of a few hundred bytes. */
+const PAGE = 4096;
+/** Bytes that Node.js takes out of memory that it has at hand. */
+const FEW = 2048;
+
 /** The kernel gives as much of these as is asked for, so less is all that there is. Of others it gives a page at a time. */
 const WHOLE: ReadonlySet<string> = new Set(['cmdline', 'environ']);
 
@@ -386,7 +391,7 @@ async function readToEnd(path: string, isWhole: boolean): Promise<Buffer> {
   try {
     const parts: Buffer[] = [];
     for (let size = 0; ;) {
-      const part = Buffer.allocUnsafe(16 * 1024);
+      const part = Buffer.allocUnsafe(PAGE);
       const { bytesRead } = await readLater(descriptor, part, 0, part.length, null);
       parts.push(part.subarray(0, bytesRead));
       size += bytesRead;
@@ -425,7 +430,7 @@ export function readProcessText(pid: number, name: string): string | undefined {
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const parts: Buffer[] = [];
     for (let size = 0; size < MIB;) {
-      const part = Buffer.allocUnsafe(8192);
+      const part = Buffer.allocUnsafe(FEW);
       const count = readSync(descriptor, part, 0, part.length, null);
       parts.push(part.subarray(0, count));
       size += count;

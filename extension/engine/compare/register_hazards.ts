@@ -104,8 +104,8 @@ function unalignedCallers(
   ): void => {
     for (const body of [{ address: live.entry, size: live.size }, ...live.versions]) {
       const caller = { start: body.address, length: body.size, name: fn.symbol.name };
-      const alignments = before.arch.stackAlignments(before.bytes(body));
-      for (const { flow, offset, target } of before.effectsAt(body.address, body.size) ?? []) {
+      const { alignments, effects } = before.callsOf(body);
+      for (const { flow, offset, target } of effects) {
         const alignment = alignments.get(offset);
         if (alignment === undefined || flow === 'indirect-call' || !isUnaligned(alignment)) continue;
         const callee = before.functionAt(body.address + target)?.live;
@@ -177,16 +177,16 @@ function relianceOfOldCode(
     if (!live || (status !== 'changed' && live.versions.length === 0)) continue;
     const original = { address: live.entry, size: live.size };
     for (const body of [original, ...live.versions]) {
-      const effects = before.effectsAt(body.address, body.size);
+      const { effects } = before.callsOf(body);
       // A version was compiled for the original callees or for one of their versions: which, is not known.
       const used = (callee: LiveFunction): number =>
         body === original ? before.usedByOriginal(callee) : before.used(callee);
       const callees = new Map<number, { reached: Reached; used: number }>();
-      for (const { flow, target, offset } of effects ?? []) {
+      for (const { flow, target, offset } of effects) {
         const callee = flow === 'call' ? before.functionAt(body.address + target) : undefined;
         if (callee) callees.set(offset, { reached: fromOldCode(callee), used: used(callee.live) });
       }
-      if (!effects || callees.size === 0) continue;
+      if (callees.size === 0) continue;
       const behind = liveBehindCalls(
         effects,
         all,
@@ -228,6 +228,15 @@ function withCallees<K>(uses: ReadonlyMap<K, Use<K>>, unknown: RegisterSet): Map
   }
   return all;
 }
+
+/** What code does to registers and the stack, up to its calls. */
+interface Calls {
+  effects: readonly RegisterEffects[];
+  alignments: ReadonlyMap<number, StackAlignment>;
+}
+
+/** By place and length in the file, which does not change. */
+const knownCalls = () => new Map<string, Calls>();
 
 /** Caller-saved registers that live functions certainly use, as their callers in the unit were told. */
 class LiveRegisters {
@@ -288,7 +297,22 @@ class LiveRegisters {
     return this.comparison.live.bytes(address, size) ?? new Uint8Array();
   }
 
-  effectsAt(address: number, size: number): RegisterEffects[] | undefined {
+  /** Of functions that were patched, of which each save looks at all versions again. */
+  callsOf(body: Pick<Body, 'address' | 'size'>): Calls {
+    const image = this.comparison.live.imageAt(body.address);
+    if (!image) return { effects: [], alignments: new Map() };
+    const known = image.elf.derived(knownCalls);
+    const key = `${body.address - image.bias}+${body.size}`;
+    let calls = known.get(key);
+    if (!calls) {
+      const code = this.bytes(body);
+      calls = { effects: this.arch.registerEffects(code), alignments: this.arch.stackAlignments(code) };
+      known.set(key, calls);
+    }
+    return calls;
+  }
+
+  private effectsAt(address: number, size: number): RegisterEffects[] | undefined {
     if (!this.decoded.has(address)) {
       const code = this.comparison.live.bytes(address, size);
       this.decoded.set(address, code && this.arch.registerEffects(code));

@@ -258,7 +258,10 @@ async function checkLayout(
 
 /** The last patch of a unit that was compiled whole, and those of reduced units since. Each save was compared with the
  * one before it, so they stand for them all. */
-export function patchesSinceWhole({ patches }: LiveImage, { identity }: ObjectFile): Image[] {
+export function patchesSinceWhole(
+  { patches }: LiveImage,
+  { identity }: Pick<ObjectFile, 'identity'>,
+): Image[] {
   const groupOf = ({ groups }: Image) => groups.find(({ name }) => name === identity);
   const all = patches.filter((patch) => groupOf(patch) !== undefined);
   const whole = all.findLastIndex((patch) => !groupOf(patch)!.symbols.some(({ name }) => name === LEFT_OUT));

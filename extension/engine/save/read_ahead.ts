@@ -1,12 +1,15 @@
-// While the compiler runs: what the steps behind it will ask of the processes and does not depend on the object. It is kept
-// where these find it, so that the first save of a program does not read it when the object is there. Decides nothing;
+// While the compiler runs: what the steps behind it will ask of the processes and does not depend on the object: of the
+// program before its first save, of the last patches before each. It is kept where these steps find it. Decides nothing;
 // what fails here fails once more in the step that needs it, which says so.
 import { setImmediate } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
 import type { LiveTarget } from '../context';
+import type { ElfFile } from '../elf/file';
+import type { LiveImage } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import { toProblem } from '../model/errors';
 import { newLayoutCache, readTypes } from '../types/live_program';
+import { patchesSinceWhole } from './compare';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
 
@@ -25,17 +28,23 @@ export async function readAhead(
   try {
     for (const target of targets)
       for (const { module, units } of target.modules) {
-        const known = module.elf.derived(knownSources);
-        const sources = units.map(({ source }) => source).filter((source) => !known.has(source));
+        const sources = units.map(({ source }) => source);
         if (sources.length === 0 || sources.length > MOST_UNITS) continue;
-        for (const source of sources) known.add(source);
+        const known = module.elf.derived(knownSources);
+        const unknown = sources.filter((source) => !known.has(source));
+        for (const source of unknown) known.add(source);
         const status = await save.client(target).readStatus();
+        const live = (): LiveImage => readLiveProcess(save.context.patchFiles, module, status).image;
+        const typesOf = (elf: ElfFile, source: string): void => {
+          for (const unit of unitsFrom(elf, source)) readTypes(elf, unit, elf.derived(newLayoutCache));
+        };
         const parts = [
           () => hostArchitecture().prepare(),
-          ...sources
-            .flatMap((source) => unitsFrom(module.elf, source))
-            .map((unit) => () => readTypes(module.elf, unit, module.elf.derived(newLayoutCache))),
-          () => readLiveProcess(save.context.patchFiles, module, status),
+          ...unknown.map((source) => () => typesOf(module.elf, source)),
+          live,
+          ...sources.map((source) => () => {
+            for (const { elf } of patchesSinceWhole(live(), { identity: source })) typesOf(elf, source);
+          }),
         ];
         for (const part of parts) {
           // Whatever else waits for this thread goes first.

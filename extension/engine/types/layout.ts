@@ -20,6 +20,7 @@ import type { MembersInPadding } from './members_in_padding';
 import { areAlike } from './keys';
 import { type LayoutCache, liveProgram } from './live_program';
 import { valuesInCalls } from './passing';
+import type { Registry } from './registry';
 import { loadSide, placeIn, type Side } from './side';
 import type { UnitTypes } from './types';
 import { Uses } from './uses';
@@ -93,6 +94,17 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   };
 }
 
+/** What an object says of types, as a whole: it is compared with the module, and then with patches of it. */
+const wholeSide = (elf: ElfFile): Side => loadSide(elf, readUnits(elf)[0]!, true);
+
+function freshSide(elf: ElfFile, live: readonly Registry[]): Side {
+  const shared = elf.derived(wholeSide);
+  if (shared.types.registry.namedOtherwiseThan(live).length === 0) return shared;
+  const own = wholeSide(elf);
+  own.types.registry.unname(own.types.registry.namedOtherwiseThan(live));
+  return own;
+}
+
 function compareSides(
   live: { elf: ElfFile; units: readonly Unit[] },
   fresh: { elf: ElfFile },
@@ -100,7 +112,6 @@ function compareSides(
 ): LayoutComparison {
   const [freshUnit] = readUnits(fresh.elf);
   if (!freshUnit) return unchecked(live, `${fresh.elf.path} has no debug information`);
-  const fresher = loadSide(fresh.elf, freshUnit, true);
   const problems = new Map<string, Problem>();
   const signatures = new Map<string, boolean>();
   const inPadding = new Map<string, MembersInPadding>();
@@ -115,7 +126,10 @@ function compareSides(
   const { others = [], membersMayGo = false } = options;
   const program = liveProgram(live.elf, others, options.cache);
   const { sideOf } = program;
-  fresher.types.registry.unnameAsIn(live.units.map((unit) => sideOf(live.elf, unit).types.registry));
+  const fresher = freshSide(
+    fresh.elf,
+    live.units.map((unit) => sideOf(live.elf, unit).types.registry),
+  );
   const sources = live.units.map(({ path }) => path);
   const mayDiffer = (file: string, elf: ElfFile): boolean =>
     sources.includes(file) || (options.mayDiffer?.(file, elf) ?? true);

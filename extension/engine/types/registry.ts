@@ -77,19 +77,26 @@ export class Registry {
     }
   }
 
-  /** clang may describe a type and leave out the typedef that names it. Types that the others have so lose their names here as
-   * well; before keys are made of them. */
-  unnameAsIn(others: readonly Registry[]): void {
+  /** clang may describe a type and leave out the typedef that names it: types that have such a name here, and none in the
+   * others. */
+  namedOtherwiseThan(others: readonly Registry[]): TypeEntry[] {
+    const named = [...this.types].filter(
+      ([name, { byTypedef }]) => byTypedef && !others.some(({ typedefs }) => typedefs.has(name)),
+    );
+    if (named.length === 0) return [];
     const shapes = new Set(
       others.flatMap((other) =>
         [...other.entries.values()].flatMap((entry) => (entry.name === undefined ? [shapeOf(entry)] : [])),
       ),
     );
-    for (const [name, entry] of this.types) {
-      const isUnnamed = entry.byTypedef && !others.some(({ typedefs }) => typedefs.has(name));
-      if (!isUnnamed || !shapes.has(shapeOf(entry))) continue;
+    return named.flatMap(([, entry]) => (shapes.has(shapeOf(entry)) ? [entry] : []));
+  }
+
+  /** Types lose their names; before keys are made of them. */
+  unname(entries: readonly TypeEntry[]): void {
+    for (const entry of entries) {
+      this.types.delete(entry.name!);
       entry.name = undefined;
-      this.types.delete(name);
     }
   }
 
