@@ -11,11 +11,24 @@ const report = join(root, 'docs', 'PERFORMANCE.md');
 const directory = join(root, 'docs', 'performance');
 const kept = join(directory, 'saves.json');
 
-/** Puts a section in the place of the one with the same heading, or at the end. */
+/** The order of those that have not been in the report yet. */
+const ORDER = [
+  ...['## Saves', '## What is seen', '## Exactness', '## The editor', '## Attaching'],
+  '## Programs started in a terminal',
+];
+
+/** Puts a section in the place of the one with the same heading, or before those that come behind it. */
 function replaceSection(text, section) {
   const [heading] = section.split('\n');
-  const begin = `${text}\n`.indexOf(`\n${heading}\n`);
-  if (begin < 0) return `${text.trimEnd()}\n\n${section}`;
+  const placeOf = (name) => `${text}\n`.indexOf(`\n${name}\n`);
+  const begin = placeOf(heading);
+  if (begin < 0) {
+    const next = ORDER.slice(ORDER.indexOf(heading) + 1)
+      .map(placeOf)
+      .find((place) => place >= 0);
+    if (next === undefined) return `${text.trimEnd()}\n\n${section}`;
+    return `${text.slice(0, next + 1)}${section}${text.slice(next)}`;
+  }
   const end = text.indexOf('\n## ', begin + 1);
   return `${text.slice(0, begin)}\n${section}${end < 0 ? '' : text.slice(end)}`;
 }
