@@ -6,6 +6,7 @@ import type { EngineOptions, Target } from './engine';
 import type {
   AttachResult,
   CompilerDiagnostic,
+  MigratedType,
   PatchableProcess,
   Problem,
   ProcessStatus,
@@ -23,6 +24,16 @@ export interface EngineContext {
   readonly patchFiles: Cache<ElfFile>;
   /** Display names of symbols, in the order given; never fails (a name that cannot be demangled stays as it is). */
   readonly demangle: (symbols: readonly string[]) => Promise<string[]>;
+  /** Keeps the header of a type with its old and its new layout, for the program to include.
+   * Throws HostError cannot-write. */
+  readonly layoutHeaders: LayoutHeaders;
+}
+
+export interface LayoutHeaders {
+  /** @param program its path
+   * @param type qualified
+   * @returns where it is, and when it was written last, which is now unless it said the same before; Unix milliseconds */
+  write(program: string, type: string, text: string): { path: string; written: number };
 }
 
 // --- compile: from a file to objects ---------------------------------------------------------------------------
@@ -184,6 +195,8 @@ export interface Answer {
   error: { code: Problem['code']; message: string; symbol: string | null; errno: number | null } | null;
   /** What did not work and did not keep the request from being carried out: hooks of the program. */
   warnings: Problem[];
+  /** Types of which objects were made anew. */
+  migrated: MigratedType[];
   /** Milliseconds, as the runtime measured them: read, load, relocate, write, total. */
   timings: Timings;
   status: ProcessStatus;
@@ -210,11 +223,12 @@ export interface RuntimeClient {
   /** Where patch files go, one name each, never overwritten: the process maps them. */
   readonly patchDirectory: string;
   /** Loads generated patches and reverts the functions at `reverts` to their originals, in one transaction.
-   * @param options.sources what was saved, absolute; the program's hooks are told of it */
+   * @param options.sources what was saved, absolute; the program's hooks are told of it
+   * @param options.migration lines that say which objects are made anew (docs/PROTOCOL.md, section 2) */
   patch(
     files: string[],
     reverts: number[],
-    options?: RequestOptions & { sources?: readonly string[] },
+    options?: RequestOptions & { sources?: readonly string[]; migration?: readonly RequestLine[] },
   ): Promise<Answer>;
   revert(
     functions: 'all' | { address: number; version: number }[],

@@ -7,6 +7,7 @@ import { createCompileDatabases } from './compile/compile_database';
 import { COMPILER_LIMITS, createCompiler } from './compile/compiler';
 import { createUnitFinder } from './compile/dependents';
 import { createIncludeSearch, readSource } from './compile/includes';
+import { createLayoutHeaders, defaultLayoutDirectory } from './compile/layout_headers';
 import { createPreambles, defaultPreambleDirectory } from './compile/preambles';
 import { createTemporaryDirectory } from './compile/temporary_directory';
 import type { Answer, EngineContext } from './context';
@@ -128,6 +129,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     log,
     temporaryDirectory,
     demangle,
+    layoutHeaders: createLayoutHeaders(options.layoutDirectory ?? defaultLayoutDirectory()),
     patchFiles: caches.create<ElfFile>({ limit: KEPT_PATCHES }),
     compile: { entriesFor: databases.entriesFor, ...compiler },
     processes: {

@@ -32,6 +32,8 @@ export interface EngineOptions {
   preambleDirectory?: string;
   /** Bytes that they may take together; 2 GiB by default, 0 for none. */
   preambleLimit?: number;
+  /** Where headers with the layouts of types are kept that a save refused; in the user's cache by default. */
+  layoutDirectory?: string;
   log?: (level: 'debug' | 'info' | 'warn' | 'error', message: string) => void;
 }
 

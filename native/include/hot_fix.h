@@ -108,6 +108,57 @@ void hot_fix_use_sync_points(unsigned milliseconds);
  * must stand still is for the program to stop before. */
 int hot_fix_can_patch_now(void);
 
+/* Migrations: for a type of which the layout changes (a member comes, goes, or is of another type) while objects of it
+ * exist. A save that does this is refused, unless the program has added a migration of the type, and the text that is
+ * saved defines hot_fix_migrate. Then, in one transaction and while all threads of the program stand still, each object is
+ * made anew in the new layout, every pointer to it is set to the new one, and the functions change. All of it happens, or
+ * nothing.
+ *
+ * What the program promises: each object lies in memory of its own (no variable, no member, no element of an array), and
+ * `enumerate` visits every place that holds a pointer to one. The runtime looks for pointers that were left out, in the
+ * registers, on the stacks and in all memory that the program has written, and takes everything back when it finds one; what
+ * it cannot see are pointers that are stored in another form than as an aligned address. */
+
+/* Takes the address of a pointer to an object. A null pointer, or the same place once more, does no harm. */
+typedef void (*hot_fix_visit)(void **place, void *visitor);
+
+struct hot_fix_migration {
+  size_t size;      /* sizeof(struct hot_fix_migration) */
+  const char *type; /* its name with its namespaces, as in messages: "game::Player"; copied, at most 255 bytes */
+  /* Calls visit(place, visitor) for all pointers to objects of the type. Runs as it was when the program was built, or
+   * patched last, before anything changes. */
+  void (*enumerate)(hot_fix_visit visit, void *visitor, void *context);
+  /* Memory for one new object; NULL: malloc, and then the old ones must come from malloc, too. */
+  void *(*allocate)(size_t size, void *context);
+  /* Gives back the memory of one object: of the old ones when the save is live, else of the new ones. No destructor is
+   * called. NULL: old objects are kept. */
+  void (*release)(void *object, void *context);
+  void *context;       /* for all three */
+  unsigned time_limit; /* milliseconds for all objects; 0: 1000. At most 5000, which are also for all types together */
+};
+
+/* Adds a migration, from any thread at any time, also before the runtime starts. Returns a positive number that stands for
+ * it; else -1 with errno set. EINVAL: the type or enumerate is missing, or the name too long. EEXIST: the type has one.
+ * ENOSPC: there are 32 already. */
+int hot_fix_add_migration(const struct hot_fix_migration *migration);
+
+/* Removes it; one that is under way is carried out. Returns 0; else -1 with errno EINVAL: there is no such migration. What
+ * is to be unloaded removes its migrations first. */
+int hot_fix_remove_migration(int number);
+
+/* One object that is made anew. */
+struct hot_fix_object {
+  size_t size;      /* sizeof(struct hot_fix_object) as the runtime has it */
+  const char *type; /* as in the migration */
+  const void *before;
+  size_t before_size;
+  void *after; /* zeroed memory in which nothing was constructed */
+  size_t after_size;
+  /* What becomes of a pointer to an object that migrates, also one that is made later: a pointer in the old object to
+   * another, or to itself. NULL and all other pointers stay what they are. */
+  void *(*moved)(const void *pointer);
+};
+
 /* Hooks by name: a program that defines one of these, or both, needs neither to add them nor to link the runtime. They
  * are found when the first patch comes, in the program (which needs its symbol table, and no -rdynamic) or in what it has
  * loaded with it. Called as if they had been added first, with the default time limit. */
@@ -121,6 +172,11 @@ int hot_fix_can_patch_now(void);
 #endif
 void hot_fix_before_patch(const struct hot_fix_patch *patch) HOT_FIX_BY_NAME;
 void hot_fix_after_patch(const struct hot_fix_patch *patch) HOT_FIX_BY_NAME;
+
+/* Defined in the text that is saved, with C linkage: fills in `after` from `before`, of which the old layout is in the header
+ * that the refusal names. It is new code, and what it calls is new code as well. Returns 0; else the save is refused. It runs
+ * on a thread of the runtime while the others stand still: a lock that one of them holds is not given back. */
+int hot_fix_migrate(const struct hot_fix_object *object) HOT_FIX_BY_NAME;
 
 #ifdef __cplusplus
 }

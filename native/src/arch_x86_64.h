@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <elf.h>
@@ -256,6 +257,23 @@ inline int place_in_context(unsigned number) {
 inline std::uint64_t dwarf_register(const ucontext_t *context, unsigned number) {
   return static_cast<std::uint64_t>(context->uc_mcontext.gregs[place_in_context(number)]);
 }
+
+/** Whether a signal has interrupted a system call that is not made again: the kernel says so in its result (signal(7)), and
+ * the call's instruction stands before the counter. */
+inline bool has_ended_call(const ucontext_t *context) {
+  constexpr std::uint8_t call[] = {0x0f, 0x05}; // syscall
+  const auto *counter = reinterpret_cast<const std::uint8_t *>(program_counter(context));
+  return context->uc_mcontext.gregs[REG_RAX] == -EINTR && std::memcmp(counter - sizeof call, call, sizeof call) == 0;
+}
+
+/** Whether the thread makes a system call next: also one that a signal has interrupted, and that is made again. */
+inline bool is_before_call(const ucontext_t *context) {
+  constexpr std::uint8_t call[] = {0x0f, 0x05}; // syscall
+  return std::memcmp(reinterpret_cast<const void *>(program_counter(context)), call, sizeof call) == 0;
+}
+
+/** The DWARF numbers of the registers in which a system call has its arguments (psABI, A.2.1). */
+inline constexpr unsigned call_argument_columns[] = {5, 4, 1, 10, 8, 9};
 
 inline void set_dwarf_register(ucontext_t *context, unsigned number, std::uint64_t value) {
   context->uc_mcontext.gregs[place_in_context(number)] = static_cast<greg_t>(value);

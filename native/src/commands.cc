@@ -7,6 +7,7 @@
 #include "held_threads.h"
 #include "hook_calls.h"
 #include "loader.h"
+#include "migration.h"
 #include "objects.h"
 #include "process.h"
 #include "reclaim.h"
@@ -190,23 +191,43 @@ bool add_generated_patch(Plan &plan, const char *file, Timings &timings, Failure
   return true;
 }
 
-bool add_revert(Plan &plan, Function &function, unsigned number, Failure &failure) {
+bool add_revert(Plan &plan, Function &function, unsigned number, bool is_of_save, Failure &failure) {
   Version *version = find_version(function, number);
   if (version == nullptr) {
     return fail(failure, Code::unknown_version, 0, function.symbol, "%s has no version %u", function.symbol, number);
+  }
+  // What a save takes back was seen to be what its text says; what is chosen by its number was not.
+  if (version->is_outdated && !is_of_save) {
+    return fail(failure, Code::migrated_since, 0, function.symbol,
+                "version %u of %s is from before objects were migrated to another layout", number, function.symbol);
   }
   Patch *patch = version->patch;
   if (patch != nullptr && patch->state == Patch::unmapped && !restore_patch(*patch, failure)) return false;
   return add_change(plan, function, *version, failure);
 }
 
-bool add_revert(Plan &plan, const Request::Target &target, Failure &failure) {
+bool add_revert(Plan &plan, const Request::Target &target, bool is_of_save, Failure &failure) {
   Function *function = find_function(target.entry);
   if (function == nullptr || !function->listed) {
     return fail(failure, Code::unknown_version, 0, nullptr, "no function at %#lx was ever patched",
                 static_cast<unsigned long>(target.entry));
   }
-  return add_revert(plan, *function, target.version, failure);
+  return add_revert(plan, *function, target.version, is_of_save, failure);
+}
+
+/** Whether the function that is to be called is code: of a patch, or of a module. */
+bool is_migrator_code(const Plan &plan, const Request &request, Failure &failure) {
+  if (request.migrated.empty()) return true;
+  const std::uintptr_t entry = request.migrator;
+  const auto is_in = [entry](const Patch *patch) { return entry >= patch->code_start && entry < patch->code_end; };
+  Module module;
+  if (std::any_of(plan.patches.begin(), plan.patches.end(), is_in) || (find_module_of(entry, module) && module.has_code(entry, 1)) ||
+      std::any_of(all_patches().begin(), all_patches().end(),
+                  [&](const Patch *patch) { return patch->state != Patch::unmapped && is_in(patch); })) {
+    return true;
+  }
+  return fail(failure, Code::bad_request, 0, nullptr, "hot_fix_migrate is to be called at %#lx, where no code is",
+              static_cast<unsigned long>(entry));
 }
 
 void keep_patches(const Plan &plan) {
@@ -215,14 +236,26 @@ void keep_patches(const Plan &plan) {
 
 /** Commits the plan, and keeps the patches that it loaded. `entered`: threads may have run the new versions, also when it
  * failed; then the patches are kept all the same. */
-bool commit_plan(Plan &plan, bool &entered, Timings &timings, Failure &failure) {
+bool commit_plan(Plan &plan, Migration &migration, bool &entered, Timings &timings, Failure &failure) {
   const std::uint64_t begin = monotonic_microseconds();
   const NoFork no_fork;
-  const bool committed = commit(plan.changes, plan.guards, entered, failure);
+  const bool committed = commit(plan.changes, plan.guards, migration, entered, failure);
+  for (Patch *patch : plan.patches) patch->is_stillborn = !committed;
   if (committed || entered) keep_patches(plan);
   if (committed) update_patch_states();
   timings.write += monotonic_microseconds() - begin;
   return committed;
+}
+
+/** Takes down which versions fit the objects that there are: those that are current now, and those that were seen to. */
+void note_current(bool has_migrated) {
+  for (Function *function : all_functions()) {
+    if (!function->listed) continue;
+    for (Version *version = &function->versions; version != nullptr && has_migrated; version = version->next) {
+      version->is_outdated = true;
+    }
+    function->current->is_outdated = false;
+  }
 }
 
 /** Whether the program notices anything of it. */
@@ -244,10 +277,15 @@ bool carry_out(Plan &plan, const Request &request, Report &report, bool &entered
   }
   HookCalls hooks(plan.changes, request.sources, report.warnings);
   hooks.before();
-  const bool committed = commit_plan(plan, entered, report.timings, failure);
+  Migration migration;
+  const bool committed = migration.prepare(request, failure) &&
+                         commit_plan(plan, migration, entered, report.timings, failure);
+  migration.release(committed, report.warnings);
   hooks.after(committed ? nullptr : &failure);
   if (!committed) return false;
   sync_point.note_live();
+  migration.note(report.migrated);
+  note_current(migration.is_asked_for());
   for (Patch *patch : plan.patches) {
     if (patch->kind == Patch::generated) announce_to_debugger(*patch, patch->file);
   }
@@ -261,9 +299,9 @@ bool execute_patch(const Request &request, Report &report, Failure &failure) {
       if (!add_generated_patch(plan, file, report.timings, failure)) return false;
     }
     for (const Request::Target &target : request.functions) {
-      if (!add_revert(plan, target, failure)) return false;
+      if (!add_revert(plan, target, true, failure)) return false;
     }
-    return true;
+    return is_migrator_code(plan, request, failure);
   };
   bool entered = false;
   if (prepared() && carry_out(plan, request, report, entered, failure)) return true;
@@ -325,11 +363,11 @@ bool execute_revert(const Request &request, Report &report, Failure &failure) {
   Plan plan;
   if (request.all || request.command == Request::detach) {
     for (Function *function : all_functions()) {
-      if (function->listed && !add_revert(plan, *function, 0, failure)) return false;
+      if (function->listed && !add_revert(plan, *function, 0, false, failure)) return false;
     }
   }
   for (const Request::Target &target : request.functions) {
-    if (!add_revert(plan, target, failure)) return false;
+    if (!add_revert(plan, target, false, failure)) return false;
   }
   bool entered = false;
   return carry_out(plan, request, report, entered, failure);

@@ -27,6 +27,7 @@ struct Patch {
   std::uint64_t code_start, code_end;
   std::uint64_t loaded_at; // Unix milliseconds
   unsigned active_threads;
+  bool is_stillborn; // its transaction failed when threads had entered it: it is kept for these alone
   LoadedPatch loaded;      // of a generated patch
   DebuggerEntry *debugger; // how it was announced; null: it was not
 };
@@ -37,6 +38,7 @@ struct Version {
   std::uintptr_t address;
   std::uint64_t size;
   unsigned active_threads;
+  bool is_outdated; // objects were migrated since it was current: it may not become so again by its number
   Version *next;
 };
 

@@ -29,6 +29,7 @@ struct Slot {
   // rest is written: `being_written`.
   std::atomic<std::uint64_t> who;
   std::atomic<std::uintptr_t> program_counter, stack_pointer; // as it was interrupted
+  std::atomic<const ucontext_t *> context;
   std::atomic<std::uintptr_t> handler_stack; // the frame with its registers is above; on an alternate stack, maybe
 };
 
@@ -42,6 +43,7 @@ bool is_of_round(std::uint64_t who, std::uint32_t round) { return who != being_w
 
 std::atomic<std::uint32_t> round_number{1}; // a futex word: threads wait while it is the number they came with
 std::atomic<bool> parking;
+std::atomic<unsigned> longest_parked{3}; // seconds
 std::atomic<std::uint32_t> parked;
 Slot *slots;
 
@@ -65,10 +67,12 @@ void handle_parking(int, siginfo_t *, void *context) {
       const auto *interrupted = static_cast<const ucontext_t *>(context);
       slot->program_counter.store(arch::program_counter(interrupted));
       slot->stack_pointer.store(arch::stack_pointer(interrupted));
+      slot->context.store(interrupted);
       slot->handler_stack.store(reinterpret_cast<std::uintptr_t>(&saved));
       slot->who.store(who_in(round, static_cast<int>(syscall(SYS_gettid))));
     }
-    for (int i = 0; i < 30 && parking.load() && round_number.load() == round; i++) {
+    const unsigned waits = longest_parked.load() * 10;
+    for (unsigned i = 0; i < waits && parking.load() && round_number.load() == round; i++) {
       const timespec most{0, 100 * 1000 * 1000};
       syscall(SYS_futex, &round_number, FUTEX_WAIT_PRIVATE, round, &most, nullptr, 0);
     }
@@ -140,6 +144,11 @@ bool parked_outside(List<CodeRange> &tails) {
 
 bool is_parking_handler(std::uintptr_t handler) { return handler == reinterpret_cast<std::uintptr_t>(&handle_parking); }
 
+const ucontext_t *parked_context(int tid) {
+  const Slot *slot = slot_of(tid);
+  return slot != nullptr ? slot->context.load() : nullptr;
+}
+
 int signal_to_let_in() {
   if (const int taken = realtime.load(); taken != 0) return taken;
   // By default it is ignored: where nothing has been parked so far, it does nothing to the thread.
@@ -149,7 +158,8 @@ int signal_to_let_in() {
   return is_known && is_free ? SIGURG : 0;
 }
 
-bool park_threads(List<CodeRange> &tails, Failure &failure) {
+bool park_threads(List<CodeRange> &tails, Failure &failure, unsigned seconds) {
+  longest_parked.store(seconds);
   const int signal = parking_signal();
   if (signal == 0 || !have_slots()) {
     return fail(failure, Code::tracer_attached, 0, nullptr, "there is no free signal to park the threads with");
@@ -192,6 +202,7 @@ bool park_threads(List<CodeRange> &tails, Failure &failure) {
 
 void unpark_threads() {
   parking.store(false);
+  longest_parked.store(3);
   round_number.fetch_add(1);
   syscall(SYS_futex, &round_number, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0);
 }

@@ -7,11 +7,17 @@
 #include "failure.h"
 #include "process.h"
 
+#include <ucontext.h>
+
 namespace hot_fix {
 
-/** Parks all threads outside of the tails, or fails within two seconds with nobody parked. */
-bool park_threads(List<CodeRange> &tails, Failure &failure);
+/** Parks all threads outside of the tails, or fails within two seconds with nobody parked. They go on by themselves after
+ * so many seconds, should nobody tell them to. */
+bool park_threads(List<CodeRange> &tails, Failure &failure, unsigned seconds = 3);
 void unpark_threads();
+
+/** Where a thread was interrupted that is parked, as long as it is; null when it is not. */
+const ucontext_t *parked_context(int tid);
 
 /** What a thread that blocks the program's signals lets in all the same, so that it can be parked; 0: nothing. */
 int signal_to_let_in();

@@ -135,6 +135,37 @@ bool parse_resumption(const char *line, Request &request) {
   return parse_address(rest + 1, '\0', request.registers[number], rest);
 }
 
+/** One of the lines that say what a patch migrates; false when it is none. */
+bool parse_migration(const char *line, Request &request) {
+  const char *rest = "";
+  std::uint64_t number = 0;
+  if (const char *migrator = value_of(line, "migrator")) {
+    if (!parse_address(migrator, '\0', number, rest)) return false;
+    request.migrator = number;
+    return number != 0;
+  }
+  if (const char *sizes = value_of(line, "migrate")) {
+    constexpr std::uint64_t most = 1 << 30;
+    constexpr std::size_t longest_layout = 64;
+    MigratedType type{};
+    if (!parse_number(sizes, 10, ' ', type.before, rest) || type.before == 0 || type.before > most) return false;
+    if (!parse_number(rest + 1, 10, ' ', type.after, rest) || type.after == 0 || type.after > most) return false;
+    char *layout = const_cast<char *>(rest) + 1; // of the text that is parsed in place
+    char *space = std::strchr(layout, ' ');
+    if (space == nullptr || space == layout || static_cast<std::size_t>(space - layout) > longest_layout) return false;
+    *space = '\0';
+    type.layout = layout;
+    type.type = space + 1;
+    return type.type[0] != '\0' && request.migrated.add(type);
+  }
+  const char *quiet = value_of(line, "quiet"), *unreferenced = value_of(line, "unreferenced");
+  const char *range = quiet != nullptr ? quiet : unreferenced;
+  std::uint64_t length = 0;
+  if (range == nullptr || !parse_address(range, ' ', number, rest)) return false;
+  if (!parse_number(rest + 1, 10, ' ', length, rest)) return false;
+  return (quiet != nullptr ? request.quiet : request.unreferenced).add({number, length, rest + 1});
+}
+
 /** One line of the command's own; false when it is not one of them. */
 bool parse_line(const char *line, Request &request) {
   if (request.command == Request::hold) return parse_holding(line, request);
@@ -164,6 +195,7 @@ bool parse_line(const char *line, Request &request) {
     request.patch_id = static_cast<unsigned>(number);
     return valid && number <= UINT32_MAX;
   }
+  if (request.command == Request::patch && parse_migration(line, request)) return true;
   if (std::strcmp(line, "all") == 0 && request.command == Request::revert) return request.all = true;
   return false;
 }
@@ -171,6 +203,7 @@ bool parse_line(const char *line, Request &request) {
 bool is_complete(const Request &request) {
   switch (request.command) {
   case Request::patch:
+    if (request.migrated.empty() != (request.migrator == 0)) return false;
     return !request.files.empty() || !request.functions.empty();
   case Request::load:
   case Request::symbols:

@@ -3,6 +3,7 @@
 
 #include "arch_x86_64.h"
 #include "failure.h"
+#include "guard.h"
 #include "memory.h"
 
 #include <cstdint>
@@ -15,6 +16,14 @@ enum class Holding { off, patched, all };
 /** How a thread goes on that is held: at the instruction that failed; behind a call; in a call; or it crashes. */
 enum class Way { none, instruction, returns, call, crash };
 
+/** A type of which the objects are made anew in another layout. */
+struct MigratedType {
+  const char *type;
+  const char *layout; // what the engine knows the new layout by
+  std::size_t before, after; // bytes
+  std::uint64_t objects; // that were migrated
+};
+
 struct Request {
   enum Command { patch, load, revert, status, symbols, detach, wake, hold, resume };
   struct Target {
@@ -25,6 +34,10 @@ struct Request {
   List<const char *> files;  // texts in the buffer that was parsed
   List<const char *> sources; // that were saved; for the program's hooks
   List<Target> functions;    // to be reverted, to that version
+  List<MigratedType> migrated;
+  std::uintptr_t migrator;   // the entry of hot_fix_migrate, as its callers enter it
+  List<Guard> quiet;         // code that must not be active when objects are migrated
+  List<Guard> unreferenced;  // code of which nobody may hold an address then
   bool all;                  // revert all functions to their originals
   unsigned patch_id;         // of `symbols`
 

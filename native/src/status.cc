@@ -5,6 +5,7 @@
 #include "function_table.h"
 #include "hot_fix.h"
 #include "json.h"
+#include "migration_table.h"
 #include "process.h"
 #include "stack_scan.h"
 
@@ -194,6 +195,15 @@ bool describe_status(std::uint64_t sequence, Buffer &buffer) {
     if (function->listed) describe_function(json, *function);
   }
   json.end_array();
+  json.begin_array("layouts");
+  for (const LiveLayout *layout : live_layouts()) {
+    if (layout->layout[0] == '\0') continue;
+    json.begin_object();
+    json.text("type", layout->type);
+    json.text("layout", layout->layout);
+    json.end_object();
+  }
+  json.end_array();
   json.end_object();
   return json.complete();
 }
@@ -227,6 +237,14 @@ bool describe_answer(const char *id, const Failure *failure, const Report &repor
     json.begin_object();
     json.text("code", code_text(warning.code));
     json.text("message", warning.message);
+    json.end_object();
+  }
+  json.end_array();
+  json.begin_array("migrated");
+  for (const MigratedType &type : report.migrated) {
+    json.begin_object();
+    json.text("type", type.type);
+    json.number("objects", static_cast<std::int64_t>(type.objects));
     json.end_object();
   }
   json.end_array();

@@ -4,6 +4,7 @@
 
 #include "failure.h"
 #include "memory.h"
+#include "request.h"
 
 #include <cstdint>
 
@@ -16,6 +17,7 @@ struct Timings {
 /** What is told of a request beside its failure. */
 struct Report {
   Timings timings{};
+  List<MigratedType> migrated{}; // types of which objects were made anew
   List<Failure> warnings{}; // what did not work, and did not keep the request from being carried out
 };
 

@@ -102,14 +102,20 @@ void make_current(const Change &change) {
 
 } // namespace
 
-bool commit(const List<Change> &changes, const List<Guard> &guards, bool &entered, Failure &failure) {
+bool commit(const List<Change> &changes, const List<Guard> &guards, Migration &migration, bool &entered,
+            Failure &failure) {
   entered = false;
   PageProtection pages;
   List<EntryWrite> writes;
   if (!plan(changes, writes, pages, failure)) return false;
+  if (writes.empty() && migration.is_asked_for()) {
+    return fail(failure, Code::bad_request, 0, nullptr, "objects are to be migrated, and no function changes");
+  }
   if (!writes.empty()) {
     if (!prepare_synchronization(failure) || !pages.open(failure)) return false;
-    if (!write_entries(writes, pages, guards, entered, failure)) return false;
+    const bool is_written = migration.is_asked_for() ? migrate_entries(writes, pages, guards, migration, entered, failure)
+                                                     : write_entries(writes, pages, guards, entered, failure);
+    if (!is_written) return false;
     pages.close();
     for (const EntryWrite &write : writes) record(write, pages);
   }

@@ -7,6 +7,7 @@
 #include "function_table.h"
 #include "guard.h"
 #include "memory.h"
+#include "migration.h"
 
 namespace hot_fix {
 
@@ -16,7 +17,9 @@ struct Change {
 };
 
 /** Makes the versions current. When it fails, all entries are as they were; `entered` then says whether threads may
- * have been let into the new versions meanwhile. The caller holds a NoFork. */
-bool commit(const List<Change> &changes, const List<Guard> &guards, bool &entered, Failure &failure);
+ * have been let into the new versions meanwhile. Objects are migrated with it, where that was asked for. The caller holds a
+ * NoFork. */
+bool commit(const List<Change> &changes, const List<Guard> &guards, Migration &migration, bool &entered,
+            Failure &failure);
 
 } // namespace hot_fix

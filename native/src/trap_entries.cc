@@ -179,7 +179,56 @@ bool write_closed(const List<EntryWrite> &writes, PageProtection &pages, const L
   return clear;
 }
 
+/** Nothing in the entries is looked at by anybody meanwhile. */
+void write_at_once(const List<EntryWrite> &writes, PageProtection &pages, bool changed) {
+  for (const EntryWrite &write : writes) {
+    const Function &function = *write.function;
+    const Bytes bytes = bytes_of(write);
+    if (function.island != nullptr) {
+      const Version &version = changed ? *write.to : *function.current;
+      function.island->slot->store(version.patch == nullptr ? write.address() : version.address);
+    }
+    pages.write(write.address(), changed ? bytes.after : bytes.before, arch::jump_length);
+  }
+  synchronize_processors();
+}
+
+bool is_quiet(const List<Guard> &code, Meanwhile meanwhile, Failure &failure) {
+  if (guards_are_clear(code, meanwhile, failure)) return true;
+  if (failure.code != Code::caller_active) return false;
+  char name[sizeof failure.symbol];
+  std::memcpy(name, failure.symbol, sizeof name);
+  return fail(failure, Code::caller_active, 0, name, "%s is running, and its old code may have objects of the old layout", name);
+}
+
+constexpr unsigned longest_migration = 30; // seconds
+
 } // namespace
+
+bool migrate_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, Migration &migration,
+                     bool &entered, Failure &failure) {
+  List<CodeRange> tails;
+  if (!collect_tails(writes, tails)) {
+    return fail(failure, Code::out_of_memory, 0, nullptr, "no memory for %zu functions", writes.size());
+  }
+  for (EntryWrite &write : writes) {
+    if (!decide(write, failure)) return false;
+  }
+  // Asked first while threads run, so that nobody stands still for a save that is refused.
+  if (!is_quiet(migration.code(), Meanwhile::open, failure)) return false;
+  if (!handlers_are_allowed(writes[0], failure) || !park_threads(tails, failure, longest_migration)) return false;
+  bool done = is_quiet(migration.code(), Meanwhile::parked, failure) && guards_are_clear(guards, Meanwhile::parked, failure) &&
+              migration.enumerate(failure);
+  if (done) {
+    write_at_once(writes, pages, true);
+    done = migration.carry_out(entered, failure);
+    if (!done) write_at_once(writes, pages, false);
+  }
+  unpark_threads();
+  if (!done) return false;
+  for (EntryWrite &write : writes) write.settle(Method::parked);
+  return true;
+}
 
 bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, std::uint64_t hold,
                   bool &retry, bool &entered, Failure &failure) {

@@ -5,6 +5,7 @@
 
 #include "entry_write.h"
 #include "guard.h"
+#include "migration.h"
 #include "page_protection.h"
 
 namespace hot_fix {
@@ -13,5 +14,10 @@ namespace hot_fix {
  * may have been let into the new versions meanwhile, also when it failed. */
 bool trap_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, std::uint64_t hold,
                   bool &retry, bool &entered, Failure &failure);
+
+/** Changes the entries and migrates objects while all threads are parked, all or nothing. `entered`: new code has run, also
+ * when it failed. */
+bool migrate_entries(List<EntryWrite> &writes, PageProtection &pages, const List<Guard> &guards, Migration &migration,
+                     bool &entered, Failure &failure);
 
 } // namespace hot_fix

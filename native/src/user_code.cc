@@ -3,6 +3,7 @@
 
 #include "hooks.h"
 #include "kernel_signals.h"
+#include "migration.h"
 #include "threads.h"
 
 #include <algorithm>
@@ -64,7 +65,7 @@ bool is_part_of_libc(std::uintptr_t address) {
 }
 
 bool may_run_user_code(int tid) {
-  if (is_waiting_in_hook(tid)) return false;
+  if (is_waiting_in_hook(tid) || is_migrating(tid)) return false;
   const ThreadState state = thread_state(tid);
   if (state.kind == ThreadState::gone) return false;
   if (state.kind != ThreadState::blocked || state.stack_pointer == 0 || !takes_no_signal(tid)) return true;

@@ -118,6 +118,7 @@ describe('nothing to choose from', () => {
       const engine = createEngine({
         temporaryDirectory: session.path('tmp'),
         preambleDirectory: session.path('preambles'),
+        layoutDirectory: session.path('layouts'),
       });
       try {
         const target: Target = { kind: 'pid', pids: [] };

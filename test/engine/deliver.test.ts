@@ -75,7 +75,16 @@ function stage(directory: string): Stage {
       const status = { pid: 42, exe: '/program', sequence: 1, patches: [], functions: [] };
       return reply instanceof Error
         ? Promise.reject(reply)
-        : Promise.resolve({ id: '1', timings: {}, status, ok: false, error: null, warnings: [], ...reply });
+        : Promise.resolve({
+            id: '1',
+            timings: {},
+            status,
+            ok: false,
+            error: null,
+            warnings: [],
+            migrated: [],
+            ...reply,
+          });
     },
   } as unknown as RuntimeClient;
   const context = {
@@ -138,6 +147,7 @@ describe('the table of retries', () => {
       'address-taken',
       'caller-active',
       'original-differs',
+      'pointer-left',
       'thread-unresponsive',
     ]);
   });
@@ -183,6 +193,14 @@ describe('the table of retries', () => {
     onStage(async ({ run, requests }) => {
       assert.equal((await run([no('thread-unresponsive')]))?.code, 'thread-unresponsive');
       assert.equal(requests(), 3);
+    }),
+  );
+
+  it(
+    'tries five times more when a pointer was left, which a thread may have had for a moment',
+    onStage(async ({ run, requests }) => {
+      assert.equal((await run([no('pointer-left')]))?.code, 'pointer-left');
+      assert.equal(requests(), 6);
     }),
   );
 

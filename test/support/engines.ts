@@ -17,6 +17,7 @@ export function withEngines<T>(session: Session, use: (create: Create) => Promis
         const engine = createEngine({
           temporaryDirectory: session.path('tmp'),
           preambleDirectory: session.path('preambles'),
+          layoutDirectory: session.path('layouts'),
           roots: [session.directory],
           ...options,
         });

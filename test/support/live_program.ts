@@ -206,6 +206,7 @@ export class EngineWorld {
     this.engine = createEngine({
       temporaryDirectory: join(this.directory, 'tmp'),
       preambleDirectory: join(this.directory, 'preambles'),
+      layoutDirectory: join(this.directory, 'layouts'),
       runtimeDirectory: join(dist, 'native', 'lib'),
     });
   }

@@ -45,6 +45,7 @@ export interface Answer {
   ok: boolean;
   error: { code: string; message: string; symbol: string | null; errno: number | null } | null;
   warnings: { code: string; message: string }[];
+  migrated: { type: string; objects: number }[];
   timings: Record<'read' | 'load' | 'relocate' | 'write' | 'total', number>;
   status: Status;
 }
@@ -76,6 +77,7 @@ export interface Status {
     activeThreads: number;
     verified: boolean;
   }[];
+  layouts: { type: string; layout: string }[];
 }
 
 export interface ProcessIdentity {

@@ -224,6 +224,12 @@ describe('the tree', () => {
       refusals: [{ code: 'layout-changed', message: 'moved', file }],
     });
     assert.match(historyOf(after([...running, ...save(refused)]))[0]!.description, /^refused · /);
+    const one = { pid: 4242, exe: '/project/build/service', functions: [] };
+    const migrated = result({ processes: [{ ...one, migrated: [{ type: 'shop::Item', objects: 3 }] }] });
+    assert.match(
+      historyOf(after([...running, ...save(migrated)]))[0]!.description,
+      /^3 objects of shop::Item migrated · /,
+    );
   });
 
   it('lists a process that cannot be read with the reason, and the others as ever', () => {

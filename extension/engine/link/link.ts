@@ -92,6 +92,12 @@ export class Link {
     );
   }
 
+  /** Where a function of the patch is, as it was written last, by one of its symbols; undefined when the patch has it not. */
+  addressOfFunction(symbol: string): number | undefined {
+    const { chunks } = this.input.selection;
+    return chunks.find(({ fn }) => fn?.aliases.some(({ name }) => name === symbol))?.address;
+  }
+
   // --- layout ----------------------------------------------------------------------------------------------------
 
   private layOut(): LayoutSection[] {

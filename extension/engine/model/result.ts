@@ -122,6 +122,8 @@ export interface ProcessStatus {
   sequence: number;
   patches: LoadedPatch[];
   functions: PatchedFunction[];
+  /** Types of which objects were migrated, and how they are laid out since (types/changed_layouts.ts). */
+  layouts?: { type: string; layout: string }[];
   /** Not all of them are among `functions`: one that was inlined everywhere has no entry in the process. */
   deoptimised?: DeoptimisedFunction[];
 }
@@ -228,6 +230,14 @@ export interface ProcessResult {
   pid: number;
   exe: string;
   functions: PatchedFunction[];
+  /** Types with another layout, and how many objects were made anew; absent when there was none. */
+  migrated?: MigratedType[];
+}
+
+export interface MigratedType {
+  /** Qualified. */
+  type: string;
+  objects: number;
 }
 
 /** What one save came to, over all processes. This is the JSON document of `hot-patch patch`. */

@@ -7,6 +7,7 @@ import type {
   CheckReport,
   CompilerDiagnostic,
   DebuggerCommands,
+  MigratedType,
   PatchableProcess,
   PatchedFunction,
   PatchResult,
@@ -118,6 +119,10 @@ function firstLightText({ firstLight }: Pick<PatchResult, 'firstLight'>): string
 /** Of a function that was taken out of the optimisation. */
 export const DEOPTIMISED = 'at -O0 for debugging';
 
+/** What a save did to objects of a type with another layout. */
+export const migratedText = ({ type, objects }: MigratedType): string =>
+  `${count(objects, 'object')} of ${type} migrated`;
+
 /** The outcome of a save: what is on standard output. Refusals and messages are on standard error. */
 export function resultText(result: PatchResult): string {
   const changed = new Map(result.changed.map((change) => [change.symbol, change]));
@@ -146,11 +151,12 @@ export function resultText(result: PatchResult): string {
       }
       return lines(
         attached,
-        result.processes.flatMap(({ pid, exe, functions }) => {
+        result.processes.flatMap(({ pid, exe, functions, migrated = [] }) => {
           const concerned =
             changed.size > 0 ? functions.filter(({ symbol }) => changed.has(symbol)) : functions;
           return [
             `${result.outcome}: ${count(concerned.length, 'function')} in process ${pid} (${exe}), ${took}`,
+            ...migrated.map((type) => `  ${migratedText(type)}`),
             ...table([
               ...concerned.map((entry) => {
                 const active =
@@ -178,13 +184,21 @@ export function resultText(result: PatchResult): string {
 }
 
 /** Everything about the patched functions of a process. */
-export function statusText({ pid, exe, functions, patches, deoptimised = [] }: ProcessStatus): string {
+export function statusText({
+  pid,
+  exe,
+  functions,
+  patches,
+  deoptimised = [],
+  layouts = [],
+}: ProcessStatus): string {
   if (functions.length === 0) return lines(`process ${pid} (${exe}): not patched`);
   return lines(
     `process ${pid} (${exe}): ${count(functions.length, 'function')}, ${count(patches.length, 'patch', 'patches')}`,
     deoptimised.map(
       ({ name, source, line }) => `  ${DEOPTIMISED}: ${name} (${place({ file: source, line })})`,
     ),
+    layouts.map(({ type }) => `  objects of ${type} were migrated to another layout`),
     functions.flatMap((entry) => {
       const { trampoline, pages } = entry;
       return [

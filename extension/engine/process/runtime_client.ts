@@ -248,7 +248,7 @@ export function createRuntimeClient(
     } catch (error) {
       if (isGone()) throw gone();
       if (errorCode(error) !== 'ENOENT') throw error;
-      return { pid, exe, sequence: 0, patches: [], functions: [] };
+      return { pid, exe, sequence: 0, patches: [], functions: [], layouts: [] };
     }
   };
 
@@ -272,6 +272,7 @@ export function createRuntimeClient(
           ...(options?.sources ?? []).map((source): RequestLine => ['source', source]),
           ...files.map((file): RequestLine => ['file', inProcess(file)]),
           ...reverts.map((address): RequestLine => ['revert', hexadecimal(address)]),
+          ...(options?.migration ?? []),
         ],
         options,
       ),

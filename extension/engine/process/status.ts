@@ -6,6 +6,7 @@ import { ERROR_TABLE, type ErrorCode } from '../model/error_table';
 import type {
   FunctionVersion,
   LoadedPatch,
+  MigratedType,
   Page,
   PatchedFunction,
   ProcessStatus,
@@ -141,11 +142,23 @@ const loadedPatch = (field: Field): LoadedPatch => ({
   activeThreads: field.get('activeThreads').number(),
 });
 
+const liveLayout = (field: Field): NonNullable<ProcessStatus['layouts']>[number] => ({
+  type: field.get('type').text(),
+  layout: field.get('layout').text(),
+});
+
+const migratedType = (field: Field): MigratedType => ({
+  type: field.get('type').text(),
+  objects: field.get('objects').number(),
+});
+
 const status = (field: Field): Omit<ProcessStatus, 'exe'> => ({
   pid: field.get('pid').number(),
   sequence: field.get('sequence').number(),
   patches: field.get('patches').list(loadedPatch),
   functions: field.get('functions').list(patchedFunction),
+  // An older runtime migrates nothing.
+  layouts: field.get('layouts').orNull((layouts) => layouts.list(liveLayout)) ?? [],
 });
 
 /** status.json. Names are the symbols still, and nothing is verified from memory yet.
@@ -175,6 +188,7 @@ export function parseAnswer(text: string, exe: string): Answer {
       errno: error.get('errno').orNull((errno) => errno.number()),
     })),
     warnings: answer.get('warnings').orNull((warnings) => warnings.list(warning)) ?? [],
+    migrated: answer.get('migrated').orNull((types) => types.list(migratedType)) ?? [],
     timings: Object.fromEntries(
       ['read', 'load', 'relocate', 'write', 'total'].map((step) => [step, milliseconds(step)]),
     ),

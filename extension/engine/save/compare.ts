@@ -5,8 +5,8 @@ import { ownerOf } from '../compare/correlate';
 import type { Definers } from '../types/declared_otherwise';
 import { compareLayouts, type LayoutComparison } from '../types/layout';
 import { newLayoutCache } from '../types/live_program';
-import type { Image, LiveImage } from '../live/live_image';
-import { readLiveProcess } from '../live/module_image';
+import type { Image } from '../live/live_image';
+import { type LiveProcess, readLiveProcess } from '../live/module_image';
 import type { UnitComparison } from '../compare/unit';
 import { changedStorage } from '../compare/storage';
 import { hasResized } from '../compare/variables';
@@ -24,6 +24,7 @@ import { isOfSystem } from '../process/modules';
 import { agreement, chooseCommand } from './choose_command';
 import { isBuildOfProcess } from './command_fit';
 import { judgeMembersInPadding } from './members_in_padding';
+import { Migrations, withLiveLayouts } from './migrations';
 import { liveUnits, patchedUnits } from './owners';
 import { buildDiffers, type PlanOptions, planUnit } from './plan';
 import type { Save } from './progress';
@@ -62,6 +63,8 @@ export async function comparePlans(
         const twins = await save.step('compare', () => twinUnits(save, plan, units.get(source)!));
         fresh.push(...twins.map((unit) => ({ unit, evidence })));
       }
+      const migrations = new Migrations(save, plan);
+      const layouts = new Map((status.layouts ?? []).map(({ type, layout }) => [type, layout]));
       plan.concerned = fresh.map(({ unit }) => unit);
       const compared: ComparedUnit[] = [];
       for (const { unit: first, evidence } of fresh) {
@@ -87,7 +90,11 @@ export async function comparePlans(
       const checkLayouts = (): Promise<void> =>
         save.step('layout', async () => {
           for (const one of compared)
-            one.layout ??= await checkLayout(save, plan, one.unit, one.comparison, program, isSaved);
+            one.layout ??= await checkLayout(save, plan, one.unit, one.comparison, {
+              program,
+              layouts,
+              isSaved,
+            });
         });
       await checkLayouts();
       for (const one of compared)
@@ -109,12 +116,15 @@ export async function comparePlans(
         planned.problems.push(...(await storageProblems(save, comparison)));
         if (planned.problems.length === 0)
           planned.problems.push(...(await virtualTableProblems(save, comparison)));
+        migrations.take(planned, known.layout?.layouts ?? []);
         save.refusals.push(...planned.problems.map((problem) => ({ pid: target.process.pid, ...problem })));
         save.warnings.push(...planned.warnings);
         plan.units.push(planned);
       }
       if (!plan.units.some(({ fixes, start, reverts }) => fixes.length + start.length + reverts.length > 0))
         save.refusals.push(...(await callersElsewhere(save, plan)));
+      // Only now is it known what the save does to all code of the module.
+      save.refusals.push(...migrations.settle().map((problem) => ({ pid: target.process.pid, ...problem })));
       plans.push(plan);
     }
   }
@@ -200,15 +210,23 @@ function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; li
 
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
  * it was built, and as it was last patched: objects of types that came since exist as well.
- * @param program its modules
- * @param isSaved does a unit of the save define a symbol? */
+ * @param known.program its modules
+ * @param known.layouts of types that were migrated
+ * @param known.isSaved does a unit of the save define a symbol? */
 async function checkLayout(
   save: Save,
   { module, live }: ModulePlan,
   unit: FreshUnit,
   comparison: UnitComparison,
-  program: readonly ElfFile[],
-  isSaved: (symbol: string) => boolean,
+  {
+    program,
+    layouts,
+    isSaved,
+  }: {
+    program: readonly ElfFile[];
+    layouts: ReadonlyMap<string, string>;
+    isSaved: (symbol: string) => boolean;
+  },
 ): Promise<LayoutComparison | undefined> {
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
@@ -233,11 +251,10 @@ async function checkLayout(
   const files = [module.elf, ...live.image.patches.map((patch) => patch.elf), ...program];
   const built = against(module.elf, liveUnits(module, unit.object), false, { files, isSaved });
   // What a patch put into padding may be taken out again: the rest of the type is as it was built.
-  const since = patchesSinceWhole(comparison.live, unit.object).flatMap((patch) => {
+  const since = patchesSinceWhole(live, unit.object).flatMap((patch) => {
     const units = patchedUnits(patch, unit.object);
     return units.length > 0 ? [against(patch.elf, units, true)] : [];
   });
-  const problems = since.flatMap((one) => one.problems);
   const inPadding = new Map(
     [built, ...since].flatMap((one) => one.inPadding.map((members) => [members.type, members])),
   );
@@ -246,12 +263,10 @@ async function checkLayout(
     [built, ...since].flatMap((one) => one.passedOtherwise.map((type) => [type.name, type])),
   );
   const passing = await judgePassedOtherwise(save, [...all, unit.object.elf], [...passed.values()]);
-  // Of a type that does not fit what was built, it makes no difference that it does not fit a patch either.
-  const named = new Set(built.problems.map(({ layouts }) => layouts?.type));
-  const others = problems.filter(({ layouts }) => layouts === undefined || !named.has(layouts.type));
   return {
     ...built,
-    problems: [...built.problems, ...others, ...judged.problems, ...passing.problems],
+    problems: [...withLiveLayouts([built, ...since], layouts), ...judged.problems, ...passing.problems],
+    layouts: [built, ...since].flatMap((one) => one.layouts),
     warnings: [...built.warnings, ...judged.warnings, ...passing.warnings],
   };
 }
@@ -259,11 +274,15 @@ async function checkLayout(
 /** The last patch of a unit that was compiled whole, and those of reduced units since. Each save was compared with the
  * one before it, so they stand for them all. */
 export function patchesSinceWhole(
-  { patches }: LiveImage,
+  { image, bodies }: LiveProcess,
   { identity }: Pick<ObjectFile, 'identity'>,
 ): Image[] {
   const groupOf = ({ groups }: Image) => groups.find(({ name }) => name === identity);
-  const all = patches.filter((patch) => groupOf(patch) !== undefined);
+  // The runtime may have had to keep one of a save that failed.
+  const wasLive = ({ fixes }: Image): boolean =>
+    fixes.length === 0 ||
+    fixes.some(({ entry, body }) => bodies.get(entry)?.versions.some(({ address }) => address === body));
+  const all = image.patches.filter((patch) => groupOf(patch) !== undefined && wasLive(patch));
   const whole = all.findLastIndex((patch) => !groupOf(patch)!.symbols.some(({ name }) => name === LEFT_OUT));
   return all.slice(Math.max(whole, 0));
 }

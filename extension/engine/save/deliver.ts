@@ -4,7 +4,7 @@
 import { basename, join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
-import type { Answer, LiveTarget, RuntimeClient } from '../context';
+import type { Answer, LiveTarget, RequestLine, RuntimeClient } from '../context';
 import { writeInto } from '../guarded_directory';
 import { errorCode, makeDirectory, remove } from '../host';
 import { type ErrorCode, HotPatchError } from '../model/errors';
@@ -13,6 +13,7 @@ import { fileOwner } from '../process/file_owner';
 import type { AddedLibrary } from '../link/imports';
 import { libraryLoaded } from './added_libraries';
 import { isEmpty, placeFor } from './link';
+import { MIGRATOR, migrationLines } from './migrations';
 import type { Save } from './progress';
 import { isLinked, type ModulePlan, type PatchFile } from './unit';
 
@@ -36,6 +37,8 @@ export const RETRIES: Readonly<Partial<Record<ErrorCode, Retry>>> = {
   'original-differs': { then: 'breakpoint' },
   // Threads that starve on a busy machine. The runtime itself waits for two seconds each time.
   'thread-unresponsive': { then: 'wait', tries: 2 },
+  // A thread had an address of an object in its hands, or of one that was there. Each try stops the program for a moment.
+  'pointer-left': { then: 'wait', tries: 5 },
 };
 /** Milliseconds between two tries, and between two looks at a breakpoint. */
 const PAUSE = 100;
@@ -181,6 +184,7 @@ async function transact(save: Save, target: LiveTarget, patches: readonly PatchF
         signal: save.request.signal,
         sources: save.request.files.map((file) => resolve(file)),
         // A breakpoint may be looked at for an hour; a newer save of the file takes this one back.
+        migration: migrationOf(patches),
         waitWhileStopped: true,
         onRunState: (stopped) =>
           save.progress(
@@ -210,7 +214,21 @@ async function transact(save: Save, target: LiveTarget, patches: readonly PatchF
   }
 }
 
-function noteDelivered(save: Save, pid: number, patches: readonly PatchFile[], { status }: Answer): void {
+/** What is migrated in the process, with the places of its patches. */
+function migrationOf(patches: readonly PatchFile[]): RequestLine[] {
+  return patches.flatMap(({ plan: { migration }, linked }) =>
+    migration
+      ? migrationLines(migration, migration.migrator ?? linked!.link.addressOfFunction(MIGRATOR)!)
+      : [],
+  );
+}
+
+function noteDelivered(
+  save: Save,
+  pid: number,
+  patches: readonly PatchFile[],
+  { status, migrated }: Answer,
+): void {
   const touched = new Set([
     ...patches.flatMap(({ plan, linked }) =>
       linked ? plan.units.flatMap(({ fixes }) => fixes.map(({ entry }) => entry)) : [],
@@ -218,7 +236,7 @@ function noteDelivered(save: Save, pid: number, patches: readonly PatchFile[], {
     ...patches.flatMap(({ reverts }) => reverts),
   ]);
   const functions = status.functions.filter(({ address }) => touched.has(Number(address)));
-  save.processes.push({ pid, exe: status.exe, functions });
+  save.processes.push({ pid, exe: status.exe, functions, ...(migrated.length > 0 && { migrated }) });
   save.warnings.push(...functions.filter(neverReturns).map((fn) => oldCodeStays(fn, pid)));
 }
 

@@ -7,6 +7,7 @@ import { toProblem } from '../model/errors';
 import { comparePlans } from './compare';
 import { readUnit } from './compile';
 import { onlyUnits } from './find';
+import { mayMigrate } from './migrations';
 import { Save } from './progress';
 
 /** Units; with fewer, all are compiled before one could be compared. */
@@ -38,6 +39,8 @@ export function lookForRefusal(
         );
       if (!isTold || isOver) return false;
       isOver = true;
+      // Another unit may have what makes objects of that type anew.
+      if (plans.some(({ modules }) => mayMigrate(modules))) return false;
     } catch (thrown) {
       // Whoever compares all of them meets it again.
       save.context.log('debug', `${source} was not compared by itself: ${toProblem(thrown).message}`);

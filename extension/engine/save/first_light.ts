@@ -97,8 +97,10 @@ export async function planFirstLight(
   if (hasStartCode(plans)) return { reason: TO_CONSTRUCT };
   if (plans.some(({ units }) => units.some(({ guards }) => guards.length > 0)))
     return { reason: 'it would have to wait until callers have returned' };
-  for (const { comparison } of plans.flatMap((plan) => plan.units))
-    if (patchesSinceWhole(comparison.live, comparison.object).length >= MOST_REDUCED)
+  for (const [live, comparison] of plans.flatMap((plan) =>
+    plan.units.map((unit) => [plan.live, unit.comparison] as const),
+  ))
+    if (patchesSinceWhole(live, comparison.object).length >= MOST_REDUCED)
       return { reason: 'it is time for a patch with the debug information of the whole unit' };
   for (const { comparison } of plans.flatMap((plan) => plan.units)) {
     const differing = differsUnedited(comparison, fresh.get(comparison.object.source)!);
@@ -152,8 +154,11 @@ export async function planWholeLight(
   return { plans, patches: await linkPatches(save, plans), isWhole: true, companions: new Set() };
 }
 
+/** Is anything made that is made once: new objects, or those of a type in another layout? */
 const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
-  plans.some(({ units }) => units.some(({ start }) => start.length > 0));
+  plans.some(
+    ({ units, migration }) => migration !== undefined || units.some(({ start }) => start.length > 0),
+  );
 
 /** What was compiled whole ahead of the save goes first: it says all. Then a part of each unit, then the whole of them
  * over their preambles. */

@@ -29,6 +29,8 @@ export class Save {
   namedFunction = false;
   /** First light is being delivered, or waits for the process: that is what is said meanwhile. */
   isFirstLightShown = false;
+  /** Unix milliseconds: before anything was read. */
+  readonly began = Date.now();
   private readonly start = performance.now();
   private readonly clients = new Map<LiveTarget, RuntimeClient>();
 

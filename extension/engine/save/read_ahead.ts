@@ -5,8 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { hostArchitecture } from '../arch/choose';
 import type { LiveTarget } from '../context';
 import type { ElfFile } from '../elf/file';
-import type { LiveImage } from '../live/live_image';
-import { readLiveProcess } from '../live/module_image';
+import { type LiveProcess, readLiveProcess } from '../live/module_image';
 import { toProblem } from '../model/errors';
 import { newLayoutCache, readTypes } from '../types/live_program';
 import { patchesSinceWhole } from './compare';
@@ -34,7 +33,7 @@ export async function readAhead(
         const unknown = sources.filter((source) => !known.has(source));
         for (const source of unknown) known.add(source);
         const status = await save.client(target).readStatus();
-        const live = (): LiveImage => readLiveProcess(save.context.patchFiles, module, status).image;
+        const live = (): LiveProcess => readLiveProcess(save.context.patchFiles, module, status);
         const typesOf = (elf: ElfFile, source: string): void => {
           for (const unit of unitsFrom(elf, source)) readTypes(elf, unit, elf.derived(newLayoutCache));
         };

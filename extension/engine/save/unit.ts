@@ -57,8 +57,25 @@ export interface UnitPlan extends SelectedUnit {
 }
 
 /** Does the plan need a patch file? */
-export function isLinked({ fixes, start }: UnitPlan): boolean {
-  return fixes.length > 0 || start.length > 0;
+export function isLinked({ fixes, start, roles }: UnitPlan): boolean {
+  return fixes.length > 0 || start.length > 0 || [...roles.values()].includes('at-start');
+}
+
+/** What the runtime is to make anew, in one process. */
+export interface Migration {
+  types: { name: string; layout: string; before: number; after: number }[];
+  /** The entry of the program's function; undefined when the patch brings it. */
+  migrator: number | undefined;
+  /** Code of the old text that must not be active. */
+  quiet: OldCode[];
+  /** Code of which nobody may hold an address. */
+  unreferenced: OldCode[];
+}
+
+export interface OldCode {
+  name: string;
+  start: number;
+  length: number;
 }
 
 /** What a save does to one module of one process. */
@@ -73,6 +90,8 @@ export interface ModulePlan {
   /** Address ranges of all patches the process ever had: one whose code was unmapped may be gone back to. */
   occupied: { start: number; end: number }[];
   units: UnitPlan[];
+  /** Objects that are made anew with it. */
+  migration?: Migration;
 }
 
 export interface PatchFile {

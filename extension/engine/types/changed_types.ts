@@ -3,7 +3,8 @@
 // layouts (layout.ts).
 import type { ElfFile } from '../elf/file';
 import type { Problem } from '../model/result';
-import type { Concerned, ConcernedTypes } from './concerned';
+import { type ChangedLayout, headerOf, layoutKey, obstaclesOf } from './changed_layouts';
+import type { Concerned, ConcernedTypes, LiveUnits } from './concerned';
 import { type Difference, listed, passingDifference, typeDifferences } from './differences';
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
@@ -15,6 +16,8 @@ import type { UnitTypes } from './types';
 
 export interface ChangedTypes {
   problems: Problem[];
+  /** Of each of the problems. */
+  layouts: ChangedLayout[];
   inPadding: MembersInPadding[];
   passedOtherwise: PassedOtherwise[];
   /** Of what differs in a way that debug information does not tell, and no comparison can. */
@@ -41,6 +44,8 @@ export interface TypeComparison {
   fresher: Side;
   /** The types of the process that consist of one, which is defined in a file. */
   concernedOf: (older: Side, name: string, file: string | undefined) => ConcernedTypes;
+  /** The units of the process that may have the type, which is defined in a file. */
+  unitsWith: (older: Side, file: string | undefined) => LiveUnits;
   /** May a function have a parameter or a result of the type, as a value? */
   mayBeInCalls: (older: Side, name: string, file: string | undefined) => boolean;
   /** May a file be another than the one that the module was built with? */
@@ -84,13 +89,16 @@ export function compareTypes(
     }
     warnings.push(...untold(comparison, older, before, entry));
   }
-  if (changed.size === 0) return { problems: [], inPadding: [], passedOtherwise, warnings };
+  if (changed.size === 0) return { problems: [], layouts: [], inPadding: [], passedOtherwise, warnings };
   const { allowed, reasons } = usesOfPadding(comparison, older, changed);
   for (const name of allowed.keys()) changed.delete(name);
+  const roots = rootCauses(now, changed).map((root) => {
+    const problem = layoutProblem(comparison, older, changed, root, reasons.get(root.name));
+    return { problem, layout: changedLayout(comparison, older, root, problem) };
+  });
   return {
-    problems: rootCauses(now, changed).map((root) =>
-      layoutProblem(comparison, older, changed, root, reasons.get(root.name)),
-    ),
+    problems: roots.map(({ problem }) => problem),
+    layouts: roots.map(({ layout }) => layout),
     inPadding: [...allowed.values()],
     passedOtherwise,
     warnings,
@@ -258,6 +266,38 @@ function layoutProblem(
       after: [layoutText(fresher.types, entry), ...others.map(after)].join('\n'),
     },
     ...(others.length > 0 ? { concerned: others.map((other) => other.name) } : {}),
+  };
+}
+
+/** What the same type is for a save that makes its objects anew. */
+function changedLayout(
+  { live, sources, fresher, unitsWith }: TypeComparison,
+  older: Side,
+  { name, before: was, now: is, differences }: ChangedType,
+  { message, concerned = [] }: Problem,
+): ChangedLayout {
+  const before = { types: older.types, entry: was };
+  const now = { types: fresher.types, entry: is };
+  const file = fresher.file(is.unit, is.file);
+  return {
+    name,
+    keyword: is.keyword,
+    message,
+    file,
+    before: layoutKey(older.types, was),
+    after: layoutKey(fresher.types, is),
+    sizes: { before: was.size, after: is.size },
+    obstacles: () => {
+      const { units, typesOf } = unitsWith(older, file);
+      const passed = differences.some(({ text }) => text.startsWith('its values are passed by'));
+      return [
+        ...concerned.map((other) => `\`${other}\` consists of it`),
+        ...(passed ? ['its values are passed in another way'] : []),
+        ...obstaclesOf(before, now, units.map(typesOf)),
+      ];
+    },
+    knownBeside: () => (file === undefined ? [] : knownBeside(live, { name, before, file, sources })),
+    header: () => headerOf(before, now),
   };
 }
 

@@ -11,6 +11,7 @@ import type { ElfFile } from '../elf/file';
 import { HotPatchError } from '../model/errors';
 import type { Problem } from '../model/result';
 import { callingConvention, type CallingConvention } from './calling_convention';
+import { type ChangedLayout, layoutKeyOf } from './changed_layouts';
 import { type ChangedTypes, compareTypes, type PassedOtherwise, type TypeComparison } from './changed_types';
 import { declaredOtherwise, type Definers, isSameVariable } from './declared_otherwise';
 import { LISTED, typeText } from './differences';
@@ -28,6 +29,10 @@ import { Uses } from './uses';
 export interface LayoutComparison {
   /** `layout-changed` and `variable-changed`, each at the declaration in the new source. */
   problems: Problem[];
+  /** What some of the problems are for a save that makes objects anew. */
+  layouts: ChangedLayout[];
+  /** By which the layout of a type is known that the live units have, and that of the new object. */
+  layoutOf: (name: string) => { before: string | undefined; after: string | undefined };
   /** Types that got members where they had padding, and are the same otherwise: no problems by themselves. */
   inPadding: MembersInPadding[];
   /** Types of which values go to functions in another way, where no function that is described has any. */
@@ -86,6 +91,8 @@ function unchecked(live: { elf: ElfFile; units: readonly Unit[] }, reason: strin
   const warning: Problem = { code: 'layout-unchecked', message, ...(file ? { file } : {}) };
   return {
     problems: [],
+    layouts: [],
+    layoutOf: () => ({ before: undefined, after: undefined }),
     inPadding: [],
     passedOtherwise: [],
     warnings: [warning],
@@ -114,11 +121,13 @@ function compareSides(
   if (!freshUnit) return unchecked(live, `${fresh.elf.path} has no debug information`);
   const problems = new Map<string, Problem>();
   const signatures = new Map<string, boolean>();
+  const layouts = new Map<string, ChangedLayout>();
   const inPadding = new Map<string, MembersInPadding>();
   const passedOtherwise = new Map<string, PassedOtherwise>();
   const untold = new Map<string, Problem>();
   const gather = (found: ChangedTypes): void => {
     for (const problem of found.problems) problems.set(problem.message, problem);
+    for (const layout of found.layouts) layouts.set(layout.message, layout);
     for (const members of found.inPadding) inPadding.set(members.type, members);
     for (const passed of found.passedOtherwise) passedOtherwise.set(passed.name, passed);
     for (const warning of found.warnings) untold.set(warning.message, warning);
@@ -140,6 +149,7 @@ function compareSides(
     sources,
     fresher,
     concernedOf: (older, name, file) => program.concernedOf(elf, older, name, file),
+    unitsWith: (older, file) => program.unitsWith(elf, older, file),
     mayBeInCalls: (older, name, file) =>
       (inFreshCalls ??= valuesInCalls(fresher.types)).has(name) ||
       program.mayBeInCalls(elf, older, name, file),
@@ -212,6 +222,13 @@ function compareSides(
           .warnings;
   return {
     problems: [...problems.values()],
+    layouts: [...layouts.values()],
+    layoutOf: (name) => ({
+      before: live.units
+        .map((unit) => layoutKeyOf(sideOf(live.elf, unit), name))
+        .find((key) => key !== undefined),
+      after: layoutKeyOf(fresher, name),
+    }),
     inPadding: [...inPadding.values()],
     passedOtherwise: [...passedOtherwise.values()],
     warnings: [

@@ -228,6 +228,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
   const finished = finishedOf(operation.action, operation.files, event);
   const statuses = newest(state, event.statuses);
   const keys = keysOf(state, operation.files, result);
+  const migrated = result.processes.flatMap((process) => process.migrated ?? []);
   const entry: HistoryEntry = {
     id: event.id,
     at: event.at,
@@ -242,6 +243,7 @@ function operationFinished(state: State, event: Extract<Event, { type: 'operatio
     outcome: finished.outcome,
     partly: finished.partly,
     ...(event.edited[0] && { change: event.edited[0].change }),
+    ...(migrated.length > 0 && { migrated }),
     message: finished.refusals[0]?.message ?? finished.errors[0]?.message,
     after: new Map(
       [...statuses]

@@ -7,6 +7,7 @@ import type {
   CheckReport,
   CompilerDiagnostic,
   CrashReport,
+  MigratedType,
   Outcome,
   PatchableProcess,
   Problem,
@@ -202,6 +203,8 @@ export interface HistoryEntry {
   readonly message: string | undefined;
   /** The line that was edited: `n * 3 + 1 → n * 9`. */
   readonly change?: string;
+  /** Types of which objects were made anew, over all processes. */
+  readonly migrated?: readonly MigratedType[];
   /** The version of every patched function of each process after it: the state that can be gone back to. */
   readonly after: ReadonlyMap<ProcessKey, ReadonlyMap<string, number>>;
 }

@@ -1,6 +1,7 @@
 // The log of patches, newest first, as plain nodes. Pure; history.ts shows it.
 import { basename } from 'node:path';
 import type { Outcome } from '../../engine/model/result';
+import { migratedText } from '../../engine/model/text';
 import { TreeItemKind } from '../contributions';
 import { qualifiedName } from '../state/function_names';
 import { shortList } from '../state/queries';
@@ -72,6 +73,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
     entry.processes.some((process) => alive.has(process.key)) &&
     stepsBackTo(state, entry).length > 0;
   const processes = entry.processes.map((process) => `${process.name} (${process.pid})`);
+  const migrated = (entry.migrated ?? []).map(migratedText);
   const outcome = failed ? entry.outcome : `${entry.milliseconds} ms${confirmedText(entry.confirmed)}`;
   return {
     id: `history ${entry.id}`,
@@ -81,6 +83,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
       failed && outcome,
       partly && `live in ${entry.partly.length} of ${processes.length} processes`,
       entry.change,
+      ...migrated,
       !failed && outcome,
       time(entry.at),
       !partly && (processes.length <= 1 ? processes[0] : `${processes.length} processes`),
@@ -91,6 +94,7 @@ function historyNode(state: State, entry: HistoryEntry, alive: ReadonlySet<Proce
       new Date(entry.at).toLocaleString(),
       ...(entry.message ? [entry.message] : []),
       ...(entry.change === undefined ? [] : [entry.change]),
+      ...migrated,
       ...(entry.functions.length > 0 ? [`Functions: ${entry.functions.join(', ')}`] : []),
       ...(entry.files.length > 0 ? [`Files: ${entry.files.join(', ')}`] : []),
       ...(processes.length > 0 ? [`Processes: ${processes.join(', ')}`] : []),

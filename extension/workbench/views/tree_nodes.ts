@@ -10,6 +10,7 @@ import type {
   PatchableProcess,
   PatchedFunction,
   ProtectionCall,
+  ProcessStatus,
 } from '../../engine/model/result';
 import { TreeItemKind } from '../contributions';
 import { pendingOf, plural, shortList, targetProcesses, type PendingFile } from '../state/queries';
@@ -115,7 +116,7 @@ function unpreparedNode(state: State, process: UnpreparedProcess): TreeNode {
 /** @param chosen whether saves are for it; undefined when they are for all. */
 function processNode(state: State, process: PatchableProcess, chosen: boolean | undefined): TreeNode {
   const key = processKey(process);
-  const { functions = [], deoptimised = [] } = state.statuses.get(key) ?? {};
+  const { functions = [], deoptimised = [], layouts = [] } = state.statuses.get(key) ?? {};
   const held = state.held.filter(({ pid }) => pid === process.pid);
   const silent = state.lost.some((lost) => lost.key === key && lost.reason === 'silent');
   const { problem } = process;
@@ -136,8 +137,8 @@ function processNode(state: State, process: PatchableProcess, chosen: boolean | 
       .filter(Boolean)
       .join(' · '),
     tooltip: problem
-      ? `${escapeMarkdown(problem.message)}.\n\n${escapeMarkdown(ERROR_TABLE[problem.code].hint)}\n\n${processTooltip(process)}`
-      : processTooltip(process),
+      ? `${escapeMarkdown(problem.message)}.\n\n${escapeMarkdown(ERROR_TABLE[problem.code].hint)}\n\n${processTooltip(process, layouts)}`
+      : processTooltip(process, layouts),
     icon: silent
       ? 'debug-disconnect'
       : problem
@@ -181,13 +182,19 @@ function nothingPatched(key: ProcessKey, target: NodeTarget): TreeNode {
   return { id: `${key} none`, kind: TreeItemKind.none, label, description, target, children: [] };
 }
 
-function processTooltip(process: PatchableProcess): string {
+function processTooltip(
+  process: PatchableProcess,
+  layouts: NonNullable<ProcessStatus['layouts']> = [],
+): string {
   const runtime = process.runtime ?? process.asleep;
   return table([
     ['Program', code(process.exe)],
     ['Command line', code(process.commandLine.join(' '))],
     ['Folder', code(process.cwd)],
     ['Parent', `${process.parentPid}`],
+    ...(layouts.length > 0
+      ? [['Migrated', layouts.map(({ type }) => code(type)).join(', ')] as [string, string]]
+      : []),
     ...(runtime
       ? ([
           ['Runtime', `${escapeMarkdown(runtime.version)}, protocol ${runtime.protocol}`],
