@@ -2,7 +2,6 @@
 // the header that a program includes; and what stands in the way, because there are objects that nobody could enumerate.
 // Decides nothing about a save (save/migrations.ts).
 import { createHash } from 'node:crypto';
-import type { Problem } from '../model/result';
 import { holdersIn } from './concerned';
 import { describe } from './describe';
 import type { TypeEntry } from './entries';
@@ -50,9 +49,9 @@ export function layoutKeyOf({ types }: Side, name: string): string | undefined {
 /** What malloc aligns its memory to. */
 const MOST_ALIGNED = 16;
 
-/** @param before and now, of one name
+/** Why objects of a type cannot be made anew.
+ * @param before the type as it is in the process, `now` as it is compiled
  * @param units of the process that may have objects of the type */
-
 export function obstaclesOf(before: Defined, now: Defined, units: readonly UnitTypes[]): string[] {
   const name = now.entry.name!;
   const obstacles: string[] = [];
@@ -172,9 +171,3 @@ function macrosOf(prefix: string, { types, entry }: Defined): string {
   }
   return `${lines.join('\n')}\n`;
 }
-
-/** The problem that a changed layout stands for, with more to say. */
-export const withSentence = (problem: Problem, sentence: string): Problem => ({
-  ...problem,
-  message: `${problem.message} ${sentence}`,
-});
