@@ -295,15 +295,32 @@ for (const [name, options] of builds)
     );
 
     it(
-      'takes none, and 100,000',
+      'takes none',
       inRuntimeSession(async (session) => {
         const process = await start(session, options);
-        assert.equal(await process.ask('many'), 'many');
+        assert.equal(await process.ask('none'), 'none');
         const answer = await migrate(process);
         assert.equal(answer.error, null);
-        assert.equal(answer.migrated[0]!.objects, 100_000);
-        assert.equal(await process.ask('?'), '5000050000 11 torn 0 leader 1 next 1');
-        assert.equal(answer.warnings.length, 0);
+        assert.deepEqual(
+          answer.migrated.map(({ objects }) => objects),
+          [0, 1],
+        );
+        assert.equal(await process.ask('?'), '0 11 torn 0 leader 0 next 1');
       }),
     );
+
+    // Where addresses are small, some number among so many is one of them by chance.
+    if (!options.flags?.includes('-no-pie'))
+      it(
+        'takes 100,000',
+        inRuntimeSession(async (session) => {
+          const process = await start(session, options);
+          assert.equal(await process.ask('many'), 'many');
+          const answer = await migrate(process);
+          assert.equal(answer.error, null);
+          assert.equal(answer.migrated[0]!.objects, 100_000);
+          assert.equal(await process.ask('?'), '5000050000 11 torn 0 leader 1 next 1');
+          assert.deepEqual(answer.warnings, []);
+        }),
+      );
   });
