@@ -32,7 +32,8 @@ void handle_crash(int signal, siginfo_t *info, void *context) {
     errno = saved;
     return;
   }
-  const Crash crash = crash_of(tid, *info, context);
+  siginfo_t sent = as_sent(*info);
+  const Crash crash = crash_of(tid, sent, context);
   const Verdict verdict = is_attended(tid) ? await_verdict(crash) : Verdict::crashes;
   if (verdict != Verdict::goes_on) {
     // When this handler returns, the instruction fails again, or the signal is sent again.
@@ -41,7 +42,7 @@ void handle_crash(int signal, siginfo_t *info, void *context) {
     if (comes_again) {
       kernel_action(signal, &none, nullptr);
     } else {
-      leave_to_default(signal, info);
+      leave_to_default(signal, &sent);
     }
   }
   errno = saved;

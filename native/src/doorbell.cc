@@ -63,10 +63,11 @@ void remove_doorbell() {
 
 namespace {
 
+/** At once: between two masks the thread could take a signal that is pending for the process. */
 void block_all_but(SignalBits allowed) {
   SignalBits mask = ~allowed;
   // Faults of this thread's own, in a patch's constructor say, go where the program wants them.
-  constexpr int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  constexpr int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
   for (const int fault : faults) mask &= ~signal_bit(fault);
   // glibc's own (cancellation, setuid in all threads) must get through: signals 32 and 33.
   mask &= ~(signal_bit(32) | signal_bit(33));
@@ -75,14 +76,10 @@ void block_all_but(SignalBits allowed) {
 
 } // namespace
 
-void allow_doorbell_only() {
-  block_all_but(signal_bit(engine_signal) | signal_bit(plain_signal));
-  // No instruction raises it, and abort() lets it through itself: what is left is sent to the program.
-  const SignalBits of_program = signal_bit(SIGABRT);
-  kernel_mask(SIG_BLOCK, &of_program, nullptr);
-}
+// No instruction raises SIGABRT, and abort() lets it through itself: what is left is sent to the program.
+void allow_doorbell_only() { block_all_but(signal_bit(engine_signal) | signal_bit(plain_signal)); }
 
-void allow_faults_and(int signal) { block_all_but(signal != 0 ? signal_bit(signal) : 0); }
+void allow_faults_and(int signal) { block_all_but(signal_bit(SIGABRT) | (signal != 0 ? signal_bit(signal) : 0)); }
 
 void wait_for_ring(unsigned milliseconds) {
   if (milliseconds == 0) {

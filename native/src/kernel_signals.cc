@@ -51,13 +51,28 @@ void leave_to_default(int signal, siginfo_t *info) {
 
 bool was_sent_to_process(const siginfo_t &info) { return info.si_code == SI_USER || info.si_code == SI_QUEUE; }
 
+// Only the main thread may repeat what kill() has said (rt_sigqueueinfo(2)), so it is told as of a signal that was queued,
+// with this for its value.
+const char of_kill = 0;
+
 void leave_to_others(int signal, siginfo_t *info, void *context) {
   sigaddset(&static_cast<ucontext_t *>(context)->uc_sigmask, signal); // in effect when the handler returns
-  // Until then the kernel blocks the signal itself, because its handler runs. Only the main thread may repeat what kill()
-  // has said (rt_sigqueueinfo(2)): who sent the signal is told as of one that was queued.
   siginfo_t queued = *info;
-  queued.si_code = SI_QUEUE;
+  if (info->si_code == SI_USER) {
+    queued.si_code = SI_QUEUE;
+    queued.si_value.sival_ptr = const_cast<char *>(&of_kill);
+  }
+  // Until the handler returns the kernel blocks the signal itself.
   syscall(SYS_rt_sigqueueinfo, getpid(), signal, &queued);
+}
+
+siginfo_t as_sent(const siginfo_t &info) {
+  siginfo_t sent = info;
+  if (info.si_code == SI_QUEUE && info.si_value.sival_ptr == &of_kill) {
+    sent.si_code = SI_USER;
+    sent.si_value.sival_ptr = nullptr;
+  }
+  return sent;
 }
 
 int free_realtime_signal() {

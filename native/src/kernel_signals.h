@@ -43,6 +43,9 @@ bool was_sent_to_process(const siginfo_t &info);
  * whoever takes it (signalfd, sigwait). The interrupted thread blocks the signal from then on. */
 void leave_to_others(int signal, siginfo_t *info, void *context);
 
+/** What came with a signal when it was sent, also with one that was left to others since. */
+siginfo_t as_sent(const siginfo_t &info);
+
 /** A real-time signal, from the highest down, that has its default disposition; 0 when there is none. */
 int free_realtime_signal();
 
