@@ -1,7 +1,7 @@
 // Which functions of a text are certain, what of it was edited, and what is left of it when bodies are left out. Pure,
 // but for the compilers that say whether a reduced text still compiles to the code of the whole one.
 import { strict as assert } from 'node:assert';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { ObjectFile } from '../../extension/engine/elf/object';
@@ -72,6 +72,16 @@ describe('plain functions', () => {
       what: 'not left out with assembly, counters or suspension',
       text: 'int f() { asm(""); }\nint g() { return __COUNTER__; }\nint h() { co_return; }',
       found: ['f!', 'g!', 'h!'],
+    },
+    {
+      what: 'but not with a block in two branches, and those around it',
+      text: 'int f() {\n#if A\n if (a) {\n#endif\n b();\n#if A\n }\n#endif\n}\nint g() {}',
+      found: ['g'],
+    },
+    {
+      what: 'and none where the end of one depends on a branch',
+      text: '#if B\n#endif\nint f() {\n#if A\n if (a) {\n#endif\n}\nint g() { }\n#if A\n}\n#endif\nint h() {}',
+      found: undefined,
     },
     { what: 'and none of a text that is not whole', text: 'int f() { }\nint g() {', found: undefined },
     {
@@ -231,7 +241,6 @@ describe('a reduced unit', () => {
   it('is not made of a text that means something else elsewhere', () => {
     const source = { language: 'c++', spelled: '/a/b.cc', directory: '/a', isThere: () => true } as const;
     for (const text of [
-      '#include NAME\n',
       '#include_next <a>\n',
       '#line 7\n',
       '#if __has_include("a")\n#endif\n',
@@ -239,6 +248,25 @@ describe('a reduced unit', () => {
     ])
       assert.ok('reason' in reduce(scan(text, 'c++')!, new Set(), source), text);
   });
+});
+
+describe('a reduced unit of a text that includes what a macro names', () => {
+  const reduced = reduce(
+    scan('#ifdef NAME\n#include NAME\n#endif\nint f(void) { return 1; }\n', 'c')!,
+    new Set(),
+    {
+      ...{ language: 'c', spelled: '/a/b.c', directory: '/a', isThere: () => true },
+    },
+  );
+  const compile = (...more: string[]): number | null => {
+    assert.ok('text' in reduced);
+    const { preamble, rest } = reduced.text;
+    const args = [...more, ...reduced.flags, '-x', 'c', '-fsyntax-only', '-'];
+    return spawnSync('gcc', args, { input: preamble + rest, stdio: ['pipe', 'ignore', 'ignore'] }).status;
+  };
+
+  it('compiles where it is not included', () => assert.equal(compile(), 0));
+  it('does not where it is', () => assert.notEqual(compile('-DNAME=<stdio.h>'), 0));
 });
 
 /** Code with its relocated fields zeroed: where they lead is what the comparison looks at. */

@@ -27,9 +27,12 @@ interface Head {
   isOdd: boolean;
 }
 
-/** A conditional that is open: the depth of braces at its `#if`, and behind its first branch. */
+/** A conditional that is open: the depth of braces and the skew at its `#if`, and the depth behind its first branch. */
 interface Conditional {
   before: number;
+  skew: number;
+  /** The least depth behind a brace in it, less the skew. */
+  lowest: number;
   behind: number | undefined;
   hasElse: boolean;
 }
@@ -51,6 +54,9 @@ export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFuncti
   /** Open namespaces and linkage specifications: has it no name? */
   const open: boolean[] = [];
   let depth = 0;
+  /** By how much the depth would differ without the branches of the block that open more than they close, or less: they
+   * come in pairs (`#if A`, `{`, `#endif` … `#if A`, `}`, `#endif`), and the block ends in the same place without both. */
+  let skew = 0;
   let isCertain = true;
   let head: Head = newHead();
   let current: (Omit<PlainFunction, 'end'> & { conditionals: number; isWhole: boolean }) | undefined;
@@ -58,10 +64,11 @@ export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFuncti
   const directive = (line: string): void => {
     const name = /^#\s*(\w*)/.exec(line)?.[1] ?? '';
     if (/^(if|ifdef|ifndef)$/.test(name))
-      conditionals.push({ before: depth, behind: undefined, hasElse: false });
+      conditionals.push({ before: depth, skew, lowest: Infinity, behind: undefined, hasElse: false });
     else if (/^(elif|else|elifdef|elifndef)$/.test(name)) {
       const conditional = conditionals.at(-1);
-      if (!conditional || (conditional.behind ?? depth) !== depth) isCertain = false;
+      if (!conditional || (conditional.behind ?? depth) !== depth || conditional.skew !== skew)
+        isCertain = false;
       else {
         conditional.behind = depth;
         conditional.hasElse ||= name === 'else';
@@ -70,9 +77,26 @@ export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFuncti
     } else if (name === 'endif') {
       const conditional = conditionals.pop();
       const expected = conditional?.hasElse ? conditional.behind : conditional?.before;
-      if (expected !== depth || (conditional?.behind ?? depth) !== depth) isCertain = false;
+      const isEven = expected === depth && (conditional?.behind ?? depth) === depth;
+      if (conditional?.skew !== skew) isCertain = false;
+      else if (isEven) {
+        // The block would end in it without those branches.
+        if (conditional.before > 0 && skew !== 0 && conditional.lowest <= 0) isCertain = false;
+        noteDepth(conditional.lowest);
+      } else if (conditional.behind === undefined && depth > 0 && (skew !== 0 || conditional.lowest > 0)) {
+        if (conditional.before === 0) isCertain = false;
+        skew += depth - conditional.before;
+        if (current) current.isWhole = false;
+      } else isCertain = false;
     } else if (current) current.isWhole = false;
     if (head.words.length > 0) head.isOdd = true;
+  };
+
+  /** Without branches that open or close more, the block must not end where it does not with them. */
+  const noteDepth = (less: number): void => {
+    const around = conditionals.at(-1);
+    if (around && around.before > 0) around.lowest = Math.min(around.lowest, less);
+    else if (skew !== 0 && less <= 0) isCertain = false;
   };
 
   const openBlock = (at: number): void => {
@@ -106,7 +130,10 @@ export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFuncti
       head = newHead();
       return;
     }
-    if (--depth > 0) return;
+    depth--;
+    noteDepth(depth - skew);
+    if (depth === 0 && skew !== 0) isCertain = false;
+    if (depth > 0) return;
     if (current) {
       const { conditionals: around, isWhole, ...fn } = current;
       // One that begins in one branch and ends in another, or behind them, is none.

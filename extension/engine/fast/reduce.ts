@@ -163,7 +163,9 @@ function includesOf(
     else if (/^# ?pragma .*optimize|^# ?pragma clang/.test(line)) reason = `it has ${line}`;
     else if (/^# ?include\b/.test(line)) {
       const [, name, bracketed] = /^# ?include ?(?:"([^"]+)"|(<[^>]+>))$/.exec(line) ?? [];
-      if (name === undefined && bracketed === undefined) reason = `it has ${line}`;
+      // What a macro names may be beside the text. Where it is included after all, this does not compile.
+      if (name === undefined && bracketed === undefined)
+        changes.push({ at: start, end, put: `#error compiled from another place: ${line.slice(1)}` });
       else if (name !== undefined && !isAbsolute(name) && isThere(directory + name))
         changes.push({ at: start, end, put: `#include ${includeName(directory + name)}` });
     }
