@@ -1,5 +1,6 @@
 // One symbol of a shared library, found by the library's table of hashes, is the one that reading all of them gives.
 import { strict as assert } from 'node:assert';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { exportOf, readExports } from '../../extension/engine/elf/symbol_versions';
 import { inSession, type Session } from '../support/session';
@@ -50,4 +51,23 @@ describe('the exports of a library', () => {
         }
       }),
     );
+
+  it(
+    'are read without a table of hashes that begins behind the last symbol',
+    inSession(async (session) => {
+      const path = await library(session, '-Wl,--hash-style=gnu');
+      const whole = ElfFile.open(path);
+      const { offset } = whole.section('.gnu.hash')!;
+      whole.close();
+      const bytes = readFileSync(path);
+      bytes.writeUInt32LE(100_000, offset + 4);
+      writeFileSync(path, bytes);
+      const elf = ElfFile.open(path);
+      try {
+        for (const name of NAMES) assert.deepEqual(exportOf(elf, name), readExports(elf).get(name), name);
+      } finally {
+        elf.close();
+      }
+    }),
+  );
 });

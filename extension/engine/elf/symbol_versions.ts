@@ -103,7 +103,8 @@ function readHashTable(elf: ElfFile): { candidates: (name: string) => Generator<
   const [buckets, first, filters] = [bytes.readUInt32LE(0), bytes.readUInt32LE(4), bytes.readUInt32LE(8)];
   const starts = 16 + 8 * filters;
   const chains = starts + 4 * buckets;
-  if (buckets === 0 || chains + 4 * (symbols.count - first) > bytes.length) return undefined;
+  if (buckets === 0 || first > symbols.count) return undefined;
+  if (chains + 4 * (symbols.count - first) > bytes.length) return undefined;
   return {
     *candidates(name) {
       const hash = hashOf(name);
