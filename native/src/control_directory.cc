@@ -2,6 +2,7 @@
 #include "control_directory.h"
 
 #include "descriptor.h"
+#include "directory_names.h"
 #include "process.h"
 #include "trust.h"
 
@@ -75,29 +76,6 @@ Descriptor open_control_directory() {
   std::snprintf(name, sizeof name, "%d", created_for_pid);
   const Descriptor parent = open_user_directory();
   return open_own(parent, name);
-}
-
-// struct linux_dirent64 (getdents64(2)); readdir would allocate.
-struct DirectoryEntry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;
-  char name[1];
-};
-
-/** Calls `visit` with each name but those of the directory itself and its parent. */
-template <class Visit> void for_each_name(int directory, Visit visit) {
-  alignas(DirectoryEntry) char entries[8192];
-  for (;;) {
-    const long count = syscall(SYS_getdents64, directory, entries, sizeof entries);
-    if (count <= 0) return;
-    for (long at = 0; at < count;) {
-      const auto *entry = reinterpret_cast<const DirectoryEntry *>(entries + at);
-      at += entry->length;
-      if (std::strcmp(entry->name, ".") != 0 && std::strcmp(entry->name, "..") != 0) visit(entry->name);
-    }
-  }
 }
 
 void remove_files(int parent, const char *name) {

@@ -1,13 +1,13 @@
 // What /proc says of them (proc(5), "fdinfo" and "timers").
 #include "kernel_pointers.h"
 
+#include "directory_names.h"
 #include "memory.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "poison.h"
@@ -17,34 +17,18 @@ namespace {
 
 constexpr std::size_t largest_text = 64 << 20;
 
-// struct linux_dirent64 (getdents64(2)); readdir would allocate.
-struct DirectoryEntry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;
-  char name[1];
-};
-
 /** The descriptors of epoll instances. */
 bool list_epolls(List<int> &descriptors) {
   const int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return false;
-  alignas(DirectoryEntry) char entries[8192];
-  long count;
   bool complete = true;
-  while ((count = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
-    for (long at = 0; at < count;) {
-      const auto *entry = reinterpret_cast<const DirectoryEntry *>(entries + at);
-      at += entry->length;
-      char target[64] = "";
-      if (readlinkat(directory, entry->name, target, sizeof target - 1) <= 0) continue;
-      if (std::strcmp(target, "anon_inode:[eventpoll]") != 0) continue;
-      complete = descriptors.add(std::atoi(entry->name)) && complete;
-    }
-  }
+  const bool is_read = for_each_name(directory, [&](const char *name) {
+    char target[64] = "";
+    if (readlinkat(directory, name, target, sizeof target - 1) <= 0) return;
+    if (std::strcmp(target, "anon_inode:[eventpoll]") == 0) complete = descriptors.add(std::atoi(name)) && complete;
+  });
   close(directory);
-  return complete && count == 0;
+  return is_read && complete;
 }
 
 /** The numbers behind each occurrence of a key, in hexadecimal. */

@@ -2,6 +2,7 @@
 #include "threads.h"
 
 #include "arch_x86_64.h"
+#include "directory_names.h"
 #include "process.h"
 
 #include <algorithm>
@@ -18,15 +19,6 @@
 
 namespace hot_fix {
 namespace {
-
-// struct linux_dirent64 (getdents64(2)); readdir would allocate.
-struct DirectoryEntry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t length;
-  std::uint8_t type;
-  char name[1];
-};
 
 /** Reads a small file of a thread into `text`, NUL-terminated; -1 when the thread or the permission is missing. */
 ssize_t read_thread_file(int tid, const char *name, char *text, std::size_t size) {
@@ -47,23 +39,13 @@ bool list_threads(List<int> &threads) {
   const int directory = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return false;
   const int self = static_cast<int>(syscall(SYS_gettid));
-  alignas(DirectoryEntry) char entries[8192];
   bool complete = true;
-  for (;;) {
-    const long count = syscall(SYS_getdents64, directory, entries, sizeof entries);
-    if (count <= 0) {
-      complete = complete && count == 0;
-      break;
-    }
-    for (long at = 0; at < count;) {
-      const auto *entry = reinterpret_cast<const DirectoryEntry *>(entries + at);
-      const int tid = std::atoi(entry->name);
-      if (tid > 0 && tid != self) complete = threads.add(tid) && complete;
-      at += entry->length;
-    }
-  }
+  const bool is_read = for_each_name(directory, [&](const char *name) {
+    const int tid = std::atoi(name);
+    if (tid > 0 && tid != self) complete = threads.add(tid) && complete;
+  });
   close(directory);
-  return complete;
+  return is_read && complete;
 }
 
 ThreadState thread_state(int tid) {
