@@ -59,6 +59,13 @@ const source = program(
        printf("%d\\n", read(from, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0);
        taken = what[4];
      }
+     if (!strcmp(what, "unblock")) { // by a signal that comes while all threads of the program block it
+       sigset_t set;
+       signals();
+       puts("waiting");
+       for (sigemptyset(&set); !sigismember(&set, SIGSEGV); usleep(100000)) sigpending(&set);
+       sigemptyset(&set); sigaddset(&set, SIGSEGV); sigprocmask(SIG_UNBLOCK, &set, 0);
+     }
      if (!strcmp(what, "overflow")) {
        static char room[65536]; stack_t own = {room, 0, sizeof room};
        sigaltstack(&own, 0);
@@ -69,6 +76,8 @@ const source = program(
 
 interface Report {
   signal: number;
+  /** si_code of sigaction(2); 0: by kill(). */
+  code: number;
   tid: number;
   address: string;
   registers: string[];
@@ -198,6 +207,18 @@ describe('a process that crashes', () => {
         }
       assert.equal(await process.ask(''), '1');
       assert.equal(reportOf(process), undefined);
+    }),
+  );
+
+  it(
+    'tells of a signal that was sent to the process as it was sent, whichever thread met it first',
+    start(async (session) => {
+      const process = await session.run(source);
+      assert.equal(await process.ask('unblock'), 'waiting');
+      process.signal('SIGSEGV');
+      assert.equal(await process.program.exit(), 'SIGSEGV');
+      const { signal, code, tid } = reportOf(process)!;
+      assert.deepEqual([signal, code, tid], [SIGSEGV, 0, process.pid]);
     }),
   );
 
