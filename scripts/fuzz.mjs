@@ -1,8 +1,11 @@
 // `npm run fuzz [TARGET…] [-- options]`: malformed input for what reads files that others may have made. Without a
 // target all run, each for a short time; ends with status 1 when something was found.
-import { fuzzNative } from './fuzz_native.mjs';
-import { fuzzReaders } from './fuzz_readers.mjs';
-import { fail } from './setup.mjs';
+import { fail, setUp, TEST_COMMANDS } from './setup.mjs';
+
+setUp(TEST_COMMANDS);
+// These need npm packages, which are there only now.
+const { fuzzNative } = await import('./fuzz_native.mjs');
+const { fuzzReaders } = await import('./fuzz_readers.mjs');
 
 /** Each takes the options and returns the number of findings. */
 const TARGETS = { readers: fuzzReaders, native: fuzzNative };

@@ -61,8 +61,12 @@ function runThread(script, seeds, first, last, onFinding) {
     }, 500);
     worker.on('message', onFinding);
     worker.on('error', (error) => {
-      // The memory of the thread is used up, say.
       const number = Atomics.load(now, 0);
+      if (number < first) {
+        reject(error); // no input was tried: the readers could not be loaded
+        return;
+      }
+      // The memory of the thread is used up, say.
       onFinding({ number, seed: seeds[number % seeds.length], found: String(error) });
     });
     worker.on('exit', () => {
