@@ -9,8 +9,8 @@ const MADE_BY = /^(?:\.|handed-over-)?[0-9a-z]+-(\d+)\.(\d+)-\d+/;
 /** Number of the PID namespace of this process (namespaces(7)), 0 when it cannot be known. */
 const namespace = (): string => /\d+/.exec(linkTarget('/proc/self/ns/pid') ?? '')?.[0] ?? '0';
 
-/** This engine, for the name of a file. */
-export const fileOwner = (): string => `${namespace()}.${process.pid}`;
+/** An engine of this PID namespace, by default this one, for the name of a file. */
+export const fileOwner = (pid = process.pid): string => `${namespace()}.${pid}`;
 
 /** Whether the engine that made a file is gone: for sure, or perhaps, because its number was given again or is one of a
  * namespace that cannot be seen into. Undefined for other files. */
