@@ -4,6 +4,7 @@ import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unitsOf } from '../../extension/engine/dwarf/units';
+import { lastingPragma } from '../../extension/engine/compile/pragmas';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { preambleEnd } from '../../extension/engine/fast/preamble';
 import { compareLayouts } from '../../extension/engine/types/layout';
@@ -146,6 +147,63 @@ describe('what is compiled with a preamble', () => {
           }
         }),
       );
+});
+
+describe('a pragma that is in force behind its header', () => {
+  const cases: { text: string; found: string | undefined }[] = [
+    {
+      text: '#pragma once\n#pragma GCC system_header\n#pragma GCC diagnostic ignored "-Wall"\n',
+      found: undefined,
+    },
+    {
+      text: '#pragma GCC push_options\n#pragma GCC target("avx2")\n#pragma GCC pop_options\n',
+      found: undefined,
+    },
+    { text: '#pragma GCC target("avx2")\n', found: 'GCC target("avx2")' },
+    {
+      text: '#pragma GCC push_options\n#pragma GCC pop_options\n # pragma  GCC optimize("O3")\n',
+      found: 'GCC optimize("O3")',
+    },
+    { text: '#define FAST _Pragma("GCC target(\\"avx2\\")")\n', found: 'GCC target(\\"avx2\\")")' },
+    { text: '#pragma redefine_extname foo bar\n', found: 'redefine_extname foo bar' },
+    { text: 'int pragma; // #pragma GCC target("avx2")\n', found: undefined },
+  ];
+  for (const { text, found } of cases)
+    it(`is ${found ?? 'none'} in ${JSON.stringify(text)}`, () => assert.equal(lastingPragma(text), found));
+
+  const packed = '#pragma pack(push, 1)\n';
+  const uses = [
+    { what: 'pack', header: packed, reason: /the compiler ended with 1/ },
+    {
+      what: 'target',
+      header: '#pragma GCC target("avx2")\n',
+      reason: /has #pragma GCC target\("avx2"\) for what/,
+    },
+  ];
+  for (const { what, header, reason } of uses)
+    it(
+      `keeps the preamble from being used, because gcc forgets it: ${what}`,
+      inSession(async (session) => {
+        session.write('state.h', header);
+        session.write('unit.cc', '#include "state.h"\nlong value(long n) { return n; }\n');
+        age(session, 'state.h');
+        const ahead = new Ahead(session, 'unit.cc', ['g++', '-O0', '-g']);
+        await ahead.prepare(reason);
+        assert.equal(ahead.isReady(), false);
+      }),
+    );
+
+  it(
+    'does no harm when it is over at the end of the header, or a condition leaves it out',
+    inSession(async (session) => {
+      session.write('state.h', `#ifdef _MSC_VER\n${packed}#endif\n${packed}#pragma pack(pop)\n`);
+      session.write('unit.cc', '#include "state.h"\nlong value(long n) { return n; }\n');
+      age(session, 'state.h');
+      const ahead = new Ahead(session, 'unit.cc', ['g++', '-O0', '-g']);
+      await ahead.prepare();
+      assert.ok(ahead.isReady());
+    }),
+  );
 });
 
 describe('a preamble is not taken', () => {

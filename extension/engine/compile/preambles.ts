@@ -23,6 +23,7 @@ import { compilerIndex, objectCommand } from './command';
 import { describingFlags, programFile } from './describe_types';
 import { filesLookedFor, type SearchPath } from './includes';
 import { type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
+import { lastingPragma, NOT_PACKED } from './pragmas';
 import { createTrust } from './trust';
 
 export interface PreambleOptions {
@@ -55,7 +56,7 @@ export interface Preambles {
 }
 
 /** Changed whenever what is kept, or the conditions for taking it, change. */
-const FORMAT = 1;
+const FORMAT = 2;
 const HEADER = 'hot_patch_preamble.h';
 const COMPILED = `${HEADER}.gch`;
 const FACTS = 'facts.json';
@@ -134,7 +135,8 @@ export function createPreambles(
     makeDirectory(kept);
     const header = join(kept, HEADER);
     // clang demands that the file it was compiled from stays as it is, whoever wrote it.
-    if (readTextIfThere(header) !== text.preamble) writeWhole(header, text.preamble, unfinished(kept));
+    const directives = text.preamble + NOT_PACKED;
+    if (readTextIfThere(header) !== directives) writeWhole(header, directives, unfinished(kept));
     const { unfinished: output } = unfinished(kept);
     const list = `${output}.d`;
     try {
@@ -278,6 +280,8 @@ function readDependencies(
     if (content === undefined) throw new Error(`${file} cannot be read`);
     const found = PLACE_OR_TIME.exec(content);
     if (found) throw new Error(`${file} has ${found[0]}`);
+    const pragma = lastingPragma(content);
+    if (pragma !== undefined) throw new Error(`${file} has #pragma ${pragma} for what comes behind it`);
     texts.set(file, content);
   }
   const search = searchPath(said, entry.directory);
