@@ -65,6 +65,8 @@ export interface CompiledUnit {
   directory: string;
   /** Files that were read, absolute, when they were asked for and the compiler said so. */
   files?: string[] | undefined;
+  /** It was compiled over its preamble, and not as the build does it. */
+  isOverPreamble?: boolean;
   /** Functions that are not optimised for debugging, though the unit is, by symbol. */
   deoptimised?: ReadonlySet<string>;
   /** Warnings and notes of a compile that succeeded. */
@@ -82,10 +84,22 @@ export interface GivenText {
   rest: string;
 }
 
+/** Directives that were compiled ahead. */
+export interface Preamble {
+  /** The header to include in their place. */
+  header: string;
+  /** Tells it from one that was compiled before or later. */
+  stamp: string;
+  /** Files that the compiler read for it, absolute. */
+  files: readonly string[];
+}
+
 export interface CompileRequest {
   /** Appended to the command, after the flags of the build and ours. */
   extraFlags?: string[];
   text?: GivenText;
+  /** A text that does not compile over its preamble is not compiled without it. */
+  overPreamble?: boolean;
   /** Have the compiler list the files that it reads. */
   listFiles?: boolean;
   /** Nobody waits for it: at the lowest priority. */
@@ -105,10 +119,16 @@ export interface CompileContext {
    * Throws CompileError (compile/run_compiler.ts; code compile-failed or compiler-not-found, with diagnostics),
    * HotPatchError unsupported-construct (C++ modules), or the signal's reason when aborted. */
   compileUnit(entry: CompileEntry, request?: CompileRequest): Promise<CompiledUnit>;
-  /** Has the preamble of a text compiled ahead, when nothing else is to be done, for `compileUnit` to use. */
-  prepare(entry: CompileEntry, text: GivenText, extraFlags: string[]): void;
-  /** Was the preamble of a text compiled ahead, so that `compileUnit` would take it? */
-  isPrepared(entry: CompileEntry, text: GivenText, extraFlags: string[]): boolean;
+  /** Has the preamble of a text compiled ahead, when nothing else is to be done, for `compileUnit` to use.
+   * @param trial then has the text compiled over it, and is given what comes of that; not when it does not compile */
+  prepare(
+    entry: CompileEntry,
+    text: GivenText,
+    extraFlags: string[],
+    trial?: (unit: CompiledUnit, preamble: Preamble) => void,
+  ): void;
+  /** The preamble of a text that was compiled ahead, which `compileUnit` would take. */
+  preambleOf(entry: CompileEntry, text: GivenText, extraFlags: string[]): Preamble | undefined;
   /** Where the entry's compiler finds a library by its file name (`-print-file-name`); undefined when it does not say. */
   libraryFile(entry: CompileEntry, name: string): Promise<string | undefined>;
   /** Files of the shared libraries that the entry's compiler links every program with by itself, in their order.

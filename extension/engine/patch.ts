@@ -14,6 +14,7 @@ import { type Edit, findEdit } from './save/edited_units';
 import { findTargets } from './save/find';
 import { type FirstLight, type Known, takeFirstLight } from './save/first_light';
 import { isAnythingNew, isEmpty, linkPatches } from './save/link';
+import { compileOverPreamble } from './save/over_preamble';
 import { Save } from './save/progress';
 import { readAhead } from './save/read_ahead';
 import { readTexts, remember, sourcesOf, statesOf } from './save/remember';
@@ -109,6 +110,7 @@ async function patchExactly(
     const texts = readTexts(ahead ? targets : []);
     let isCompiled = false;
     const compiled = compileVariants(save, targets, {
+      ...(ahead && { compileUnit: compileOverPreamble(save.context, ahead.known, texts) }),
       toRefusal: true,
       meanwhile: (some) => {
         // Those that are needed have been taken.

@@ -20,8 +20,14 @@ export class Watched {
   static async start(
     session: Session,
     source: string,
-    { watch: words = ['--json'], ...options }: UnitOptions & { watch?: string[] } = {},
+    {
+      watch: words = ['--json'],
+      preambles = false,
+      ...options
+    }: UnitOptions & { watch?: string[]; preambles?: boolean } = {},
   ): Promise<Watched> {
+    // When they are there is a matter of time, and so is what is compiled over them.
+    if (!preambles) session.write('cache/hot-patch/preambles', 'no directory');
     const unit = await Unit.start(session, source, { flags: O0, ...options });
     const args = [cli, 'watch', '--verbose', ...words, session.directory];
     const watched = new Watched(session, unit, await session.startCommand(process.execPath, args));

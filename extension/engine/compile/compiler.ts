@@ -9,6 +9,7 @@ import type {
   CompileRequest,
   EngineContext,
   GivenText,
+  Preamble,
 } from '../context';
 import { isThere, lookAt, makeDirectory, readTextIfThere, remove, writeWhole } from '../host';
 import type { CompilerDiagnostic } from '../model/result';
@@ -28,7 +29,7 @@ export function createCompiler(
   { temporaryDirectory, log }: Pick<EngineContext, 'temporaryDirectory' | 'log'>,
   limits: CompilerLimits = COMPILER_LIMITS,
   preambles?: Preambles,
-): Pick<CompileContext, 'compileUnit' | 'prepare' | 'isPrepared' | 'libraryFile' | 'linkLibraries'> {
+): Pick<CompileContext, 'compileUnit' | 'prepare' | 'preambleOf' | 'libraryFile' | 'linkLibraries'> {
   const turn = limitedTo(availableParallelism());
   const outputs = new Map<string, string[]>();
   /** Directories that a compiler writes into now. */
@@ -113,24 +114,29 @@ export function createCompiler(
     };
   };
 
-  /** With the preamble compiled ahead where there is one; whatever fails with it is compiled without. */
+  const over = (request: CompileRequest, { header }: Preamble): CompileRequest => ({
+    ...request,
+    extraFlags: [...(request.extraFlags ?? []), '-include', header],
+  });
+
+  /** With the preamble compiled ahead where there is one; whatever fails with it is compiled without, unless it is to be
+   * over the preamble. */
   const compileText = async (
     entry: CompileEntry,
     request: CompileRequest,
     text: GivenText,
   ): Promise<CompiledUnit> => {
     const { extraFlags = [] } = request;
-    const header = preambles?.find({ entry, flags: extraFlags, text });
-    if (header !== undefined) {
-      const withHeader = { ...request, extraFlags: [...extraFlags, '-include', header] };
+    const preamble = preambles?.find({ entry, flags: extraFlags, text });
+    if (preamble) {
       try {
-        return await compileOnce(entry, withHeader, text.resume + text.rest);
+        return await compileOnce(entry, over(request, preamble), text.resume + text.rest);
       } catch (thrown) {
-        if (!(thrown instanceof CompileError)) throw thrown;
+        if (!(thrown instanceof CompileError) || request.overPreamble) throw thrown;
       }
     }
     const compiled = await compileOnce(entry, request, text.preamble + text.rest);
-    if (header !== undefined) preambles?.drop(header);
+    if (preamble) preambles?.drop(preamble.header);
     return compiled;
   };
 
@@ -154,9 +160,16 @@ export function createCompiler(
       }
     },
 
-    prepare: (entry, text, extraFlags) => preambles?.want({ entry, flags: extraFlags, text }),
-    isPrepared: (entry, text, extraFlags) =>
-      preambles?.find({ entry, flags: extraFlags, text }) !== undefined,
+    prepare: (entry, text, extraFlags, trial) =>
+      preambles?.want(
+        { entry, flags: extraFlags, text },
+        trial &&
+          (async (preamble, signal) => {
+            const request = over({ extraFlags, isAhead: true, signal }, preamble);
+            trial(await compileOnce(entry, request, text.resume + text.rest), preamble);
+          }),
+      ),
+    preambleOf: (entry, text, extraFlags) => preambles?.find({ entry, flags: extraFlags, text }),
 
     libraryFile,
     linkLibraries: (entry) => linkLibraries(entry, limits, (name) => libraryFile(entry, name)),

@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import type { CompileEntry, EngineContext, GivenText } from '../context';
+import type { CompileEntry, EngineContext, GivenText, Preamble } from '../context';
 import {
   namesIn,
   isThere,
@@ -42,11 +42,14 @@ export interface UnitText {
   text: GivenText;
 }
 
+type Use = (preamble: Preamble, signal: AbortSignal) => Promise<void>;
+
 export interface Preambles {
-  /** The header to include (`-include`) in place of a text's preamble; undefined when there is none that is valid. */
-  find(unit: UnitText): string | undefined;
-  /** Has it compiled when nothing else is to be done, if there is none. */
-  want(unit: UnitText): void;
+  /** What to include (`-include`) in place of a text's preamble; undefined when there is none that is valid. */
+  find(unit: UnitText): Preamble | undefined;
+  /** Has it compiled when nothing else is to be done, if there is none.
+   * @param use what else is to be done with it then, begun anew after it was stopped */
+  want(unit: UnitText, use?: Use): void;
   /** It cannot be used after all. */
   drop(header: string): void;
   /** Nothing is compiled ahead until what is returned is called. */
@@ -102,7 +105,7 @@ export function createPreambles(
   { directory, limit, log }: PreambleOptions,
   limits: CompilerLimits,
 ): Preambles {
-  const wanted = new Map<string, UnitText>();
+  const wanted = new Map<string, { unit: UnitText; use: Use | undefined }>();
   /** Those that cannot be compiled, or must not be used: not tried again. */
   const hopeless = new Set<string>();
   let holds = 0;
@@ -121,9 +124,12 @@ export function createPreambles(
     return why === undefined;
   };
 
-  const isValid = (entry: string): boolean => {
+  /** Undefined unless it is valid. */
+  const factsOf = (entry: string): Facts | undefined => {
     const facts = readFacts(join(entry, FACTS));
-    return facts !== undefined && facts.compiled === stampOf(join(entry, COMPILED)) && isAsItWas(facts);
+    const isValid =
+      facts?.compiled === stampOf(join(entry, COMPILED)) && facts !== undefined && isAsItWas(facts);
+    return isValid ? facts : undefined;
   };
 
   const compile = async (key: string, unit: UnitText, signal: AbortSignal): Promise<void> => {
@@ -131,7 +137,7 @@ export function createPreambles(
     for (const path of [dirname(dirname(directory)), dirname(directory), directory]) makeDirectory(path);
     if (!isSafe()) return;
     const kept = join(directory, key);
-    if (isValid(kept)) return;
+    if (factsOf(kept)) return;
     makeDirectory(kept);
     const header = join(kept, HEADER);
     // clang demands that the file it was compiled from stays as it is, whoever wrote it.
@@ -171,21 +177,28 @@ export function createPreambles(
   const next = (): void => {
     const [first] = wanted;
     if (isDisposed || holds > 0 || running || !first) return;
-    const [key, unit] = first;
+    const [key, want] = first;
+    const { unit, use } = want;
     const stop = new AbortController();
-    const work = compile(key, unit, stop.signal).then(
-      () => wanted.delete(key),
-      (thrown: unknown) => {
+    const done = (): void => {
+      // It may have been asked for again meanwhile.
+      if (wanted.get(key) === want) wanted.delete(key);
+    };
+    const work = compile(key, unit, stop.signal)
+      .then(() => {
+        const preamble = use && found(key);
+        return preamble && use(preamble, stop.signal);
+      })
+      .then(done, (thrown: unknown) => {
         // Begun anew when there is time again.
         if (stop.signal.aborted) return;
-        wanted.delete(key);
+        done();
         if (!(thrown instanceof ChangedMeanwhile)) hopeless.add(key);
         log(
           'debug',
           `no preamble of ${unit.entry.source}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
         );
-      },
-    );
+      });
     running = {
       stop,
       ended: work.then(() => {
@@ -195,19 +208,24 @@ export function createPreambles(
     };
   };
 
+  const found = (key: string): Preamble | undefined => {
+    if (!isSafe()) return undefined;
+    const entry = join(directory, key);
+    const facts = factsOf(entry);
+    if (!facts) return undefined;
+    touch(join(entry, FACTS));
+    return { header: join(entry, HEADER), stamp: facts.compiled, files: Object.keys(facts.files) };
+  };
+
   return {
     find: (unit) => {
       const key = limit > 0 ? keyOf(unit) : undefined;
-      if (key === undefined || !isSafe()) return undefined;
-      const entry = join(directory, key);
-      if (!isValid(entry)) return undefined;
-      touch(join(entry, FACTS));
-      return join(entry, HEADER);
+      return key === undefined ? undefined : found(key);
     },
-    want: (unit) => {
+    want: (unit, use) => {
       const key = limit > 0 ? keyOf(unit) : undefined;
       if (key === undefined || hopeless.has(key)) return;
-      wanted.set(key, unit);
+      wanted.set(key, { unit, use });
       next();
     },
     drop: (header) => {

@@ -1,7 +1,7 @@
 // The text of a unit with an attribute on some of its functions: everything else, every line and every column, stays as it
 // is. Where a function is defined is guessed from the text; whoever compiles it sees from the debug information whether it
 // was that one. Reads text only.
-import { quoted, relocated, type Reduced, type SpelledSource } from './reduce';
+import { quoted, relocated, type Reduced, type SpelledSource, withWarnings } from './reduce';
 import { forEachToken } from './tokens';
 
 /** What looks like the definition of a function. */
@@ -123,5 +123,5 @@ export function withAttribute(
   });
   const result = relocated(text, changes, source, { head: '', tail: '' });
   if ('reason' in result) return result;
-  return { ...result, flags: result.flags.filter((flag) => flag !== '-w') };
+  return { ...result, flags: withWarnings(result.flags) };
 }

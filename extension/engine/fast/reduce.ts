@@ -49,6 +49,16 @@ export function reduce(
   return relocated(text, changes, source, { head: HEAD, tail: TAIL + escape(source) });
 }
 
+/** All of a text, as it is, to be compiled from another directory than its source's.
+ * @returns why that cannot be done */
+export function entire(text: string, source: SpelledSource): Reduced | { reason: string } {
+  const result = relocated(text, [], source, { head: '', tail: TAIL });
+  return 'reason' in result ? result : { ...result, flags: withWarnings(result.flags) };
+}
+
+/** As the build has them: a part of a text gives others. */
+export const withWarnings = (flags: readonly string[]): string[] => flags.filter((flag) => flag !== '-w');
+
 /** Puts something in place of a part of a text; the lines stay what they are. */
 export interface Change {
   at: number;

@@ -11,11 +11,12 @@ import { HotPatchError } from '../model/errors';
 import type { ChangedFunction, PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
-import type { Edit, EditedUnit } from './edited_units';
+import type { Edit, EditedUnit, NewText } from './edited_units';
 import { onlyUnits } from './find';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { companionsOf } from './marks';
 import { compiledTogether } from './optimised_light';
+import { overSamePreamble, type TriedPreambles } from './over_preamble';
 import { Save } from './progress';
 import {
   compileReduced,
@@ -53,6 +54,7 @@ const NOTHING_NEW = 'the edited functions are as they run';
 export interface Known {
   baselines: Baselines;
   compiled: CompiledUnits;
+  tried: TriedPreambles;
 }
 
 type Edited = Extract<Edit, { units: unknown }>;
@@ -163,11 +165,17 @@ const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
 /** What was compiled whole ahead of the save goes first: it says all. Then a part of each unit, then the whole of them
  * over their preambles. */
 async function planLight(
+  { context }: Save,
   begin: () => Save,
   targets: readonly LiveTarget[],
   edit: Edited,
-  { known, overtaken }: { known: CompiledUnits; overtaken: AbortSignal },
+  { known: { compiled: known, tried }, overtaken }: { known: Known; overtaken: AbortSignal },
 ): Promise<(PlannedLight & { save: Save }) | { reason: string }> {
+  const isOver = ({ baseline, text }: NewText): boolean =>
+    overSamePreamble(context.compile, baseline, text, tried) !== undefined;
+  const soon = edit.units.filter((unit) => known.isHardlySooner(unit.baseline) && isOver(unit));
+  if (soon.length === edit.units.length && !known.areReady(edit.units))
+    return { reason: `the whole of ${soon[0]!.source} is compiled as soon, over its preamble` };
   if (edit.units.some((unit) => !known.wholeOf(unit))) {
     const save = begin();
     const part =
@@ -180,9 +188,12 @@ async function planLight(
   const whole = new Map<string, FreshUnit>();
   const save = begin();
   for (const unit of edit.units) {
+    const { source } = unit;
+    if (!known.wholeOf(unit) && isOver(unit))
+      return { reason: `the exact way compiles ${source} over its preamble` };
     const compiled = await compileWhole(save, unit, { known, overtaken });
     if ('reason' in compiled) return compiled;
-    whole.set(unit.source, compiled);
+    whole.set(source, compiled);
   }
   const planned = await planWholeLight(save, targets, whole);
   if ('reason' in planned) return planned;
@@ -210,10 +221,7 @@ export async function takeFirstLight(
       },
     });
   try {
-    const planned = await planLight(begin, targets, edit, {
-      known: known.compiled,
-      overtaken: how.overtaken,
-    });
+    const planned = await planLight(save, begin, targets, edit, how);
     if ('reason' in planned) return planned;
     const { save: inner, plans, patches, isWhole } = planned;
     // Whatever comes of it: until the whole unit was compared, these may differ from the text.

@@ -28,6 +28,9 @@ const UNSUPPORTED =
 /** Saves. */
 const PAUSE = 8;
 
+/** How many times as long as its part the whole unit must take. */
+const WORTH_IT = 1.5;
+
 /** A unit without the bodies that nobody needs, compiled. */
 export interface ReducedUnit {
   unit: FreshUnit;
@@ -52,6 +55,9 @@ export class CompiledUnits {
   /** By source: saves for which the whole text is not compiled over its preamble, because that was no faster. */
   private readonly pauses = new Map<string, number>();
 
+  /** By source: milliseconds that the last reduced unit took to compile while somebody waited. */
+  private readonly durations = new Map<string, number>();
+
   of(baseline: Baseline, key: string): ReducedUnit | undefined {
     const last = this.units.get(baseline);
     return last?.key === key ? last.unit : undefined;
@@ -59,6 +65,17 @@ export class CompiledUnits {
 
   set(baseline: Baseline, key: string, unit: ReducedUnit): void {
     this.units.set(baseline, { key, unit });
+  }
+
+  /** A part of the unit would not be there much sooner than the whole of it over its preamble, and both would take the
+   * processors from each other. */
+  isHardlySooner({ compiled }: Baseline): boolean {
+    const part = this.durations.get(compiled.source);
+    return compiled.isOverPreamble === true && part !== undefined && compiled.milliseconds < WORTH_IT * part;
+  }
+
+  tookFor({ source, milliseconds }: CompiledUnit): void {
+    this.durations.set(source, milliseconds);
   }
 
   /** Undefined also when a file that it was compiled from was written since: the text may include others than before. */
@@ -120,14 +137,20 @@ export function isOptimised({ compiled }: Baseline): boolean {
   return level !== '-O0';
 }
 
+/** Why the text of a unit must not be compiled in another place than its source. */
+export function whyNotMoved({ argv }: CompiledUnit): string | undefined {
+  const option = argv.find((word) => UNSUPPORTED.test(word));
+  return option === undefined ? undefined : `the unit is compiled with ${option}`;
+}
+
 function reduceUnit(
   { compiled, entry, language }: Baseline,
   text: ScannedText,
   kept: ReadonlySet<number>,
   variables: readonly string[] | undefined,
 ): Reduced | { reason: string } {
-  const option = compiled.argv.find((word) => UNSUPPORTED.test(word));
-  if (option !== undefined) return { reason: `the unit is compiled with ${option}` };
+  const reason = whyNotMoved(compiled);
+  if (reason !== undefined) return { reason };
   const { directory, spelledSource: spelled } = entry;
   const optimised = variables && { variables };
   return reduce(text, kept, { language, spelled, directory, isThere, optimised });
@@ -162,6 +185,7 @@ export async function compileReduced(
     if (thrown instanceof CompileError) return { reason: `a part of it does not compile: ${thrown.message}` };
     throw thrown;
   }
+  if (!isAhead) known.tookFor(compiled);
   const unit = readUnit(compiled);
   const written = new WrittenCode(unit.object, scanned);
   const code = new EditedCode(written, kept, others);
@@ -189,7 +213,7 @@ export async function compileWhole(
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
   if (overtaken) {
-    if (!context.compile.isPrepared(baseline.entry, text, extraFlags))
+    if (!context.compile.preambleOf(baseline.entry, text, extraFlags))
       return { reason: `no preamble of ${source} was compiled ahead` };
     if (known.isPaused(source)) return { reason: `${source} is compiled as fast without its preamble` };
   }

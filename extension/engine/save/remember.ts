@@ -6,6 +6,7 @@ import { type Baseline, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
 import { readTextIfThere, stampOf } from '../host';
 import type { Known } from './first_light';
+import { type Texts, tryPreamble } from './over_preamble';
 import { prepareFirstLight } from './reduced_units';
 import type { Save } from './progress';
 import type { FreshUnit, ModulePlan } from './unit';
@@ -22,9 +23,6 @@ export async function statesOf(save: Save, targets: readonly LiveTarget[]): Prom
   }
   return states;
 }
-
-/** Texts of sources before they are compiled, with what tells whether they are the ones that were. */
-export type Texts = ReadonlyMap<string, { text: string; stamp: string | undefined }>;
 
 export const sourcesOf = (targets: readonly LiveTarget[]): string[] =>
   targets.flatMap(({ modules }) => modules.flatMap(({ units }) => units.map(({ source }) => source)));
@@ -46,7 +44,7 @@ export async function remember(
   targets: readonly LiveTarget[],
   plans: readonly ModulePlan[],
   texts: Texts,
-  { baselines }: Known,
+  { baselines, tried }: Known,
 ): Promise<void> {
   const states = await statesOf(save, targets);
   const units = new Map<string, FreshUnit[]>();
@@ -86,6 +84,9 @@ export async function remember(
     };
     baselines.set(source, baseline);
     // The save is over first.
-    setImmediate(() => prepareFirstLight(save.context, baseline));
+    setImmediate(() => {
+      prepareFirstLight(save.context, baseline);
+      tryPreamble(save.context, baseline, unit!, tried);
+    });
   }
 }

@@ -1,6 +1,6 @@
 // The units of a save as each process is to run them: functions that were taken out of the optimisation for debugging stay
 // so in the process in which they are. Compiles and compares for each group of processes that have the same. Writes nothing.
-import type { CompileRequest, LiveTarget } from '../context';
+import type { CompileContext, LiveTarget } from '../context';
 import type { Image } from '../live/live_image';
 import { readLiveProcess } from '../live/module_image';
 import { HotPatchError } from '../model/errors';
@@ -22,16 +22,22 @@ export interface Variant {
   units: Map<string, FreshUnit>;
 }
 
-/** @param toRefusal no further than to the first unit that refuses the save, which then says why
+/** @param compileUnit how those are compiled that are optimised as the build does it
+ * @param toRefusal no further than to the first unit that refuses the save, which then says why
  * @param meanwhile is called with the processes whose units are being compiled
  * Throws what compileUnits throws, and HotPatchError unknown-function and cannot-deoptimise. */
 export async function compileVariants(
   save: Save,
   targets: readonly LiveTarget[],
   {
+    compileUnit = (entry, request) => save.context.compile.compileUnit(entry, request),
     toRefusal = false,
     meanwhile,
-  }: { toRefusal?: boolean; meanwhile?: (targets: readonly LiveTarget[]) => void } = {},
+  }: {
+    compileUnit?: CompileContext['compileUnit'];
+    toRefusal?: boolean;
+    meanwhile?: (targets: readonly LiveTarget[]) => void;
+  } = {},
 ): Promise<Variant[]> {
   const { deoptimise: wanted, files } = save.request;
   const groups = await groupsOf(save, targets);
@@ -41,8 +47,10 @@ export async function compileVariants(
       const units = await compileUnits(
         save,
         some,
-        (entry, request: CompileRequest = {}) =>
-          compileDeoptimised(save, entry, deoptimised.get(entry.source), request),
+        (entry, request = {}) => {
+          const symbols = deoptimised.get(entry.source);
+          return symbols ? compileDeoptimised(save, entry, symbols, request) : compileUnit(entry, request);
+        },
         toRefusal && sources.size >= FEWEST_UNITS ? lookForRefusal(save, some) : undefined,
         () => meanwhile?.(some),
       );
