@@ -136,6 +136,29 @@ describe('an edit', () => {
     assert.ok(!haveSameTokens('assert(a+b)', 'assert(a + b)'));
     assert.ok(!haveSameTokens('log(a); f();', 'log(a);  f();'));
   });
+
+  it('are the same or not wherever in a text they differ', () => {
+    const lines = Array.from({ length: 300 }, (_, i) => `static int f${i}(void) { return ${i}; } // ${i}\n`);
+    for (const at of [0, 1, 150, 298, 299]) {
+      const changed = (from: RegExp | string, to: string) =>
+        lines.map((line, i) => (i === at ? line.replace(from, to) : line)).join('');
+      assert.ok(haveSameTokens(lines.join(''), changed(/\/\/.*/, '/* another */')), `line ${at}`);
+      for (const other of [
+        changed('return', 'break'),
+        changed('{', ' {'),
+        changed('}', '\n}'),
+        changed(/.*\n/, ''),
+      ])
+        assert.ok(!haveSameTokens(lines.join(''), other), other);
+    }
+    const text = lines.join('');
+    assert.ok(haveSameTokens(text, `${text}// more\n`));
+    assert.ok(!haveSameTokens(text, `${text}int more;\n`));
+    assert.ok(!haveSameTokens(`${text}int more;`, text));
+    assert.ok(!haveSameTokens(`${text}/* open`, text));
+    assert.ok(!haveSameTokens('a R"(\n1\n)" b', 'a R"(\n1\n )" b'));
+    assert.ok(haveSameTokens('/*\n1\n*/ b', '/*\n2\n*/ b'));
+  });
 });
 
 const unit = {

@@ -1,6 +1,6 @@
 // Where the preamble of a text ends: the directives that it begins with, before its first token of code. What the compiler
 // makes of them does not depend on what follows, so it can be kept. Reads text only.
-import { directiveText, forEachToken } from './tokens';
+import { directiveText, ENOUGH, forEachToken } from './tokens';
 
 /** Those that mean the same in a file that is included. */
 const PLAIN = /^# ?(include|define|undef|ifdef|ifndef|if|elif|elifdef|elifndef|else|endif)\b/;
@@ -12,20 +12,16 @@ export function preambleEnd(text: string): number {
   let end = 0;
   let includes = false;
   let conditionals = 0;
-  let isOver = false;
   forEachToken(text, (kind, start, tokenEnd) => {
-    if (isOver) return;
     const line = kind === 'directive' ? directiveText(text.slice(start, tokenEnd)) : '';
     const [, name] = PLAIN.exec(line) ?? [];
-    if (name === undefined || (/^(if|elif)/.test(name) && OWN_PLACE.test(line))) {
-      isOver = true;
-      return;
-    }
+    if (name === undefined || (/^(if|elif)/.test(name) && OWN_PLACE.test(line))) return ENOUGH;
     if (/^if/.test(name)) conditionals++;
     else if (name === 'endif') conditionals--;
     includes ||= name === 'include';
     const next = text.indexOf('\n', tokenEnd);
     if (conditionals === 0 && next >= 0) end = next + 1;
+    return undefined;
   });
   return includes ? end : 0;
 }

@@ -6,11 +6,14 @@ export type TokenKind = 'word' | 'number' | 'text' | 'sign' | 'directive';
 const PIECE =
   /([ \t\v\f\r]+|\\\r?\n|\/\/(?:[^\\\n]|\\(?:\r?\n|.)|\\$)*|\/\*[^]*?\*\/)|(\n)|((?:u8|[uUL])?R"([^()\\\s]{0,16})\([^]*?\)\4"|(?:u8|[uUL])?"(?:[^"\\\n]|\\(?:\r\n|[^]))*"|(?:u8|[uUL])?'(?:[^'\\\n]|\\(?:\r\n|[^]))*')|([A-Za-z_$\u0080-\uffff][\w$\u0080-\uffff]*)|(\.?\d(?:[eEpP][+-]|'\w|[\w.])*)|([^])/y;
 
+/** What a visitor answers when it needs no more. */
+export const ENOUGH = Symbol('enough');
+
 /** Calls back with each token, in order; a directive is one token, from its `#` to the end of its line.
  * @returns false when the text has something that no token begins with (an open comment or literal). */
 export function forEachToken(
   text: string,
-  visit: (kind: TokenKind, start: number, end: number) => void,
+  visit: (kind: TokenKind, start: number, end: number) => void | typeof ENOUGH,
   from = 0,
   to = text.length,
 ): boolean {
@@ -25,7 +28,7 @@ export function forEachToken(
     if (match[1] !== undefined) continue;
     if (match[2] !== undefined) {
       if (directive >= 0) {
-        visit('directive', directive, last);
+        if (visit('directive', directive, last) === ENOUGH) return true;
         // The callback may have used the expression.
         PIECE.lastIndex = end;
       }
@@ -52,7 +55,7 @@ export function forEachToken(
           : match[6] !== undefined
             ? 'number'
             : 'sign';
-    visit(kind, at, end);
+    if (visit(kind, at, end) === ENOUGH) return true;
     PIECE.lastIndex = end;
   }
   if (directive >= 0) visit('directive', directive, last);
@@ -63,7 +66,7 @@ export function forEachToken(
  * make text of its arguments (`assert`), in which each run of white space is one blank (C17 6.10.3.2). */
 export function spellings(text: string, from = 0, to = text.length): string[] | undefined {
   const found: string[] = [];
-  const isWhole = forEachSpelling(text, from, to, (spelling) => found.push(spelling));
+  const isWhole = forEachSpelling(text, from, to, (spelling) => void found.push(spelling));
   return isWhole ? found : undefined;
 }
 
@@ -71,7 +74,7 @@ function forEachSpelling(
   text: string,
   from: number,
   to: number,
-  visit: (spelling: string, start: number) => void,
+  visit: (spelling: string, start: number) => void | typeof ENOUGH,
 ): boolean {
   let before: number | undefined;
   return forEachToken(
@@ -80,7 +83,10 @@ function forEachSpelling(
       const spelling = text.slice(start, end);
       const isApart = before !== undefined && before !== start;
       before = end;
-      visit(kind === 'directive' ? directiveText(spelling) : isApart ? ` ${spelling}` : spelling, start);
+      return visit(
+        kind === 'directive' ? directiveText(spelling) : isApart ? ` ${spelling}` : spelling,
+        start,
+      );
     },
     from,
     to,
@@ -100,26 +106,55 @@ export function directiveText(text: string): string {
   return result.trim();
 }
 
+/** Tokens that are compared before all others: mostly they tell. */
+const FEW = 64;
+
 /** Do two texts have the same tokens, each in the same line and column? Then they compile to the same code, whatever it
  * says of its own place (`__LINE__`, `std::source_location`, a sanitizer's reports). */
 export function haveSameTokens(one: string, other: string): boolean {
-  const a = placedTokens(one);
-  const b = placedTokens(other);
-  return a !== undefined && b !== undefined && a.length === b.length && a.every((token, i) => token === b[i]);
+  let same = 0;
+  while (same < one.length && one.charCodeAt(same) === other.charCodeAt(same)) same++;
+  if (same === one.length && same === other.length) return true;
+  // Up to there they are the same. A token that is the first of its line can be read without what is before it.
+  let from = 0;
+  let lineEnd = -1;
+  const isRead = forEachToken(one, (_kind, start) => {
+    if (start >= same) return ENOUGH;
+    if (start <= lineEnd) return undefined;
+    from = start;
+    lineEnd = endOfLine(one, start);
+    return undefined;
+  });
+  if (!isRead) return false;
+  const begin = one.lastIndexOf('\n', from - 1) + 1;
+  return [FEW, Infinity].every((most) => {
+    const a = placedTokens(one, from, begin, most);
+    const b = placedTokens(other, from, begin, most);
+    return (
+      a !== undefined && b !== undefined && a.length === b.length && a.every((token, i) => token === b[i])
+    );
+  });
 }
 
-function placedTokens(text: string): string[] | undefined {
+function endOfLine(text: string, at: number): number {
+  const end = text.indexOf('\n', at);
+  return end < 0 ? text.length : end;
+}
+
+/** @param begin of the line that `from` is in, from which lines are counted */
+function placedTokens(text: string, from: number, begin: number, most: number): string[] | undefined {
   const tokens: string[] = [];
   let line = 1;
-  let lineStart = 0;
-  let counted = 0;
-  const isWhole = forEachSpelling(text, 0, text.length, (spelling, start) => {
+  let lineStart = begin;
+  let counted = begin;
+  const isWhole = forEachSpelling(text, from, text.length, (spelling, start) => {
     for (; counted < start; counted++)
       if (text.charCodeAt(counted) === 10) {
         line++;
         lineStart = counted + 1;
       }
     tokens.push(`${line}:${start - lineStart}:${spelling}`);
+    return tokens.length < most ? undefined : ENOUGH;
   });
   return isWhole ? tokens : undefined;
 }

@@ -27,6 +27,11 @@ export class TriedPreambles {
     return last?.key === keyOf(preamble) ? last.isSame : undefined;
   }
 
+  /** Of any preamble. */
+  hasSame(source: string): boolean {
+    return this.tried.get(source)?.isSame === true;
+  }
+
   set(source: string, preamble: Preamble, isSame: boolean): void {
     this.tried.set(source, { key: keyOf(preamble), isSame });
   }
@@ -91,6 +96,7 @@ export function overSamePreamble(
   text: string,
   tried: TriedPreambles,
 ): (Reduced & { preamble: Preamble }) | undefined {
+  if (!tried.hasSame(baseline.entry.source)) return undefined;
   const whole = entireText(baseline, text);
   if ('reason' in whole) return undefined;
   const preamble = compile.preambleOf(baseline.entry, whole.text, whole.flags);
