@@ -125,6 +125,32 @@ describe('first light', () => {
   );
 
   it(
+    'leaves functions as they run whose frames depend on what was left out (gcc)',
+    inSession(async (session) => {
+      const watched = await Watched.start(
+        session,
+        `static int leaf(int a) { return a + 1; }
+         static long counted(long n) { static long calls = 100; char room[8]; room[n & 7] = 1; return calls += leaf(n) + room[n & 7]; }
+         static long other(long n) { return n + 1; }
+         long value(long n) { return counted(n) + other(n); }`,
+        { language: 'c', compiler: 'gcc' },
+      );
+      assert.equal(await watched.value(1), 103 + 2);
+      const { changed } = await watched.light('return n + 1', 'return n + 1000');
+      assert.deepEqual(
+        changed.map(({ name }) => name),
+        ['other'],
+      );
+      assert.equal(await watched.value(1), 106 + 1001);
+      // An edit of the frame alone is one all the same.
+      const larger = await watched.save('room[8]', 'room[64]');
+      assert.ok(larger.changed.some(({ name }) => name === 'counted'));
+      assert.equal(await watched.value(1), 109 + 1001);
+      await watched.isExact();
+    }),
+  );
+
+  it(
     'is not taken when anything but bodies of functions was edited',
     inSession(async (session) => {
       session.write('step.h', '#define STEP 3\nstatic inline long scaled(long n) { return n * 2; }\n');

@@ -315,6 +315,9 @@ export interface InitialFrame {
 export interface StackUse {
   /** By offset of the call or of the jump that leaves the code. What no branch leads to is taken for unknown. */
   stackAlignments(code: Uint8Array): Map<number, StackAlignment>;
+  /** Code with the sizes of its frames as they are in other code of the same length: what it takes from the stack pointer
+   * at once. Undefined when it takes them at other places. */
+  withFrameSizesOf(code: Buffer, other: Buffer): Buffer | undefined;
   /** Whether code may read what its caller left on the stack. */
   mayReadStackArguments(code: Uint8Array): boolean;
 }

@@ -33,6 +33,33 @@ export function stackAlignments(code: Uint8Array): Map<number, StackAlignment> {
   return alignments;
 }
 
+/** As StackUse.withFrameSizesOf: `sub $size, %rsp`, with the size in one byte or four. */
+export function withFrameSizesOf(code: Buffer, other: Buffer): Buffer | undefined {
+  const places = frameSizes(code);
+  const others = frameSizes(other);
+  if (places.length !== others.length) return undefined;
+  const result = Buffer.from(code);
+  for (const [index, { start, end }] of places.entries()) {
+    const there = others[index]!;
+    if (there.start !== start || there.end !== end) return undefined;
+    other.copy(result, start, start, end);
+  }
+  return result;
+}
+
+/** Where the sizes are. */
+function frameSizes(code: Buffer): { start: number; end: number }[] {
+  const found: { start: number; end: number }[] = [];
+  forEachInstruction(code, (instruction, offset) => {
+    if (instruction.mnemonic !== Mnemonic.Sub || instruction.op0Register !== Register.RSP) return;
+    const size = instruction.op1Kind === OpKind.Immediate8to64 ? 1 : 4;
+    if (size === 4 && instruction.op1Kind !== OpKind.Immediate32to64) return;
+    const end = offset + instruction.length;
+    found.push({ start: end - size, end });
+  });
+  return found;
+}
+
 /** Whether code may read what its caller left on the stack. */
 export function mayReadStackArguments(code: Uint8Array): boolean {
   const steps = decode(code);

@@ -8,7 +8,7 @@ import { instructions } from './instructions';
 import { initialFrame, registerKeeper } from './register_keeper';
 import { registerEffects, registers, wideVectors } from './registers';
 import { relocations } from './relocations';
-import { mayReadStackArguments, stackAlignments } from './stack_alignment';
+import { mayReadStackArguments, stackAlignments, withFrameSizesOf } from './stack_alignment';
 import { stubs } from './stubs';
 
 export const x86_64: Architecture = {
@@ -23,6 +23,7 @@ export const x86_64: Architecture = {
   registerKeeper,
   initialFrame,
   stackAlignments,
+  withFrameSizesOf,
   mayReadStackArguments,
   ...calls,
   ...threads,
