@@ -60,9 +60,14 @@ export async function runRandom(argv: readonly string[]): Promise<number> {
     counts.set(what, (counts.get(what) ?? 0) + 1);
   for (let seed = first; seed < first + count; seed++) {
     const made: Made = values.csmith ? { case: csmithCase(seed), models: [] } : caseOf(seed);
-    const failure = await runAlone(made.case, ({ firstLight }, ahead) =>
-      countOne(saves, `${firstLight?.outcome ?? 'exact'}${ahead?.outcome === 'ready' ? ' ahead' : ''}`),
-    );
+    const failure = await runAlone(made.case, ({ firstLight }, ahead, tried) => {
+      const how = [
+        firstLight?.outcome ?? 'exact',
+        ahead?.outcome === 'ready' && 'ahead',
+        tried > 0 && 'over',
+      ];
+      countOne(saves, how.filter(Boolean).join(' '));
+    });
     countOne(tally, failure?.kind ?? 'right');
     if (!failure) continue;
     failures++;

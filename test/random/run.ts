@@ -3,6 +3,7 @@
 // variables, down to the values it leaves behind; and after the undo every original function must run again.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { preambleEnd } from '../../extension/engine/fast/preamble';
 import type { AheadReport, PatchResult } from '../../extension/engine/model/result';
 import {
   build,
@@ -74,7 +75,7 @@ export async function runCase(
   );
   const live = await world.startLive(built[0]!);
   try {
-    return await runVersions(world, built, live, versions, onSave);
+    return await runVersions(world, built, live, plan.units, versions, onSave);
   } catch (error) {
     return { kind: 'wrong', version: -1, detail: (error as Error).message };
   } finally {
@@ -82,13 +83,15 @@ export async function runCase(
   }
 }
 
-/** @param ahead what was compiled before the save, where anything was to be */
-export type OnSave = (result: PatchResult, ahead?: AheadReport) => void;
+/** @param ahead what was compiled before the save, where anything was to be
+ * @param tried units that go over their preambles */
+export type OnSave = (result: PatchResult, ahead: AheadReport | undefined, tried: number) => void;
 
 async function runVersions(
   world: EngineWorld,
   built: readonly Built[],
   live: Observed,
+  units: readonly string[],
   versions: readonly Texts[],
   onSave: OnSave,
 ): Promise<Failure | undefined> {
@@ -121,6 +124,10 @@ async function runVersions(
   const unedited = await save(texts, Object.keys(texts));
   if (unedited.outcome !== 'unchanged' || unedited.changed.length > 0)
     return { kind: 'wrong', version: 0, detail: `an unedited save is ${told(unedited)}` };
+  // In every other case nobody saves before the preambles were tried.
+  const isPatient = versions.length % 2 === 0;
+  const sources = units.filter((name) => preambleEnd(texts[name]!) > 0);
+  const tried = isPatient ? await world.untilTried(built[0]!, sources) : 0;
   for (const version of [...versions.keys()].slice(1).concat(0)) {
     const next = versions[version]!;
     const edited = Object.keys(next).filter((name) => next[name] !== texts[name]);
@@ -138,7 +145,7 @@ async function runVersions(
       return { kind: 'refused', version, detail: told(result) };
     const found = await compare(version, result);
     if (found) return found;
-    onSave(result, ahead);
+    onSave(result, ahead, tried);
   }
   const left = await notOriginal(world, live);
   if (left.length === 0) return undefined;

@@ -199,6 +199,7 @@ export class EngineWorld {
   private readonly runtimeDirectory = process.env['XDG_RUNTIME_DIR'];
   private readonly started: Observed[] = [];
   private directories = 0;
+  private readonly messages: string[] = [];
 
   constructor() {
     for (const name of ['run', 'tmp']) mkdirSync(join(this.directory, name), { mode: 0o700 });
@@ -208,6 +209,9 @@ export class EngineWorld {
       preambleDirectory: join(this.directory, 'preambles'),
       layoutDirectory: join(this.directory, 'layouts'),
       runtimeDirectory: join(dist, 'native', 'lib'),
+      log: (_level, message) => {
+        if (/preamble/.test(message)) this.messages.push(message);
+      },
     });
   }
 
@@ -223,6 +227,20 @@ export class EngineWorld {
     const directory = join(this.directory, 'preambles');
     if (!existsSync(directory)) return 0;
     return readdirSync(directory).filter((name) => existsSync(join(directory, name, 'facts.json'))).length;
+  }
+
+  /** Waits until it is known of each file whether it goes over its preamble, as while nobody saves for a time.
+   * @returns how many do */
+  async untilTried({ directory }: Built, files: readonly string[]): Promise<number> {
+    const paths = files.map((name) => join(directory, name));
+    const said = (path: string, what: string): boolean =>
+      this.messages.some((message) => message.startsWith(`${what} ${path}`));
+    await until(
+      () => paths.every((path) => said(path, 'over its preamble') || said(path, 'no preamble of')),
+      (done) => done,
+    );
+    return paths.filter((path) => this.messages.includes(`over its preamble ${path} is the same object`))
+      .length;
   }
 
   private get environment(): NodeJS.ProcessEnv {
