@@ -48,6 +48,7 @@ async function checkFile(
     const compared = plans.flatMap((plan) => plan.units.flatMap((unit) => unit.comparison.functions));
     const running = compared.filter(({ live }) => live !== undefined);
     const unchanged = running.filter(({ status }) => status === 'same').length;
+    const [refusals, warnings] = [await save.readable(save.refusals), await save.readable(save.warnings)];
     const { process } = targets[0]!;
     const fresh = variants[0]!.units.values().next().value!;
     const more: Partial<CheckReport> = {
@@ -57,11 +58,11 @@ async function checkFile(
       directory: fresh.compiled.directory,
       functions: { compared: running.length, unchanged, changed: running.length - unchanged },
       changed: await save.changedFunctions(plans),
-      problems: [...save.refusals, ...save.warnings],
+      problems: [...refusals, ...warnings],
     };
-    const differs = save.refusals.find(({ code }) => code === 'flags-differ');
+    const differs = refusals.find(({ code }) => code === 'flags-differ');
     if (differs) return report('flags-differ', differs.message, more);
-    const [refusal] = save.refusals;
+    const [refusal] = refusals;
     // An edit of data alone changes no function: what would be refused is not what runs.
     if (refusal && unchanged === running.length) return report('edited', refusal.message, more);
     if (unchanged === running.length) {

@@ -64,8 +64,16 @@ async function json<Document>(
   }
 }
 
-export const patch = (args: string[], options: RunOptions, expected: number = exitStatus.done) =>
-  json<PatchResult>(expected, ['patch', ...args], options);
+export async function patch(
+  args: string[],
+  options: RunOptions,
+  expected: number = exitStatus.done,
+): Promise<PatchResult> {
+  const result = await json<PatchResult>(expected, ['patch', ...args], options);
+  for (const { message } of [...result.refusals, ...result.warnings])
+    assert.doesNotMatch(message, /\b_Z\d|\b_ZN/, 'names are for people');
+  return result;
+}
 export const revert = (args: string[], options: RunOptions, expected: number = exitStatus.done) =>
   json<PatchResult>(expected, ['revert', ...args], options);
 export const check = (args: string[], options: RunOptions, expected?: number) =>

@@ -17,6 +17,9 @@ import type {
 } from '../model/result';
 import type { FreshUnit, ModulePlan } from './unit';
 
+/** Itanium C++ ABI, "External Names"; with the suffix of a clone. */
+const MANGLED = /(?<![\w.$])_Z[\w.$]*\w/g;
+
 /** What one save gathers on its way: timings, messages, results. */
 export class Save {
   readonly timings: Record<string, number> = {};
@@ -87,8 +90,8 @@ export class Save {
       outcome,
       files: this.request.files,
       processes: dryRun ? [] : this.processes,
-      refusals: unique(this.refusals),
-      warnings: unique(this.warnings),
+      refusals: await this.readable(this.refusals),
+      warnings: await this.readable(this.warnings),
       diagnostics: this.diagnostics,
       changed,
       timings,
@@ -96,19 +99,32 @@ export class Save {
     };
   }
 
-  fail(thrown: unknown): PatchResult {
+  async fail(thrown: unknown): Promise<PatchResult> {
+    const timings = this.total();
     const problem = toProblem(thrown, this.context.log);
     return {
       outcome: ERROR_TABLE[problem.code].kind === 'refused' ? 'refused' : 'failed',
       files: this.request.files,
       processes: this.processes,
-      refusals: unique([...this.refusals, problem]),
-      warnings: unique(this.warnings),
+      refusals: await this.readable([...this.refusals, problem]),
+      warnings: await this.readable(this.warnings),
       diagnostics: this.diagnostics,
       changed: [],
-      timings: this.total(),
+      timings,
       ...this.attachments(),
     };
+  }
+
+  /** Each once, with the names of symbols in its message as they are in the source. */
+  async readable(problems: readonly Problem[]): Promise<Problem[]> {
+    const told = unique(problems);
+    const symbols = [...new Set(told.flatMap(({ message }) => message.match(MANGLED) ?? []))];
+    const names = await this.context.demangle(symbols);
+    const nameOf = new Map(symbols.map((symbol, index) => [symbol, names[index]!]));
+    return told.map((problem) => ({
+      ...problem,
+      message: problem.message.replace(MANGLED, (symbol) => nameOf.get(symbol) ?? symbol),
+    }));
   }
 
   private attachments(): Pick<PatchResult, 'attached'> {
