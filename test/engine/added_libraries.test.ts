@@ -285,7 +285,10 @@ describe('A program that the library of C++ is not loaded into', () => {
       const program = await session.start();
       session.edit('unit.c', 'return n', 'return n > 1000 ? _Znwm(n) : n');
       const { refusals } = await session.refused('unit.c', 'unresolved-symbol');
-      assert.match(refusals[0]!.message, /operator new\(unsigned long\) is in libstdc\+\+\.so\.6, which the process has not loaded/);
+      assert.match(
+        refusals[0]!.message,
+        /operator new\(unsigned long\) is in libstdc\+\+\.so\.6, which the process has not loaded/,
+      );
       assert.deepEqual([await program.ask('4'), loaded(program, 'libstdc++')], ['5', 0]);
     }),
   );

@@ -114,6 +114,19 @@ describe('the exact way', () => {
   );
 
   it(
+    'compiles a text that is not UTF-8 as the build does, and its bytes stay what they are',
+    inSession(async (session) => {
+      const watched = await tried(session, cases[0]!);
+      const text = C.replace('+ calls;', '+ calls + (unsigned char)"\u00e9"[0];');
+      session.write(watched.unit.file, Buffer.from(text, 'latin1'));
+      const { outcome, firstLight } = await watched.result();
+      assert.deepEqual([outcome, firstLight], ['patched', undefined]);
+      assert.equal(isOver(watched), false);
+      assert.equal(await watched.value(1), 10 + 101 + 0xe9);
+    }),
+  );
+
+  it(
     'keeps to the build’s compile where that warns of headers',
     inSession(async (session) => {
       const header = HEADER.replace('{ return', '{ long unused; return');

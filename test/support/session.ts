@@ -49,7 +49,7 @@ export class Session {
   }
 
   /** Writes a file of the workspace as an editor saves it: whole, by rename. */
-  write(name: string, text: string): string {
+  write(name: string, text: string | Buffer): string {
     const path = this.path(name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(`${path}~`, text);

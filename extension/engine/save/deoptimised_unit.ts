@@ -8,10 +8,11 @@ import { readUnits } from '../dwarf/units';
 import type { ElfFile } from '../elf/file';
 import type { ObjectFile } from '../elf/object';
 import { type Definition, definitionsOf, withAttribute } from '../fast/attribute';
-import { isThere, readTextIfThere, realPathOrSelf } from '../host';
+import { isThere, realPathOrSelf } from '../host';
 import { HotPatchError } from '../model/errors';
 import { readUnit } from './compile';
 import type { Save } from './progress';
+import { readSourceIfThere } from './source_text';
 import type { FreshUnit } from './unit';
 
 /** By compiler. Neither is inlined, nor made a clone of; nobody is to assume anything of the body; and local ones keep all
@@ -35,7 +36,7 @@ export async function compileDeoptimised(
 ): Promise<CompiledUnit> {
   const compilePlain = (): Promise<CompiledUnit> => save.context.compile.compileUnit(entry, request);
   if (!symbols?.size) return compilePlain();
-  const text = readTextIfThere(entry.source) ?? '';
+  const text = readSourceIfThere(entry.source) ?? '';
   const names = await save.context.demangle([...symbols]);
   const guesses = [...symbols].map((symbol, index) => {
     const name = unqualified(names[index]!);
@@ -89,10 +90,11 @@ export async function deoptimise(
   const all = placesIn(unit.object);
   const names = await save.context.demangle(all.map(({ symbol }) => symbol));
   const places = all.filter((place, index) => isWanted(place.symbol, names[index]!, place.name));
-  const text = readTextIfThere(entry.source) ?? '';
+  const source = unit.object.source;
+  const read = readSourceIfThere(entry.source);
+  const text = read ?? '';
   const [written] = places.length > 0 ? [] : definitionsOf(text, unqualified(name));
   if (places.length === 0 && !written && unit.producer()) return undefined;
-  const { source } = unit.object;
   const line = places[0]?.line ?? written?.line;
   const refuse = (why: string): HotPatchError =>
     new HotPatchError('cannot-deoptimise', `${name} cannot be compiled at -O0: ${why}`, {
@@ -101,6 +103,7 @@ export async function deoptimise(
     });
   const reason = objectionTo(unit);
   if (reason !== undefined) throw refuse(reason);
+  if (read === undefined) throw refuse('its file cannot be read as UTF-8');
   const compiler = compilerOf(unit);
   if (written) throw refuse(NO_CODE);
   if (!compiler || !places[0])

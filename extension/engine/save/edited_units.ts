@@ -6,9 +6,10 @@ import { readUnits } from '../dwarf/units';
 import type { Baseline, Baselines } from '../fast/baselines';
 import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/edit';
 import { haveSameTokens } from '../fast/tokens';
-import { look, readTextIfThere, stampOf } from '../host';
+import { look, stampOf } from '../host';
 import { unitsFrom } from './owners';
 import type { Save } from './progress';
+import { readSourceIfThere } from './source_text';
 
 /** A unit of a save, whose text is not the one that the running code comes from. */
 export interface NewText {
@@ -40,7 +41,7 @@ export function findEdit(
   targets: readonly LiveTarget[],
   baselines: Baselines,
   states: ReadonlyMap<number, string>,
-  textOf: (source: string) => string | undefined = (source) => readTextIfThere(source),
+  textOf: (source: string) => string | undefined = readSourceIfThere,
 ): Edit {
   const other = (reason: string): Edit => ({ kind: 'other', reason });
   const { dryRun, functionName, files, deoptimise, optimise } = save.request;
@@ -71,7 +72,7 @@ export function findEdit(
   let reason: string | undefined;
   for (const [source, baseline] of known) {
     const text = textOf(source);
-    if (text === undefined) return other(`${source} cannot be read`);
+    if (text === undefined) return other(`${source} cannot be read as UTF-8`);
     if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
     texts.push({ source, baseline, text });
     const now = scan(text, baseline.language);

@@ -4,11 +4,12 @@ import type { LiveTarget } from '../context';
 import { readUnits } from '../dwarf/units';
 import { type Baseline, stateOf } from '../fast/baselines';
 import { scan } from '../fast/edit';
-import { readTextIfThere, stampOf } from '../host';
+import { stampOf } from '../host';
 import type { Known } from './first_light';
 import { type Texts, tryPreamble } from './over_preamble';
 import { prepareFirstLight } from './reduced_units';
 import type { Save } from './progress';
+import { readSourceIfThere } from './source_text';
 import type { FreshUnit, ModulePlan } from './unit';
 
 /** DW_LANG_C_plus_plus and its versions (DWARF 5, table 7.17; later ones from the list of languages). */
@@ -32,7 +33,7 @@ export function readTexts(targets: readonly LiveTarget[]): Texts {
   for (const source of sourcesOf(targets)) {
     if (texts.has(source)) continue;
     const stamp = stampOf(source);
-    const text = readTextIfThere(source);
+    const text = readSourceIfThere(source);
     if (text !== undefined) texts.set(source, { text, stamp });
   }
   return texts;
