@@ -55,18 +55,20 @@ async function patchWithFirstLight(
 ): Promise<PatchResult> {
   const compiled = new AbortController();
   let light: Promise<FirstLight | undefined>;
+  let isKnown: boolean;
   let before: Map<number, string>;
   try {
     before = await statesOf(save, targets);
     const edit = findEdit(save, targets, known.baselines, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
+    isKnown = edit.kind !== 'other';
     light = startFirstLight(save, targets, edit, { known, overtaken: compiled.signal });
     // No compiler is needed for it, and none takes time from it.
     if (edit.kind !== 'other' && known.compiled.areReady(edit.units)) await light;
   } catch (thrown) {
     return save.fail(thrown);
   }
-  const exact = await patchExactly(save, early, targets, { light, known, compiled });
+  const exact = await patchExactly(save, early, targets, { light, isKnown, known, compiled });
   const taken = await light.catch(() => undefined);
   const result = taken ? await concludeFirstLight(save, targets, taken, exact) : exact;
   // What runs is not certain when the delivery failed: its answer may only have been lost.
@@ -100,6 +102,8 @@ async function patchExactly(
   targets: readonly LiveTarget[],
   ahead?: {
     light: Promise<FirstLight | undefined>;
+    /** The processes run what is remembered of them: the layouts of headers were compared. */
+    isKnown: boolean;
     known: Known;
     /** Aborted when first light cannot be faster any more. */
     compiled: AbortController;
@@ -110,7 +114,7 @@ async function patchExactly(
     const texts = readTexts(ahead ? targets : []);
     let isCompiled = false;
     const compiled = compileVariants(save, targets, {
-      ...(ahead && { compileUnit: compileOverPreamble(save.context, ahead.known, texts) }),
+      ...(ahead?.isKnown && { compileUnit: compileOverPreamble(save.context, ahead.known, texts) }),
       toRefusal: true,
       meanwhile: (some) => {
         // Those that are needed have been taken.

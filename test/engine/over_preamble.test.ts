@@ -5,6 +5,7 @@ import type { CompileEntry } from '../../extension/engine/context';
 import { readUnit } from '../../extension/engine/save/compile';
 import { isSameUnit } from '../../extension/engine/save/same_unit';
 import type { FreshUnit } from '../../extension/engine/save/unit';
+import { cli } from '../support/paths';
 import { age } from '../support/preambles';
 import { inSession, type Session } from '../support/session';
 import { Watched } from '../support/watched_unit';
@@ -93,6 +94,22 @@ describe('the exact way', () => {
       assert.equal(isOver(watched), false);
       assert.equal(await watched.value(1), 2000 + 20 + 101);
       await watched.isExact();
+    }),
+  );
+
+  it(
+    'compiles as the build does for a process of which it is not known what it runs',
+    inSession(async (session) => {
+      const watched = await tried(session, cases[7]!);
+      await watched.save('return scaled(n) +', 'return 1000 + scaled(n) +');
+      assert.equal(isOver(watched), true);
+      await session.run(process.execPath, [cli, 'revert', '--pid', String(watched.unit.program.pid)]);
+      await watched.save('1000', '2000');
+      assert.equal(isOver(watched), false);
+      assert.equal(await watched.value(1), 2000 + 10 + 101);
+      await watched.save('2000', '3000');
+      assert.equal(isOver(watched), true);
+      assert.equal(await watched.value(1), 3000 + 10 + 102);
     }),
   );
 
