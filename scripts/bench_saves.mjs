@@ -43,8 +43,8 @@ function startWatch(directory) {
     watching: messages.next(/^watching/),
     /** First light. */
     live: () => messages.next(/^live in/),
-    /** What there is to compile ahead was, or cannot be. */
-    ahead: () => messages.next(/preamble of/, AHEAD_MS).catch(() => undefined),
+    /** What there is to compile ahead was, and was tried, or cannot be. */
+    ahead: () => messages.next(/over its preamble|no preamble of/, AHEAD_MS).catch(() => undefined),
     result: async () => JSON.parse(await results.next()),
   };
 }
