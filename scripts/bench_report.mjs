@@ -155,12 +155,12 @@ ${table(
     within(row.confirmed, row.bare, row.limits[1]),
     row.typed === undefined ? 'is not' : ms(row.typed),
     row.rebuild === undefined ? '' : ms(row.rebuild),
-    `${row.lights} of ${row.rounds}`,
+    `${row.lights} of ${row.rounds - (row.without ?? 0)}`,
     ms(row.first),
   ]),
 )}
 
-The first save is not in the medians: the engine reads the program then, and nothing is compiled ahead yet. Where a round takes a minute or more there are 3. A restart also costs what is not measured here: the state of the process, its connections, and the way back to the place you were looking at.
+The first save is not in the medians: the engine reads the program then, and nothing is compiled ahead yet. Of the other rounds those are not counted as right or wrong which had no first light: the whole unit was compiled as soon. Where a round takes a minute or more there are 3. A restart also costs what is not measured here: the state of the process, its connections, and the way back to the place you were looking at.
 
 PowerDNS is measured where \`npm run test:programs\` has built it, which takes longer than all of this; redis is built when it is first measured, and SQLite is Debian's source in the one file that its makefile makes.${extra.length > 0 ? ` Only measured when they are named, because all together would take too long: ${extra.join(', ')}.` : ''}
 

@@ -159,6 +159,7 @@ function summary([first, ...later]) {
     confirmed: middle(({ confirmed }) => confirmed),
     ...(first.rebuild === undefined ? {} : { rebuild: middle((sample) => sample.rebuild) }),
     lights: later.filter(({ light }) => light === 'confirmed').length,
+    without: later.filter(({ light }) => light === 'none').length,
     steps: Object.fromEntries(steps.map((step) => [step, middle((sample) => sample.steps[step] ?? 0)])),
   };
 }
