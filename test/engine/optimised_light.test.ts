@@ -185,6 +185,29 @@ long value(long n) { return exported(n) + step(n) + far(n); }
     }),
   );
 
+  it(
+    'brings an edit of nothing but the size of a frame together with what counts on it',
+    inSession(async (session) => {
+      // It never returns: nowhere else does its code say how large its frame is.
+      const source = (size: number) => `#include <setjmp.h>
+#include <string.h>
+static jmp_buf back;
+static void fill(char *to) { memset(to, 1, ${size}); }
+static void leave(void) { char room[${size}]; fill(room); longjmp(back, room[3]); }
+long value(long n) { int result = setjmp(back); if (result == 0) leave(); return n + result; }
+`;
+      const watched = await Watched.start(session, source(16), {
+        language: 'c',
+        compiler: wrap(session),
+        flags: ['-O2', '-g', '-fno-inline', '-fno-stack-protector'],
+      });
+      const edit = (size: number) => source(size).split('\n').slice(3, 5).join('\n');
+      const isRight = async () => assert.equal(await watched.value(1), 2);
+      await watched.heldLight(edit(16), edit(64), isRight);
+      assert.equal(await watched.value(1), 2);
+    }),
+  );
+
   const refused: {
     what: string;
     language?: 'c' | 'cc';

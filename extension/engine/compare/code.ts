@@ -9,6 +9,7 @@ import { exceptionTables, readUnwind, type Unwind } from '../elf/unwind';
 import type { Image } from '../live/live_image';
 import { sameExceptionTables } from './exception_tables';
 import { DIFFERENT, type Expectation, type Match } from './match';
+import type { UnitFacts } from './facts';
 import type { ReferenceComparison } from './reference_comparison';
 
 export class CodeComparison {
@@ -18,6 +19,7 @@ export class CodeComparison {
     private readonly object: ObjectFile,
     private readonly references: ObjectReferences,
     private readonly comparison: ReferenceComparison,
+    private readonly isUnedited: UnitFacts['isUnedited'],
   ) {}
 
   /** Compares a function with the live bytes at an address. */
@@ -56,8 +58,7 @@ export class CodeComparison {
       };
       const match = quick(fresh);
       if (match) return match;
-      // gcc makes frames larger for callees that it does not know: those that were left out.
-      const code = this.object.isReduced ? arch.withFrameSizesOf(fresh, live) : undefined;
+      const code = this.isUnedited?.(fn) ? arch.withFrameSizesOf(fresh, live) : undefined;
       const framed = code && quick(code);
       if (framed) return framed;
     }

@@ -31,4 +31,7 @@ export interface UnitFacts {
   decides: (fn: ObjectFunction, image: Image, entry: number) => boolean;
   closures: ClosureFacts;
   declarations: Declarations;
+  /** Of a reduced unit: functions that are no part of the edit. What they call may have been left out, so gcc may have made
+   * their frames larger. */
+  isUnedited?: (fn: ObjectFunction) => boolean;
 }

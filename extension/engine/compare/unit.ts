@@ -60,7 +60,7 @@ export class UnitComparison {
     this.comparison = new ReferenceComparison(object, this.references, live, this.variables, (...range) =>
       referred.includes(...range),
     );
-    this.code = new CodeComparison(object, this.references, this.comparison);
+    this.code = new CodeComparison(object, this.references, this.comparison, facts.isUnedited);
     this.folded = new FoldedFunctions(object, this.references, this.correlation);
 
     // Each fresh function compared with each live one that it may be; what it refers to is noted as expectations.

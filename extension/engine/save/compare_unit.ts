@@ -69,7 +69,7 @@ function compareWith(
   unit: FreshUnit,
   decides: UnitFacts['decides'],
 ): UnitComparison {
-  const { object } = unit;
+  const { object, isWanted } = unit;
   const unitsIn = (image: Image): readonly Unit[] =>
     image.patch === undefined ? liveUnits(image, object) : patchedUnits(image, object);
   return new UnitComparison(object, live.image, live.bodies, {
@@ -87,6 +87,7 @@ function compareWith(
       live: (image) => declaredStatics(image.elf, unitsIn(image)),
     },
     decides,
+    isUnedited: (fn) => isWanted !== undefined && !isWanted(fn),
   });
 }
 
