@@ -15,6 +15,7 @@ import type { ElfFile } from './elf/file';
 import type { Engine, EngineOptions } from './engine';
 import { Baselines } from './fast/baselines';
 import { createAhead } from './save/ahead';
+import { KeptLights } from './save/kept_light';
 import { TriedPreambles } from './save/over_preamble';
 import { CompiledUnits } from './save/reduced_units';
 import { isThere, remove } from './host';
@@ -79,7 +80,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const compiler = createCompiler({ temporaryDirectory, log }, COMPILER_LIMITS, preambles);
   const modules = createModuleCache(caches, debugDirectories);
   const baselines = new Baselines();
-  const known = { baselines, compiled: new CompiledUnits(), tried: new TriedPreambles() };
+  const known = {
+    baselines,
+    compiled: new CompiledUnits(),
+    kept: new KeptLights(),
+    tried: new TriedPreambles(),
+  };
   const demangle = createDemangler(caches, log);
   const allProcesses = createProcessList((pid) => lookAtProgram(pid));
   const sweep = createSweeper();

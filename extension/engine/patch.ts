@@ -59,12 +59,13 @@ async function patchWithFirstLight(
   let before: Map<number, string>;
   try {
     before = await statesOf(save, targets);
-    const edit = findEdit(save, targets, known.baselines, before);
+    const edit = findEdit(save, targets, known, before);
     if (edit.kind === 'none') return await save.finish('unchanged', []);
     isKnown = edit.kind !== 'other';
+    const isReady = edit.kind !== 'other' && known.kept.of(edit.units) !== undefined;
     light = startFirstLight(save, targets, edit, { known, overtaken: compiled.signal });
     // No compiler is needed for it, and none takes time from it.
-    if (edit.kind !== 'other' && known.compiled.areReady(edit.units)) await light;
+    if (isReady) await light;
   } catch (thrown) {
     return save.fail(thrown);
   }

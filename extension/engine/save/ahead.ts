@@ -1,15 +1,15 @@
 // Ahead of a save: what its first light needs is compiled, compared and linked from the text in the editor, and nothing of
-// it delivered. The save does the same with the text that was written, and finds the compiled units there when it is the
-// same text. Where no part of the unit will do, the whole of it is compiled. One at a time: a newer text, and every save,
-// stops what is under way.
+// it delivered: the save of the same text only does that. Where no part of the unit will do, the whole of it is compiled.
+// One at a time: a newer text, and every save, stops what is under way.
 import type { EngineContext, LiveTarget } from '../context';
 import type { AheadRequest } from '../engine';
 import { realPathOrSelf } from '../host';
 import { toProblem } from '../model/errors';
 import type { AheadReport } from '../model/result';
-import { findEdit, type NewText } from './edited_units';
+import { type EditOfTexts, findEdit } from './edited_units';
 import { findTargets } from './find';
-import { type Known, planFirstLight, type PlannedLight, planWholeLight } from './first_light';
+import { type Known, planFirstLight, planWholeLight } from './first_light';
+import { type KeptLight, picturesOf } from './kept_light';
 import { isEmpty } from './link';
 import { Save } from './progress';
 import { compileWhole } from './reduced_units';
@@ -34,27 +34,27 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
     const path = realPathOrSelf(file);
     const targets = await findTargets(save, save.request);
     const states = await statesOf(save, targets);
-    const edit = findEdit(save, targets, known.baselines, states, (source) =>
-      source === path ? text : undefined,
-    );
+    const pictures = await picturesOf(save, targets);
+    const edit = findEdit(save, targets, known, states, (source) => (source === path ? text : undefined));
     if (edit.kind === 'none') return UNCHANGED;
     if (edit.kind === 'other') return unknown(edit.reason);
     if (edit.kind === 'bodies') {
       const part = new Save(context, save.request);
       const light = await planFirstLight(part, targets, edit.units, { known: known.compiled, isAhead: true });
-      if (!('reason' in light)) return ready(part, light, edit.units);
+      if (!('reason' in light)) return ready({ ...light, save: part, edit, pictures });
       context.log('debug', `no part of ${file} will do: ${light.reason}`);
     }
-    return whole(save, targets, edit.units);
+    return whole(save, targets, edit, pictures);
   };
 
   const whole = async (
     save: Save,
     targets: readonly LiveTarget[],
-    texts: readonly NewText[],
+    edit: EditOfTexts,
+    pictures: ReadonlyMap<number, string>,
   ): Promise<AheadReport> => {
     const units = new Map<string, FreshUnit>();
-    for (const text of texts) {
+    for (const text of edit.units) {
       if (text.baseline.compiled.milliseconds > LONGEST)
         return unknown(`${text.source} takes too long to compile`);
       const unit = await compileWhole(save, text, { known: known.compiled });
@@ -62,17 +62,15 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
       units.set(text.source, unit);
     }
     const light = await planWholeLight(save, targets, units);
-    if (!('reason' in light)) return light.patches.every(isEmpty) ? UNCHANGED : ready(save, light, texts);
+    if (!('reason' in light))
+      return light.patches.every(isEmpty) ? UNCHANGED : ready({ ...light, save, edit, pictures });
     const { reason, refusals } = light;
     return refusals.length > 0 ? { outcome: 'refused', changed: [], refusals } : unknown(reason);
   };
 
-  const ready = async (
-    save: Save,
-    { plans, companions }: PlannedLight,
-    texts: readonly NewText[],
-  ): Promise<AheadReport> => {
-    known.compiled.setReady(texts);
+  const ready = async (light: KeptLight): Promise<AheadReport> => {
+    known.kept.keep(light);
+    const { save, plans, companions } = light;
     const changed = await save.changedFunctions(plans);
     return {
       outcome: 'ready',

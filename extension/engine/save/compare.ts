@@ -231,7 +231,7 @@ async function checkLayout(
   if (!comparison.functions.some(({ status }) => status === 'changed') && !hasResized(comparison))
     return undefined;
   const all = [...program, ...live.image.patches.map((patch) => patch.elf)];
-  const text = readTextIfThere(unit.compiled.source);
+  const text = unit.text ?? readTextIfThere(unit.compiled.source);
   const mayDiffer = (header: string, { path }: ElfFile): boolean => {
     const [written, built] = [look(header), look(path)];
     return !written || !built || written.mtimeMs >= built.mtimeMs;

@@ -8,6 +8,7 @@ import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/
 import { haveSameTokens } from '../fast/tokens';
 import { look, stampOf } from '../host';
 import { unitsFrom } from './owners';
+import type { KeptLights } from './kept_light';
 import type { Save } from './progress';
 import { readSourceIfThere } from './source_text';
 
@@ -25,21 +26,26 @@ export interface EditedUnit extends NewText {
   edited: ReadonlySet<number>;
 }
 
+export type EditOfTexts =
+  | { kind: 'bodies'; units: EditedUnit[] }
+  /** Only whole units will do. */
+  | { kind: 'texts'; units: NewText[]; reason: string };
+
 export type Edit =
   /** All tokens are what and where they were: there is nothing to do. */
   | { kind: 'none' }
-  | { kind: 'bodies'; units: EditedUnit[] }
-  /** Only whole units will do. */
-  | { kind: 'texts'; units: NewText[]; reason: string }
+  | EditOfTexts
   /** Only the exact way will do. */
   | { kind: 'other'; reason: string };
 
-/** @param states of the processes, by pid
+/** @param known.baselines what the running code comes from
+ * @param known.kept knows the edit when it was found ahead of the save
+ * @param states of the processes, by pid
  * @param textOf a source; undefined when it cannot be read */
 export function findEdit(
   save: Save,
   targets: readonly LiveTarget[],
-  baselines: Baselines,
+  { baselines, kept }: { baselines: Baselines; kept: KeptLights },
   states: ReadonlyMap<number, string>,
   textOf: (source: string) => string | undefined = readSourceIfThere,
 ): Edit {
@@ -67,12 +73,20 @@ export function findEdit(
       known.set(source, baseline);
     }
   if (known.size === 0 || known.size < new Set(files).size) return other('a file is no unit of the process');
-  const texts: NewText[] = [];
-  const units: EditedUnit[] = [];
-  let reason: string | undefined;
+  const read: NewText[] = [];
   for (const [source, baseline] of known) {
     const text = textOf(source);
     if (text === undefined) return other(`${source} cannot be read as UTF-8`);
+    if (baseline.unconfirmed.size > 0 || baseline.text !== text) read.push({ source, baseline, text });
+  }
+  return kept.of(read)?.edit ?? editOf(read);
+}
+
+function editOf(read: readonly NewText[]): Edit {
+  const texts: NewText[] = [];
+  const units: EditedUnit[] = [];
+  let reason: string | undefined;
+  for (const { source, baseline, text } of read) {
     if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
     texts.push({ source, baseline, text });
     const now = scan(text, baseline.language);

@@ -11,11 +11,12 @@ import { HotPatchError } from '../model/errors';
 import type { ChangedFunction, PatchResult, Problem } from '../model/result';
 import { comparePlans, patchesSinceWhole } from './compare';
 import { deliver, NOT_TAKEN } from './deliver';
-import type { Edit, EditedUnit, NewText } from './edited_units';
+import type { EditedUnit, EditOfTexts, NewText } from './edited_units';
 import { onlyUnits } from './find';
 import { isAnythingNew, isEmpty, linkPatches } from './link';
 import { companionsOf } from './marks';
 import { compiledTogether } from './optimised_light';
+import { adoptKept, type KeptLights, type PlannedLight } from './kept_light';
 import { overSamePreamble, type TriedPreambles } from './over_preamble';
 import { Save } from './progress';
 import {
@@ -26,7 +27,7 @@ import {
   type ReducedUnit,
   type CompiledUnits,
 } from './reduced_units';
-import type { FreshUnit, ModulePlan, PatchFile } from './unit';
+import type { FreshUnit, ModulePlan } from './unit';
 
 /** What was delivered. */
 export interface FirstLight {
@@ -54,19 +55,8 @@ const NOTHING_NEW = 'the edited functions are as they run';
 export interface Known {
   baselines: Baselines;
   compiled: CompiledUnits;
+  kept: KeptLights;
   tried: TriedPreambles;
-}
-
-type Edited = Extract<Edit, { units: unknown }>;
-
-/** What can be delivered. */
-export interface PlannedLight {
-  plans: ModulePlan[];
-  patches: PatchFile[];
-  /** Of whole units: more than the edited functions may differ. */
-  isWhole: boolean;
-  /** Symbols of functions that come along and were not edited. */
-  companions: ReadonlySet<string>;
 }
 
 /** Everything but the delivery. Writes into no process.
@@ -162,19 +152,26 @@ const hasStartCode = (plans: readonly ModulePlan[]): boolean =>
     ({ units, migration }) => migration !== undefined || units.some(({ start }) => start.length > 0),
   );
 
-/** What was compiled whole ahead of the save goes first: it says all. Then a part of each unit, then the whole of them
- * over their preambles. */
+/** What was planned ahead of the save goes first, then what was compiled whole: it says all. Then a part of each unit, then
+ * the whole of them over their preambles. */
 async function planLight(
-  { context }: Save,
+  outer: Save,
   begin: () => Save,
   targets: readonly LiveTarget[],
-  edit: Edited,
-  { known: { compiled: known, tried }, overtaken }: { known: Known; overtaken: AbortSignal },
+  edit: EditOfTexts,
+  { known: { compiled: known, kept: lights, tried }, overtaken }: { known: Known; overtaken: AbortSignal },
 ): Promise<(PlannedLight & { save: Save }) | { reason: string }> {
+  const { context } = outer;
+  const kept = lights.of(edit.units);
+  lights.drop();
+  if (kept && !(kept.isWhole && edit.units.some((unit) => !known.wholeOf(unit)))) {
+    const adopted = await adoptKept(outer, begin, targets, kept);
+    if (adopted) return adopted;
+  }
   const isOver = ({ baseline, text }: NewText): boolean =>
     overSamePreamble(context.compile, baseline, text, tried) !== undefined;
   const soon = edit.units.filter((unit) => known.isHardlySooner(unit.baseline) && isOver(unit));
-  if (soon.length === edit.units.length && !known.areReady(edit.units))
+  if (soon.length === edit.units.length && !kept)
     return { reason: `the whole of ${soon[0]!.source} is compiled as soon, over its preamble` };
   if (edit.units.some((unit) => !known.wholeOf(unit))) {
     const save = begin();
@@ -206,7 +203,7 @@ async function planLight(
 export async function takeFirstLight(
   save: Save,
   targets: readonly LiveTarget[],
-  edit: Edited,
+  edit: EditOfTexts,
   how: { known: Known; overtaken: AbortSignal },
 ): Promise<FirstLight | { reason: string }> {
   const { known } = how;

@@ -51,7 +51,6 @@ interface WholeUnit {
 export class CompiledUnits {
   private readonly units = new WeakMap<Baseline, { key: string; unit: ReducedUnit }>();
   private readonly whole = new WeakMap<Baseline, WholeUnit>();
-  private readonly ready = new WeakMap<Baseline, string>();
   /** By source: saves for which the whole text is not compiled over its preamble, because that was no faster. */
   private readonly pauses = new Map<string, number>();
 
@@ -83,15 +82,6 @@ export class CompiledUnits {
     const compiled = this.whole.get(baseline);
     if (compiled?.text !== text) return undefined;
     return [...compiled.files].every(([file, stamp]) => stampOf(file) === stamp) ? compiled.unit : undefined;
-  }
-
-  /** Everything that the first light of a save of these texts needs is here. */
-  setReady(texts: readonly NewText[]): void {
-    for (const { baseline, text } of texts) this.ready.set(baseline, text);
-  }
-
-  areReady(texts: readonly NewText[]): boolean {
-    return texts.every(({ baseline, text }) => this.ready.get(baseline) === text);
   }
 
   setWhole({ baseline }: NewText, unit: WholeUnit): void {
@@ -193,7 +183,7 @@ export async function compileReduced(
   // One that has no code of its own is where it was inlined.
   const isCompanion = (fn: ObjectFunction): boolean => named.withoutCode === undefined && !named.includes(fn);
   const isWanted = code.includes.bind(code);
-  const found = { unit: { ...unit, isWanted, isCompanion }, baseline, edited: code };
+  const found = { unit: { ...unit, text: scanned.text, isWanted, isCompanion }, baseline, edited: code };
   known.set(baseline, key, found);
   return found;
 }
@@ -230,7 +220,7 @@ export async function compileWhole(
     known.wasOvertaken(source);
     return { reason: 'the whole unit was compiled before' };
   }
-  const unit = readUnit(compiledText);
+  const unit = { ...readUnit(compiledText), text: whole };
   // The text itself lies beside the object.
   const beside = `${dirname(unit.compiled.object)}/`;
   const read = unit.compiled.files?.filter((file) => !file.startsWith(beside));

@@ -36,6 +36,8 @@ export interface FreshUnit {
   /** Its lambdas; undefined when the compiler did not say. */
   closures: () => ClosureShapes;
   producer: () => Producer | undefined;
+  /** What it was compiled from, where that is not, or not yet, what its source says. */
+  text?: string;
   /** Of a reduced unit: may a function be patched or reverted? */
   isWanted?: (fn: ObjectFunction) => boolean;
   /** Of a reduced unit: does a function only come along with those that were edited? */
