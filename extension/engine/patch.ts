@@ -59,7 +59,9 @@ async function patchWithFirstLight(
   let before: Map<number, string>;
   try {
     before = await statesOf(save, targets);
-    const edit = findEdit(save, targets, known, before);
+    const edit = findEdit(save, targets, known.baselines, before, {
+      known: (texts) => known.kept.of(texts)?.edit,
+    });
     if (edit.kind === 'none') return await save.finish('unchanged', []);
     isKnown = edit.kind !== 'other';
     const isReady = edit.kind !== 'other' && known.kept.of(edit.units) !== undefined;

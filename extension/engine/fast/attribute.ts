@@ -121,7 +121,7 @@ export function withAttribute(
     const again = `\n#line ${line} ${quoted(source.spelled)}\n${before.slice(lineStart).replace(/[^\t]/g, ' ')}`;
     return { at: offset, end: offset, put: attribute + again };
   });
-  const result = relocated(text, changes, source, { head: '', tail: '' });
+  const result = relocated({ text }, changes, source, { head: '', tail: '' });
   if ('reason' in result) return result;
   return { ...result, flags: withWarnings(result.flags) };
 }

@@ -47,8 +47,13 @@ const QUALIFIER = /^(const|volatile|noexcept|override|final|&)$/;
 const SPECIAL = /^(asm|__asm__|__asm|_Pragma|__pragma|__COUNTER__|co_await|co_return|co_yield|__label__)$/;
 
 /** @param language in C, a static variable of a function is named by a number that others' take part in
+ * @param onDirective is told of each directive, in order
  * @returns undefined when the structure of the text depends on the preprocessor, or it is no whole text */
-export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFunction[] | undefined {
+export function plainFunctions(
+  text: string,
+  language: 'c' | 'c++',
+  onDirective?: (start: number, end: number) => void,
+): PlainFunction[] | undefined {
   const found: PlainFunction[] = [];
   const conditionals: Conditional[] = [];
   /** Open namespaces and linkage specifications: has it no name? */
@@ -158,7 +163,10 @@ export function plainFunctions(text: string, language: 'c' | 'c++'): PlainFuncti
 
   const isRead = forEachToken(text, (kind, start, end) => {
     if (!isCertain) return;
-    if (kind === 'directive') return directive(directiveText(text.slice(start, end)));
+    if (kind === 'directive') {
+      onDirective?.(start, end);
+      return directive(directiveText(text.slice(start, end)));
+    }
     const code = text.charCodeAt(start);
     if (kind === 'sign' && code === OPEN) return openBlock(start);
     if (kind === 'sign' && code === CLOSE) return closeBlock(end);

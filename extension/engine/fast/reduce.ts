@@ -6,7 +6,7 @@ import type { GivenText } from '../context';
 import { LEFT_OUT } from '../elf/object';
 import type { ScannedText } from './edit';
 import { preambleEnd } from './preamble';
-import { directiveText, forEachToken } from './tokens';
+import { directivesOf, directiveText, type Span } from './tokens';
 
 export interface Reduced {
   text: GivenText;
@@ -31,7 +31,7 @@ export interface SpelledSource {
 /** The text with only the bodies of `kept`, and of those that cannot be left out.
  * @returns undefined when the text cannot be compiled in another place, with the reason */
 export function reduce(
-  { text, functions }: ScannedText,
+  { text, functions, directives }: ScannedText,
   kept: ReadonlySet<number>,
   source: SpelledSource,
 ): Reduced | { reason: string } {
@@ -41,23 +41,29 @@ export function reduce(
       if (fn.mayBeLocal && !source.optimised)
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((used)) ' });
     } else if (fn.mayBeLeftOut) {
-      const lines = text.slice(fn.body, fn.end).replace(/[^\n]+/g, '');
+      const lines = '\n'.repeat(linesIn(text, fn.body, fn.end));
       if (source.optimised)
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((noipa)) ' });
       changes.push({ at: fn.body, end: fn.end, put: `{ ${LEFT_OUT}();${lines}}` });
     }
-  return relocated(text, changes, source, { head: HEAD, tail: TAIL + escape(source) });
+  return relocated({ text, directives }, changes, source, { head: HEAD, tail: TAIL + escape(source) });
 }
 
 /** All of a text, as it is, to be compiled from another directory than its source's.
  * @returns why that cannot be done */
 export function entire(text: string, source: SpelledSource): Reduced | { reason: string } {
-  const result = relocated(text, [], source, { head: '', tail: TAIL });
+  const result = relocated({ text }, [], source, { head: '', tail: TAIL });
   return 'reason' in result ? result : { ...result, flags: withWarnings(result.flags) };
 }
 
 /** As the build has them: a part of a text gives others. */
 export const withWarnings = (flags: readonly string[]): string[] => flags.filter((flag) => flag !== '-w');
+
+function linesIn(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let at = text.indexOf('\n', start); at >= 0 && at < end; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}
 
 /** Puts something in place of a part of a text; the lines stay what they are. */
 export interface Change {
@@ -69,7 +75,7 @@ export interface Change {
 /** A changed text, to be compiled from another directory than its source's, with something before and behind it.
  * @returns why that cannot be done */
 export function relocated(
-  text: string,
+  { text, directives = directivesOf(text) }: Pick<ScannedText, 'text'> & Partial<ScannedText>,
   wanted: readonly Change[],
   source: SpelledSource,
   { head: before, tail }: { head: string; tail: string },
@@ -85,7 +91,7 @@ export function relocated(
     done = to;
   };
   const changes = [...wanted];
-  const reason = includesOf(text, absolute, source.isThere, changes);
+  const reason = includesOf({ text, directives }, absolute, source.isThere, changes);
   if (reason !== undefined) return { reason };
   changes.sort((a, b) => a.at - b.at);
   const change = (from: number, to: number): string => {
@@ -159,19 +165,17 @@ export function quoted(text: string): string {
 /** A file named in quotes is looked for beside the text first: there it must be named whole.
  * @returns why that cannot be done */
 function includesOf(
-  text: string,
+  { text, directives }: { text: string; directives: readonly Span[] },
   directory: string,
   isThere: (path: string) => boolean,
   changes: Change[],
 ): string | undefined {
-  let reason: string | undefined;
-  forEachToken(text, (kind, start, end) => {
-    if (kind !== 'directive' || reason !== undefined) return;
+  for (const { start, end } of directives) {
     const line = directiveText(text.slice(start, end));
     if (/^# ?(include_next|import|embed|line|\d)/.test(line) || /\b__has_(include|embed)/.test(line))
-      reason = `it has ${line}`;
-    else if (/^# ?pragma .*optimize|^# ?pragma clang/.test(line)) reason = `it has ${line}`;
-    else if (/^# ?include\b/.test(line)) {
+      return `it has ${line}`;
+    if (/^# ?pragma .*optimize|^# ?pragma clang/.test(line)) return `it has ${line}`;
+    if (/^# ?include\b/.test(line)) {
       const [, name, bracketed] = /^# ?include ?(?:"([^"]+)"|(<[^>]+>))$/.exec(line) ?? [];
       // What a macro names may be beside the text. Where it is included after all, this does not compile.
       if (name === undefined && bracketed === undefined)
@@ -179,8 +183,8 @@ function includesOf(
       else if (name !== undefined && !isAbsolute(name) && isThere(directory + name))
         changes.push({ at: start, end, put: `#include ${includeName(directory + name)}` });
     }
-  });
-  return reason;
+  }
+  return undefined;
 }
 
 /** No escapes are read in the name of an included file (C17 6.4.7). */

@@ -6,6 +6,19 @@ export type TokenKind = 'word' | 'number' | 'text' | 'sign' | 'directive';
 const PIECE =
   /([ \t\v\f\r]+|\\\r?\n|\/\/(?:[^\\\n]|\\(?:\r?\n|.)|\\$)*|\/\*[^]*?\*\/)|(\n)|((?:u8|[uUL])?R"([^()\\\s]{0,16})\([^]*?\)\4"|(?:u8|[uUL])?"(?:[^"\\\n]|\\(?:\r\n|[^]))*"|(?:u8|[uUL])?'(?:[^'\\\n]|\\(?:\r\n|[^]))*')|([A-Za-z_$\u0080-\uffff][\w$\u0080-\uffff]*)|(\.?\d(?:[eEpP][+-]|'\w|[\w.])*)|([^])/y;
 
+const RAW_OPENED = /(?:u8|[uUL])?R"[^()\\\s]{0,16}\(/y;
+
+function isRawOpened(text: string, at: number): boolean {
+  RAW_OPENED.lastIndex = at;
+  return RAW_OPENED.test(text);
+}
+
+/** From a first character to behind the last one. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
 /** What a visitor answers when it needs no more. */
 export const ENOUGH = Symbol('enough');
 
@@ -37,10 +50,13 @@ export function forEachToken(
       continue;
     }
     last = end;
-    if (directive >= 0) continue;
     const sign = match[7];
+    // Left open, whatever comes behind it would belong to it, in a directive as well.
+    if (sign === '/' && text[end] === '*') return false;
+    if (match[5] !== undefined && text[end] === '"' && isRawOpened(text, at)) return false;
+    if (directive >= 0) continue;
     if (sign !== undefined) {
-      if (sign === '"' || sign === "'" || (sign === '/' && text[end] === '*')) return false;
+      if (sign === '"' || sign === "'") return false;
       if (sign === '#' && isLineStart) {
         directive = at;
         continue;
@@ -106,26 +122,59 @@ export function directiveText(text: string): string {
   return result.trim();
 }
 
+export function directivesOf(text: string): Span[] {
+  const found: Span[] = [];
+  forEachToken(text, (kind, start, end) => {
+    if (kind === 'directive') found.push({ start, end });
+  });
+  return found;
+}
+
+/** Characters that are compared at once. */
+const BLOCK = 4096;
+
+/** How many characters two texts begin with alike. */
+export function commonStart(one: string, other: string): number {
+  let at = 0;
+  while (at < one.length && one.slice(at, at + BLOCK) === other.slice(at, at + BLOCK)) at += BLOCK;
+  while (at < one.length && one.charCodeAt(at) === other.charCodeAt(at)) at++;
+  return Math.min(at, one.length);
+}
+
+/** How many characters two texts end with alike, behind the first ones. */
+export function commonEnd(one: string, other: string, first: number): number {
+  const most = Math.min(one.length, other.length) - first;
+  const [a, b] = [one.length, other.length];
+  let count = 0;
+  while (
+    count + BLOCK <= most &&
+    one.slice(a - count - BLOCK, a - count) === other.slice(b - count - BLOCK, b - count)
+  )
+    count += BLOCK;
+  while (count < most && one.charCodeAt(a - count - 1) === other.charCodeAt(b - count - 1)) count++;
+  return count;
+}
+
 /** Tokens that are compared before all others: mostly they tell. */
 const FEW = 64;
 
 /** Do two texts have the same tokens, each in the same line and column? Then they compile to the same code, whatever it
- * says of its own place (`__LINE__`, `std::source_location`, a sanitizer's reports). */
-export function haveSameTokens(one: string, other: string): boolean {
-  let same = 0;
-  while (same < one.length && one.charCodeAt(same) === other.charCodeAt(same)) same++;
+ * says of its own place (`__LINE__`, `std::source_location`, a sanitizer's reports).
+ * @param starts of words in the first one, ascending: what is before the last of them that is the same need not be read */
+export function haveSameTokens(one: string, other: string, starts: readonly number[] = []): boolean {
+  const same = commonStart(one, other);
   if (same === one.length && same === other.length) return true;
   // Up to there they are the same. A token that is the first of its line can be read without what is before it.
-  let from = 0;
+  let from = starts.findLast((start) => start < same) ?? 0;
   let lineEnd = -1;
-  const isRead = forEachToken(one, (_kind, start) => {
+  const findFirst = (_kind: TokenKind, start: number): void | typeof ENOUGH => {
     if (start >= same) return ENOUGH;
     if (start <= lineEnd) return undefined;
     from = start;
     lineEnd = endOfLine(one, start);
     return undefined;
-  });
-  if (!isRead) return false;
+  };
+  if (!forEachToken(one, findFirst, from)) return false;
   const begin = one.lastIndexOf('\n', from - 1) + 1;
   return [FEW, Infinity].every((most) => {
     const a = placedTokens(one, from, begin, most);

@@ -35,7 +35,9 @@ export function createAhead(context: EngineContext, known: Known): Ahead {
     const targets = await findTargets(save, save.request);
     const states = await statesOf(save, targets);
     const pictures = await picturesOf(save, targets);
-    const edit = findEdit(save, targets, known, states, (source) => (source === path ? text : undefined));
+    const edit = findEdit(save, targets, known.baselines, states, {
+      textOf: (source) => (source === path ? text : undefined),
+    });
     if (edit.kind === 'none') return UNCHANGED;
     if (edit.kind === 'other') return unknown(edit.reason);
     if (edit.kind === 'bodies') {

@@ -8,7 +8,6 @@ import { declarationOf, editedFunctions, scan, type ScannedText } from '../fast/
 import { haveSameTokens } from '../fast/tokens';
 import { look, stampOf } from '../host';
 import { unitsFrom } from './owners';
-import type { KeptLights } from './kept_light';
 import type { Save } from './progress';
 import { readSourceIfThere } from './source_text';
 
@@ -38,16 +37,22 @@ export type Edit =
   /** Only the exact way will do. */
   | { kind: 'other'; reason: string };
 
-/** @param known.baselines what the running code comes from
- * @param known.kept knows the edit when it was found ahead of the save
+/** @param baselines what the running code comes from
  * @param states of the processes, by pid
- * @param textOf a source; undefined when it cannot be read */
+ * @param ahead.textOf a source that is not written yet; undefined when it cannot be read
+ * @param ahead.known the edit of such texts, when it was found ahead of their save */
 export function findEdit(
   save: Save,
   targets: readonly LiveTarget[],
-  { baselines, kept }: { baselines: Baselines; kept: KeptLights },
+  baselines: Baselines,
   states: ReadonlyMap<number, string>,
-  textOf: (source: string) => string | undefined = readSourceIfThere,
+  {
+    textOf = readSourceIfThere,
+    known: knownEdit,
+  }: {
+    textOf?: (source: string) => string | undefined;
+    known?: (texts: readonly NewText[]) => EditOfTexts | undefined;
+  } = {},
 ): Edit {
   const other = (reason: string): Edit => ({ kind: 'other', reason });
   const { dryRun, functionName, files, deoptimise, optimise } = save.request;
@@ -79,7 +84,7 @@ export function findEdit(
     if (text === undefined) return other(`${source} cannot be read as UTF-8`);
     if (baseline.unconfirmed.size > 0 || baseline.text !== text) read.push({ source, baseline, text });
   }
-  return kept.of(read)?.edit ?? editOf(read);
+  return knownEdit?.(read) ?? editOf(read);
 }
 
 function editOf(read: readonly NewText[]): Edit {
@@ -87,10 +92,12 @@ function editOf(read: readonly NewText[]): Edit {
   const units: EditedUnit[] = [];
   let reason: string | undefined;
   for (const { source, baseline, text } of read) {
-    if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text)) continue;
+    const { scanned: before } = baseline;
+    const starts = before?.functions.map(({ start }) => start);
+    if (baseline.unconfirmed.size === 0 && haveSameTokens(baseline.text, text, starts)) continue;
     texts.push({ source, baseline, text });
-    const now = scan(text, baseline.language);
-    const edited = baseline.scanned && now && editedFunctions(baseline.scanned, now);
+    const now = scan(text, baseline.language, before);
+    const edited = before && now && editedFunctions(before, now);
     if (!edited) {
       reason ??= `the edit of ${source} is not only of bodies of plain functions`;
       continue;

@@ -7,6 +7,7 @@ import type { Baseline } from '../fast/baselines';
 import type { ScannedText } from '../fast/edit';
 import { preambleEnd } from '../fast/preamble';
 import { reduce, type Reduced } from '../fast/reduce';
+import { directivesOf } from '../fast/tokens';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
 import * as abi from '../elf/constants';
@@ -49,7 +50,7 @@ interface WholeUnit {
 
 /** What was compiled for a baseline last: reduced units, and a whole one ahead of its save. */
 export class CompiledUnits {
-  private readonly units = new WeakMap<Baseline, { key: string; unit: ReducedUnit }>();
+  private readonly units = new WeakMap<Baseline, { text: string; key: string; unit: ReducedUnit }>();
   private readonly whole = new WeakMap<Baseline, WholeUnit>();
   /** By source: saves for which the whole text is not compiled over its preamble, because that was no faster. */
   private readonly pauses = new Map<string, number>();
@@ -57,13 +58,14 @@ export class CompiledUnits {
   /** By source: milliseconds that the last reduced unit took to compile while somebody waited. */
   private readonly durations = new Map<string, number>();
 
-  of(baseline: Baseline, key: string): ReducedUnit | undefined {
+  /** @param key what of the text is there */
+  of(baseline: Baseline, text: string, key: string): ReducedUnit | undefined {
     const last = this.units.get(baseline);
-    return last?.key === key ? last.unit : undefined;
+    return last?.key === key && last.text === text ? last.unit : undefined;
   }
 
-  set(baseline: Baseline, key: string, unit: ReducedUnit): void {
-    this.units.set(baseline, { key, unit });
+  set(baseline: Baseline, text: string, key: string, unit: ReducedUnit): void {
+    this.units.set(baseline, { text, key, unit });
   }
 
   /** A part of the unit would not be there much sooner than the whole of it over its preamble, and both would take the
@@ -106,7 +108,12 @@ export class CompiledUnits {
 export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
   const { scanned, entry, text } = baseline;
   if (preambleEnd(text) === 0) return;
-  const whole = reduceUnit(baseline, { text, functions: [] }, new Set(), undefined);
+  const whole = reduceUnit(
+    baseline,
+    { text, functions: [], directives: scanned?.directives ?? directivesOf(text) },
+    new Set(),
+    undefined,
+  );
   // The preamble of an optimised part is compiled with other options.
   const part =
     scanned && isOptimised(baseline) && isOfGcc(baseline.object)
@@ -155,14 +162,13 @@ export async function compileReduced(
   { known, isAhead }: { known: CompiledUnits; isAhead: boolean },
 ): Promise<ReducedUnit | { reason: string }> {
   const key = JSON.stringify([
-    scanned.text,
     [...edited].sort(),
     [...kept].sort(),
     [...present].sort(),
     [...(others ?? [])].sort(),
     variables,
   ]);
-  const last = known.of(baseline, key);
+  const last = known.of(baseline, scanned.text, key);
   if (last) return last;
   const reduced = reduceUnit(baseline, scanned, present, variables);
   if ('reason' in reduced) return reduced;
@@ -184,7 +190,7 @@ export async function compileReduced(
   const isCompanion = (fn: ObjectFunction): boolean => named.withoutCode === undefined && !named.includes(fn);
   const isWanted = code.includes.bind(code);
   const found = { unit: { ...unit, text: scanned.text, isWanted, isCompanion }, baseline, edited: code };
-  known.set(baseline, key, found);
+  known.set(baseline, scanned.text, key, found);
   return found;
 }
 
@@ -199,7 +205,12 @@ export async function compileWhole(
   const compiled = known.wholeOf(newText);
   if (compiled) return compiled;
   const { source, baseline, text: whole } = newText;
-  const reduced = reduceUnit(baseline, { text: whole, functions: [] }, new Set(), undefined);
+  const reduced = reduceUnit(
+    baseline,
+    { text: whole, functions: [], directives: directivesOf(whole) },
+    new Set(),
+    undefined,
+  );
   if ('reason' in reduced) return reduced;
   const { text, flags: extraFlags } = reduced;
   if (overtaken) {

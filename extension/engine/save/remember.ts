@@ -78,7 +78,7 @@ export async function remember(
       object,
       language,
       text: read.text,
-      scanned: scan(read.text, language),
+      scanned: scan(read.text, language, baselines.of(source)?.scanned),
       files,
       processes: states,
       unconfirmed: new Set(),
