@@ -19,7 +19,7 @@ export interface Reference extends Relocation {
 
 export class ObjectReferences {
   private readonly references = new Map<ObjectFunction, readonly Reference[]>();
-  private readonly anchors = new Map<number, readonly number[]>();
+  private anchors: ReadonlyMap<number, readonly number[]> | undefined;
   readonly arch: Architecture;
 
   constructor(private readonly object: ObjectFile) {
@@ -37,33 +37,41 @@ export class ObjectReferences {
 
   /** Where an anonymous constant begins that covers an offset: at the last place that anything refers to. */
   startOfAnonymous(section: Section, offset: number): number {
-    return this.anchorsIn(section).findLast((anchor) => anchor <= offset) ?? 0;
+    const anchors = this.anchorsIn(section);
+    return anchors[firstBehind(anchors, offset) - 1] ?? 0;
   }
 
   /** Where it ends: at the next place that anything refers to, or at the section's end. */
   endOfAnonymous(section: Section, offset: number): number {
-    return this.anchorsIn(section).find((anchor) => anchor > offset) ?? section.size;
+    const anchors = this.anchorsIn(section);
+    return anchors[firstBehind(anchors, offset)] ?? section.size;
   }
 
   /** Offsets of a section that code or data refers to, ascending. */
   private anchorsIn(section: Section): readonly number[] {
-    const known = this.anchors.get(section.index);
-    if (known) return known;
-    const found = new Set<number>();
+    this.anchors ??= this.readAnchors();
+    return this.anchors.get(section.index) ?? [];
+  }
+
+  /** Those of all sections, by their indices: a large unit has many sections, and more references. */
+  private readAnchors(): Map<number, readonly number[]> {
+    const { sections } = this.object.elf;
+    const found = new Map<number, Set<number>>();
     const add = ({ symbol: index, addend }: Relocation, beyond: number): void => {
       const symbol = this.object.symbol(index);
-      if (symbol.section !== section.index) return;
+      const section = sections[symbol.section];
+      if (!section) return;
+      let offsets = found.get(section.index);
+      if (!offsets) found.set(section.index, (offsets = new Set()));
       // What counts from its own place, as in clang's tables of counters, may name a place far behind the section.
-      found.add(Math.min(symbol.value + addend + beyond, section.size));
+      offsets.add(Math.min(symbol.value + addend + beyond, section.size));
     };
     for (const fn of this.object.functions)
       for (const reference of this.of(fn)) add(reference, reference.beyond);
-    for (const other of this.object.elf.sections)
+    for (const other of sections)
       if (other.flags & abi.SHF_ALLOC && !(other.flags & abi.SHF_EXECINSTR))
         for (const relocation of this.object.relocations(other)) add(relocation, 0);
-    const anchors = [...found].sort((a, b) => a - b);
-    this.anchors.set(section.index, anchors);
-    return anchors;
+    return new Map([...found].map(([index, offsets]) => [index, [...offsets].sort((a, b) => a - b)]));
   }
 
   private read(fn: ObjectFunction): readonly Reference[] {
@@ -104,4 +112,16 @@ export class ObjectReferences {
     }
     return references.sort((a, b) => a.offset - b.offset);
   }
+}
+
+/** The place of the first one that is greater, in ascending numbers; their count when none is. */
+function firstBehind(ascending: readonly number[], number: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! > number) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
