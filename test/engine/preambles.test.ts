@@ -206,6 +206,34 @@ describe('a pragma that is in force behind its header', () => {
   );
 });
 
+describe('a preamble of a header whose comments say what none may have', () => {
+  const text = `/* What follows are
+   #include's that protect themselves, __TIME__
+   #include AGAIN
+*/
+// __DATE__ /* and
+#include /* like this */ <stdio.h>
+static const char *text = "/*";
+#define Q '"' /* #include NO */
+`;
+  for (const [compiler, file] of [
+    ['gcc', 'unit.c'],
+    ['clang++', 'unit.cc'],
+  ] as const)
+    it(
+      `is compiled ahead (${compiler}), as those of glibc's headers are`,
+      inSession(async (session) => {
+        session.write('talk.h', text);
+        session.write(file, '#include "talk.h"\n#include <limits.h>\nlong value(long n) { return n; }\n');
+        age(session, 'talk.h');
+        const ahead = new Ahead(session, file, [compiler, '-O0', '-g']);
+        await ahead.prepare();
+        assert.ok(ahead.isReady());
+        assert.deepEqual(facts(await ahead.compile()), facts(await ahead.compilePlain()));
+      }),
+    );
+});
+
 describe('a preamble is not taken', () => {
   const reasons: { what: string; change: (session: Session) => unknown }[] = [
     {

@@ -66,6 +66,8 @@ export interface SearchPath {
 }
 
 const ANY_INCLUDE = /^[ \t]*#[ \t]*(include|include_next|import)\b[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)?/gm;
+/** Comments, and the literals in which something looks like one. */
+const COMMENT = /\/\*[^]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\[^])*"|'(?:[^'\\\n]|\\[^])*'/g;
 const HAS_INCLUDE = /\b__has_include(_next)?[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)/g;
 
 /** The files that a compile looks for and does not find before those it reads: if one of them is made, it may read that
@@ -88,8 +90,13 @@ export function filesLookedFor(
     }
   };
   for (const [path, text] of texts) {
-    for (const [directive, kind, quoted, bracketed] of text.matchAll(ANY_INCLUDE)) {
-      const name = quoted ?? bracketed;
+    let directives = [...text.matchAll(ANY_INCLUDE)];
+    // Comments speak of `#include` as well (glibc's <limits.h>), and stand in directives.
+    if (directives.some((directive) => nameIn(directive) === undefined))
+      directives = [...withoutComments(text).matchAll(ANY_INCLUDE)];
+    for (const match of directives) {
+      const [directive, kind, quoted] = match;
+      const name = nameIn(match);
       if (name === undefined) return { reason: `${path ?? 'its text'} has ${directive.trim()} with a macro` };
       lookFor(path, name, quoted !== undefined, kind === 'include_next');
     }
@@ -98,6 +105,12 @@ export function filesLookedFor(
   }
   return { files: missing };
 }
+
+/** Undefined where a macro says it. */
+const nameIn = ([, , quoted, bracketed]: RegExpMatchArray): string | undefined => quoted ?? bracketed;
+
+export const withoutComments = (text: string): string =>
+  text.replace(COMMENT, (piece) => (piece.startsWith('/') ? ' ' : piece));
 
 /** From the sources along all includes, then back from the header. */
 function sourcesReading(

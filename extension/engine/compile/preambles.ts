@@ -21,7 +21,7 @@ import {
 import { HotPatchError } from '../model/errors';
 import { compilerIndex, objectCommand } from './command';
 import { describingFlags, programFile } from './describe_types';
-import { filesLookedFor, type SearchPath } from './includes';
+import { filesLookedFor, type SearchPath, withoutComments } from './includes';
 import { type CompilerLimits, filesRead, IDLE, run } from './run_compiler';
 import { lastingPragma, NOT_PACKED } from './pragmas';
 import { createTrust } from './trust';
@@ -296,7 +296,7 @@ function readDependencies(
   for (const file of files) {
     const content = readTextIfThere(file);
     if (content === undefined) throw new Error(`${file} cannot be read`);
-    const found = PLACE_OR_TIME.exec(content);
+    const found = PLACE_OR_TIME.test(content) && PLACE_OR_TIME.exec(withoutComments(content));
     if (found) throw new Error(`${file} has ${found[0]}`);
     const pragma = lastingPragma(content);
     if (pragma !== undefined) throw new Error(`${file} has #pragma ${pragma} for what comes behind it`);
