@@ -215,6 +215,9 @@ describe('a preamble of a header whose comments say what none may have', () => {
 #include /* like this */ <stdio.h>
 static const char *text = "/*";
 #define Q '"' /* #include NO */
+#if defined(USER_FILE) /* as Lua's lua.h */
+#include USER_FILE
+#endif
 `;
   for (const [compiler, file] of [
     ['gcc', 'unit.c'],
@@ -299,7 +302,7 @@ describe('a preamble is not taken', () => {
     }),
   );
 
-  const unfit: { what: string; header: string; says: RegExp }[] = [
+  const unfit: { what: string; header: string; options?: string[]; says: RegExp }[] = [
     {
       what: 'asks how deep it is included',
       header: 'static int level = __INCLUDE_LEVEL__;\n',
@@ -316,16 +319,27 @@ describe('a preamble is not taken', () => {
       header: '#define NAME <stdio.h>\n#include NAME\n',
       says: /with a macro/,
     },
+    {
+      what: 'includes what a macro says that is defined in pieces',
+      header: '# /* */ define \\\n NAME <stdio.h>\n#ifdef NAME\n#include NAME\n#endif\n',
+      says: /with a macro/,
+    },
+    {
+      what: 'may include what a macro of the command says',
+      header: '#ifdef NAME\n#include NAME\n#endif\n',
+      options: ['-DNAME=<stdio.h>'],
+      says: /with a macro/,
+    },
     { what: 'does not compile', header: '#error no\n', says: /ended with 1/ },
   ];
-  for (const { what, header: text, says } of unfit)
+  for (const { what, header: text, options = [], says } of unfit)
     it(
       `of a header that ${what}`,
       inSession(async (session) => {
         session.write('odd.h', text);
         session.write('unit.cc', '#include "odd.h"\nlong value(long n) { return n; }\n');
         age(session, 'odd.h');
-        const ahead = new Ahead(session, 'unit.cc', ['g++', '-g']);
+        const ahead = new Ahead(session, 'unit.cc', ['g++', '-g', ...options]);
         await ahead.prepare(says);
         assert.ok(!ahead.isReady());
         assert.deepEqual(

@@ -73,10 +73,12 @@ const HAS_INCLUDE = /\b__has_include(_next)?[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n
 /** The files that a compile looks for and does not find before those it reads: if one of them is made, it may read that
  * one instead. Conditions are not evaluated: some too many do no harm.
  * @param texts of all files that it read, by path; of one that includes nothing from its own directory under undefined
+ * @param command that compiled them
  * @returns a reason when the text does not say what is included */
 export function filesLookedFor(
   texts: ReadonlyMap<string | undefined, string>,
   { quote, all, ignored }: SearchPath,
+  command: readonly string[],
 ): { files: Set<string> } | { reason: string } {
   const exists = createListing();
   const missing = new Set(ignored);
@@ -89,6 +91,11 @@ export function filesLookedFor(
       else if (!isNext) return;
     }
   };
+  // What includes a macro that nothing defines does not compile: a condition leaves it out (`#ifdef LUA_USER_H`).
+  const mayBeDefined = (macro: string): boolean =>
+    macro.startsWith('__') ||
+    command.some((word) => word.includes(macro) || word.startsWith('@')) ||
+    [...texts.values()].some((text) => definesIn(text).has(macro));
   for (const [path, text] of texts) {
     let directives = [...text.matchAll(ANY_INCLUDE)];
     // Comments speak of `#include` as well (glibc's <limits.h>), and stand in directives.
@@ -97,8 +104,10 @@ export function filesLookedFor(
     for (const match of directives) {
       const [directive, kind, quoted] = match;
       const name = nameIn(match);
-      if (name === undefined) return { reason: `${path ?? 'its text'} has ${directive.trim()} with a macro` };
-      lookFor(path, name, quoted !== undefined, kind === 'include_next');
+      const [, macro] = /^[ \t]*([A-Za-z_]\w*)/.exec(match.input.slice(match.index + directive.length)) ?? [];
+      if (name === undefined && (macro === undefined || mayBeDefined(macro)))
+        return { reason: `${path ?? 'its text'} has ${directive.trim()} with a macro` };
+      if (name !== undefined) lookFor(path, name, quoted !== undefined, kind === 'include_next');
     }
     for (const [, isNext, quoted, bracketed = ''] of text.matchAll(HAS_INCLUDE))
       lookFor(path, quoted ?? bracketed, quoted !== undefined, isNext !== undefined);
@@ -109,8 +118,13 @@ export function filesLookedFor(
 /** Undefined where a macro says it. */
 const nameIn = ([, , quoted, bracketed]: RegExpMatchArray): string | undefined => quoted ?? bracketed;
 
+/** Each line whole. */
 export const withoutComments = (text: string): string =>
-  text.replace(COMMENT, (piece) => (piece.startsWith('/') ? ' ' : piece));
+  text.replace(/\\\r?\n/g, ' ').replace(COMMENT, (piece) => (piece.startsWith('/') ? ' ' : piece));
+
+/** Macros that a text may define. */
+const definesIn = (text: string): Set<string> =>
+  new Set(Array.from(withoutComments(text).matchAll(/#[ \t]*define[ \t]+(\w+)/g), ([, name = '']) => name));
 
 /** From the sources along all includes, then back from the header. */
 function sourcesReading(

@@ -304,7 +304,7 @@ function readDependencies(
   }
   const search = searchPath(said, entry.directory);
   if (!search) throw new Error('the compiler does not say where it looks for files');
-  const missing = filesLookedFor(texts, search);
+  const missing = filesLookedFor(texts, search, entry.arguments);
   if ('reason' in missing) throw new Error(missing.reason);
   const byDirectory = new Map<string, string[]>();
   for (const file of missing.files) {
