@@ -9,6 +9,7 @@ import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
 import { calleesOf, closure } from '../fast/closure';
+import type { ScannedText } from '../fast/edit';
 import { realPathOrSelf } from '../host';
 import { wholeOf, WrittenCode } from './edited_code';
 import type { EditedUnit } from './edited_units';
@@ -18,7 +19,7 @@ export interface Together {
   edited: ReadonlySet<number>;
   /** The edited functions, and what may depend on them. */
   kept: ReadonlySet<number>;
-  /** Those and what they call, so that it can be inlined; it is taken as it runs. */
+  /** Those and what they call and may have inlined, or may know more of than that it is called; it is taken as it runs. */
   present: ReadonlySet<number>;
   /** Of optimised code: symbols of functions that may depend on the edited ones as well and are no plain ones of the text
    * (instances of templates, inline functions). */
@@ -43,8 +44,7 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
   const variables = fileVariables(object.elf, unit!);
   const unknown = variablesWithoutName(object, variables);
   if (unknown !== undefined) return { reason: `${unknown} may be used by what is left out` };
-  const written = new WrittenCode(object, scanned);
-  const dependents = dependentsIn(object, written);
+  const { dependents, called } = dependenceIn(object, scanned);
   let kept: ReadonlySet<number> = edited;
   const others = new Set<string>();
   for (let size = 0; size < kept.size + others.size;) {
@@ -59,9 +59,10 @@ export function compiledTogether({ baseline, now, edited }: EditedUnit): Togethe
     }
     kept = closed;
   }
-  const present = new Set([...kept, ...calleesOf(now, kept)]);
-  for (const { on, by } of dependents)
-    if (typeof on === 'number' && by.some((one) => typeof one === 'number' && kept.has(one))) present.add(on);
+  const present = new Set([...kept, ...[...calleesOf(now, kept)].filter((index) => !called.has(index))]);
+  for (const { on, by, isInlined } of dependents)
+    if (typeof on === 'number' && (isInlined || !called.has(on)))
+      if (by.some((one) => typeof one === 'number' && kept.has(one))) present.add(on);
   const length = [...present].reduce(
     (sum, index) => sum + now.functions[index]!.end - now.functions[index]!.body,
     0,
@@ -91,6 +92,47 @@ interface Dependent {
   on: Node;
   /** Several where they share a line. */
   by: Node[];
+  /** It has a copy of it in it. */
+  isInlined: boolean;
+}
+
+interface Dependence {
+  dependents: readonly Dependent[];
+  /** Functions of the text that are called like those of other units where no copy was made of them: they have code of their
+   * own, and call others, so that the compiler concludes little from what they do. */
+  called: ReadonlySet<number>;
+}
+
+const newKnown = (): { dependence?: Dependence } => ({});
+
+/** What depends on what in the code that runs. It is read once.
+ * @param object of a whole unit
+ * @param text what it was compiled from */
+export function dependenceIn(object: ObjectFile, text: ScannedText): Dependence {
+  const known = object.elf.derived(newKnown);
+  if (!known.dependence) {
+    const written = new WrittenCode(object, text);
+    known.dependence = { dependents: dependentsIn(object, written), called: calledOnly(object, written) };
+  }
+  return known.dependence;
+}
+
+function calledOnly(object: ObjectFile, written: WrittenCode): Set<number> {
+  const found = new Set<number>();
+  for (const fn of object.functions) {
+    const { name } = fn.symbol;
+    if (wholeOf(name) !== name || isInitialiser(fn)) continue;
+    const places = written.placesOf(fn);
+    const calls = object
+      .relocationsIn(fn.section, fn.offset, fn.offset + fn.size)
+      .some(({ symbol: index }) => {
+        const symbol = object.symbol(index);
+        const callee = functionOf(object, symbol);
+        return symbol.section === abi.SHN_UNDEF || (callee !== undefined && callee !== fn);
+      });
+    if (calls && places.length === 1) found.add(places[0]!);
+  }
+  return found;
 }
 
 function dependentsIn(object: ObjectFile, written: WrittenCode): Dependent[] {
@@ -115,11 +157,13 @@ function dependentsIn(object: ObjectFile, written: WrittenCode): Dependent[] {
       const callee = functionOf(object, object.symbol(symbol));
       if (callee && callee !== fn) for (const node of nodesOf(callee)) on.add(node);
     }
+    const inlined = new Set<Node>();
     for (const { file, line } of lines(fn.section.index, fn.offset, fn.size)) {
       if (!isSource.has(file)) isSource.set(file, realPathOrSelf(file) === object.source);
-      if (isSource.get(file)) for (const index of written.at(line)) on.add(index);
+      if (isSource.get(file)) for (const index of written.at(line)) inlined.add(index);
     }
-    for (const node of on) if (!by.includes(node)) found.push({ on: node, by });
+    for (const node of new Set([...on, ...inlined]))
+      if (!by.includes(node)) found.push({ on: node, by, isInlined: inlined.has(node) });
   }
   return found;
 }

@@ -18,7 +18,7 @@ import { isNumbered } from '../compare/correlate';
 import { readUnit } from './compile';
 import { EditedCode, WrittenCode } from './edited_code';
 import type { EditedUnit, NewText } from './edited_units';
-import type { Together } from './optimised_light';
+import { dependenceIn, type Together } from './optimised_light';
 import type { Save } from './progress';
 import type { FreshUnit } from './unit';
 
@@ -104,9 +104,11 @@ export class CompiledUnits {
   }
 }
 
-/** Has the compiler do ahead what it can for the first light of a unit's next save. */
+/** Does ahead, and has the compiler do, what can be done for the first light of a unit's next save. */
 export function prepareFirstLight({ compile, log }: EngineContext, baseline: Baseline): void {
   const { scanned, entry, text } = baseline;
+  const isPartial = scanned && isOptimised(baseline) && isOfGcc(baseline.object);
+  if (isPartial) dependenceIn(baseline.object, scanned);
   if (preambleEnd(text) === 0) return;
   const whole = reduceUnit(
     baseline,
@@ -115,10 +117,7 @@ export function prepareFirstLight({ compile, log }: EngineContext, baseline: Bas
     undefined,
   );
   // The preamble of an optimised part is compiled with other options.
-  const part =
-    scanned && isOptimised(baseline) && isOfGcc(baseline.object)
-      ? reduceUnit(baseline, scanned, new Set(), [])
-      : whole;
+  const part = isPartial ? reduceUnit(baseline, scanned, new Set(), []) : whole;
   for (const reduced of new Set([part, whole]))
     if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
     else compile.prepare(entry, reduced.text, reduced.flags);
