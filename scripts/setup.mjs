@@ -27,6 +27,8 @@ const PACKAGE_OF = {
   meson: 'meson',
   ninja: 'ninja-build',
   tclsh: 'tcl',
+  csmith: 'csmith',
+  '/usr/include/csmith/csmith.h': 'libcsmith-dev',
   'redis-server': 'redis-server',
   nginx: 'nginx-light',
   // Header files and libraries of the real programs of test:programs.
@@ -49,10 +51,11 @@ export const TEST_COMMANDS = [
   'musl-gcc',
   'sudo',
 ];
+export const CSMITH_COMMANDS = [...TEST_COMMANDS, 'csmith', '/usr/include/csmith/csmith.h'];
 export const PROGRAM_COMMANDS = [
   ...BUILD_COMMANDS,
   ...['bear', 'clang++', 'dpkg-source', 'pkg-config', 'meson', 'ninja', 'tclsh', 'redis-server', 'nginx'],
-  ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/')),
+  ...Object.keys(PACKAGE_OF).filter((name) => name.startsWith('/') && !name.includes('csmith')),
 ];
 
 /** Everything an entry command needs before it can start: packages, then the build. Ends the process on failure. */

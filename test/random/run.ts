@@ -70,16 +70,17 @@ export async function runCase(
     units: [{ file: 'state.c' }, ...plan.units.map((file) => ({ file }))],
     observers: OBSERVERS,
   };
-  const built = await twoAtATime(versions, (texts) =>
-    build(world.newDirectory(), programPlan, { ...texts, 'state.c': state }),
-  );
-  const live = await world.startLive(built[0]!);
+  let live: Observed | undefined;
   try {
+    const built = await twoAtATime(versions, (texts) =>
+      build(world.newDirectory(), programPlan, { ...texts, 'state.c': state }),
+    );
+    live = await world.startLive(built[0]!);
     return await runVersions(world, built, live, plan.units, versions, onSave);
   } catch (error) {
     return { kind: 'wrong', version: -1, detail: (error as Error).message };
   } finally {
-    await live.stop();
+    await live?.stop();
   }
 }
 
