@@ -74,7 +74,7 @@ export function layoutCases() {
     run('-g', '-ffunction-sections', '-fdata-sections', '-c', '-o', 'fresh.o', source, ...freshFlags);
     const load = (name: string): ElfFile => {
       const file = ElfFile.open(join(directory, name));
-      for (const section of file.sections) if (/debug|tab/.test(section.name)) file.data(section);
+      for (const section of file.sections) file.data(section);
       file.close();
       return file;
     };

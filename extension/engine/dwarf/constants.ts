@@ -77,6 +77,7 @@ export const DW_AT_alignment = 0x88;
 export const DW_AT_deleted = 0x8a;
 export const DW_AT_defaulted = 0x8b;
 export const DW_AT_MIPS_linkage_name = 0x2007;
+export const DW_AT_GNU_vector = 0x2107;
 export const DW_AT_GNU_dwo_name = 0x2130;
 export const DW_AT_GNU_dwo_id = 0x2131;
 export const DW_AT_GNU_addr_base = 0x2133;

@@ -9,6 +9,7 @@ import { type Difference, listed, passingDifference, typeDifferences } from './d
 import type { TypeEntry } from './entries';
 import { layoutText } from './layout_text';
 import { definitionsIn, knownBeside, type MembersInPadding, memberText } from './members_in_padding';
+import { notOverlaid } from './overlaid';
 import { obstacleAround, type PaddingUse, paddingUse } from './padding';
 import { isDestroyed, passingByMembers, passingOf } from './passing';
 import { placeIn, type Side } from './side';
@@ -160,7 +161,11 @@ function allDifferences(
   before: TypeEntry,
   now: TypeEntry,
 ): Found {
-  const differences = typeDifferences(older.types, before, fresher.types, now);
+  const differences = notOverlaid(
+    { types: older.types, entry: before },
+    { types: fresher.types, entry: now },
+    typeDifferences(older.types, before, fresher.types, now),
+  );
   const passing = passingDifference(older.types, before, fresher.types, now);
   if (!passing || !mayBeInCalls(older, now.name!, fresher.file(now.unit, now.file)))
     return { differences, passing };

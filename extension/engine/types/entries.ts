@@ -9,6 +9,8 @@ export interface RawMember {
   offset: number;
   /** Width of a bit-field, 0 for an ordinary member. */
   bits: number;
+  /** DW_AT_alignment (alignas), 0 when its type's own. */
+  alignment: number;
   line: number;
 }
 

@@ -31,7 +31,8 @@ export function paddingUse(before: Defined, now: Defined, differences: readonly 
   if (before.entry.twin || now.entry.twin) return refused('several types of its unit have that name');
   const obstacle = obstacleOf(now, added, before) ?? obstacleOf(before, gone, now);
   if (obstacle) return refused(obstacle.reason);
-  if (passing(before) !== passing(now)) return refused('its objects would be passed in other registers');
+  if (registersOf(before) !== registersOf(now))
+    return refused('its objects would be passed in other registers');
   return { kind: 'padding', added, gone };
 }
 
@@ -96,8 +97,8 @@ function extentsOf({ types, entry }: Defined, origin = 0): Extent[] | undefined 
   return extents;
 }
 
-/** How objects are passed, by what they consist of. */
-function passing({ types, entry }: Defined): string {
+/** In which registers objects are passed, by what they consist of. */
+export function registersOf({ types, entry }: Defined): string {
   const fields: Field[] = [];
   collectFields(types, entry, 0, fields, 0);
   return types.arch.passingOf(fields, entry.size);
@@ -146,7 +147,7 @@ function collect(types: UnitTypes, type: number, offset: number, into: Field[], 
 }
 
 /** DWARF 5, 7.8. */
-const DW_ATE_complex_float = 3;
+export const DW_ATE_complex_float = 3;
 /** Real, imaginary and decimal ones. */
 const REAL_FLOATS = [4, 9, 15];
 
@@ -173,7 +174,7 @@ export function obstacleAround(
         if (
           before &&
           after &&
-          passing({ types: then, entry: before }) !== passing({ types: now, entry: after })
+          registersOf({ types: then, entry: before }) !== registersOf({ types: now, entry: after })
         )
           return `objects of ${title} would be passed in other registers`;
         seen.add(holder);

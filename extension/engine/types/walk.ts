@@ -329,6 +329,7 @@ export class Walk {
       type,
       offset,
       bits,
+      alignment: die.number(dw.DW_AT_alignment) ?? 0,
       line: die.number(dw.DW_AT_decl_line) ?? owner.line,
     });
   }

@@ -181,6 +181,24 @@ long step(long n) { kept.d = n * 1.5; return kept.c[7] * 1000 + kept.c[6]; }`,
     edit: ['n * 1.5', 'n * 2.5', 'n * -3.5'],
   },
   {
+    id: 'union-member-added',
+    language: 'c',
+    text: `union u { long l; };
+union u kept_$$ = {5};
+long step(long n) { kept_$$.l += n; return kept_$$.l; }`,
+    edit: [
+      `long l; };
+union u kept_$$ = {5};
+long step(long n) { kept_$$.l += n; return kept_$$.l; }`,
+      `long l; unsigned char c[8]; };
+union u kept_$$ = {5};
+long step(long n) { kept_$$.l += n; return kept_$$.l * 10 + kept_$$.c[0]; }`,
+      `long l; unsigned char c[8]; struct { int low, high; } half; };
+union u kept_$$ = {5};
+long step(long n) { kept_$$.l += n; return kept_$$.half.low * 10 + kept_$$.half.high; }`,
+    ],
+  },
+  {
     id: 'members-swapped',
     language: 'c',
     text: `struct pair { long a, b; };
