@@ -13,11 +13,14 @@ import type { ComparedFunction } from './facts';
 import type { UnitComparison } from './unit';
 
 /** A variable, by its symbol: of which the fresh code has the initial value (`folded`), of which the process has no value
- * because the code that it was built of had no use for one (`revived`), or of which it holds another representation:
- * clang makes one bit of a variable of two values (`encoded`). */
+ * because the code that it was built of had no use for one (`revived`), of which it has pieces in several places, while the
+ * fresh code has it in one (`split`), or of which it holds another representation: clang makes one bit of a variable of two
+ * values (`encoded`). */
 export interface OptimisedAway {
   symbol: string;
-  change: 'folded' | 'revived' | 'encoded';
+  /** It is a piece of a variable that the compiler split. */
+  isPiece?: boolean;
+  change: 'folded' | 'revived' | 'split' | 'encoded';
 }
 
 /** Bytes of such a bit. */
@@ -46,9 +49,18 @@ function revived({ live, declarations }: UnitComparison, pairs: Pairs): Found[] 
   const symbols = [...pairs.keys()].filter((symbol) => !pairs.get(symbol));
   if (symbols.length === 0) return [];
   const defined = declarations.defined.live(live.module);
+  const split = new Set(
+    [live.module, ...live.patches]
+      .flatMap((image) => declarations.live(image))
+      .flatMap(({ owner, name, piece }) => (piece === undefined ? [] : [nameIn(owner, name)])),
+  );
   return symbols.flatMap((symbol): Found[] => {
-    const name = nameOf(symbol.name, declaredAt(symbol, declarations), defined);
-    return name === undefined ? [] : [[name, { symbol: symbol.name, change: 'revived' }]];
+    const declared = declaredAt(symbol, declarations);
+    const name = nameOf(symbol.name, declared, defined);
+    if (name === undefined) return [];
+    const isPiece = declared?.piece !== undefined;
+    const change = !isPiece && split.has(name) ? 'split' : 'revived';
+    return [[name, { symbol: symbol.name, isPiece, change }]];
   });
 }
 

@@ -1,5 +1,6 @@
 // Which static variable of the process one of a function is, by declaration: the function and the name that it has in
-// the source, which an edit of other functions does not touch. Several of one name in one function are told apart by
+// the source, which an edit of other functions does not touch; and which piece of a variable one is that the compiler
+// split. Several of one name in one function are told apart by
 // what unchanged code refers to (votes.ts), else by type and initial value; what is left is undecided.
 import type { ElfSymbol } from '../elf/file';
 import * as abi from '../elf/constants';
@@ -9,8 +10,10 @@ import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
 /** A static variable of a function as debug information declares it. */
 export interface DeclaredStatic {
   name: string;
-  /** Symbol of the function. */
+  /** Symbol of the function; empty for pieces of variables outside of functions. */
   owner: string;
+  /** Of a variable that the compiler split: at which of its bytes this piece begins. */
+  piece?: number;
   type: string;
   /** Virtual address; in an object the offset in `section`. */
   address: number;
@@ -47,8 +50,12 @@ interface Live {
  * personality routine, which every unit has that catches exceptions, is none (`DW.ref.__gxx_personality_v0`). */
 const COUNTED = /^_ZZ|^(?!DW\.ref\.)[\w$]+\.[\w$.]+$/;
 
+/** Of a piece (`state.0`), the symbol of the variable. */
+export const wholeOf = (piece: string): string => piece.replace(/\.\d+$/, '');
+
 export class StaticVariables {
   private families: Map<ElfSymbol, string> | undefined;
+  private readonly pieces = new Map<ElfSymbol, number>();
   private readonly freshOf = new Map<string, Fresh[]>();
   private readonly liveOf = new Map<string, Live[]>();
   private readonly declared = new Set<LiveSymbol>();
@@ -74,7 +81,12 @@ export class StaticVariables {
     });
   }
 
-  /** Is a variable of the process known to belong to a function? */
+  /** Of a piece of a variable that the compiler split: at which of its bytes it begins. */
+  piece(symbol: ElfSymbol): number | undefined {
+    return this.read().has(symbol) ? this.pieces.get(symbol) : undefined;
+  }
+
+  /** Is a variable of the process known to belong to a function, or to be a piece of another? */
   isDeclared(symbol: LiveSymbol): boolean {
     this.read();
     return this.declared.has(symbol);
@@ -90,8 +102,9 @@ export class StaticVariables {
         section &&
         this.object.symbolsIn(section).find((other) => other.value === declared.address && isObject(other));
       if (!section || !symbol || isConstant(section)) continue;
-      const key = keyOf(declared);
+      const key = keyOf(declared, symbol);
       families.set(symbol, key);
+      if (declared.piece !== undefined) this.pieces.set(symbol, declared.piece);
       const bytes =
         section.type === abi.SHT_NOBITS
           ? Buffer.alloc(symbol.size)
@@ -119,7 +132,7 @@ export class StaticVariables {
         const bytes = symbol && this.live.bytes(address, symbol.size);
         if (!symbol || !bytes) continue;
         this.declared.add(symbol);
-        add(found, keyOf(declared), { symbol, traits: traitsOf(declared, bytes) });
+        add(found, keyOf(declared, symbol), { symbol, traits: traitsOf(declared, bytes) });
       }
       for (const [key, list] of found) this.liveOf.set(key, list);
     }
@@ -136,8 +149,10 @@ function add<T>(lists: Map<string, T[]>, key: string, one: T): void {
   else lists.set(key, [one]);
 }
 
-function keyOf({ owner, name }: DeclaredStatic): string {
-  return `${owner}\n${name}`;
+/** The scope of a variable outside of functions is in its symbol, which clang gives a number for each piece. */
+function keyOf({ owner, name, piece }: DeclaredStatic, symbol: { name: string }): string {
+  const scope = owner === '' ? wholeOf(symbol.name) : owner;
+  return piece === undefined ? `${scope}\n${name}` : `${scope}\n${name}\n${piece}`;
 }
 
 function traitsOf({ type }: DeclaredStatic, bytes: Buffer): string {

@@ -12,6 +12,7 @@ import { changedInitialisations, type Initialisation } from './local_initialiser
 import { LiveReferences, running } from './live_references';
 import { type OptimisedAway, optimisedAway } from './optimised_away';
 import { missingEntries } from './section_arrays';
+import { wholeOf } from './static_variables';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -87,13 +88,15 @@ const INITIALISATIONS: Record<Initialisation, (symbol: string) => string> = {
   new: (symbol) => `${symbol} has code as its initialiser now, which will run and replace its present value`,
 };
 
-const OPTIMISED_AWAY: Record<OptimisedAway['change'], (symbol: string) => string> = {
+const OPTIMISED_AWAY: Record<OptimisedAway['change'], (name: string) => string> = {
   folded: (symbol) =>
     `Nothing writes to ${symbol} any more, so the compiler took its initial value: the present one has no effect`,
   encoded: (symbol) =>
     `The compiler keeps ${symbol} as one of two values, and these are others now: the present one is taken for one of them`,
   revived: (symbol) =>
     `${symbol} was optimised away when the program was built: it begins with its initial value, whatever was assigned to it`,
+  split: (symbol) =>
+    `The compiler split ${symbol}: the process has its parts in several places, and the code of the file needs it in one (it takes its address, or copies it)`,
 };
 
 export function checkVariables(
@@ -130,13 +133,21 @@ export function checkVariables(
       });
     }
   }
-  for (const { symbol, change } of optimisedAway(comparison))
-    warnings.push({
-      code: 'value-lost',
-      message: OPTIMISED_AWAY[change](symbol),
-      symbol,
-      ...locate(object, symbol),
-    });
+  for (const { symbol, isPiece, change } of optimisedAway(comparison))
+    if (change === 'split')
+      problems.push({
+        code: 'variable-changed',
+        message: OPTIMISED_AWAY[change](symbol),
+        symbol,
+        ...locate(object, symbol),
+      });
+    else
+      warnings.push({
+        code: 'value-lost',
+        message: OPTIMISED_AWAY[change](isPiece ? `A part of ${wholeOf(symbol)}` : symbol),
+        symbol,
+        ...locate(object, symbol),
+      });
   for (const symbol of comparison.undecidedVariables())
     problems.push({
       code: 'ambiguous-static',

@@ -6,7 +6,7 @@ import type { ElfSymbol } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
 import { type Correlation, isNumbered } from './correlate';
 import type { Match } from './match';
-import { pairStatics, type StaticVariables } from './static_variables';
+import { pairStatics, type StaticVariables, wholeOf } from './static_variables';
 
 const GUARD = '_ZGVZ';
 
@@ -73,12 +73,25 @@ export class VariableVotes {
     return live && !found ? undefined : { live: found };
   }
 
+  /** The part of a variable of the process that a piece of it is now: the compiler had not split it. */
+  private wholeAround(symbol: ElfSymbol): LiveSymbol | undefined {
+    const piece = this.statics.piece(symbol);
+    if (piece === undefined) return undefined;
+    const name = wholeOf(symbol.name);
+    const whole = this.correlation
+      .unitSymbols()
+      .find((live) => live.name === name && live.type === abi.STT_OBJECT && live.size >= piece + symbol.size);
+    return whole && { ...whole, name: symbol.name, address: whole.address + piece, size: symbol.size };
+  }
+
   private findVariable(symbol: ElfSymbol): LiveSymbol | undefined {
     const guard = this.guard(symbol);
     if (guard) return guard.live;
     const family = this.statics.family(symbol);
     if (family && family.live.length > 0)
       return pairStatics(family.fresh, family.live, (other) => this.voted(other)).pairs.get(symbol);
+    const whole = this.wholeAround(symbol);
+    if (whole) return whole;
     // One that is known to belong to another function is not this one.
     const candidates = this.correlation
       .candidates(symbol)

@@ -1,6 +1,7 @@
-// The static variables of a unit's functions as they are declared: in which function, where, of what type. Their names in
-// the symbol table are counted (`counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`), and an edit moves the count. And the
-// names of all variables, also of those that the compiler left out. Walks all entries of a unit.
+// The static variables of a unit whose names in the symbol table are counted, as they are declared: in which function, where,
+// of what type. Those of functions are (`counter.3`, `f.counter.1`, `_ZZ1fvE7counter_0`), and so are the pieces into which
+// clang splits structures and arrays (`state.0`): an edit moves the count. And the names of all variables, also of those
+// that the compiler left out. Walks all entries of a unit.
 import type { ElfFile } from '../elf/file';
 import { number64 } from '../elf/integers';
 import { afterLeb, uleb } from '../elf/leb128';
@@ -14,8 +15,10 @@ import type { Unit } from './units';
 
 export interface FunctionStatic {
   name: string;
-  /** Symbol of the function (C++: its linkage name). */
+  /** Symbol of the function (C++: its linkage name); empty for pieces of variables outside of functions. */
   owner: string;
+  /** Of a variable that the compiler split: at which of its bytes this piece begins. */
+  piece?: number;
   /** 1-based; 0 when the compiler did not say. */
   line: number;
   type: string;
@@ -58,15 +61,16 @@ export function functionStatics(elf: ElfFile, unit: Unit): FunctionStatic[] {
   return reading(elf.path, () => {
     const found = new Map<string, FunctionStatic>();
     forEachVariable(elf, unit, (die, { name, line }, owner, dwarf) => {
-      const place = owner === '' ? undefined : placeOf(dwarf, die);
-      if (place && name !== undefined && owner !== undefined)
-        found.set(`${place.section}:${place.address}`, {
-          name,
-          owner,
-          line: line ?? 0,
-          type: typeOf(dwarf, die),
-          ...place,
-        });
+      if (name === undefined || owner === undefined) return;
+      for (const place of placesOf(dwarf, die))
+        if (owner !== '' || place.piece !== undefined)
+          found.set(`${place.section}:${place.address}`, {
+            name,
+            owner,
+            line: line ?? 0,
+            type: typeOf(dwarf, die),
+            ...place,
+          });
     });
     return [...found.values()].sort((a, b) => a.line - b.line);
   });
@@ -104,20 +108,79 @@ function ownerOf({ symbol, name }: Declaration, around: string | undefined): str
   return symbol ?? (name === undefined || around === undefined ? undefined : `${around}:${name}`);
 }
 
-/** Where a variable lies, when that is one address (2.6.1.1.2). */
-function placeOf(dwarf: Dwarf, die: Die): Pick<FunctionStatic, 'address' | 'section'> | undefined {
-  const { unit } = die;
+type Place = Pick<FunctionStatic, 'address' | 'section' | 'piece'>;
+
+/** Where a variable lies: at one address (2.6.1.1.2), or in pieces, of which some have none (2.6.1.2). */
+function placesOf(dwarf: Dwarf, die: Die): Place[] {
   const location = die.block(dw.DW_AT_location);
-  switch (location?.[0]) {
+  if (!location) return [];
+  const places: Place[] = [];
+  let begin: number | undefined = 0;
+  let done = 0;
+  for (let at = 0; at < location.length;) {
+    const operator = location[at]!;
+    const behind = afterOperator(location, at);
+    if (behind === undefined) break;
+    if (operator === dw.DW_OP_piece) {
+      const place = begin < at ? placeOf(dwarf, die, location, begin) : undefined;
+      if (place) places.push({ ...place, piece: done });
+      done += uleb(location, at + 1);
+      begin = behind;
+    }
+    at = behind;
+  }
+  if (begin > 0) return places;
+  const place = placeOf(dwarf, die, location, 0);
+  return place ? [place] : [];
+}
+
+function placeOf(dwarf: Dwarf, { unit }: Die, location: Buffer, at: number): Place | undefined {
+  switch (location[at]) {
     case dw.DW_OP_addr: {
-      const section = unit.section.sectionOf(location.byteOffset - unit.bytes.byteOffset + 1);
-      return { address: number64(location, 1), ...(section !== undefined && { section }) };
+      const section = unit.section.sectionOf(location.byteOffset - unit.bytes.byteOffset + at + 1);
+      return { address: number64(location, at + 1), ...(section !== undefined && { section }) };
     }
     case dw.DW_OP_addrx:
     case dw.DW_OP_GNU_addr_index:
-      return dwarf.addressByIndex(unit, uleb(location, 1));
+      return dwarf.addressByIndex(unit, uleb(location, at + 1));
     default:
       return undefined;
+  }
+}
+
+/** Where the operator at a place and its operands end (7.7.1); undefined of those that no place of a variable is made with. */
+function afterOperator(location: Buffer, at: number): number | undefined {
+  const operator = location[at]!;
+  switch (operator) {
+    case dw.DW_OP_addr:
+    case dw.DW_OP_const8u:
+    case dw.DW_OP_const8s:
+      return at + 9;
+    case dw.DW_OP_const4u:
+    case dw.DW_OP_const4s:
+      return at + 5;
+    case dw.DW_OP_const2u:
+    case dw.DW_OP_const2s:
+      return at + 3;
+    case dw.DW_OP_const1u:
+    case dw.DW_OP_const1s:
+    case dw.DW_OP_deref_size:
+      return at + 2;
+    case dw.DW_OP_addrx:
+    case dw.DW_OP_GNU_addr_index:
+    case dw.DW_OP_constu:
+    case dw.DW_OP_consts:
+    case dw.DW_OP_plus_uconst:
+    case dw.DW_OP_piece:
+      return afterLeb(location, at + 1);
+    case dw.DW_OP_deref:
+    case dw.DW_OP_stack_value:
+      return at + 1;
+    default: {
+      const isCalculation = operator >= dw.DW_OP_abs && operator <= dw.DW_OP_xor;
+      const isLiteral = operator >= dw.DW_OP_lit0 && operator <= dw.DW_OP_lit31;
+      return isCalculation || isLiteral ? at + 1 : undefined;
+    }
   }
 }
 

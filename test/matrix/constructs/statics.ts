@@ -199,6 +199,57 @@ long step(long n) { kept_$$.l += n; return kept_$$.half.low * 10 + kept_$$.half.
     ],
   },
   {
+    // clang splits such a variable into those of its members that are used, and numbers them.
+    id: 'split-aggregate',
+    language: 'c',
+    text: `static struct { long a, b, c; } s = {5, 6, 7};
+static __attribute__((noinline)) long same(long n) { __asm__("" : "+r"(n)); return n; }
+long step(long n) { s.b += same(n) - n; return s.b; }`,
+    edit: [
+      'return s.b;',
+      'long old = s.a; s.a = n; return old * 1000 + s.b;',
+      'long old = s.a; s.a = n; return old * 2000 + s.b;',
+    ],
+    ownState: true,
+  },
+  {
+    id: 'split-aggregates-of-scopes',
+    language: 'cc',
+    text: `static __attribute__((noinline)) long same(long n) { __asm__("" : "+r"(n)); return n; }
+namespace { struct State { long a, b, c; } s = {5, 6, 7}; }
+namespace inner { static struct { long a, b, c; } s = {50, 60, 70}; }
+long step(long n) {
+  static long t[4] = {1, 2, 3, 4};
+  s.b += same(n) - n; inner::s.c += same(n) - n; t[2] += same(n) - n;
+  return s.b + inner::s.c * 10 + t[2] * 1000;
+}`,
+    edit: [
+      'return s.b + inner',
+      'long old = s.a + inner::s.b + t[1]; s.a = inner::s.b = t[1] = n; return old * 100000 + s.b + inner',
+      'long old = s.a + inner::s.b + t[1]; s.a = inner::s.b = t[1] = n; return old * 200000 + s.b + inner',
+    ],
+    ownState: true,
+  },
+  {
+    id: 'split-aggregate-made-whole',
+    language: 'c',
+    text: `static struct { long a, b, c; } s = {5, 6, 7};
+static __attribute__((noinline)) long any(const long *p) { __asm__("" : "+r"(p) : : "memory"); return *p; }
+static long other = 1;
+long step(long n) { s.b += n; other += n; return s.b + any(&other); }`,
+    edit: ['any(&other)', 'any(&s.b) * 10', 'any(&s.c) * 20'],
+    refused: ['variable-changed'],
+  },
+  {
+    id: 'whole-aggregate-split',
+    language: 'c',
+    text: `static struct { long a, b, c; } s = {5, 6, 7};
+static __attribute__((noinline)) long any(const long *p) { __asm__("" : "+r"(p) : : "memory"); return *p; }
+static long other = 1;
+long step(long n) { s.b += n; other += n; return s.b + any(&s.c) + any(&other); }`,
+    edit: ['any(&s.c)', 's.c * 10', 's.a * 20'],
+  },
+  {
     id: 'members-swapped',
     language: 'c',
     text: `struct pair { long a, b; };
