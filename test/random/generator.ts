@@ -44,6 +44,11 @@ const WORDS = [
   'a longer text than others',
 ];
 
+/** Numbers of variables that programs have from the beginning. */
+const [COUNTER, FIRST_MEMBER, FIRST_CELL] = [1000, 1001, 1010];
+const MEMBERS = ['a', 'b', 'c', 'd'];
+const CELLS = MEMBERS.length;
+
 /** In texts `@5@` is a number that an edit may change, `%+%` an operator, `$text$` a string. */
 class Maker {
   private ids = 0;
@@ -67,6 +72,20 @@ class Maker {
     const number = ++this.variables;
     const name = `v${number}`;
     return [name, `${declaration(name)} attach(${number}, &${name});`];
+  }
+
+  /** A use of a variable whose address nobody has: compilers may keep it in pieces, or leave it out. */
+  private used(name: string, number: number): string {
+    const { number: k, operator: o } = this;
+    return `${name} = take(${number}, ${name}); ${name} = (${name} ${o()} (r % 10)) + ${k()}; leave(${number}, ${name}); r ^= ${name};`;
+  }
+
+  /** A use of a part of a variable that a compiler may split. */
+  private part(): string {
+    const part = this.random.below(CELLS);
+    return this.random.below(2) === 0
+      ? this.used(`state.${MEMBERS[part]}`, FIRST_MEMBER + part)
+      : this.used(`cells[${part}]`, FIRST_CELL + part);
   }
 
   /** @param callable functions that it may call */
@@ -95,6 +114,11 @@ class Maker {
         const [name, text] = this.attached((v) => `static u ${v} = ${this.random.below(100)};`);
         return `{ ${text} ${name} += r % 10 + ${k()}; r ^= ${name}; }`;
       },
+      () => {
+        const number = ++this.variables;
+        return `{ static u v${number} = ${this.random.below(100)}; ${this.used(`v${number}`, number)} }`;
+      },
+      () => this.part(),
       () => `if (r % 1000 > ${k()}) { u q = r; while (q > 9) q = q / (${k()} % 7 + 2); r += q; }`,
       () => `{ u a[6] = {${k()}, n, ${k()}, r, ${k()}, 1}; sort_numbers(a, 6); r = a[2] ${o()} a[n % 6]; }`,
     ];
@@ -157,6 +181,7 @@ class Maker {
       ],
     });
     const table = () => `t${this.random.below(3)}`;
+    const first = () => Array.from({ length: CELLS }, () => this.random.below(100)).join(', ');
     const data = [
       ...[0, 1, 2].map((i) => this.statement(`static u t${i}(u n) { return n ${o()} ${k()}; }`)),
       this.statement(`static u (*const table[])(u) = {${table()}, ${table()}, ${table()}};`),
@@ -164,6 +189,8 @@ class Maker {
       this.statement(
         `struct pair { u a, b; };\n__attribute__((noinline)) static struct pair make_pair_of(u a, u b) { struct pair p = {a ${o()} ${k()}, b}; return p; }`,
       ),
+      this.statement(`static struct { u ${MEMBERS.join(', ')}; } state = {${first()}};`),
+      this.statement(`static u cells[${CELLS}] = {${first()}};`),
       ...(this.language === 'c' ? [] : this.classes()),
     ];
     return { language: this.language, functions, data };
@@ -177,7 +204,7 @@ class Maker {
       `struct Both : Square { u value(u n) override { return Square::value(n) ${o()} ${k()}; } };`,
       'static Shape first; static Square second; static Both third;\nstatic Shape *const shapes[] = {&first, &second, &third};',
       `template <class T> ${this.inlined()}T scaled(T t) { return T(t * ${k()} + ${k()}); }`,
-      `struct Counter { u value = 0; u next(u n) { attach(1000, &value); value += n % 13; return value ${o()} ${k()}; } };\nstatic Counter counter;`,
+      `struct Counter { u value = 0; u next(u n) { attach(${COUNTER}, &value); value += n % 13; return value ${o()} ${k()}; } };\nstatic Counter counter;`,
     ].map((text) => this.statement(text));
   }
 
@@ -213,6 +240,7 @@ class Maker {
         () => change(/\bt[012](?=[,}])/g, () => `t${this.random.below(3)}`), // an entry of a table
       ],
       [3, () => (fn.body.splice(at, 0, this.any(callable)), copy)],
+      [3, () => (fn.body.splice(at, 0, this.statement(this.part())), copy)],
       [2, () => (fn.body.length > 1 ? (fn.body.splice(at % fn.body.length, 1), copy) : undefined)],
       [
         2,
@@ -287,6 +315,8 @@ export function textsOf({ language, functions, data }: Model): Texts {
   const header = `#pragma once
 typedef unsigned long u;
 ${c}void attach(int, u *);
+${c}u take(int, u);
+${c}void leave(int, u);
 ${c}u hash(const char *);
 ${c}void sort_numbers(u *, int);
 ${inHeader.map(functionText).join('\n')}`;

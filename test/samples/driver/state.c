@@ -6,6 +6,8 @@
 typedef unsigned long u;
 
 static u *places[2000];
+static u left[2000];
+static char is_left[2000];
 static u given[2000];
 static char is_given[2000];
 
@@ -14,6 +16,18 @@ void attach(int number, u *place) {
   places[number] = place;
   if (is_given[number]) *place = given[number];
   is_given[number] = 0;
+}
+
+/* The same for a variable whose address nobody has: called before it is used, with its value, and behind that. */
+u take(int number, u value) {
+  if (is_given[number]) value = given[number];
+  is_given[number] = 0;
+  return value;
+}
+
+void leave(int number, u value) {
+  left[number] = value;
+  is_left[number] = 1;
 }
 
 u hash(const char *text) {
@@ -39,11 +53,13 @@ const char *peek(long unused) {
   *end = 0;
   for (int i = 0; i < 2000; i++)
     if (places[i] != NULL) end += sprintf(end, "%d=%ld ", i, (long)*places[i]);
+    else if (is_left[i]) end += sprintf(end, "%d=%ld ", i, (long)left[i]);
   return text;
 }
 
 long forget(long unused) {
   memset(places, 0, sizeof places);
+  memset(is_left, 0, sizeof is_left);
   return unused;
 }
 
