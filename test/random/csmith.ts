@@ -1,7 +1,9 @@
 // Cases whose programs are csmith's (Debian packages csmith and libcsmith-dev): pointers, unions, bit fields and deep
 // expressions. What a program begins with is put back before each call, so that calls depend on nothing but the code;
 // edits are of constants and operators in functions, which csmith's programs bear.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Texts } from '../support/live_program';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/temporary';
 import { buildOf } from './cases';
@@ -13,7 +15,22 @@ const HEADERS = '/usr/include/csmith';
 /** Of the text of a program that is neither empty nor takes seconds to compile. */
 const [SHORTEST, LONGEST] = [6_000, 90_000];
 
-/** No jumps: the programs end. */
+/** Seconds that a call may take: most take none, some programs never end. */
+const LONGEST_CALL = 2;
+
+/** Does a version of a program end when it is called, in a full build of it? */
+function ends(text: string): boolean {
+  const directory = temporaryDirectory();
+  try {
+    writeFileSync(join(directory, FILE), `${text}\nint main(void) { turn(0); turn(1); return 0; }\n`);
+    execFileSync('gcc', ['-O1', '-w', `-I${HEADERS}`, FILE, '-o', 'program'], { cwd: directory });
+    const { status } = spawnSync('./program', { cwd: directory, timeout: 1000 * LONGEST_CALL });
+    return status === 0;
+  } finally {
+    removeTemporaryDirectory(directory);
+  }
+}
+
 function generate(seed: number): string {
   const directory = temporaryDirectory(); // it writes a file beside itself
   const options = ['--seed', String(seed), '--no-argc', '--no-jumps', '--max-block-depth', '3'];
@@ -93,13 +110,15 @@ function edited(text: string, random: Random): string {
 /** The case of a seed: a program, one to three edits in a row. */
 export function csmithCase(seed: number): Case {
   const random = new Random(seed);
-  let program: string;
-  do program = generate(1 + random.below(2 ** 31));
-  while (program.length < SHORTEST || program.length > LONGEST);
+  let texts: string[];
+  do {
+    const program = generate(1 + random.below(2 ** 31));
+    texts = program.length < SHORTEST || program.length > LONGEST ? [] : [observed(program)];
+    for (let left = 1 + random.below(3); left > 0 && texts.length > 0; left--)
+      texts.push(edited(texts.at(-1)!, random));
+  } while (texts.length === 0 || !texts.every(ends));
   const build = buildOf(random, 'c');
-  const versions: Texts[] = [{ [FILE]: observed(program) }];
-  for (let left = 1 + random.below(3); left > 0; left--)
-    versions.push({ [FILE]: edited(versions.at(-1)![FILE]!, random) });
+  const versions: Texts[] = texts.map((text) => ({ [FILE]: text }));
   return {
     ...build,
     title: `csmith, ${build.title}`,
