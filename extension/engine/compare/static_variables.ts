@@ -12,8 +12,8 @@ export interface DeclaredStatic {
   name: string;
   /** Symbol of the function; empty for pieces of variables outside of functions. */
   owner: string;
-  /** Of a variable that the compiler split: at which of its bytes this piece begins. */
-  piece?: number;
+  /** Of a variable that the compiler split: of which of its bytes this is the piece. */
+  piece?: { start: number; length: number };
   type: string;
   /** Virtual address; in an object the offset in `section`. */
   address: number;
@@ -104,7 +104,7 @@ export class StaticVariables {
       if (!section || !symbol || isConstant(section)) continue;
       const key = keyOf(declared, symbol);
       families.set(symbol, key);
-      if (declared.piece !== undefined) this.pieces.set(symbol, declared.piece);
+      if (declared.piece) this.pieces.set(symbol, declared.piece.start);
       const bytes =
         section.type === abi.SHT_NOBITS
           ? Buffer.alloc(symbol.size)
@@ -131,6 +131,8 @@ export class StaticVariables {
         const symbol = this.live.symbolsAt(address).find(isObject);
         const bytes = symbol && this.live.bytes(address, symbol.size);
         if (!symbol || !bytes) continue;
+        // Code of a patch has a piece of what is whole in the process.
+        if (declared.piece && symbol.size > declared.piece.length) continue;
         this.declared.add(symbol);
         add(found, keyOf(declared, symbol), { symbol, traits: traitsOf(declared, bytes) });
       }
@@ -152,7 +154,7 @@ function add<T>(lists: Map<string, T[]>, key: string, one: T): void {
 /** The scope of a variable outside of functions is in its symbol, which clang gives a number for each piece. */
 function keyOf({ owner, name, piece }: DeclaredStatic, symbol: { name: string }): string {
   const scope = owner === '' ? wholeOf(symbol.name) : owner;
-  return piece === undefined ? `${scope}\n${name}` : `${scope}\n${name}\n${piece}`;
+  return piece === undefined ? `${scope}\n${name}` : `${scope}\n${name}\n${piece.start}`;
 }
 
 function traitsOf({ type }: DeclaredStatic, bytes: Buffer): string {

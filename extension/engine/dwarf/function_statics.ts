@@ -17,8 +17,8 @@ export interface FunctionStatic {
   name: string;
   /** Symbol of the function (C++: its linkage name); empty for pieces of variables outside of functions. */
   owner: string;
-  /** Of a variable that the compiler split: at which of its bytes this piece begins. */
-  piece?: number;
+  /** Of a variable that the compiler split: of which of its bytes this is the piece. */
+  piece?: { start: number; length: number };
   /** 1-based; 0 when the compiler did not say. */
   line: number;
   type: string;
@@ -123,8 +123,9 @@ function placesOf(dwarf: Dwarf, die: Die): Place[] {
     if (behind === undefined) break;
     if (operator === dw.DW_OP_piece) {
       const place = begin < at ? placeOf(dwarf, die, location, begin) : undefined;
-      if (place) places.push({ ...place, piece: done });
-      done += uleb(location, at + 1);
+      const length = uleb(location, at + 1);
+      if (place) places.push({ ...place, piece: { start: done, length } });
+      done += length;
       begin = behind;
     }
     at = behind;

@@ -246,7 +246,7 @@ long step(long n) { s.b += n; other += n; return s.b + any(&other); }`,
     text: `static struct { long a, b, c; } s = {5, 6, 7};
 static __attribute__((noinline)) long any(const long *p) { __asm__("" : "+r"(p) : : "memory"); return *p; }
 static long other = 1;
-long step(long n) { s.b += n; other += n; return s.b + any(&s.c) + any(&other); }`,
+long step(long n) { s.a += n; s.b += n; other += n; return s.a + s.b + any(&s.c) + any(&other); }`,
     edit: ['any(&s.c)', 's.c * 10', 's.a * 20'],
   },
   {
