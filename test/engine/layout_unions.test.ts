@@ -72,6 +72,13 @@ describe('a member of a union', () => {
     says: /member `l` .* is new at offset 0/,
     line: 3,
   });
+  refuses('that is gone and needed another alignment', {
+    language: 'c',
+    before: union('float f[12];\nfour v;', 'typedef float four __attribute__((vector_size(16)));\n'),
+    after: union('float f[12];', 'typedef float four __attribute__((vector_size(16)));\n'),
+    says: /member `v` .* is gone/,
+    line: 2,
+  });
   refuses('that is a vector', {
     language: 'c',
     before: union('float f[12];', 'typedef float four __attribute__((vector_size(16)));\n'),

@@ -139,6 +139,8 @@ export const DW_UT_split_compile = 0x05;
 export const DW_UT_split_type = 0x06;
 
 // 7.7.1, "Operator Encodings": how a location that is an address begins.
+export const DW_ATE_complex_float = 0x03;
+
 export const DW_OP_addr = 0x03;
 export const DW_OP_deref = 0x06;
 export const DW_OP_const1u = 0x08;

@@ -16,7 +16,6 @@ export interface CallingConvention {
 }
 
 /** DWARF 5, 7.8. */
-const DW_ATE_complex_float = 3;
 const DW_ATE_float = 4;
 
 const NONE: ArgumentRegisters = { integer: 0, vector: 0 };
@@ -73,7 +72,7 @@ export function passedValue(types: UnitTypes, type: number): PassedValue | undef
     case dw.DW_TAG_base_type: {
       const encoding = die.number(dw.DW_AT_encoding) ?? 0;
       if (size === undefined) return undefined;
-      const isComplex = encoding === DW_ATE_complex_float;
+      const isComplex = encoding === dw.DW_ATE_complex_float;
       return { kind: isComplex ? 'complex-float' : encoding === DW_ATE_float ? 'float' : 'integer', size };
     }
     case dw.DW_TAG_structure_type:

@@ -6,7 +6,7 @@ import type { Die } from '../dwarf/die';
 import { bare } from './bare';
 import type { Difference } from './differences';
 import type { Member, TypeEntry } from './entries';
-import { type Defined, DW_ATE_complex_float, registersOf } from './padding';
+import { type Defined, registersOf } from './padding';
 import { isDestroyed, passingOf } from './passing';
 import type { UnitTypes } from './types';
 
@@ -23,8 +23,8 @@ export function notOverlaid(before: Defined, now: Defined, differences: Differen
   if (registersOf(before) !== registersOf(now)) return differences;
   if (differences.some(({ added, gone }) => !added && !gone)) return differences;
   const [was, has] = [bytesOf(before), bytesOf(now)];
-  // Objects that exist may lie where they need no more.
-  if (has.alignment > was.alignment) return differences;
+  // Code that knows one of them makes objects which code that knows the other uses.
+  if (has.alignment !== was.alignment) return differences;
   return differences.filter(
     ({ added, gone }) =>
       !(added && isCovered(now.types, added, was.used)) && !(gone && isCovered(before.types, gone, has.used)),
@@ -90,7 +90,7 @@ function notePart(types: UnitTypes, type: number, at: number, bytes: Bytes, dept
 
 /** Of a type that has no parts. */
 function alignmentOf(die: Die, size: number): number {
-  const isComplex = die.number(dw.DW_AT_encoding) === DW_ATE_complex_float;
+  const isComplex = die.number(dw.DW_AT_encoding) === dw.DW_ATE_complex_float;
   const isPair = isComplex || die.tag === dw.DW_TAG_ptr_to_member_type;
   return isPair ? size / 2 : size;
 }

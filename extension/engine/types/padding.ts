@@ -133,7 +133,7 @@ function collect(types: UnitTypes, type: number, offset: number, into: Field[], 
     return;
   }
   const encoding = die.number(dw.DW_AT_encoding);
-  const isComplex = die.tag === dw.DW_TAG_base_type && encoding === DW_ATE_complex_float;
+  const isComplex = die.tag === dw.DW_TAG_base_type && encoding === dw.DW_ATE_complex_float;
   const entry = types.valueType(type);
   if (isComplex)
     for (const at of [offset, offset + size / 2]) into.push({ offset: at, size: size / 2, isFloat: true });
@@ -146,8 +146,6 @@ function collect(types: UnitTypes, type: number, offset: number, into: Field[], 
     });
 }
 
-/** DWARF 5, 7.8. */
-export const DW_ATE_complex_float = 3;
 /** Real, imaginary and decimal ones. */
 const REAL_FLOATS = [4, 9, 15];
 
