@@ -1,7 +1,7 @@
 // Compiled ahead of the save: what is typed is compiled while it is typed, and a save of that text is live without a
 // compiler. Nothing of it reaches the process before the save.
 import { strict as assert } from 'node:assert';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { C, type Case, cases, HEADER, inEditor } from '../support/ahead_editor';
 
 for (const kind of cases)
@@ -96,6 +96,39 @@ describe('a text that is compiled ahead for two processes', () => {
       assert.equal(result.outcome, 'patched', JSON.stringify(result));
       assert.equal(await editor.value(2), 25 + 101);
       assert.equal(parseInt(await other.observe('value', [2])), 25 + 101);
+    }),
+  );
+});
+
+describe('a text that is compiled ahead for one of two processes', () => {
+  it(
+    'is live in both at the save, while the whole unit is being compiled',
+    inEditor(cases[0]!, async (editor) => {
+      const other = await editor.again();
+      const both = { kind: 'pid' as const, pids: [editor.live.pid, other.pid] };
+      const file = editor.path('unit.c');
+      const { engine } = editor.world;
+      await engine.check([file], both);
+      const edited = C.replace(/ \+ 1;/, ' + 5;');
+      assert.equal((await editor.type(edited)).outcome, 'ready');
+      writeFileSync(file, edited);
+      const hold = editor.path('hold');
+      writeFileSync(hold, '');
+      let seen: Promise<void> | undefined;
+      const look = async () => {
+        assert.equal(await editor.value(2), 25 + 101);
+        assert.equal(parseInt(await other.observe('value', [2])), 25 + 101);
+      };
+      const result = await engine.patch({
+        files: [file],
+        target: both,
+        firstLight: true,
+        onProgress: ({ live }) => {
+          if (live) seen ??= look().finally(() => rmSync(hold));
+        },
+      });
+      await seen;
+      assert.equal(result.firstLight?.outcome, 'confirmed', JSON.stringify(result));
     }),
   );
 });

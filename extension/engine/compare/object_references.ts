@@ -6,6 +6,7 @@ import { architectureOf } from '../arch/choose';
 import * as abi from '../elf/constants';
 import type { Relocation, Section } from '../elf/file';
 import type { ObjectFile, ObjectFunction } from '../elf/object';
+import { lowerBound } from '../shared/search';
 
 /** A field of code that refers to something: a relocation, or a field that the assembler resolved itself because what it
  * refers to lies in the same section. A patch lays the functions of a section anew, so both need to be known. */
@@ -38,13 +39,13 @@ export class ObjectReferences {
   /** Where an anonymous constant begins that covers an offset: at the last place that anything refers to. */
   startOfAnonymous(section: Section, offset: number): number {
     const anchors = this.anchorsIn(section);
-    return anchors[firstBehind(anchors, offset) - 1] ?? 0;
+    return anchors[behind(anchors, offset) - 1] ?? 0;
   }
 
   /** Where it ends: at the next place that anything refers to, or at the section's end. */
   endOfAnonymous(section: Section, offset: number): number {
     const anchors = this.anchorsIn(section);
-    return anchors[firstBehind(anchors, offset)] ?? section.size;
+    return anchors[behind(anchors, offset)] ?? section.size;
   }
 
   /** Offsets of a section that code or data refers to, ascending. */
@@ -114,14 +115,6 @@ export class ObjectReferences {
   }
 }
 
-/** The place of the first one that is greater, in ascending numbers; their count when none is. */
-function firstBehind(ascending: readonly number[], number: number): number {
-  let low = 0;
-  let high = ascending.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ascending[middle]! > number) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
+/** The place of the first anchor behind an offset. */
+const behind = (anchors: readonly number[], offset: number): number =>
+  lowerBound(anchors.length, (index) => anchors[index]! <= offset);

@@ -51,7 +51,7 @@ interface Live {
 const COUNTED = /^_ZZ|^(?!DW\.ref\.)[\w$]+\.[\w$.]+$/;
 
 /** Of a piece (`state.0`), the symbol of the variable. */
-export const wholeOf = (piece: string): string => piece.replace(/\.\d+$/, '');
+export const splitVariableOf = (piece: string): string => piece.replace(/\.\d+$/, '');
 
 export class StaticVariables {
   private families: Map<ElfSymbol, string> | undefined;
@@ -153,7 +153,7 @@ function add<T>(lists: Map<string, T[]>, key: string, one: T): void {
 
 /** The scope of a variable outside of functions is in its symbol, which clang gives a number for each piece. */
 function keyOf({ owner, name, piece }: DeclaredStatic, symbol: { name: string }): string {
-  const scope = owner === '' ? wholeOf(symbol.name) : owner;
+  const scope = owner === '' ? splitVariableOf(symbol.name) : owner;
   return piece === undefined ? `${scope}\n${name}` : `${scope}\n${name}\n${piece.start}`;
 }
 

@@ -12,7 +12,7 @@ import { changedInitialisations, type Initialisation } from './local_initialiser
 import { LiveReferences, running } from './live_references';
 import { type OptimisedAway, optimisedAway } from './optimised_away';
 import { missingEntries } from './section_arrays';
-import { wholeOf } from './static_variables';
+import { splitVariableOf } from './static_variables';
 import type { UnitComparison } from './unit';
 
 /** Does any variable differ in size from the live one? */
@@ -144,7 +144,7 @@ export function checkVariables(
     else
       warnings.push({
         code: 'value-lost',
-        message: OPTIMISED_AWAY[change](isPiece ? `A part of ${wholeOf(symbol)}` : symbol),
+        message: OPTIMISED_AWAY[change](isPiece ? `A part of ${splitVariableOf(symbol)}` : symbol),
         symbol,
         ...locate(object, symbol),
       });

@@ -6,7 +6,7 @@ import type { ElfSymbol } from '../elf/file';
 import type { LiveSymbol } from '../live/live_image';
 import { type Correlation, isNumbered } from './correlate';
 import type { Match } from './match';
-import { pairStatics, type StaticVariables, wholeOf } from './static_variables';
+import { pairStatics, type StaticVariables, splitVariableOf } from './static_variables';
 
 const GUARD = '_ZGVZ';
 
@@ -77,7 +77,7 @@ export class VariableVotes {
   private wholeAround(symbol: ElfSymbol): LiveSymbol | undefined {
     const piece = this.statics.piece(symbol);
     if (piece === undefined) return undefined;
-    const name = wholeOf(symbol.name);
+    const name = splitVariableOf(symbol.name);
     const whole = this.correlation
       .unitSymbols()
       .find((live) => live.name === name && live.type === abi.STT_OBJECT && live.size >= piece + symbol.size);
