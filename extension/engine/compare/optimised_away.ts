@@ -5,7 +5,7 @@
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
 import { isConstant } from '../elf/object';
-import { nameIn } from '../dwarf/function_statics';
+import { nameIn, THREAD_LOCAL } from '../dwarf/function_statics';
 import type { LiveSymbol } from '../live/live_image';
 import { LiveReferences, running } from './live_references';
 import type { Declarations, DeclaredStatic } from './static_variables';
@@ -38,6 +38,26 @@ export function optimisedAway(comparison: UnitComparison): OptimisedAway[] {
   ];
   // Of one that has another symbol now, both ends are found.
   return [...new Map(all.reverse()).values()];
+}
+
+/** Thread-local ones that the compiler split in another way than in the process: the numbers of their pieces tell nothing,
+ * so that functions may seem the same that use another piece. */
+export function splitThreadLocals({ object, live, declarations }: UnitComparison): string[] {
+  const symbols = object.symbols.filter(
+    ({ type, binding, section }) =>
+      type === abi.STT_TLS && binding === abi.STB_LOCAL && section !== abi.SHN_UNDEF,
+  );
+  if (symbols.length === 0) return [];
+  const fresh = declarations.defined.fresh();
+  return symbols.flatMap(({ name: symbol }) => {
+    const name = nameOf(symbol, undefined, fresh);
+    if (name === undefined) return [];
+    // The last that was compiled says what code of the process uses.
+    const form = [live.module, ...live.patches]
+      .flatMap((image) => declarations.defined.live(image).get(name) ?? [])
+      .findLast((one) => one.startsWith(THREAD_LOCAL));
+    return form === undefined || form === fresh.get(name) ? [] : [symbol];
+  });
 }
 
 type Pairs = ReadonlyMap<ElfSymbol, LiveSymbol | undefined>;

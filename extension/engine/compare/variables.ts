@@ -10,7 +10,7 @@ import { IDENTITY } from './constants';
 import { describesCounters } from './coverage';
 import { changedInitialisations, type Initialisation } from './local_initialisers';
 import { LiveReferences, running } from './live_references';
-import { type OptimisedAway, optimisedAway } from './optimised_away';
+import { type OptimisedAway, optimisedAway, splitThreadLocals } from './optimised_away';
 import { missingEntries } from './section_arrays';
 import { splitVariableOf } from './static_variables';
 import type { UnitComparison } from './unit';
@@ -148,6 +148,13 @@ export function checkVariables(
         symbol,
         ...locate(object, symbol),
       });
+  for (const symbol of splitThreadLocals(comparison))
+    problems.push({
+      code: 'variable-changed',
+      message: `The compiler split the thread_local ${splitVariableOf(symbol)} in another way than in the process: the code of the file uses other parts of it`,
+      symbol,
+      ...locate(object, symbol),
+    });
   for (const symbol of comparison.undecidedVariables())
     problems.push({
       code: 'ambiguous-static',

@@ -27,12 +27,16 @@ export interface FunctionStatic {
   section?: number;
 }
 
+/** What the forms of thread-local variables begin with. */
+export const THREAD_LOCAL = 'thread-local ';
+
 /** A variable, by its function (empty: of none) and the name that it has in the source. */
 export const nameIn = (owner: string, name: string): string => `${owner}\n${name}`;
 
 /**
  * All variables that a unit defines, by nameIn, whether they have a place in memory or not.
- * @returns how each is made of what lies at its place: the rest of its DWARF expression (2.5.1), in hexadecimal
+ * @returns how each is made of what lies at its place: the rest of its DWARF expression (2.5.1), in hexadecimal; of a
+ * thread-local one, which of its bytes have a place
  * @throws HotPatchError as functionStatics does.
  */
 export function definedVariables(elf: ElfFile, unit: Unit): ReadonlyMap<string, string> {
@@ -48,8 +52,29 @@ export function definedVariables(elf: ElfFile, unit: Unit): ReadonlyMap<string, 
 function formOf(die: Die): string {
   const location = die.block(dw.DW_AT_location);
   const isIndexed = location?.[0] === dw.DW_OP_addrx || location?.[0] === dw.DW_OP_GNU_addr_index;
-  if (!location || (!isIndexed && location[0] !== dw.DW_OP_addr)) return '';
+  if (!location) return '';
+  if (!isIndexed && location[0] !== dw.DW_OP_addr) return threadLocalForm(location);
   return Buffer.from(location.subarray(isIndexed ? afterLeb(location, 1) : 9)).toString('hex');
+}
+
+function threadLocalForm(location: Buffer): string {
+  const pieces: string[] = [];
+  let isThreadLocal = false;
+  let hasPlace = false;
+  let done = 0;
+  for (let at: number | undefined = 0; at !== undefined && at < location.length;) {
+    const operator = location[at]!;
+    if (operator === dw.DW_OP_form_tls_address || operator === dw.DW_OP_GNU_push_tls_address) {
+      isThreadLocal = hasPlace = true;
+    } else if (operator === dw.DW_OP_piece) {
+      const length = uleb(location, at + 1);
+      if (hasPlace) pieces.push(`${done}+${length}`);
+      done += length;
+      hasPlace = false;
+    }
+    at = afterOperator(location, at);
+  }
+  return isThreadLocal ? THREAD_LOCAL + pieces.join(' ') : '';
 }
 
 /**
@@ -169,6 +194,8 @@ function afterOperator(location: Buffer, at: number): number | undefined {
       return at + 2;
     case dw.DW_OP_addrx:
     case dw.DW_OP_GNU_addr_index:
+    case dw.DW_OP_constx:
+    case dw.DW_OP_GNU_const_index:
     case dw.DW_OP_constu:
     case dw.DW_OP_consts:
     case dw.DW_OP_plus_uconst:
@@ -176,6 +203,8 @@ function afterOperator(location: Buffer, at: number): number | undefined {
       return afterLeb(location, at + 1);
     case dw.DW_OP_deref:
     case dw.DW_OP_stack_value:
+    case dw.DW_OP_form_tls_address:
+    case dw.DW_OP_GNU_push_tls_address:
       return at + 1;
     default: {
       const isCalculation = operator >= dw.DW_OP_abs && operator <= dw.DW_OP_xor;

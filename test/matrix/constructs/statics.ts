@@ -231,6 +231,34 @@ long step(long n) {
     ownState: true,
   },
   {
+    id: 'split-nested-aggregate',
+    language: 'c',
+    text: `static struct { struct { long x, y; } in[2]; long z; } s = {{{1, 2}, {3, 4}}, 5};
+static __attribute__((noinline)) long same(long n) { __asm__("" : "+r"(n)); return n; }
+long step(long n) { s.in[1].y += same(n) - n; return s.in[1].y; }`,
+    edit: [
+      'return s.in',
+      'long old = s.in[0].y; s.in[0].y = n; return old * 1000 + s.in',
+      'long old = s.in[0].y; s.in[0].y = n; return old * 2000 + s.in',
+    ],
+    ownState: true,
+  },
+  {
+    id: 'split-thread-local-aggregate',
+    language: 'c',
+    text: `static __thread struct { long a, b, c; } s = {5, 6, 7};
+static __attribute__((noinline)) long same(long n) { __asm__("" : "+r"(n)); return n; }
+long step(long n) { s.b += same(n) - n; return s.b; }`,
+    edit: [
+      's.b += same(n) - n; return s.b',
+      's.a += same(n) - n; return s.a',
+      's.c += same(n) - n; return s.c',
+    ],
+    ownState: true,
+    // clang 14 splits it.
+    refused: ['variable-changed'],
+  },
+  {
     id: 'split-aggregate-made-whole',
     language: 'c',
     text: `static struct { long a, b, c; } s = {5, 6, 7};
