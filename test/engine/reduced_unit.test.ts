@@ -5,10 +5,12 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { ElfFile } from '../../extension/engine/elf/file';
 import { ObjectFile } from '../../extension/engine/elf/object';
+import type { Baseline } from '../../extension/engine/fast/baselines';
 import { editedFunctions, scan } from '../../extension/engine/fast/edit';
 import { plainFunctions } from '../../extension/engine/fast/functions';
-import { reduce } from '../../extension/engine/fast/reduce';
+import { onlyDeclared, reduce } from '../../extension/engine/fast/reduce';
 import { haveSameTokens } from '../../extension/engine/fast/tokens';
+import { referredTo } from '../../extension/engine/save/referred';
 import { inSession } from '../support/session';
 
 const names = (text: string, language: 'c' | 'c++' = 'c++'): string[] | undefined =>
@@ -93,6 +95,17 @@ describe('plain functions', () => {
   ];
   for (const { what, text, found } of cases)
     it(`are found ${what}`, () => assert.deepEqual(names(text), found));
+
+  it('are declared without their body but for members', () => {
+    const text =
+      'int f(int a, int (*b)(int)) {}\nA::A() {}\nA::~A() {}\nint A :: g() {}\nint A::h() const {}\nint *i() {}\n' +
+      'extern "C" int j() {}\nnamespace { int k(A::B c = 0) {} }';
+    const declared = plainFunctions(text, 'c++')?.filter(({ mayBeDeclared }) => mayBeDeclared);
+    assert.deepEqual(
+      declared?.map(({ name }) => name),
+      ['f', 'i', 'j', 'k'],
+    );
+  });
 
   it('keep their numbered variables in C', () =>
     assert.deepEqual(names('int f(void) { static int a; return a++; }\nint g(int a[static 3]) { }', 'c'), [
@@ -220,11 +233,19 @@ describe('a reduced unit', () => {
         const whole = compile(spelled);
         const scanned = scan(text, extension === 'c' ? 'c' : 'c++')!;
         assert.ok(scanned.functions.length >= 5);
-        for (const [index, { name }] of scanned.functions.entries()) {
-          const reduced = reduce(scanned, new Set([index]), {
-            language: extension === 'c' ? 'c' : 'c++',
-            spelled,
-            directory: session.directory,
+        const language = extension === 'c' ? 'c' : 'c++';
+        const baseline = { object: whole, scanned, language } as unknown as Baseline;
+        const parts = scanned.functions.flatMap(({ name }, index) => {
+          const kept = new Set([index]);
+          return [
+            { name, kept },
+            { name, kept, referred: referredTo(baseline, scanned, kept) },
+          ];
+        });
+        assert.ok(parts.some((part) => onlyDeclared(scanned, part).size > 1));
+        for (const { name, ...part } of parts) {
+          const reduced = reduce(scanned, part, {
+            ...{ language, spelled, directory: session.directory },
             isThere: (path) => path === session.path('source/table.h'),
           });
           assert.ok('text' in reduced, 'reason' in reduced ? reduced.reason : '');
@@ -269,14 +290,14 @@ describe('a reduced unit', () => {
       '#if __has_include("a")\n#endif\n',
       '#pragma GCC optimize 2\n',
     ])
-      assert.ok('reason' in reduce(scan(text, 'c++')!, new Set(), source), text);
+      assert.ok('reason' in reduce(scan(text, 'c++')!, { kept: new Set() }, source), text);
   });
 });
 
 describe('a reduced unit of a text that includes what a macro names', () => {
   const reduced = reduce(
     scan('#ifdef NAME\n#include NAME\n#endif\nint f(void) { return 1; }\n', 'c')!,
-    new Set(),
+    { kept: new Set() },
     {
       ...{ language: 'c', spelled: '/a/b.c', directory: '/a', isThere: () => true },
     },

@@ -11,6 +11,7 @@ import { scan, type ScannedText } from '../../extension/engine/fast/edit';
 import { reduce } from '../../extension/engine/fast/reduce';
 import { wholeOf, WrittenCode } from '../../extension/engine/save/edited_code';
 import { compiledTogether } from '../../extension/engine/save/optimised_light';
+import { referredTo } from '../../extension/engine/save/referred';
 import { removeTemporaryDirectory, temporaryDirectory } from '../support/temporary';
 import { compiledFunctions, type Functions, type UnitCommand } from './assembly';
 
@@ -100,14 +101,18 @@ async function lookAt(unit: Unit, index: number, input: string): Promise<Found> 
       : compiledTogether({ source: object.source, baseline, text: scanned.text, now: scanned, edited });
   if ('reason' in together) return 'without';
   const variables = 'variables' in together ? together.variables : undefined;
-  const reduced = reduce(scanned, together.present, {
-    language,
-    // As the command spells it, which is what __FILE__ is.
-    spelled: command.arguments.find((word) => resolve(command.directory, word) === object.source)!,
-    directory: command.directory,
-    isThere: (path) => existsSync(path),
-    optimised: variables && { variables },
-  });
+  const reduced = reduce(
+    scanned,
+    { kept: together.present, referred: referredTo(baseline, scanned, together.present) },
+    {
+      language,
+      // As the command spells it, which is what __FILE__ is.
+      spelled: command.arguments.find((word) => resolve(command.directory, word) === object.source)!,
+      directory: command.directory,
+      isThere: (path) => existsSync(path),
+      optimised: variables && { variables },
+    },
+  );
   if ('reason' in reduced) return 'without';
   writeFileSync(input, reduced.text.preamble + reduced.text.rest);
   const functions = await compiledFunctions(command, { input, flags: [level, ...reduced.flags] });

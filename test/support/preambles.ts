@@ -47,12 +47,16 @@ export class Ahead {
     const language = this.file.endsWith('.c') ? 'c' : 'c++';
     const text = scan(this.session.read(this.file), language)!;
     const { directory } = this.session;
-    const reduced = reduce(text, new Set([0]), {
-      language,
-      spelled: this.file,
-      directory,
-      isThere: existsSync,
-    });
+    const reduced = reduce(
+      text,
+      { kept: new Set([0]) },
+      {
+        language,
+        spelled: this.file,
+        directory,
+        isThere: existsSync,
+      },
+    );
     assert.ok('text' in reduced, 'reason' in reduced ? reduced.reason : '');
     return reduced;
   }

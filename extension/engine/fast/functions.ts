@@ -17,6 +17,8 @@ export interface PlainFunction {
   mayBeLocal: boolean;
   /** Its body may be replaced by another one without changing what the rest of the text means. */
   mayBeLeftOut: boolean;
+  /** With a semicolon in place of its body it declares the same function. */
+  mayBeDeclared: boolean;
 }
 
 interface Head {
@@ -123,6 +125,7 @@ export function plainFunctions(
         specifiers: specifiersOf(head),
         mayBeLocal: head.words.includes('static') || open.includes(true),
         mayBeLeftOut: true,
+        mayBeDeclared: isDeclarator(head.words),
         conditionals: conditionals.length,
         isWhole: true,
       };
@@ -237,6 +240,12 @@ function nameOfPlain({ words, isOdd }: Head): string | undefined {
   if (nested !== 0 || words.includes('operator')) return undefined;
   // Of a single macro with arguments nobody knows what it makes.
   return /^[A-Za-z_]\w*$/.test(name) ? name : undefined;
+}
+
+/** Members are declared in their class only, and qualifiers belong to them. */
+function isDeclarator(words: readonly string[]): boolean {
+  const last = words.length - 1;
+  return words[last] === ')' && !/^[:~]$/.test(words[openingOf(words, last) - 2]!);
 }
 
 function openingOf(words: readonly string[], closing: number): number {

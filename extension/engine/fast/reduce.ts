@@ -1,6 +1,7 @@
-// The text of a unit without the bodies of the functions that nobody needs at the moment: they call one marker instead,
-// by which the object tells them from those that are there (elf/object.ts). Everything else, and every line number,
-// stays as it is. Third part of first light. Writes no file.
+// The text of a unit without the bodies of the functions that nobody needs at the moment. Those that what stays refers to
+// call one marker instead, by which the object tells them from those that are there (elf/object.ts); of the others only
+// the declaration stays, because compilers take long for thousands of functions, however short. Everything else, and
+// every line number, stays as it is. Third part of first light. Writes no file.
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { GivenText } from '../context';
 import { LEFT_OUT } from '../elf/object';
@@ -28,13 +29,35 @@ export interface SpelledSource {
   optimised?: { variables: readonly string[] } | undefined;
 }
 
+/** Functions of a text, by their place in the list. */
+export interface Parts {
+  /** Those that stay as they are. */
+  kept: ReadonlySet<number>;
+  /** Of the others, those that are referred to; undefined: it may be all of them. */
+  referred?: ReadonlySet<number> | undefined;
+}
+
+/** Those of which nothing but a declaration stays. */
+export function onlyDeclared(
+  { functions }: Pick<ScannedText, 'functions'>,
+  { kept, referred }: Parts,
+): Set<number> {
+  const found = new Set<number>();
+  for (const [index, { mayBeLeftOut, mayBeDeclared }] of functions.entries())
+    if (referred && mayBeLeftOut && mayBeDeclared && !kept.has(index) && !referred.has(index))
+      found.add(index);
+  return found;
+}
+
 /** The text with only the bodies of `kept`, and of those that cannot be left out.
  * @returns undefined when the text cannot be compiled in another place, with the reason */
 export function reduce(
   { text, functions, directives }: ScannedText,
-  kept: ReadonlySet<number>,
+  parts: Parts,
   source: SpelledSource,
 ): Reduced | { reason: string } {
+  const { kept } = parts;
+  const declared = onlyDeclared({ functions }, parts);
   const changes: Change[] = [];
   for (const [index, fn] of functions.entries())
     if (kept.has(index)) {
@@ -42,6 +65,10 @@ export function reduce(
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((used)) ' });
     } else if (fn.mayBeLeftOut) {
       const lines = '\n'.repeat(linesIn(text, fn.body, fn.end));
+      if (declared.has(index)) {
+        changes.push({ at: fn.body, end: fn.end, put: `;${lines}` });
+        continue;
+      }
       if (source.optimised)
         changes.push({ at: fn.specifiers, end: fn.specifiers, put: '__attribute__((noipa)) ' });
       changes.push({ at: fn.body, end: fn.end, put: `{ ${LEFT_OUT}();${lines}}` });

@@ -6,7 +6,7 @@ import type { CompiledUnit, EngineContext } from '../context';
 import type { Baseline } from '../fast/baselines';
 import type { ScannedText } from '../fast/edit';
 import { preambleEnd } from '../fast/preamble';
-import { reduce, type Reduced } from '../fast/reduce';
+import { onlyDeclared, type Parts, reduce, type Reduced } from '../fast/reduce';
 import { directivesOf } from '../fast/tokens';
 import { parseProducer } from '../dwarf/producer';
 import { readUnits } from '../dwarf/units';
@@ -20,6 +20,7 @@ import { EditedCode, WrittenCode } from './edited_code';
 import type { EditedUnit, NewText } from './edited_units';
 import { dependenceIn, type Together } from './optimised_light';
 import type { Save } from './progress';
+import { missedIn, referencesIn, referredTo } from './referred';
 import type { FreshUnit } from './unit';
 
 /** Options under which the code of a function depends on others' bodies, or that first light was not tried with. */
@@ -68,6 +69,9 @@ export class CompiledUnits {
     this.units.set(baseline, { text, key, unit });
   }
 
+  /** By source: functions that parts of it referred to where its text does not show it, by name. */
+  private readonly referred = new Map<string, Set<string>>();
+
   /** A part of the unit would not be there much sooner than the whole of it over its preamble, and both would take the
    * processors from each other. */
   isHardlySooner({ compiled }: Baseline): boolean {
@@ -77,6 +81,18 @@ export class CompiledUnits {
 
   tookFor({ source, milliseconds }: CompiledUnit): void {
     this.durations.set(source, milliseconds);
+  }
+
+  /** @returns those of a text, by their place in the list */
+  referredIn(source: string, { functions }: ScannedText): number[] {
+    const names = this.referred.get(source);
+    return names ? functions.flatMap(({ name }, index) => (names.has(name) ? [index] : [])) : [];
+  }
+
+  wereReferred(source: string, { functions }: ScannedText, indices: Iterable<number>): void {
+    const names = this.referred.get(source) ?? new Set();
+    for (const index of indices) names.add(functions[index]!.name);
+    this.referred.set(source, names);
   }
 
   /** Undefined also when a file that it was compiled from was written since: the text may include others than before. */
@@ -109,15 +125,16 @@ export function prepareFirstLight({ compile, log }: EngineContext, baseline: Bas
   const { scanned, entry, text } = baseline;
   const isPartial = scanned && isOptimised(baseline) && isOfGcc(baseline.object);
   if (isPartial) dependenceIn(baseline.object, scanned);
+  if (scanned) referencesIn(baseline.object, scanned);
   if (preambleEnd(text) === 0) return;
   const whole = reduceUnit(
     baseline,
     { text, functions: [], directives: scanned?.directives ?? directivesOf(text) },
-    new Set(),
+    { kept: new Set() },
     undefined,
   );
   // The preamble of an optimised part is compiled with other options.
-  const part = isPartial ? reduceUnit(baseline, scanned, new Set(), []) : whole;
+  const part = isPartial ? reduceUnit(baseline, scanned, { kept: new Set() }, []) : whole;
   for (const reduced of new Set([part, whole]))
     if ('reason' in reduced) log('debug', `no preamble of ${entry.source}: ${reduced.reason}`);
     else compile.prepare(entry, reduced.text, reduced.flags);
@@ -142,24 +159,31 @@ export function whyNotMoved({ argv }: CompiledUnit): string | undefined {
 function reduceUnit(
   { compiled, entry, language }: Baseline,
   text: ScannedText,
-  kept: ReadonlySet<number>,
+  parts: Parts,
   variables: readonly string[] | undefined,
 ): Reduced | { reason: string } {
   const reason = whyNotMoved(compiled);
   if (reason !== undefined) return { reason };
   const { directory, spelledSource: spelled } = entry;
   const optimised = variables && { variables };
-  return reduce(text, kept, { language, spelled, directory, isThere, optimised });
+  return reduce(text, parts, { language, spelled, directory, isThere, optimised });
 }
 
-/** @param isAhead nobody waits for it: at the lowest priority */
+interface How {
+  known: CompiledUnits;
+  /** Nobody waits for it: at the lowest priority. */
+  isAhead: boolean;
+}
+
 export async function compileReduced(
-  { context, request: { signal } }: Save,
+  save: Save,
   baseline: Baseline,
   scanned: ScannedText,
-  { edited, kept, present, others, variables }: Together,
-  { known, isAhead }: { known: CompiledUnits; isAhead: boolean },
+  together: Together,
+  how: How,
 ): Promise<ReducedUnit | { reason: string }> {
+  const { known } = how;
+  const { edited, kept, present, others, variables } = together;
   const key = JSON.stringify([
     [...edited].sort(),
     [...kept].sort(),
@@ -169,19 +193,8 @@ export async function compileReduced(
   ]);
   const last = known.of(baseline, scanned.text, key);
   if (last) return last;
-  const reduced = reduceUnit(baseline, scanned, present, variables);
-  if ('reason' in reduced) return reduced;
-  const { text, flags: extraFlags } = reduced;
-  let compiled: CompiledUnit;
-  try {
-    compiled = await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead });
-  } catch (thrown) {
-    // The whole text says whether it is at fault.
-    if (thrown instanceof CompileError) return { reason: `a part of it does not compile: ${thrown.message}` };
-    throw thrown;
-  }
-  if (!isAhead) known.tookFor(compiled);
-  const unit = readUnit(compiled);
+  const unit = await compilePart(save, baseline, scanned, together, how);
+  if ('reason' in unit) return unit;
   const written = new WrittenCode(unit.object, scanned);
   const code = new EditedCode(written, kept, others);
   const named = new EditedCode(written, edited);
@@ -191,6 +204,60 @@ export async function compileReduced(
   const found = { unit: { ...unit, text: scanned.text, isWanted, isCompanion }, baseline, edited: code };
   known.set(baseline, scanned.text, key, found);
   return found;
+}
+
+/** With the bodies that others refer to; those of which that shows in the object only are there when it is compiled again. */
+async function compilePart(
+  { context, request: { signal } }: Save,
+  baseline: Baseline,
+  scanned: ScannedText,
+  { present, variables }: Together,
+  { known, isAhead }: How,
+): Promise<FreshUnit | { reason: string }> {
+  const { source } = baseline.entry;
+  const referred = referredTo(baseline, scanned, present);
+  for (const index of known.referredIn(source, scanned)) referred.add(index);
+  const late = new Set<number>();
+  for (;;) {
+    const parts = { kept: present, referred };
+    const declared = onlyDeclared(scanned, parts);
+    const reduced = reduceUnit(baseline, scanned, parts, variables);
+    if ('reason' in reduced) return reduced;
+    const { text, flags: extraFlags } = reduced;
+    let compiled: CompiledUnit | undefined;
+    try {
+      compiled = await context.compile.compileUnit(baseline.entry, { text, extraFlags, signal, isAhead });
+    } catch (thrown) {
+      if (!(thrown instanceof CompileError)) throw thrown;
+      // The whole text says whether it is at fault.
+      if (declared.size === 0 || isIn(present, scanned, thrown))
+        return { reason: `a part of it does not compile: ${thrown.message}` };
+    }
+    if (compiled && !isAhead) known.tookFor(compiled);
+    const unit = compiled && readUnit(compiled);
+    const missed = (unit && missedIn(unit.object, baseline, scanned, declared)) ?? declared;
+    if (unit && missed.size === 0) {
+      known.wereReferred(source, scanned, late);
+      return unit;
+    }
+    for (const index of missed) {
+      referred.add(index);
+      late.add(index);
+    }
+  }
+}
+
+/** Is an error one of some functions? */
+function isIn(
+  present: ReadonlySet<number>,
+  { text, functions }: ScannedText,
+  { place: { line } }: CompileError,
+): boolean {
+  const lineAt = (offset: number): number => text.slice(0, offset).split('\n').length;
+  return [...present].some((index) => {
+    const { start, end } = functions[index]!;
+    return line !== undefined && lineAt(start) <= line && line <= lineAt(end);
+  });
 }
 
 /** The whole text, as a reduced unit that lacks nothing.
@@ -207,7 +274,7 @@ export async function compileWhole(
   const reduced = reduceUnit(
     baseline,
     { text: whole, functions: [], directives: directivesOf(whole) },
-    new Set(),
+    { kept: new Set() },
     undefined,
   );
   if ('reason' in reduced) return reduced;
