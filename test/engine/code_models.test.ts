@@ -32,3 +32,36 @@ long value(long n) { calls++; return helper(n) + calls + (order ? order("7", "10
         }),
       );
     });
+
+describe('The types that code catches', () => {
+  const source = `#include <stdexcept>
+__attribute__((noinline)) static long thrower(long n) {
+  if (n == 1) throw std::runtime_error("r");
+  if (n == 2) throw std::logic_error("l");
+  return n;
+}
+long value(long n) {
+  try { return thrower(n); } catch (const std::runtime_error &) { return 100; } catch (const std::exception &) { return 200; }
+}
+`;
+  // A program that is not position-independent has their addresses in its tables, others distances. What the save is compiled
+  // to, to reach a library, are distances of eight bytes (gcc).
+  for (const compiler of ['g++', 'clang++'])
+    for (const flags of [['-fno-pie', '-no-pie'], ['-fPIC']])
+      for (const level of ['-O0', '-O2'])
+        it(
+          `may be one that the program has not used before (${compiler} ${[level, ...flags].join(' ')})`,
+          inSession(async (session) => {
+            const unit = await Unit.start(session, source, { compiler, flags: [level, '-g', ...flags] });
+            assert.deepEqual([await unit.value(1), await unit.value(2)], [100, 200]);
+            await session.patch(unit.file, 'unchanged');
+            await unit.editAndPatch('const std::runtime_error &', 'const std::bad_exception &');
+            assert.deepEqual([await unit.value(1), await unit.value(2)], [200, 200]);
+            await session.patch(unit.file, 'unchanged');
+            await unit.editAndPatch('const std::bad_exception &', 'const std::logic_error &');
+            assert.deepEqual([await unit.value(1), await unit.value(2)], [200, 100]);
+            await unit.editAndPatch('const std::logic_error &', 'const std::runtime_error &', 'reverted');
+            assert.deepEqual([await unit.value(1), await unit.value(2)], [100, 200]);
+          }),
+        );
+});

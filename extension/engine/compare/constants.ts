@@ -185,8 +185,8 @@ export class ConstantComparison {
         ? pointer.name === symbol.name && pointer.addend === relocation.addend
         : this.sameTarget(symbol, relocation.addend, pointer.address, expectations);
     }
-    if (via === 'pc' && width === 4) {
-      const value = live.readInt32LE(within);
+    if (via === 'pc' && (width === 4 || width === 8)) {
+      const value = width === 4 ? live.readInt32LE(within) : Number(live.readBigInt64LE(within));
       const target = this.object.sectionOf(symbol);
       // A jump table of position-independent code: each entry counts from the table's start.
       if ((anonymous && target && target.flags & abi.SHF_EXECINSTR) || isTableRelative(section, symbol))
