@@ -6,6 +6,8 @@ describeMatrix('gcc-O0', FAMILIES, 'brief');
 describeMatrix('gcc-O0');
 describeMatrix('gcc-O2');
 describeMatrix('gcc-O2-loaded');
+// What a library exports is for the loader to find.
+describeMatrix('gcc-O2-linked', few('common-symbol', 'exported-variable-in-other-unit'));
 // Zeros without a name.
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 // What reports counters is another in each compile.

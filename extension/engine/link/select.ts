@@ -277,7 +277,7 @@ export class Selection {
       (candidate) => candidate.name.startsWith(`${symbol.name}@`) && candidate.type === abi.STT_OBJECT,
     );
     if (copied) return { kind: 'live', address: copied.address + offset };
-    if (symbol.section === abi.SHN_COMMON) {
+    if (symbol.section === abi.SHN_COMMON && !live) {
       throw this.error(
         'unsupported-construct',
         object,
