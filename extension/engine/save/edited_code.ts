@@ -107,12 +107,14 @@ export class EditedCode {
  * offset, because compilers leave out the linkage names of local functions; by symbol where the code is in several parts. */
 function declaredLines(object: ObjectFile): Map<string, number> {
   const lines = new Map<string, number>();
+  const isSource = new Map<string, boolean>();
   for (const unit of readUnits(object.elf))
     for (const { symbol, section, address, line, file, isSplit } of functionLines(object.elf, unit)) {
       const key = isSplit
         ? symbol
         : section !== undefined && address !== undefined && `${section}:${address}`;
-      if (key && realPathOrSelf(file) === object.source) lines.set(key, line);
+      if (!isSource.has(file)) isSource.set(file, realPathOrSelf(file) === object.source);
+      if (key && isSource.get(file)) lines.set(key, line);
     }
   return lines;
 }
