@@ -1,15 +1,21 @@
 // New objects that code initialises at start, and new functions that the start calls: they run once in the process, before
 // anything uses them, and what exists already is left alone.
 import { strict as assert } from 'node:assert';
+import { spawnSync } from 'node:child_process';
 import { inSession, type Session, Unit } from '../support/session';
 
 /** Does nothing to small numbers; long enough for a jump. */
 const plain = 'long value(long n) { n = n < -1000 ? -1000 : n; return n; }';
 
-const builds = ['g++ -O0', 'g++ -O2', 'clang++ -O0', 'clang++ -O2'].map((text) => {
-  const [compiler, ...flags] = text.split(' ');
-  return { text, options: { compiler: compiler!, flags: ['-g', ...flags] } };
-});
+/** What the compiler of g++ 11 does to reach a library from a patch is position-independent code: there other functions are
+ * local, and those that initialise units have other names. */
+const builds = ['g++ -O0', 'g++ -O2', 'g++-11 -O0', 'g++-11 -O2', 'clang++ -O0', 'clang++ -O2'].flatMap(
+  (text) => {
+    const [compiler = '', ...flags] = text.split(' ');
+    const isThere = spawnSync('which', [compiler]).status === 0;
+    return isThere ? [{ text, options: { compiler, flags: ['-g', ...flags] } }] : [];
+  },
+);
 
 /** A C++ unit whose program has no other, so that nothing in it ever included <iostream>. */
 async function startWithoutStreams(session: Session, compiler: string, flags: string[], source: string) {
@@ -45,6 +51,35 @@ for (const { text, options } of builds)
         assert.deepEqual((await session.patch('unit.cc')).warnings, []);
         assert.equal(await program.ask('7'), '7');
         assert.equal(await program.errorLine(), 'now n is 7');
+      }),
+    );
+
+    it(
+      'is constructed once beside <iostream>, and so is the one that the next save adds',
+      inSession(async (session) => {
+        const program = await startWithoutStreams(
+          session,
+          options.compiler,
+          options.flags,
+          '#include <string>\nextern "C" long value(long n) { return n + std::string(n < 0 ? 40 : 0, 120).size(); }\n',
+        );
+        session.edit(
+          'unit.cc',
+          '#include <string>',
+          `#include <string>
+#include <iostream>
+struct Log { const char *name; long uses = 0; Log(const char *text) : name(text) { std::cerr << "open " << name << std::endl; } };
+static Log log("log");`,
+        );
+        session.edit('unit.cc', 'return n', 'std::cerr << log.name << ++log.uses << std::endl; return n');
+        await session.patch('unit.cc');
+        assert.equal(await program.ask('6'), '6');
+        assert.deepEqual([await program.errorLine(), await program.errorLine()], ['open log', 'log1']);
+        session.edit('unit.cc', '<< std::endl; return n', '<< "!" << std::endl; return n');
+        assert.deepEqual((await session.patch('unit.cc')).warnings, []);
+        assert.equal(await program.ask('7'), '7');
+        assert.equal(await program.errorLine(), 'log2!');
+        await session.patch('unit.cc', 'unchanged');
       }),
     );
 

@@ -88,6 +88,7 @@ function unitOf(save: Save, plan: ModulePlan, symbol: string, object: ObjectFile
     reverts: [],
     problems: [],
     warnings: [],
+    startWarnings: [],
   };
 }
 

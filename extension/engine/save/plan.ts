@@ -52,6 +52,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
     reverts: [],
     problems: [],
     warnings: [],
+    startWarnings: [],
   };
   if (options.foreignBuild !== undefined) {
     plan.problems.push({ code: 'flags-differ', message: options.foreignBuild, file: object.source });
@@ -64,6 +65,7 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   const variables = checkVariables(comparison, locate);
   const start = newStartCode(comparison, options.declaredIn, locate);
   plan.start = start.code;
+  plan.startWarnings = start.warnings;
   plan.problems.push(...start.problems);
   const back = comparison.functions.filter(({ fn, status }) => status === 'original' && options.wanted(fn));
   plan.reverts = back.filter(({ fn }) => comparison.parentOf(fn) === undefined);
@@ -92,7 +94,11 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
 }
 
 /** What initialises the unit comes with what it initialises, so that the next save finds it as it was run. */
-function keepStartCode({ comparison, roles, start }: UnitPlan): void {
+export function keepStartCode({
+  comparison,
+  roles,
+  start,
+}: Pick<UnitPlan, 'comparison' | 'roles' | 'start'>): void {
   for (const { fn, status } of comparison.functions)
     if (isInitialiser(fn) && (status === 'changed' || status === 'new')) roles.set(fn, 'at-start');
   for (const part of start.flatMap(({ parts }) => parts)) roles.set(part, 'at-start');

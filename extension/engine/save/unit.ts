@@ -56,6 +56,8 @@ export interface UnitPlan extends SelectedUnit {
   reverts: ComparedFunction[];
   problems: Problem[];
   warnings: Problem[];
+  /** Of the warnings, those of the code that initialises its variables at start. */
+  startWarnings: readonly Problem[];
 }
 
 /** Does the plan need a patch file? */
