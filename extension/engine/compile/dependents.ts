@@ -13,6 +13,13 @@ import type { IncludeSearch } from './includes';
 
 const SOURCE_EXTENSIONS = new Set(['.c', '.cc', '.cpp', '.cxx', '.c++', '.C', '.CPP', '.cp']);
 
+/** Sections in one of which the name of each file is that a unit has code or declarations from (DWARF 5, 6.2.4 and 7.26). */
+const NAMES_OF_FILES = ['.debug_line_str', '.debug_line'];
+
+/** The same for the source of a unit. Before DWARF 5 its line table does not name it where all code stands behind a #line of
+ * another name: then only DW_AT_name does, which short names and -fno-merge-debug-strings have among the entries. */
+const NAMES_OF_SOURCES = [...NAMES_OF_FILES, '.debug_str', '.debug_info'];
+
 /** A path that leads nowhere here (moved sources, a prefix map) matches by its end: a name alone says too little. */
 const SUFFIX_COMPONENTS = 2;
 
@@ -67,7 +74,7 @@ export function createUnitFinder(
       const rank = match.match === 'path' ? 0 : 1;
       units.push({ edited: file, source, evidence: 'debug-information', rank });
     };
-    if (namesAny(elf, ['.debug_line_str', '.debug_line'], [basename(file)])) {
+    if (namesAny(elf, isSource ? NAMES_OF_SOURCES : NAMES_OF_FILES, [basename(file)])) {
       for (const match of unitsOf(elf, file).slice(0, 1)) add(match, file);
       // A source may be included too (unity builds), but not usually when it is a unit of its own.
       if (!isSource || units.length === 0)
@@ -84,8 +91,8 @@ const realSources = remember(
   (elf: ElfFile) => new Set(readUnits(elf).flatMap(({ path }) => realPath(path) ?? [])),
 );
 
-/** Cheap and certain enough to pass over other programs: the files and directories a unit was built from are named
- * in these sections, whole and uncompressed by any encoding (DWARF 5, 6.2.4 and 7.26). */
+/** Cheap and certain enough to pass over other programs: the names of files and directories stand in the debug information
+ * as they are, not encoded in any way. */
 function namesAny(elf: ElfFile, sections: readonly string[], names: readonly string[]): boolean {
   const present = sections.flatMap((name) => elf.section(name) ?? []);
   if (present.length === 0) return true;

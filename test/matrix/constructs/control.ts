@@ -232,6 +232,29 @@ long step(long n) { return n + 7; }`,
     edit: ['+ 7;', '+ 80;', '+ 900;'],
   },
   {
+    // As flex and bison write them: to the grammar and back.
+    id: 'line-directive-back',
+    language: 'c',
+    text: `#line 3 "/nowhere/src/grammar.y"
+static long action(long n) { return n + 7; }
+#line 4 "$$.c"
+long step(long n) { return action(n) * 3; }`,
+    edit: ['+ 7;', '+ 80;', '+ 900;'],
+  },
+  {
+    id: 'line-directive-in-header',
+    language: 'c',
+    text: `#include "$$.h"
+long step(long n) { return scaled(n) + 1; }`,
+    files: {
+      '$$.h': `#line 12 "scaled.h.in"
+static inline long scaled(long n) { return n * 7; }
+`,
+    },
+    edited: '$$.h',
+    edit: ['* 7;', '* 80;', '* 900;'],
+  },
+  {
     id: 'file-and-function-names',
     language: 'c',
     text: 'const char *step(long n) { return n & 1 ? __FILE__ : __func__; }',
