@@ -137,7 +137,7 @@ export class Selection {
 
   /**
    * Where symbol + offset is.
-   * @param from what refers to it. The labels of a table mean the function's copy in the patch, also at its start.
+   * @param from what refers to it. The labels of a relative table mean the function's copy in the patch, also at its start.
    */
   target(
     object: ObjectFile,
@@ -415,15 +415,14 @@ export class Selection {
     const symbol = chunk.object.symbol(relocation.symbol);
     const section = chunk.object.sectionOf(symbol);
     const intoCode = section !== undefined && (section.flags & abi.SHF_EXECINSTR) !== 0;
-    // Tables of labels (jump tables, computed gotos) name the function's section, not the function. The entries of
-    // relative ones are label − start of the table, written as label + (field − start) − field.
-    const relative = isRelative(relocation.meaning);
+    // The entries of relative jump tables are label − start of the table, written as label + (field − start) − field. An
+    // address is a label's where it lies inside a function; at its start it is the function's, however the assembler
+    // writes it: nops before the entry (-fpatchable-function-entry) or other functions may lie before it in its section.
     const label =
       chunk.kind !== 'code' &&
       intoCode &&
-      (relative
-        ? isTableRelative(chunk.section, symbol)
-        : symbol.type === abi.STT_SECTION && relocation.addend !== 0);
+      isRelative(relocation.meaning) &&
+      isTableRelative(chunk.section, symbol);
     const from = chunk.kind === 'code' ? 'code' : label ? 'labels' : 'data';
     return this.target(chunk.object, symbol, relocation.addend + relocation.beyond, from);
   }
