@@ -70,8 +70,10 @@ export class ConstantComparison {
       }
       return this.sameConstant(section, symbol, start, expectations);
     }
-    const end = this.references.endOfAnonymous(section, offset);
-    return this.sameContent(section, offset, end, address, true, expectations);
+    // A table whose first index is not 0 may be addressed from before its begin.
+    const start = Math.max(offset, 0);
+    const end = this.references.endOfAnonymous(section, start);
+    return this.sameContent(section, start, end, address + (start - offset), true, expectations);
   }
 
   /** Addresses of a global constant: of the module's, and of the copies in patches. */

@@ -31,7 +31,7 @@ import type { Save } from './progress';
 import { separateSignatures } from './signatures';
 import { twinUnits } from './twins';
 import { judgePassedOtherwise } from './undescribed_calls';
-import type { FreshUnit, ModulePlan } from './unit';
+import type { FreshUnit, ModulePlan, UnitPlan } from './unit';
 
 /** A unit on its way through the comparison. */
 interface ComparedUnit extends Pick<PlanOptions, 'producers' | 'foreignBuild' | 'wanted'> {
@@ -121,7 +121,10 @@ export async function comparePlans(
         save.warnings.push(...planned.warnings);
         plan.units.push(planned);
       }
-      if (!plan.units.some(({ fixes, start, reverts }) => fixes.length + start.length + reverts.length > 0))
+      const isAnythingDone = ({ fixes, start, reverts }: UnitPlan): boolean =>
+        fixes.length + start.length + reverts.length > 0;
+      // A caller that is refused is no caller elsewhere.
+      if (!plan.units.some((unit) => isAnythingDone(unit) || unit.problems.length > 0))
         save.refusals.push(...(await callersElsewhere(save, plan)));
       // Only now is it known what the save does to all code of the module.
       save.refusals.push(...migrations.settle().map((problem) => ({ pid: target.process.pid, ...problem })));
