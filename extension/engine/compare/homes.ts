@@ -32,6 +32,7 @@ export class Homes {
   }
 
   of(fn: ObjectFunction): LiveFunction[] {
+    if (fn.object.isPrivate(fn)) return [];
     const homes = new Map<number, LiveFunction>();
     const names: ElfSymbol[] = [fn.symbol, ...fn.aliases.filter((other) => other !== fn.symbol)];
     const candidates = names.flatMap((name) => this.correlation.candidates(name));

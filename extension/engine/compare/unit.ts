@@ -391,6 +391,7 @@ export class UnitComparison {
       }
       if (expectation.kind === 'name')
         return isDefinition(this.live, this.definitions, expectation.name, expectation.address);
+      if (this.object.isPrivate(expectation.target)) return this.isPrivateAt(expectation);
       const isSupposed = expectation.target === supposed?.fn;
       const target = isSupposed ? supposed : this.of(expectation.target);
       if (!target.live) return false;
@@ -428,7 +429,21 @@ export class UnitComparison {
     const wanted = stem(fn.symbol.name);
     const part = this.live.symbolsAt(address).find((symbol) => stem(symbol.name) === wanted);
     if (!part) return false;
-    const match = this.code.compare(fn, part.image, part.address, part.size);
+    return this.isAt(fn, part);
+  }
+
+  /** A private function is at every address that is referred to as its own and has its code. None refers to itself: they are
+   * made to be called in one place. */
+  private isPrivateAt({ target: fn, offset, address }: Expectation & { kind: 'function' }): boolean {
+    const image = this.live.imageAt(address);
+    return image !== undefined && this.isAt(fn, { image, address: address - offset, size: fn.size });
+  }
+
+  private isAt(
+    fn: ObjectFunction,
+    { image, address, size }: Pick<LiveSymbol, 'image' | 'address' | 'size'>,
+  ): boolean {
+    const match = this.code.compare(fn, image, address, size);
     return match.equal && this.holds(match.expectations);
   }
 }

@@ -34,7 +34,7 @@ export const LEFT_OUT = 'hot_patch_left_out_';
 export type Locate = (object: ObjectFile, symbol: string) => { file: string; line?: number };
 
 export class ObjectFile {
-  /** Those of the file, and behind them a section symbol for each code section that had none. */
+  /** Those of the file, and behind them what code sections have no symbol for: their private function, their beginning. */
   readonly symbols: readonly ElfSymbol[];
   /** Name of the unit in the FILE symbols of patches: its source, told apart from its twins. */
   readonly identity: string;
@@ -49,6 +49,7 @@ export class ObjectFile {
   private readonly grouped = new Set<number>();
   private readonly sectionSymbols = new Map<number, ElfSymbol>();
   private readonly leftOut = new Set<ObjectFunction>();
+  private readonly privateSymbols = new Set<ElfSymbol>();
 
   /**
    * @param elf the object
@@ -109,6 +110,15 @@ export class ObjectFile {
       if (list) list.push(symbol);
       else this.symbolsBySection.set(symbol.section, [symbol]);
       if (symbol.binding !== abi.STB_LOCAL) this.definitions.set(symbol.name, symbol);
+    }
+    for (const section of elf.sections) {
+      const symbol = this.symbolsBySection.has(section.index)
+        ? undefined
+        : privateFunction(section, symbols.length);
+      if (!symbol) continue;
+      symbols.push(symbol);
+      this.privateSymbols.add(symbol);
+      this.symbolsBySection.set(section.index, [symbol]);
     }
     for (const list of this.symbolsBySection.values())
       list.sort((a, b) => a.value - b.value || a.size - b.size);
@@ -227,6 +237,12 @@ export class ObjectFile {
     return this.leftOut.has(fn);
   }
 
+  /** Is it a function of the compiler's own, of which no symbol of a process tells where it is? Only the functions that
+   * refer to it do. */
+  isPrivate(fn: ObjectFunction): boolean {
+    return this.privateSymbols.has(fn.symbol);
+  }
+
   /** Bytes of a function. */
   code(fn: ObjectFunction): Buffer {
     return this.elf.data(fn.section).subarray(fn.offset, fn.offset + fn.size);
@@ -274,6 +290,27 @@ export function isConstant(section: Section): boolean {
     !(section.flags & abi.SHF_EXECINSTR) &&
     (!(section.flags & abi.SHF_WRITE) || section.name.startsWith('.data.rel.ro'))
   );
+}
+
+/**
+ * clang gives some functions names that assemblers drop (LLVM's private linkage): the wrappers that coroutines call
+ * `await_suspend` in, and the body of coroutines that do nothing. Where each function has a section of its own, what is
+ * left of the name is that of the section (`.text..L_Z1fv.__await_suspend_wrapper__init`).
+ * @returns the symbol that it would have with the name of its debug information; undefined when the section is none
+ */
+function privateFunction(section: Section, index: number): ElfSymbol | undefined {
+  const name = /^\.text(?:\.\w+)?\.\.L(.+)$/.exec(section.name)?.[1];
+  if (name === undefined || !(section.flags & abi.SHF_EXECINSTR) || section.size === 0) return undefined;
+  return {
+    index,
+    name,
+    value: 0,
+    size: section.size,
+    type: abi.STT_FUNC,
+    binding: abi.STB_LOCAL,
+    visibility: abi.STV_DEFAULT,
+    section: section.index,
+  };
 }
 
 function newSectionSymbol(section: Section, index: number): ElfSymbol {

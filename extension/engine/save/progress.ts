@@ -137,7 +137,7 @@ export class Save {
       for (const unit of plan.units) {
         const { object } = unit.comparison;
         const add = (fn: ObjectFunction, kind: ChangedFunction['kind']): void => {
-          if (unit.comparison.parentOf(fn) === undefined)
+          if (unit.comparison.parentOf(fn) === undefined && !object.isPrivate(fn))
             found.set(`${object.source}:${fn.symbol.name}`, { symbol: fn.symbol.name, object, kind });
         };
         for (const [fn] of unit.roles)

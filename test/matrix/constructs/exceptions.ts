@@ -1,6 +1,9 @@
 // Exceptions and coroutines.
 import type { Construct } from '../construct';
 
+const withoutCoroutines: Construct['notIn'] = ({ compiler, version = '-14' }) =>
+  compiler === 'clang' && version === '-14' ? 'clang 14 has no <coroutine> with this library' : undefined;
+
 export const exceptions: readonly Construct[] = [
   {
     id: 'throw-value',
@@ -108,7 +111,64 @@ static Gen numbers(long n) { for (long i = 0; i < 3; i++) co_yield i * 3 + n; }
 long step(long n) { Gen g = numbers(n); long s = 0; for (g.h.resume(); !g.h.done(); g.h.resume()) s = s * 10 + g.h.promise().v; g.h.destroy(); return s; }`,
     edit: ['i * 3 + n', 'i * 4 + n', 'i * 5 - n'],
     flags: ['-std=c++20'],
-    notIn: ({ compiler, version = '-14' }) =>
-      compiler === 'clang' && version === '-14' ? 'clang 14 has no <coroutine> with this library' : undefined,
+    notIn: withoutCoroutines,
+  },
+  {
+    // What is edited is called by the compiler's own wrapper alone.
+    id: 'coroutine-await-suspend',
+    language: 'cc',
+    text: `#include <coroutine>
+struct Task { struct promise_type { long v = 0; Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; } std::suspend_always initial_suspend() { return {}; } std::suspend_always final_suspend() noexcept { return {}; } void return_void() {} void unhandled_exception() {} }; std::coroutine_handle<promise_type> h; };
+struct Note { long n; bool await_ready() { return false; } void await_suspend(std::coroutine_handle<Task::promise_type> h) { h.promise().v = n * 7; } long await_resume() { return n; } };
+static Task noted(long n) { long k = co_await Note{n}; co_await Note{k + 1}; }
+long step(long n) { Task t = noted(n); t.h.resume(); long s = t.h.promise().v; t.h.resume(); s = s * 100 + t.h.promise().v; t.h.destroy(); return s; }`,
+    edit: ['n * 7', 'n * 8', 'n - 3'],
+    flags: ['-std=c++20'],
+    notIn: withoutCoroutines,
+  },
+  {
+    // The wrapper itself becomes another.
+    id: 'coroutine-await-suspend-result',
+    language: 'cc',
+    text: `#include <coroutine>
+struct Task { struct promise_type { long v = 0; Task get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; } std::suspend_always initial_suspend() { return {}; } std::suspend_always final_suspend() noexcept { return {}; } void return_void() {} void unhandled_exception() {} }; std::coroutine_handle<promise_type> h; };
+struct Note { long n; bool await_ready() { return false; } void await_suspend(std::coroutine_handle<Task::promise_type> h) { h.promise().v += n; } void await_resume() {} };
+static Task noted(long n) { co_await Note{n}; co_await Note{n * 10}; co_await Note{n * 100}; }
+long step(long n) { Task t = noted(n); t.h.resume(); long s = t.h.promise().v; t.h.destroy(); return s; }`,
+    edit: [
+      'void await_suspend(std::coroutine_handle<Task::promise_type> h) { h.promise().v += n; }',
+      'bool await_suspend(std::coroutine_handle<Task::promise_type> h) { h.promise().v += n; return n > 15; }',
+      'bool await_suspend(std::coroutine_handle<Task::promise_type> h) { h.promise().v += n + 1; return n > 150; }',
+    ],
+    flags: ['-std=c++20'],
+    notIn: withoutCoroutines,
+  },
+  {
+    id: 'coroutine-unedited',
+    language: 'cc',
+    text: `#include <coroutine>
+struct Gen { struct promise_type { long v = 0; Gen get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; } std::suspend_always initial_suspend() { return {}; } std::suspend_always final_suspend() noexcept { return {}; } std::suspend_always yield_value(long x) { v = x; return {}; } void return_void() {} void unhandled_exception() {} }; std::coroutine_handle<promise_type> h; };
+static Gen numbers(long n) { for (long i = 0; i < 3; i++) co_yield i * 3 + n; }
+static long weigh(long n) { return n * 7; }
+long step(long n) { Gen g = numbers(n); long s = 0; for (g.h.resume(); !g.h.done(); g.h.resume()) s = s * 10 + weigh(g.h.promise().v); g.h.destroy(); return s; }`,
+    edit: ['n * 7', 'n * 8', 'n - 3'],
+    flags: ['-std=c++20'],
+    notIn: withoutCoroutines,
+  },
+  {
+    id: 'coroutine-noop',
+    language: 'cc',
+    text: `static void *nothing() {
+#ifdef __clang__
+  return __builtin_coro_noop();
+#else
+  static void (*frame[2])(void *) = {[](void *) {}, [](void *) {}};
+  return frame;
+#endif
+}
+static long resumed(long n) { auto *frame = static_cast<void (**)(void *)>(nothing()); frame[0](frame); return n + 7; }
+long step(long n) { return resumed(n) * 3; }`,
+    edit: ['n + 7', 'n + 80', 'n - 3'],
+    flags: ['-std=c++20'],
   },
 ];
