@@ -288,6 +288,8 @@ describe('debug information', () => {
       assert.equal(parseProducer('GNU GIMPLE 12.2.0 -O2 -fltrans').lto, true);
       assert.equal(gcc('-O2 -flto').lto, true);
       assert.equal(gcc('-O2').lto, false);
+      const clang = (options: string): boolean => parseProducer(`clang version 19.1.7 clang ${options}`).lto;
+      assert.deepEqual([clang('-flto=thin -c'), clang('-flto=thin -fno-lto -c')], [true, false]);
     });
   });
 });

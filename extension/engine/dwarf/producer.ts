@@ -34,8 +34,13 @@ export function parseProducer(text: string): Producer {
     options,
     optimisation,
     mayUseIpaRa: compiler === 'gcc' && mayUseIpaRa(major, optimisation, options),
-    lto: text.startsWith('GNU GIMPLE') || options.some((option) => /^-flto\b/.test(option)),
+    lto: text.startsWith('GNU GIMPLE') || isLto(options),
   };
+}
+
+/** clang records both of `-flto -fno-lto`; the last one wins. */
+function isLto(options: string[]): boolean {
+  return options.findLast((option) => /^-f(no-)?lto(=|$)/.test(option))?.startsWith('-flto') === true;
 }
 
 /** The last -O option wins, as in the compilers. */
