@@ -14,3 +14,5 @@ describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 describeMatrix('gcc-O0-coverage', few('static-counter', 'new-helper', 'cold-part'));
 // Functions do not begin where their section does.
 describeMatrix('gcc-O2-patchable', few('const-table-structs', 'computed-goto'));
+// The producer names options that the command for a patch object leaves out; most functions of the unit change.
+describeMatrix('gcc-O2-gz', few('new-exception-type'));

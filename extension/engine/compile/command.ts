@@ -261,6 +261,13 @@ function refuseModules(options: readonly string[], entry: CompileEntry, readText
   );
 }
 
+/** What becomes of an option of the build in our command. */
+function passedOn(option: string): string[] {
+  if (option === '-fsyntax-only' || DROPPED.some((pattern) => pattern.test(option))) return [];
+  if (option === '--coverage' || option === '-coverage') return ['-fprofile-arcs'];
+  return withoutErrors(option);
+}
+
 /** With `-fprofile-use` alone, gcc looks for the profile beside the object, which now is elsewhere. */
 function withProfile(option: string, entry: CompileEntry): string {
   if (option !== '-fprofile-use' || entry.output === undefined) return option;
@@ -291,14 +298,19 @@ function unitArguments(entry: CompileEntry, readText: ReadText): { options: stri
       else if (!INPUT.test(first)) options.push(first);
     } else if (kind === 'option') {
       if (DROPPED_WITH_VALUE.has(first) && words.length > 1) continue;
-      if (first === '-fsyntax-only' || DROPPED.some((pattern) => pattern.test(first))) continue;
-      if (first === '--coverage' || first === '-coverage') options.push('-fprofile-arcs');
-      else if (words.length > 1) options.push(...words);
-      else options.push(...withoutErrors(withProfile(first, entry)));
+      const passed = passedOn(first);
+      if (passed.length > 0 && words.length > 1) options.push(...words);
+      else options.push(...passed.map((word) => withProfile(word, entry)));
     }
   }
   if (inputs.length === 0) inputs.push(entry.spelledSource);
   return { options, inputs };
+}
+
+/** Of the options of a build that a compiler recorded, those that objectCommand passes on, as it does. Their separate values
+ * are taken for lost. */
+export function passedOptions(options: readonly string[]): string[] {
+  return options.flatMap((option) => (DROPPED_WITH_VALUE.has(option) ? [] : passedOn(option)));
 }
 
 /** The command that makes the object of a unit for comparison and patching.

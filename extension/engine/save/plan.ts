@@ -1,6 +1,7 @@
 // Decides what a save does to one module of one process: which functions are redirected, which go back to their
 // original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
 // Decides only; compiles, reads processes and writes nothing.
+import { isDeepStrictEqual } from 'node:util';
 import { registerHazards } from '../compare/register_hazards';
 import { type DeclaredIn, isInitialiser, newStartCode } from '../compare/start_code';
 import { checkVariables } from '../compare/variables';
@@ -8,6 +9,7 @@ import type { LayoutComparison } from '../types/layout';
 import { isNumbered, stem } from '../compare/correlate';
 import type { ComparedFunction } from '../compare/facts';
 import type { UnitComparison } from '../compare/unit';
+import { codeOptions } from '../compile/recorded_options';
 import type { Producer } from '../dwarf/producer';
 import { isPointer } from '../arch/architecture';
 import * as abi from '../elf/constants';
@@ -149,24 +151,16 @@ export function buildDiffers(
   return `${changed} of ${compared.length} functions of ${comparison.object.source} differ from the running code.${told}`;
 }
 
-/** Options that this tool adds, and those that change no code. */
-const NEUTRAL =
-  /^-(ffunction-sections|fdata-sections|f(no-)?merge-constants|g\d?|ggdb\d?|gdwarf(-\d)?|W.*|f(no-)?diagnostics.*|fmessage-length.*|femit-(class|struct)-debug.*|f(no-)?eliminate-unused-debug-types|f(no-)?debug-types-section|fdebug-prefix-map.*|ffile-prefix-map.*|pipe|frandom-seed.*)$/;
-
 function sameBuild(fresh: Producer, live: Producer): boolean {
-  const relevant = (producer: Producer): string =>
-    [...new Set(producer.options.filter((option) => !NEUTRAL.test(option)))].sort().join(' ');
   return (
-    fresh.compiler === live.compiler && fresh.version === live.version && relevant(fresh) === relevant(live)
+    fresh.compiler === live.compiler &&
+    fresh.version === live.version &&
+    isDeepStrictEqual(codeOptions(fresh.options), codeOptions(live.options))
   );
 }
 
-function describe(producer: Producer): string {
-  return [
-    producer.compiler,
-    producer.version,
-    ...producer.options.filter((option) => !NEUTRAL.test(option)),
-  ].join(' ');
+function describe({ compiler, version, options }: Producer): string {
+  return [compiler, version, ...codeOptions(options)].join(' ');
 }
 
 /**
