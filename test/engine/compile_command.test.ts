@@ -96,7 +96,11 @@ describe('the command for a patch object', () => {
       'g++ -g -frandom-seed=a -fdebug-prefix-map=/w=. -ffile-prefix-map=/w=. -c unit.cc',
       'g++ -g -frandom-seed=a -fdebug-prefix-map=/w=. -ffile-prefix-map=/w=.',
     ],
-    ['keeps the counters of gcov but not its notes', 'g++ -g --coverage -c unit.cc', 'g++ -g -fprofile-arcs'],
+    [
+      'keeps gcov, which counts otherwise without its notes, but not where these go',
+      'g++ -g --coverage -fprofile-note=notes -c unit.cc',
+      'g++ -g --coverage',
+    ],
     [
       'keeps values that look like inputs',
       'g++ -g -include x.c -iquote a.o -D A.o --param x.c -c unit.cc',

@@ -11,6 +11,7 @@ describeMatrix('gcc-O2-linked', few('common-symbol', 'exported-variable-in-other
 // Zeros without a name.
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 // What reports counters is another in each compile.
+describeMatrix('gcc-O2-coverage', few('vector-of-strings', 'library-exception'));
 describeMatrix('gcc-O0-coverage', few('static-counter', 'new-helper', 'cold-part'));
 // Functions do not begin where their section does.
 describeMatrix('gcc-O2-patchable', few('const-table-structs', 'computed-goto'));

@@ -46,7 +46,8 @@ const others: [name: string, flags: readonly string[], more?: Partial<Variant>][
   ['hidden', ['-fvisibility=hidden'], { module: 'linked' }],
   ['cet', ['-fcf-protection=full']],
   ['no-plt', ['-fno-plt']],
-  ['patchable', ['-fpatchable-function-entry=5,2']],
+  // At -O0 gcc's table of them names inline functions of which the linker kept another unit's copy.
+  ['patchable', ['-fpatchable-function-entry=5,2'], { linkFlags: ['-Wl,--noinhibit-exec'] }],
   ['coverage', ['--coverage']],
   ['asan', ['-fsanitize=address']],
   ['ubsan', ['-fsanitize=undefined']],

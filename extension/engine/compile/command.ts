@@ -76,9 +76,7 @@ const DROPPED: readonly RegExp[] = [
   /^-[lL]./,
   /^-(rdynamic|s|r|nostdlib|nodefaultlibs|nostartfiles|nolibc|static-lib.*)$/,
   /^-fuse-ld=/,
-  // Writes the notes file of gcov and changes no code. The counters themselves (-fprofile-arcs) stay, because they
-  // are in the code that runs.
-  /^-ftest-coverage$/,
+  // Where gcov's notes go. That they are written (-ftest-coverage) decides what gcc counts; by default beside the object.
   /^-fprofile-note=/,
 ];
 
@@ -264,7 +262,6 @@ function refuseModules(options: readonly string[], entry: CompileEntry, readText
 /** What becomes of an option of the build in our command. */
 function passedOn(option: string): string[] {
   if (option === '-fsyntax-only' || DROPPED.some((pattern) => pattern.test(option))) return [];
-  if (option === '--coverage' || option === '-coverage') return ['-fprofile-arcs'];
   return withoutErrors(option);
 }
 
