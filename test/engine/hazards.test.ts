@@ -2,6 +2,8 @@
 // redirected: callers that are active, objects that exist, addresses that were handed out. Through the command line,
 // with real programs.
 import { strict as assert } from 'node:assert';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Program } from '../support/program';
 import { inSession, Unit, type Session } from '../support/session';
 
@@ -27,7 +29,14 @@ async function startLoop(
     argument,
     body = '',
     result,
-  }: { parameters: string; argument: string; body?: string; result?: { type: string; value: string } },
+    flags = [],
+  }: {
+    parameters: string;
+    argument: string;
+    body?: string;
+    result?: { type: string; value: string };
+    flags?: string[];
+  },
 ): Promise<Program> {
   session.write(
     'loop.c',
@@ -63,7 +72,7 @@ async function startLoop(
        return 0;
      }`,
   );
-  await session.build({ sources: ['loop.c'], flags: ['-O2', '-g', '-pthread'] });
+  await session.build({ sources: ['loop.c'], flags: ['-O2', '-g', '-pthread', ...flags] });
   const program = await session.start();
   assert.equal(await program.ask('how'), 'well');
   return program;
@@ -108,6 +117,24 @@ describe('a running program is not corrupted', () => {
         assert.equal(await program.ask('how'), 'well');
       }),
     );
+
+  it(
+    'by such a callee of a unit whose debug information was split off; once that is gone it is refused',
+    inSession(async (session) => {
+      const flags = ['-gsplit-dwarf'];
+      const program = await startLoop(session, { parameters: 'void', argument: '', flags });
+      session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
+      await session.patch('loop.c');
+      assert.match(await program.errorLine(/frames/), /through the loop to its thread/);
+      assert.equal(await program.ask('how'), 'well');
+      const split = readdirSync(session.directory).filter((name) => name.endsWith('.dwo'));
+      assert.equal(split.length, 1);
+      rmSync(join(session.directory, split[0]!));
+      session.edit('loop.c', 'frames:', 'frames again:');
+      await session.refused('loop.c', 'caller-active');
+      assert.equal(await program.ask('how'), 'well');
+    }),
+  );
 
   const seven = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const onTheStack = {

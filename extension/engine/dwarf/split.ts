@@ -50,6 +50,19 @@ export function entriesOf(elf: ElfFile, unit: Unit): UnitEntries {
   return { dwarf: split, header, file: file(() => skeleton) };
 }
 
+/** How a unit was compiled (DW_AT_producer), which its skeleton does not say; empty when the .dwo file that does is missing
+ * or of another build. */
+export function producerOf(elf: ElfFile, unit: Unit): string {
+  if (unit.dwoName === undefined || unit.producer !== '') return unit.producer;
+  try {
+    const { dwarf, header } = entriesOf(elf, unit);
+    return dwarf.root(header).string(dw.DW_AT_producer) ?? '';
+  } catch (thrown) {
+    if (thrown instanceof HotPatchError) return '';
+    throw thrown;
+  }
+}
+
 /** Id that a skeleton and its split unit share: in the header since DWARF 5, before that an attribute. */
 function idOf(dwarf: Dwarf, unit: UnitHeader): bigint | undefined {
   if (unit.dwoId !== undefined) return unit.dwoId;

@@ -13,6 +13,7 @@ import { hasResized } from '../compare/variables';
 import { changedVirtualTables } from '../compare/virtual_tables';
 import type { LiveModule, LiveTarget, LiveUnit } from '../context';
 import { parseProducer, type Producer } from '../dwarf/producer';
+import { producerOf } from '../dwarf/split';
 import type { Unit } from '../dwarf/units';
 import * as abi from '../elf/constants';
 import type { ElfFile } from '../elf/file';
@@ -208,7 +209,10 @@ async function virtualTableProblems(save: Save, comparison: UnitComparison): Pro
 function producersOf(module: LiveModule, unit: FreshUnit): { fresh: Producer; live: Producer } | undefined {
   const fresh = unit.producer();
   const live = liveUnits(module, unit.object)[0];
-  return fresh && live && { fresh, live: parseProducer(live.producer) };
+  if (!fresh || !live) return undefined;
+  const producer = producerOf(module.elf, live);
+  // Where nobody knows any more how it was built, the command is all there is to go by.
+  return { fresh, live: producer === '' ? fresh : parseProducer(producer) };
 }
 
 /** Types matter only when something will be patched, or a variable was seen to have changed. Compared with the unit as
