@@ -70,6 +70,16 @@ export class ConstantComparison {
       }
       return this.sameConstant(section, symbol, start, expectations);
     }
+    const whole = this.references.describedAt(section, offset);
+    if (whole)
+      return this.sameContent(
+        section,
+        whole.start,
+        whole.end,
+        address - (offset - whole.start),
+        false,
+        expectations,
+      );
     // A table whose first index is not 0 may be addressed from before its begin.
     const start = Math.max(offset, 0);
     const end = this.references.endOfAnonymous(section, start);

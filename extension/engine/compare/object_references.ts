@@ -18,8 +18,20 @@ export interface Reference extends Relocation {
   beyond: number;
 }
 
+/** A part of a section. */
+export interface Extent {
+  start: number;
+  /** Behind its last byte. */
+  end: number;
+}
+
+const DESCRIPTIONS = /^\.data(\.rel(\.local)?)?\.\.LASAN0$/;
+/** Bytes. */
+const DESCRIPTION = 64;
+
 export class ObjectReferences {
   private readonly references = new Map<ObjectFunction, readonly Reference[]>();
+  private described: ReadonlyMap<number, readonly Extent[]> | undefined;
   private anchors: ReadonlyMap<number, readonly number[]> | undefined;
   readonly arch: Architecture;
 
@@ -46,6 +58,33 @@ export class ObjectReferences {
   endOfAnonymous(section: Section, offset: number): number {
     const anchors = this.anchorsIn(section);
     return anchors[behind(anchors, offset)] ?? section.size;
+  }
+
+  /** The object without a symbol that an offset belongs to, where AddressSanitizer describes it: code may hold only the
+   * address of its end, or another one in it. */
+  describedAt(section: Section, offset: number): Extent | undefined {
+    this.described ??= this.readDescriptions();
+    return this.described.get(section.index)?.find(({ start, end }) => offset >= start && offset <= end);
+  }
+
+  /** gcc's `.LASAN0`: an array of `struct __asan_global` (compiler-rt, asan_interface_internal.h), of which the first words are
+   * address and size. */
+  private readDescriptions(): Map<number, readonly Extent[]> {
+    const found = new Map<number, Extent[]>();
+    for (const array of this.object.elf.sections) {
+      if (!DESCRIPTIONS.test(array.name) || array.type !== abi.SHT_PROGBITS) continue;
+      const sizes = this.object.elf.data(array);
+      for (const { offset, symbol: index, addend } of this.object.relocations(array)) {
+        if (offset % DESCRIPTION !== 0) continue;
+        const symbol = this.object.symbol(index);
+        const start = symbol.value + addend;
+        const all = found.get(symbol.section);
+        const extent = { start, end: start + Number(sizes.readBigUInt64LE(offset + 8)) };
+        if (all) all.push(extent);
+        else found.set(symbol.section, [extent]);
+      }
+    }
+    return found;
   }
 
   /** Offsets of a section that code or data refers to, ascending. */
