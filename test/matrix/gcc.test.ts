@@ -9,6 +9,8 @@ describeMatrix('gcc-O2-loaded');
 // What a library exports is for the loader to find.
 describeMatrix('gcc-O2-linked', few('common-symbol', 'exported-variable-in-other-unit'));
 // Zeros without a name.
+describeMatrix('gcc-O2-ubsan', few('const-struct-address-kept'));
+describeMatrix('gcc-O2-asan', few('vector-of-strings', 'container-of-strings'));
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 // What reports counters is another in each compile.
 describeMatrix('gcc-O2-coverage', few('vector-of-strings', 'library-exception'));

@@ -1,6 +1,6 @@
 // Does code give away an address that it forms: store it where it outlives the call, pass it on or return it? Follows
-// registers along the code and its jumps, as far as compilers put such a use behind the instruction that forms the
-// address; of a conditional jump, the way on.
+// registers along all ways that the code may go. A register for arguments that is left as it is holds the address for
+// long, so that only calls which come soon are taken for ones that pass it on.
 import {
   ConditionCode,
   FlowControl,
@@ -12,7 +12,7 @@ import {
 } from 'iced-x86';
 import { withDecoder } from './decoder';
 
-/** Instructions that are followed behind the one that forms the address. */
+/** Instructions behind the one that forms the address, up to a call that it is passed to. */
 const FOLLOWED = 24;
 
 /** psABI, figure 3.4. */
@@ -38,46 +38,72 @@ function isKeptByCalls(register: Register): boolean {
   );
 }
 
+/** What is known where code goes on. */
+interface State {
+  /** Registers that may hold the address. */
+  holding: Set<Register>;
+  /** Instructions since it was formed, on the shortest way. */
+  followed: number;
+}
+
 export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' | undefined {
-  const holding = new Set<Register>();
-  let followed = 0;
+  const states = new Map<number, State>();
+  const waiting: number[] = [];
+  const goOn = (at: number, { holding, followed }: State): void => {
+    const known = states.get(at);
+    const isMore = !known || [...holding].some((register) => !known.holding.has(register));
+    if (holding.size === 0 || at < 0 || at >= code.length || !isMore) return;
+    const all = new Set([...(known?.holding ?? []), ...holding]);
+    states.set(at, { holding: all, followed: known?.followed ?? followed + 1 });
+    waiting.push(at);
+  };
   return withDecoder(code, (decoder, instruction) => {
-    for (let at = 0; decoder.canDecode && followed <= FOLLOWED; at += instruction.length) {
+    let begin = 0;
+    for (; decoder.canDecode && begin <= field; begin += instruction.length) decoder.decodeOut(instruction);
+    const formed = begin > field ? formedBy(instruction) : undefined;
+    if (formed === 'stored' || formed === undefined) return formed;
+    goOn(begin, { holding: new Set([formed]), followed: 0 });
+    let found: 'passed' | undefined;
+    for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
+      const { holding: before, followed } = states.get(at)!;
+      const holding = new Set(before);
+      const state = { holding, followed };
+      decoder.position = at;
       decoder.decodeOut(instruction);
-      if (at + instruction.length <= field) continue;
-      if (followed++ === 0) {
-        const formed = formedBy(instruction);
-        if (formed === 'stored' || formed === undefined) return formed;
-        holding.add(formed);
-        continue;
-      }
+      const end = at + instruction.length;
+      const target = Number(BigInt.asIntN(64, instruction.nearBranchTarget));
+      const pass = (isGiven: boolean): void => {
+        if (isGiven && followed <= FOLLOWED) found = 'passed';
+      };
       switch (instruction.flowControl) {
         case FlowControl.Return:
-          return holding.has(Register.RAX) ? 'passed' : undefined;
+          pass(holding.has(Register.RAX));
+          break;
         case FlowControl.Call:
         case FlowControl.IndirectCall:
-          if (isPassed(holding)) return 'passed';
+          pass(isPassed(holding));
           for (const register of holding) if (!isKeptByCalls(register)) holding.delete(register);
+          goOn(end, state);
           break;
         case FlowControl.IndirectBranch:
-          return isPassed(holding) ? 'passed' : undefined;
-        case FlowControl.UnconditionalBranch: {
-          const end = at + instruction.length;
-          const target = Number(BigInt.asIntN(64, instruction.nearBranchTarget));
-          // A call in tail position: out of the function, or not known yet (no jump leads to what is behind it).
-          if (target < 0 || target >= code.length || target === end)
-            return isPassed(holding) ? 'passed' : undefined;
-          decoder.position = target;
-          at = target - instruction.length;
+          pass(isPassed(holding));
           break;
-        }
+        case FlowControl.UnconditionalBranch:
+          // A call in tail position: out of the function, or not known yet (no jump leads to what is behind it).
+          if (target < 0 || target >= code.length || target === end) pass(isPassed(holding));
+          else goOn(target, state);
+          break;
+        case FlowControl.ConditionalBranch:
+          goOn(target, state);
+          goOn(end, state);
+          break;
         default:
           if (isStored(instruction, holding)) return 'stored';
           follow(instruction, holding);
+          goOn(end, state);
       }
-      if (holding.size === 0) return undefined;
     }
-    return undefined;
+    return found;
   });
 }
 
