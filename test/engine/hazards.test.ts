@@ -207,19 +207,21 @@ describe('a running program is not corrupted', () => {
       }),
     );
 
-  it(
-    'by such a callee when the compiler made a clone of it, which old code goes on calling in its old version',
-    inSession(async (session) => {
-      const program = await startLoop(session, onTheStack);
-      session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
-      const { changed } = await session.patch('loop.c');
-      assert.ok(
-        changed.some(({ symbol }) => symbol.startsWith('tick.')),
-        JSON.stringify(changed),
-      );
-      assert.equal(await program.ask('how'), 'well');
-    }),
-  );
+  for (const flags of [[], ['-fpatchable-function-entry=5']])
+    it(
+      `by such a callee when the compiler made a clone of it, which old code goes on calling in its old version (${['-O2', ...flags].join(' ')})`,
+      inSession(async (session) => {
+        const program = await startLoop(session, { ...onTheStack, flags });
+        session.edit('loop.c', 'ticks++;', `ticks++; ${usesRegisters}`);
+        const { changed, processes } = await session.patch('loop.c');
+        const clone = changed.find(({ symbol }) => symbol.startsWith('tick.'));
+        assert.ok(clone, JSON.stringify(changed));
+        assert.ok(
+          !processes.some(({ functions }) => functions.some(({ symbol }) => symbol === clone.symbol)),
+        );
+        assert.equal(await program.ask('how'), 'well');
+      }),
+    );
 
   it(
     'by a lambda that takes the name of one that is stored',

@@ -313,6 +313,15 @@ function privateFunction(section: Section, index: number): ElfSymbol | undefined
   };
 }
 
+/** Does a section only say where functions are (frames, patchable entries, profiles), so that nothing calls them through it? */
+export function describesCode({ name, flags }: Section): boolean {
+  return (
+    name === '.eh_frame' ||
+    (flags & abi.SHF_LINK_ORDER) !== 0 ||
+    /^__(patchable_function_entries|mcount_loc|llvm_prf_data)$/.test(name)
+  );
+}
+
 function newSectionSymbol(section: Section, index: number): ElfSymbol {
   return {
     index,

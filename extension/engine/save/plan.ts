@@ -14,7 +14,7 @@ import type { Producer } from '../dwarf/producer';
 import { isPointer } from '../arch/architecture';
 import * as abi from '../elf/constants';
 import type { Relocation } from '../elf/file';
-import type { Locate, ObjectFunction } from '../elf/object';
+import { describesCode, type Locate, type ObjectFunction } from '../elf/object';
 import type { PlannedFix } from '../link/input';
 import type { Role } from '../link/select';
 import type { Problem } from '../model/result';
@@ -208,7 +208,7 @@ function referredByUnchanged(comparison: UnitComparison): ReadonlySet<ObjectFunc
     if (status === 'same' || status === 'original')
       for (const reference of references.of(fn)) note(reference, reference.beyond);
   for (const section of object.elf.sections)
-    if (section.flags & abi.SHF_ALLOC && !(section.flags & abi.SHF_EXECINSTR) && section.name !== '.eh_frame')
+    if (section.flags & abi.SHF_ALLOC && !(section.flags & abi.SHF_EXECINSTR) && !describesCode(section))
       for (const relocation of object.relocations(section))
         if (isPointer(references.arch.meaning(relocation.type))) note(relocation, 0);
   return referred;

@@ -4,7 +4,7 @@
 // reduced object, where that is undefined: it is compiled once more then. Part of first light. Looks at no process.
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
-import type { ObjectFile, ObjectFunction } from '../elf/object';
+import { describesCode, type ObjectFile, type ObjectFunction } from '../elf/object';
 import type { Baseline } from '../fast/baselines';
 import { calleesOf } from '../fast/closure';
 import type { ScannedText } from '../fast/edit';
@@ -57,7 +57,7 @@ function readReferences(object: ObjectFile, written: WrittenCode, { functions }:
     for (const index of places.get(callee)!) list.add(index);
   };
   for (const section of object.elf.sections) {
-    if (!(section.flags & abi.SHF_ALLOC) || section.name === '.eh_frame') continue;
+    if (!(section.flags & abi.SHF_ALLOC) || describesCode(section)) continue;
     const isCode = (section.flags & abi.SHF_EXECINSTR) !== 0;
     for (const { offset, symbol } of object.relocations(section)) {
       const callees = functionsOf(object, object.symbol(symbol));
