@@ -12,3 +12,6 @@ describeMatrix('clang-O2-dwarf4', few('line-directive'));
 describeMatrix('clang-O2-no-pie', few('number-switch', 'lookup-switch'));
 // A caller that is too short for a jump.
 describeMatrix('clang-Os', few('parameter-added'));
+// Variables have red zones, and the sanitizer's descriptions of them change with each.
+describeMatrix('clang-O2-asan', few('string-shared', 'new-local-static-beside-another', 'split-aggregate'));
+describeMatrix('clang-O0-asan', few('container-of-strings', 'library-exception'));

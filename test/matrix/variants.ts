@@ -99,7 +99,22 @@ const versions: Variant[] = (
   })),
 );
 
-export const VARIANTS: readonly Variant[] = [...levels, ...versions, ...builds, ...clangOnly];
+/** The sanitizer describes a unit's variables in another way from one version of clang to the next. */
+const watched: Variant[] = (
+  [
+    ['', '-O0'],
+    ['-19', '-O2'],
+    ['-19', '-O0'],
+  ] as const
+).map(([version, level]) => ({
+  id: `clang${version}${level}-asan`,
+  compiler: 'clang',
+  version,
+  level,
+  flags: ['-fsanitize=address'],
+}));
+
+export const VARIANTS: readonly Variant[] = [...levels, ...versions, ...builds, ...clangOnly, ...watched];
 
 export function variant(id: string): Variant {
   const found = VARIANTS.find((candidate) => candidate.id === id);

@@ -4,9 +4,10 @@
 // declares such variables all the same.
 import * as abi from '../elf/constants';
 import type { ElfSymbol } from '../elf/file';
-import { isConstant } from '../elf/object';
+import { isConstant, type ObjectFile } from '../elf/object';
 import { nameIn, THREAD_LOCAL } from '../dwarf/function_statics';
 import type { LiveSymbol } from '../live/live_image';
+import { isWatched, sizeWithRedZone } from './address_sanitizer';
 import { LiveReferences, running } from './live_references';
 import type { Declarations, DeclaredStatic } from './static_variables';
 import type { ComparedFunction } from './facts';
@@ -25,6 +26,11 @@ export interface OptimisedAway {
 
 /** Bytes of such a bit. */
 const BIT = 1;
+
+/** Under AddressSanitizer the size alone does not tell: clang ends the names of such bits in `.b`. */
+function isBit({ name, size }: ElfSymbol, object: ObjectFile): boolean {
+  return size === BIT || (name.endsWith('.b') && isWatched(object) && size === sizeWithRedZone(BIT));
+}
 
 export function optimisedAway(comparison: UnitComparison): OptimisedAway[] {
   const differing = comparison.functions.filter(({ status }) => status === 'changed');
@@ -98,7 +104,7 @@ function encoded(
       }),
     );
   return [...pairs].flatMap(([symbol, other]): Found[] => {
-    if (!other || symbol.size !== BIT || !refersTo(symbol)) return [];
+    if (!other || !isBit(symbol, object) || !refersTo(symbol)) return [];
     const defined = declarations.defined.fresh();
     const name = nameOf(symbol.name, declaredAt(symbol, declarations), defined);
     if (name === undefined) return [];

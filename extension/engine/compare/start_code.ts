@@ -8,6 +8,7 @@ import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Image } from '../live/live_image';
 import type { Problem } from '../model/result';
 import { readConstructors } from '../patch_format/note';
+import { announcesInitialisation, registersVariables } from './address_sanitizer';
 import type { UnitComparison } from './unit';
 
 /** One function for the runtime to call, or to have called at exit. */
@@ -56,6 +57,7 @@ export function newStartCode(
   const { object } = comparison;
   const called = calledAlready(comparison);
   for (const { fn, when } of entries(comparison)) {
+    if (registersVariables(fn)) continue;
     if (!isInitialiser(fn)) {
       const { live } = comparison.of(fn);
       if (!live || !called.has(live.entry))
@@ -124,6 +126,7 @@ function piecesOf({ object, references }: UnitComparison, fn: ObjectFunction): O
   for (const { symbol: index, addend, beyond } of references.of(fn)) {
     const symbol = object.symbol(index);
     const section = object.sectionOf(symbol);
+    if (announcesInitialisation(object, symbol)) continue;
     const target = section && object.functionAt(section, symbol.value + addend + beyond);
     if (!target || !SINGLE.test(target.symbol.name)) return [fn];
     pieces.push(target);

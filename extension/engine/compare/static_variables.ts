@@ -6,6 +6,13 @@ import type { ElfSymbol } from '../elf/file';
 import * as abi from '../elf/constants';
 import { isConstant, type ObjectFile } from '../elf/object';
 import type { Image, LiveImage, LiveSymbol } from '../live/live_image';
+import { isWatched, sizeWithRedZone } from './address_sanitizer';
+
+/** Bytes of a variable. */
+interface Piece {
+  start: number;
+  length: number;
+}
 
 /** A static variable of a function as debug information declares it. */
 export interface DeclaredStatic {
@@ -13,7 +20,7 @@ export interface DeclaredStatic {
   /** Symbol of the function; empty for pieces of variables outside of functions. */
   owner: string;
   /** Of a variable that the compiler split: of which of its bytes this is the piece. */
-  piece?: { start: number; length: number };
+  piece?: Piece;
   type: string;
   /** Virtual address; in an object the offset in `section`. */
   address: number;
@@ -55,7 +62,7 @@ export const splitVariableOf = (piece: string): string => piece.replace(/\.\d+$/
 
 export class StaticVariables {
   private families: Map<ElfSymbol, string> | undefined;
-  private readonly pieces = new Map<ElfSymbol, number>();
+  private readonly pieces = new Map<ElfSymbol, Piece>();
   private readonly freshOf = new Map<string, Fresh[]>();
   private readonly liveOf = new Map<string, Live[]>();
   private readonly declared = new Set<LiveSymbol>();
@@ -81,8 +88,8 @@ export class StaticVariables {
     });
   }
 
-  /** Of a piece of a variable that the compiler split: at which of its bytes it begins. */
-  piece(symbol: ElfSymbol): number | undefined {
+  /** Of a piece of a variable that the compiler split: which of its bytes it has. */
+  piece(symbol: ElfSymbol): Piece | undefined {
     return this.read().has(symbol) ? this.pieces.get(symbol) : undefined;
   }
 
@@ -104,7 +111,7 @@ export class StaticVariables {
       if (!section || !symbol || isConstant(section)) continue;
       const key = keyOf(declared, symbol);
       families.set(symbol, key);
-      if (declared.piece) this.pieces.set(symbol, declared.piece.start);
+      if (declared.piece) this.pieces.set(symbol, declared.piece);
       const bytes =
         section.type === abi.SHT_NOBITS
           ? Buffer.alloc(symbol.size)
@@ -122,6 +129,12 @@ export class StaticVariables {
     return section !== undefined && !isConstant(section);
   }
 
+  /** Has a symbol but a piece of a variable? A red zone behind it is none of the variable. */
+  private isNoMoreThan({ length }: Piece, { name, size }: LiveSymbol): boolean {
+    if (size <= length) return true;
+    return isWatched(this.object) && splitVariableOf(name) !== name && size === sizeWithRedZone(length);
+  }
+
   /** Each save compiled the whole unit: the last image that declares a function's variables knows where all are. */
   private readLive(): void {
     for (const image of [this.live.module, ...this.live.patches]) {
@@ -132,7 +145,7 @@ export class StaticVariables {
         const bytes = symbol && this.live.bytes(address, symbol.size);
         if (!symbol || !bytes) continue;
         // Code of a patch has a piece of what is whole in the process.
-        if (declared.piece && symbol.size > declared.piece.length) continue;
+        if (declared.piece && !this.isNoMoreThan(declared.piece, symbol)) continue;
         this.declared.add(symbol);
         add(found, keyOf(declared, symbol), { symbol, traits: traitsOf(declared, bytes) });
       }

@@ -13,9 +13,9 @@ import { IDENTITY } from './constants';
 import { Correlation, isCoroutinePart, stem } from './correlate';
 import { chooseHomes, homeInVersion, Homes, leaving, type Tried } from './homes';
 import { LiveReferences } from './live_references';
-import { reportsCounters } from './coverage';
 import type { ComparedFunction, FunctionStatus, UnitFacts } from './facts';
 import { FoldedFunctions } from './folded';
+import { isReporting } from './instrumentation';
 import { DIFFERENT, type Expectation, type Home, type Match } from './match';
 import { ambiguousIn, type Definitions, isDefinition } from './named';
 import { ObjectReferences } from './object_references';
@@ -341,7 +341,7 @@ export class UnitComparison {
   }
 
   private judge(fn: ObjectFunction, pick: Home, homes: readonly Home[]): FunctionStatus {
-    if (this.object.isLeftOut(fn) || reportsCounters(fn)) return 'same';
+    if (this.object.isLeftOut(fn) || isReporting(fn)) return 'same';
     const agree = this.aliasesAgree(fn, pick, homes);
     if (agree && pick.current.equal && this.holds(pick.current.expectations)) return 'same';
     // Another unit's definition may be the live one, compiled in another context. That unit decides.

@@ -7,7 +7,7 @@ import type { LiveSymbol } from '../live/live_image';
 import { isConstant, type Locate, type ObjectFunction } from '../elf/object';
 import type { Problem } from '../model/result';
 import { IDENTITY } from './constants';
-import { describesCounters } from './coverage';
+import { isReported } from './instrumentation';
 import { changedInitialisations, type Initialisation } from './local_initialisers';
 import { LiveReferences, running } from './live_references';
 import { type OptimisedAway, optimisedAway, splitThreadLocals } from './optimised_away';
@@ -24,7 +24,7 @@ export function hasResized(comparison: UnitComparison): boolean {
 function variables(comparison: UnitComparison): { symbol: ElfSymbol; section: Section; live: LiveSymbol }[] {
   const { object } = comparison;
   return object.symbols.flatMap((symbol) => {
-    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0 || describesCounters(symbol)) return [];
+    if (symbol.type !== abi.STT_OBJECT || symbol.size === 0 || isReported(symbol, comparison)) return [];
     const section = object.sectionOf(symbol);
     const live = section && !isConstant(section) ? comparison.variable(symbol) : undefined;
     return section && live ? [{ symbol, section, live }] : [];

@@ -80,8 +80,11 @@ export class VariableVotes {
     const name = splitVariableOf(symbol.name);
     const whole = this.correlation
       .unitSymbols()
-      .find((live) => live.name === name && live.type === abi.STT_OBJECT && live.size >= piece + symbol.size);
-    return whole && { ...whole, name: symbol.name, address: whole.address + piece, size: symbol.size };
+      .find(
+        (live) =>
+          live.name === name && live.type === abi.STT_OBJECT && live.size >= piece.start + piece.length,
+      );
+    return whole && { ...whole, name: symbol.name, address: whole.address + piece.start, size: symbol.size };
   }
 
   private findVariable(symbol: ElfSymbol): LiveSymbol | undefined {
