@@ -48,6 +48,11 @@ const rows: Row[] = [
   { name: 'a call of itself', code: 'call f; ret', means: [] },
   { name: 'a loop to its begin', code: 'dec %eax; jne f; ret', means: [] },
   { name: 'a label of its own', code: 'lea 1f(%rip),%rax; jmp *%rax; 1: ret', means: [] },
+  {
+    name: 'a distance from the entry in prologue data',
+    code: '.byte 0xeb,6,0x76,0x32; .long value+8-f; ret',
+    means: ['.data+8'],
+  },
   { name: 'a jump into another function', code: 'jmp before+2', means: ['.text+2'] },
 ];
 

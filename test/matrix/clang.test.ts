@@ -8,6 +8,11 @@ describeMatrix('clang-O2-profile', few('static-counter'));
 describeMatrix('clang-O2-coverage', few('static-counter'));
 // Line tables that do not name a unit's source, where it is named by a #line.
 describeMatrix('clang-O2-dwarf4', few('line-directive'));
+// Functions begin with data.
+describeMatrix(
+  'clang-O2-ubsan',
+  few('method', 'lambda-stored', 'lambda-as-pointer', 'try-added', 'noexcept-function'),
+);
 // Tables are addressed from before their begin.
 describeMatrix('clang-O2-no-pie', few('number-switch', 'lookup-switch'));
 // A caller that is too short for a jump.

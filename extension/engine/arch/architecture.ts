@@ -214,6 +214,8 @@ export interface Entries {
    * @param padding bytes behind it up to the next symbol, of which leading padding may be used too
    */
   entryShape(body: Uint8Array, padding: Uint8Array): EntryShape;
+  /** Bytes of data at the begin of a function's code, which others read; 0 where there are none. */
+  entryDataSize(body: Uint8Array): number;
   /** Where the jump leads that these bytes at an address begin with; undefined when they begin with none. */
   jumpTarget(bytes: Buffer, address: number): number | undefined;
   /** Writes such a jump.

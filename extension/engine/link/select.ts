@@ -3,6 +3,7 @@
 // symbol it meets a place: live, copied into the patch, or imported through the process's loader.
 // Allocates no addresses and writes no bytes.
 import { isRelative, type Meaning } from '../arch/architecture';
+import { guessesPointer } from '../compare/entry_reads';
 import type { Reference } from '../compare/object_references';
 import type { StartCode } from '../compare/start_code';
 import type { UnitComparison } from '../compare/unit';
@@ -14,7 +15,7 @@ import type { ElfSymbol, Relocation, Section } from '../elf/file';
 import { isConstant, type Locate, type ObjectFile, type ObjectFunction } from '../elf/object';
 import { readUnwind, type Unwind } from '../elf/unwind';
 import { HotPatchError } from '../model/errors';
-import { asksForNext } from './caller_dependent';
+import { dependsOnCaller } from './caller_dependent';
 import type { ImportResolver } from './imports';
 
 /** How a function that is in the patch is reached. */
@@ -224,6 +225,11 @@ export class Selection {
     const within = at - fn.offset;
     const role = unit.roles.get(fn);
     const compared = unit.comparison.of(fn);
+    if (from === 'code' && within !== 0 && within < this.live.module.arch.entryDataSize(object.code(fn))) {
+      const entry = this.codeTarget(object, section, fn.offset, symbol, from);
+      if (entry.kind === 'live') return { kind: 'live', address: entry.address + within };
+      return entry.kind === 'chunk' ? { ...entry, offset: entry.offset + within } : entry;
+    }
     if (within !== 0 || from === 'labels') {
       const chunk = this.codeOf(fn) ?? (role || !compared.live ? this.keepFunction(unit, fn) : undefined);
       if (chunk) return { kind: 'chunk', chunk, offset: within };
@@ -391,7 +397,7 @@ export class Selection {
   private follow(chunk: Chunk): void {
     for (const reference of this.referencesOf(chunk)) {
       const target = this.targetOf(chunk, reference);
-      if (chunk.fn && target.kind === 'import') this.checkCall(chunk.fn, target.name);
+      if (chunk.fn) this.checkReference(chunk.fn, reference, target);
     }
     if (chunk.fn) {
       let unwind = this.unwinds.get(chunk.object);
@@ -400,14 +406,11 @@ export class Selection {
     }
   }
 
-  private checkCall(fn: ObjectFunction, callee: string): void {
-    if (!asksForNext(this.live.module.arch, fn.object.code(fn), callee)) return;
-    throw this.error(
-      'unsupported-construct',
-      fn.object,
-      fn.symbol.name,
-      `${fn.symbol.name} calls ${callee} with RTLD_NEXT, which looks behind the module of its caller: behind the patch there is none`,
-    );
+  private checkReference(fn: ObjectFunction, reference: Reference, target: Target): void {
+    const why =
+      (target.kind === 'import' ? dependsOnCaller(this.live.module.arch, fn, target.name) : undefined) ??
+      guessesPointer(this.unit(fn.object).comparison, fn, reference);
+    if (why !== undefined) throw this.error('unsupported-construct', fn.object, fn.symbol.name, why);
   }
 
   /** Where a relocation of a chunk leads. Throws as the constructor does. */

@@ -2,6 +2,7 @@
 // original, what is refused and why. The middle of the way of a save: after the comparison, before the link.
 // Decides only; compiles, reads processes and writes nothing.
 import { isDeepStrictEqual } from 'node:util';
+import { readByName } from '../compare/entry_reads';
 import { registerHazards } from '../compare/register_hazards';
 import { type DeclaredIn, isInitialiser, newStartCode } from '../compare/start_code';
 import { checkVariables } from '../compare/variables';
@@ -80,9 +81,10 @@ export function planUnit(comparison: UnitComparison, options: PlanOptions): Unit
   if (differing.length > 0) plan.warnings.push(...(layout?.warnings ?? []));
   plan.warnings.push(...variables.warnings, ...start.warnings);
   const referred = lazily(() => referredByUnchanged(comparison));
+  const read = lazily(() => readByName(comparison));
   for (const compared of differing) {
     if (!options.wanted(compared.fn)) continue;
-    const role = roleOf(compared, comparison, options, referred);
+    const role = roleOf(compared, comparison, options, referred, read);
     plan.roles.set(compared.fn, role);
     if (role === 'direct') continue;
     const others = comparison.foldedWith(compared.fn);
@@ -173,6 +175,7 @@ function roleOf(
   comparison: UnitComparison,
   options: PlanOptions,
   referred: () => ReadonlySet<ObjectFunction>,
+  read: () => ReadonlySet<ObjectFunction>,
 ): Role {
   const { fn } = compared;
   if (comparison.parentOf(fn)) return 'direct';
@@ -186,7 +189,7 @@ function roleOf(
     local &&
     options.producers?.live.compiler === 'clang' &&
     options.producers.live.optimisation !== '0';
-  if ((clone || silentClone) && !referred().has(fn)) return 'direct';
+  if ((clone || silentClone) && !referred().has(fn) && !read().has(fn)) return 'direct';
   return 'redirected';
 }
 

@@ -1,5 +1,6 @@
 // The address space and the thread-local storage of an x86-64 process.
 import type { AddressLimits, Range, ThreadLocalBlock, Threads } from '../architecture';
+import { PROLOGUE_DATA_SIZE } from './prologue_data';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -13,7 +14,7 @@ const REACH = 2 * GIB - 1 * MIB;
 function breakpointProof({ start, end }: Range): Range {
   const lowest = -0x3400_0000; // 0xcc000000 as a signed number
   const highest = -0x3300_0001; // 0xccffffff
-  const jumpEnds = { first: start + 5, last: end + 4 + 5 }; // behind an endbr64, at most
+  const jumpEnds = { first: start + 5, last: end + PROLOGUE_DATA_SIZE + 5 }; // behind prologue data, at most
   return { start: jumpEnds.last + lowest, end: jumpEnds.first + highest + 1 };
 }
 

@@ -9,6 +9,7 @@ import {
   InstructionInfoFactory,
   type UsedRegister,
 } from 'iced-x86';
+import { hasPrologueData, PROLOGUE_DATA_SIZE } from './prologue_data';
 
 /** @param read may use both until it returns */
 export function withDecoder<T>(code: Uint8Array, read: (decoder: Decoder, instruction: Instruction) => T): T {
@@ -22,15 +23,18 @@ export function withDecoder<T>(code: Uint8Array, read: (decoder: Decoder, instru
   }
 }
 
-/** Calls back with every instruction of the code, and its offset. */
+/** Calls back with every instruction of the code, and its offset. Prologue data is passed over, but for the jump that it
+ * begins with. */
 export function forEachInstruction(
   code: Uint8Array,
   visit: (instruction: Instruction, offset: number) => void,
 ): void {
   withDecoder(code, (decoder, instruction) => {
-    for (let offset = 0; decoder.canDecode; offset += instruction.length) {
+    while (decoder.canDecode) {
+      const offset = decoder.position;
       decoder.decodeOut(instruction);
       visit(instruction, offset);
+      if (offset === 0 && hasPrologueData(code)) decoder.position = PROLOGUE_DATA_SIZE;
     }
   });
 }

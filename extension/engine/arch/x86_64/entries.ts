@@ -2,6 +2,7 @@
 // volume 2. The runtime writes the same jumps (native/src/arch_x86_64.h).
 import { BRANCH, type Entries, type EntryShape, PADDING } from '../architecture';
 import { decode } from './instructions';
+import { hasPrologueData, PROLOGUE_DATA_SIZE } from './prologue_data';
 
 /** `e9 rel32`; its displacement, the last field, counts from its end. */
 const JUMP = 0xe9;
@@ -33,8 +34,18 @@ function writeJump(bytes: Buffer, at: number, place: number, target: number): bo
   return true;
 }
 
+function entryDataSize(body: Uint8Array): number {
+  return hasPrologueData(body) ? PROLOGUE_DATA_SIZE : 0;
+}
+
+/** Where the jump goes. Prologue data stays: who calls through a pointer may be stopped when it has seen the signature,
+ * and goes on to read the distance, of which a jump at the entry would replace the first byte. */
+function jumpOffsetOf(body: Uint8Array): number {
+  return entryDataSize(body) || landingPad(body);
+}
+
 function entryShape(body: Uint8Array, padding: Uint8Array): EntryShape {
-  const jumpOffset = landingPad(body);
+  const jumpOffset = jumpOffsetOf(body);
   const decoded = decode(body);
   let boundaries = 0;
   let branchesBack = false;
@@ -57,6 +68,7 @@ function entryShape(body: Uint8Array, padding: Uint8Array): EntryShape {
 export const entries: Entries = {
   jumpSize: JUMP_SIZE,
   entryShape,
+  entryDataSize,
   jumpTarget,
   writeJump,
   hasBreakpoint,

@@ -13,6 +13,7 @@ import {
 } from '../architecture';
 import { forEachInstruction, withDecoder } from './decoder';
 import { escapeOf } from './escaping_addresses';
+import { hasPrologueData, PROLOGUE_DATA_SIZE, TYPE_DISTANCE } from './prologue_data';
 import { registerEffects } from './registers';
 
 const RET = 0xc3;
@@ -31,7 +32,9 @@ export function decode(bytes: Uint8Array): Decoded {
     lengths[count] = length;
     codes[count] = code;
     let kind = 0;
-    if (code === Code.INVALID) kind = INVALID;
+    // Compared as one instruction, with a field in it.
+    if (at === 0 && hasPrologueData(bytes)) lengths[count] = PROLOGUE_DATA_SIZE;
+    else if (code === Code.INVALID) kind = INVALID;
     else if (isPadding(bytes, at, length, instruction)) kind = PADDING;
     else if (isDirectBranch(instruction)) {
       const flow = instruction.flowControl;
@@ -91,6 +94,11 @@ function relativeFields(bytes: Uint8Array): RelativeField[] {
   const fields: RelativeField[] = [];
   withDecoder(bytes, (decoder, instruction) => {
     let at = 0;
+    if (hasPrologueData(bytes)) {
+      const target = new DataView(bytes.buffer, bytes.byteOffset).getInt32(TYPE_DISTANCE, true);
+      fields.push({ offset: TYPE_DISTANCE, width: 4, beyond: -TYPE_DISTANCE, target, use: 'operand' });
+      at = decoder.position = PROLOGUE_DATA_SIZE;
+    }
     while (decoder.canDecode) {
       decoder.decodeOut(instruction);
       const end = at + instruction.length;
@@ -128,8 +136,9 @@ function mayAddressItself(bytes: Uint8Array): boolean {
 }
 
 /** Is a relocated field at an offset the displacement of a memory operand that counts from its instruction's end (ModRM
- * mod 00, rm 101)? If not, it is a branch's, or no field that counts from there. */
+ * mod 00, rm 101), or that of prologue data? If not, it is a branch's, or no field that counts from there. */
 function isInstructionRelative(bytes: Uint8Array, at: number): boolean {
+  if (at === TYPE_DISTANCE && hasPrologueData(bytes)) return true;
   return at > 0 && (bytes[at - 1]! & 0xc7) === 0x05;
 }
 
