@@ -10,6 +10,8 @@ describeMatrix('gcc-O2-loaded');
 describeMatrix('gcc-O2-linked', few('common-symbol', 'exported-variable-in-other-unit'));
 // Zeros without a name.
 describeMatrix('gcc-O2-ubsan', few('const-struct-address-kept'));
+// What is new has no red zones, and what its sanitizer registers would poison it.
+describeMatrix('gcc-O0-asan', few('cxx-new-local-static-object'));
 describeMatrix('gcc-O2-asan', few('vector-of-strings', 'container-of-strings'));
 describeMatrix('gcc-O0-ubsan', few('coroutine-generator'));
 // What reports counters is another in each compile.

@@ -1,4 +1,4 @@
-// What clang's AddressSanitizer adds to a unit and no text has: descriptions of its variables and strings, with their red
+// What AddressSanitizer adds to a unit and no text has: descriptions of its variables and strings, with their red
 // zones, and functions that hand these to the library at start and take them back at exit. Every variable and string that
 // an edit adds or removes makes them others, and the library has those of the process already. Part of the comparison:
 // they are as they run, and a patch has none; what is new in it has no red zones.
@@ -6,10 +6,10 @@ import type { ElfSymbol } from '../elf/file';
 import { isConstant, type ObjectFile, type ObjectFunction } from '../elf/object';
 import type { ObjectReferences } from './object_references';
 
-/** Does a function hand the descriptions to the library, or take them back? In newer versions the linker keeps one unit's
- * for all. */
+/** Does a function hand the descriptions to the library, or take them back? In newer versions of clang the linker keeps one
+ * unit's for all. gcc calls its own by their priority, which no text can have (asan_finish_file, in gcc/asan.cc). */
 export const registersVariables = ({ symbol: { name } }: ObjectFunction): boolean =>
-  /^asan\.module_[cd]tor$/.test(name);
+  /^(asan\.module_[cd]tor|_sub_[ID]_00099_\d+)$/.test(name);
 
 /** Names that LLVM gives to what the sanitizer made (llvm/lib/Transforms/Instrumentation/AddressSanitizer.cpp). */
 const NAMED = /^(___asan_gen_|__odr_asan_gen_|__asan_global_|___asan_globals_registered$)/;
