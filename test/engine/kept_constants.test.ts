@@ -1,6 +1,7 @@
 // Constants whose address the process may have kept: an edit gives the code a new object, and the kept pointers lead to
 // the old one. That is said, and only where an address is given away.
 import { strict as assert } from 'node:assert';
+import { hostArchitecture } from '../../extension/engine/arch/choose';
 import { inSession, Unit } from '../support/session';
 
 const ops = `struct ops { const char *name; long (*f)(long); };
@@ -155,4 +156,24 @@ long value(long n) {
         assert.deepEqual(missing(await session.patch(unit.file, 'unchanged')), ['second']);
       }),
     );
+});
+
+describe('An address that code gives away', () => {
+  it('is seen behind data at the entry that looks like code', () => {
+    // The distance reads as the begin of a test of four bytes, which would reach into the instruction behind it.
+    const entry = [0xeb, 0x06, 0x76, 0x32, 0x00, 0x00, 0x48, 0xa9];
+    const lea = [0x48, 0x8d, 0x05, 0, 0, 0, 0];
+    const store = [0x48, 0x89, 0x05, 0, 0, 0, 0];
+    const code = Uint8Array.from([...entry, ...lea, ...store, 0xc3]);
+    assert.equal(hostArchitecture().escapeOf(code, entry.length + 3), 'stored');
+  });
+
+  it('is seen on either way of a conditional jump', () => {
+    const lea = [0x48, 0x8d, 0x05, 0, 0, 0, 0];
+    const skip = [0x74, 0x01];
+    const back = [0xc3];
+    const store = [0x48, 0x89, 0x05, 0, 0, 0, 0];
+    const code = Uint8Array.from([...lea, ...skip, ...back, ...store, 0xc3]);
+    assert.equal(hostArchitecture().escapeOf(code, 3), 'stored');
+  });
 });

@@ -128,4 +128,31 @@ long value(long n) { return game::edited(n); }
       await watched.isExact();
     }),
   );
+
+  for (const compiler of ['gcc', 'clang'] as const)
+    it(
+      `is found where a macro makes several functions of one head (${compiler})`,
+      inSession(async (session) => {
+        const source = `#define LOCAL static
+#define HANDLER(name) long name##_impl(long); long name(long n) { return name##_impl(n) * 10; } LOCAL long name##_impl(long n)
+LOCAL long plain(long n) { return n + 1; }
+static HANDLER(first) { return plain(n); }
+static HANDLER(second) { return plain(n) + 1; }
+static long edited(long n) { return n; }
+long value(long n) { return edited(n) + first(n) + second(n); }
+`;
+        const watched = await Watched.start(session, source, { language: 'c', compiler });
+        assert.equal(await watched.value(1), 1 + 20 + 30);
+        for (const [from, to, value] of [
+          ['long edited(long n) { return n;', 'long edited(long n) { return first(n);', 20 + 50],
+          ['return plain(n) + 1;', 'return plain(n) + 2;', 20 + 60],
+          ['return first(n);', 'return n;', 1 + 60],
+        ] as const) {
+          const { outcome, refusals } = await watched.save(from, to);
+          assert.ok(outcome === 'patched' || outcome === 'reverted', JSON.stringify(refusals));
+          assert.equal(await watched.value(1), value);
+          await watched.isExact();
+        }
+      }),
+    );
 });

@@ -138,9 +138,10 @@ export const DW_UT_skeleton = 0x04;
 export const DW_UT_split_compile = 0x05;
 export const DW_UT_split_type = 0x06;
 
-// 7.7.1, "Operator Encodings": how a location that is an address begins.
+// 7.8, "Base Type Attribute Encodings".
 export const DW_ATE_complex_float = 0x03;
 
+// 7.7.1, "Operator Encodings": how a location that is an address begins.
 export const DW_OP_addr = 0x03;
 export const DW_OP_deref = 0x06;
 export const DW_OP_const1u = 0x08;

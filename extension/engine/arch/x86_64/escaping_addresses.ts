@@ -11,6 +11,7 @@ import {
   RegisterExt,
 } from 'iced-x86';
 import { withDecoder } from './decoder';
+import { hasPrologueData, PROLOGUE_DATA_SIZE } from './prologue_data';
 
 /** Instructions behind the one that forms the address, up to a call that it is passed to. */
 const FOLLOWED = 24;
@@ -58,7 +59,8 @@ export function escapeOf(code: Uint8Array, field: number): 'stored' | 'passed' |
     waiting.push(at);
   };
   return withDecoder(code, (decoder, instruction) => {
-    let begin = 0;
+    let begin = hasPrologueData(code) ? PROLOGUE_DATA_SIZE : 0;
+    decoder.position = begin;
     for (; decoder.canDecode && begin <= field; begin += instruction.length) decoder.decodeOut(instruction);
     const formed = begin > field ? formedBy(instruction) : undefined;
     if (formed === 'stored' || formed === undefined) return formed;
